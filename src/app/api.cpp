@@ -1,0 +1,136 @@
+#include "app/api.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include "wire/wire.hpp"
+
+namespace coupond {
+namespace {
+
+/// Runs a decoded command and answers with its outcome, or answers at once where there is nothing
+/// to run.
+template <class T>
+void run(const Api& api, const http::Request& request, const http::Responder& responder,
+         wire::Decoded<T> decoded) {
+    if (auto* const answer = std::get_if<wire::Answer>(&decoded)) {
+        return responder.send(std::move(*answer));
+    }
+    const bool queued = api.engine.submit(
+        std::get<T>(std::move(decoded)),
+        [responder, &request](Result<Outcome>&& outcome, Timestamp decided_at) {
+            responder.send(outcome
+                               ? wire::encode(std::move(*outcome), decided_at, request.request_id)
+                               : wire::failed(outcome.error(), request.request_id));
+        });
+    if (!queued) responder.send(wire::failed(Failure::overloaded, request.request_id));
+}
+
+/// Runs `read` on the reader's thread and answers with what it returns. `read` outlives neither
+/// request nor call.
+template <class Read>
+void run_read(const Api& api, const http::Request& request, const http::Responder& responder,
+              Read read) {
+    const bool queued = api.reader.submit([&api, responder, read](ReadStore& store) {
+        wire::Answer answer = read(store);
+        boost::asio::post(api.io, [responder, answer = std::move(answer)]() mutable {
+            responder.send(std::move(answer));
+        });
+    });
+    if (!queued) responder.send(wire::failed(Failure::overloaded, request.request_id));
+}
+
+wire::Request body_of(const http::Request& request) {
+    return {request.content_type, request.body, request.request_id};
+}
+
+void add_commands(http::Router& router, const Api& api) {
+    using http::Request;
+    using http::Responder;
+    router.add("POST", "/coupon", [&api](const Request& request, const Responder& responder) {
+        run(api, request, responder, wire::decode_create_book(body_of(request)));
+    });
+    router.add("POST", "/coupon/codes", [&api](const Request& request, const Responder& responder) {
+        run(api, request, responder, wire::decode_upload_codes(body_of(request), std::nullopt));
+    });
+    router.add("POST", "/coupon/codes/:id",
+               [&api](const Request& request, const Responder& responder) {
+                   run(api, request, responder,
+                       wire::decode_upload_codes(body_of(request), request.path_params[0]));
+               });
+    router.add("POST", "/coupon/assign",
+               [&api](const Request& request, const Responder& responder) {
+                   run(api, request, responder, wire::decode_assign_any(body_of(request)));
+               });
+    router.add("POST", "/coupon/assign/:code",
+               [&api](const Request& request, const Responder& responder) {
+                   run(api, request, responder,
+                       wire::decode_assign_code(body_of(request), request.path_params[0]));
+               });
+    router.add(
+        "POST", "/coupon/lock/:code", [&api](const Request& request, const Responder& responder) {
+            run(api, request, responder,
+                wire::decode_lock_code(body_of(request), request.path_params[0], api.lock_ttl_ms));
+        });
+    router.add("POST", "/coupon/redeem/:code",
+               [&api](const Request& request, const Responder& responder) {
+                   run(api, request, responder,
+                       wire::decode_redeem_code(body_of(request), request.path_params[0]));
+               });
+}
+
+void list_books(const Api& api, const http::Request& request, const http::Responder& responder) {
+    wire::Decoded<wire::ListBooks> decoded =
+        wire::decode_list_books(request.query, request.request_id);
+    if (auto* const answer = std::get_if<wire::Answer>(&decoded)) {
+        return responder.send(std::move(*answer));
+    }
+    const auto query = std::get<wire::ListBooks>(decoded);
+    run_read(api, request, responder, [&api, &request, query](ReadStore& store) {
+        const Timestamp now = api.clock.now();
+        const Result<BookPage> page =
+            store.list_books(query.after, query.limit, query.with_codes, now);
+        return page ? wire::encode(*page, query, now, request.request_id)
+                    : wire::failed(page.error(), request.request_id);
+    });
+}
+
+void add_reads(http::Router& router, const Api& api) {
+    using http::Request;
+    using http::Responder;
+    router.add("GET", "/coupon", [&api](const Request& request, const Responder& responder) {
+        list_books(api, request, responder);
+    });
+    router.add("GET", "/health/live", [](const Request&, const Responder& responder) {
+        responder.send(wire::health(true, "ok"));
+    });
+    router.add("GET", "/health/ready", [&api](const Request& request, const Responder& responder) {
+        run_read(api, request, responder, [](ReadStore& store) {
+            return store.ping() ? wire::health(true, "ready")
+                                : wire::health(false, "database unavailable");
+        });
+    });
+    router.add("GET", "/api-json", [](const Request&, const Responder& responder) {
+        responder.send(wire::api_document());
+    });
+    router.add("GET", "/api", [](const Request&, const Responder& responder) {
+        responder.send(*wire::api_page(""));
+    });
+    router.add("GET", "/api/:file", [](const Request& request, const Responder& responder) {
+        auto page = wire::api_page(request.path_params[0]);
+        responder.send(page ? std::move(*page)
+                            : wire::problem(404, "route_not_found",
+                                            "Cannot GET /api/" + request.path_params[0],
+                                            request.request_id));
+    });
+}
+
+}  // namespace
+
+http::Router make_router(const Api& api) {
+    http::Router router;
+    add_commands(router, api);
+    add_reads(router, api);
+    return router;
+}
+
+}  // namespace coupond

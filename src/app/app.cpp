@@ -1,0 +1,44 @@
+#include "app/app.hpp"
+
+#include <sys/stat.h>
+
+#include <boost/system/system_error.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "app/config.hpp"
+#include "app/serve.hpp"
+#include "store/sqlite/sqlite.hpp"
+
+namespace coupond {
+namespace {
+
+int complain(const std::string& message, int status) {
+    std::fprintf(stderr, "coupond: %s\n", message.c_str());
+    return status;
+}
+
+}  // namespace
+
+int run_app(int argc, char** argv) {
+    umask(0077);  // codes are money: nobody but this user reads the files
+    try {
+        const auto asked = read_config(argc, argv);
+        if (const auto* const information = std::get_if<Information>(&asked)) {
+            std::fputs(information->text.c_str(), stdout);
+            return 0;
+        }
+        const auto& config = std::get<Config>(asked);
+        log::configure(config.log_level, config.log_format);
+        config.subcommand == Config::Subcommand::migrate ? migrate(config) : serve(config);
+        return 0;
+    } catch (const ConfigError& error) {
+        return complain(error.what(), 2);
+    } catch (const sqlite::OpenError& error) {
+        return complain(error.what(), 1);
+    } catch (const boost::system::system_error& error) {
+        return complain(error.what(), 1);
+    }
+}
+
+}  // namespace coupond

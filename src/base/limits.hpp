@@ -1,0 +1,64 @@
+// Every bound that coupond puts on what comes from outside or waits inside, and how they hang
+// together.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace coupond::limits {
+
+// What a request may be.
+inline constexpr std::size_t body_bytes = 8 * 1024 * 1024;  ///< beyond: 413
+inline constexpr std::size_t header_bytes = 16 * 1024;  ///< request line and fields; beyond: 431
+inline constexpr std::size_t json_depth = 32;           ///< beyond: 400
+inline constexpr std::size_t bodies_in_flight_bytes =
+    96 * 1024 * 1024;  ///< of all connections; beyond: 503
+
+// What the words in it may be, in Unicode characters.
+inline constexpr std::size_t code_characters = 128;
+inline constexpr std::size_t name_characters = 255;
+inline constexpr std::size_t user_id_characters = 255;
+inline constexpr std::size_t pattern_characters = 255;
+inline constexpr std::size_t request_id_bytes = 64;
+
+inline constexpr std::int64_t discount_cents = 99'999'999'99;  ///< 99,999,999.99
+inline constexpr std::int64_t redemptions_per_user = 1'000'000'000;
+inline constexpr std::size_t upload_codes = 100'000;  ///< in one request
+
+// What a list answers.
+inline constexpr std::size_t page_books_default = 100;
+inline constexpr std::size_t page_books = 1'000;
+inline constexpr std::size_t page_codes = 10'000;  ///< of all books of an ?include=codes page
+
+// Connections.
+inline constexpr std::size_t connections = 4'096;  ///< open at once; beyond: 503 and closed
+inline constexpr int idle_seconds = 75;            ///< between two requests of a connection
+inline constexpr int request_seconds = 20;         ///< from a request's first byte to its last
+inline constexpr int response_stall_seconds = 20;  ///< without the client taking a byte
+inline constexpr int linger_seconds = 2;           ///< reading on after a refused body
+
+// The engine.
+inline constexpr std::size_t queued_commands = 8'192;          ///< waiting; beyond: 503
+inline constexpr std::size_t queued_codes = 4 * upload_codes;  ///< of waiting uploads; beyond: 503
+inline constexpr std::size_t batch_commands = 1'024;
+inline constexpr std::size_t batch_codes = upload_codes;
+inline constexpr int command_wait_ms = 5'000;         ///< in the queue; beyond: 503
+inline constexpr int batch_reruns = 16;               ///< on conflict, before 503
+inline constexpr std::size_t queued_queries = 1'024;  ///< reads waiting; beyond: 503
+inline constexpr int drain_seconds = 8;               ///< from SIGTERM to the last answer
+inline constexpr int retry_after_seconds = 1;         ///< what every 503 asks for
+
+static_assert(header_bytes < body_bytes);
+static_assert(body_bytes <= bodies_in_flight_bytes);
+static_assert(batch_commands <= queued_commands);
+static_assert(batch_codes <= queued_codes, "an upload that may be sent must fit into the queue");
+static_assert(upload_codes <= batch_codes, "an upload that may be sent must fit into a batch");
+static_assert(connections <= queued_commands, "a command a connection can wait without a refusal");
+static_assert(page_books_default <= page_books);
+static_assert(command_wait_ms < drain_seconds * 1000,
+              "what is queued at SIGTERM can still be answered");
+static_assert(drain_seconds < 10, "the whole stop takes less than ten seconds");
+// A code of 128 four-byte characters, percent-encoded, still fits into the request line.
+static_assert(code_characters * 4 * 3 + 256 <= header_bytes);
+
+}  // namespace coupond::limits

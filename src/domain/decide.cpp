@@ -1,0 +1,199 @@
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "domain/domain.hpp"
+
+namespace coupond {
+namespace {
+
+/// Applies commands to a World, one after the other, and keeps what they changed.
+class Decider {
+public:
+    Decider(World& world, Timestamp now) : world_(world), now_(now) {}
+
+    Outcome operator()(const CreateBook& command) {
+        Book book;
+        book.id = world_.next_book_id++;
+        book.name = command.name;
+        book.code_pattern = command.code_pattern;
+        book.max_redemptions_per_user = command.max_redemptions_per_user;
+        book.discount_cents = command.discount_cents;
+        book.created_at = now_;
+        book.updated_at = now_;
+        world_.books.emplace(book.id, book);
+        new_books_.push_back(book.id);
+        world_.only_book = ++world_.book_count == 1 ? std::optional<BookId>(book.id) : std::nullopt;
+        return BookCreated{std::move(book)};
+    }
+
+    Outcome operator()(const UploadCodes& command) {
+        if (!command.book_id && !world_.only_book) return Refusal::book_required;
+        const Book* const book =
+            world_.find_book(command.book_id.value_or(world_.only_book.value_or(0)));
+        if (book == nullptr) return Refusal::book_not_found;
+        std::unordered_set<std::string_view> seen;
+        seen.reserve(command.codes.size());
+        for (const std::string& code : command.codes) {
+            const bool exists =
+                world_.existing_codes.contains(code) || world_.find(code) != nullptr;
+            if (exists || !seen.insert(code).second) return Refusal::codes_already_exist;
+        }
+
+        CodesUploaded uploaded{*book, world_.next_code_id, command.codes, now_};
+        for (const std::string& text : command.codes) {
+            Code code;
+            code.id = world_.next_code_id++;
+            code.book_id = book->id;
+            code.code = text;
+            code.created_at = now_;
+            CodeRow& row = world_.add(std::move(code));
+            row.is_new = true;
+            new_codes_.push_back(&row);
+            for (const PoolScope& scope : {PoolScope{book->id}, PoolScope{}}) {
+                const auto pool = world_.pools.find(scope);
+                if (pool != world_.pools.end()) uploaded_free_[scope].push_back(&row);
+            }
+        }
+        const auto count = static_cast<std::int64_t>(command.codes.size());
+        counts_[book->id].total += count;
+        counts_[book->id].available += count;
+        return uploaded;
+    }
+
+    Outcome operator()(const AssignAny& command) {
+        if (command.book_id && world_.find_book(*command.book_id) == nullptr) {
+            return Refusal::book_not_found;
+        }
+        CodeRow* const row = take_free(command.book_id);
+        if (row == nullptr) return Refusal::no_available_coupons;
+
+        assign(*row, command.user_id);
+        return CodeAssigned{row->code};
+    }
+
+    Outcome operator()(const AssignCode& command) {
+        CodeRow* const row = world_.find(command.code);
+        if (row == nullptr) return Refusal::code_not_found;
+        if (row->code.redeemed_at) return Refusal::already_redeemed;
+        if (row->code.assigned_to && *row->code.assigned_to != command.user_id) {
+            return Refusal::assigned_to_another_user;
+        }
+
+        if (!row->code.assigned_to) assign(*row, command.user_id);
+        return CodeAssigned{row->code};
+    }
+
+    Outcome operator()(const LockCode& command) {
+        CodeRow* const row = world_.find(command.code);
+        if (row == nullptr) return Refusal::code_not_found;
+        if (row->code.assigned_to != command.user_id) return Refusal::not_assigned_to_user;
+        if (row->code.redeemed_at) return Refusal::already_redeemed;
+        if (row->code.is_locked(now_)) return Refusal::already_locked;
+
+        row->code.lock = Lock{command.user_id, now_ + command.ttl_ms};
+        ++locks_[{row->code.book_id, row->code.lock->until}];
+        touch(*row);
+        return CodeLocked{row->code.lock->until};
+    }
+
+    Outcome operator()(const RedeemCode& command) {
+        CodeRow* const row = world_.find(command.code);
+        if (row == nullptr) return Refusal::code_not_found;
+        if (row->code.assigned_to != command.user_id) return Refusal::not_assigned_to_user;
+        if (row->code.redeemed_at) return Refusal::already_redeemed;
+        if (!row->code.is_locked(now_) || row->code.lock->user_id != command.user_id) {
+            return Refusal::not_locked;
+        }
+        const Book* const book = world_.find_book(row->code.book_id);
+        COUPOND_CHECK(book != nullptr);
+        const auto used = world_.user_redemptions.try_emplace({book->id, command.user_id}).first;
+        if (book->max_redemptions_per_user && used->second.now >= *book->max_redemptions_per_user) {
+            return Refusal::user_redemption_limit_reached;
+        }
+
+        if (used->second.now++ == used->second.loaded) changed_users_.push_back(&*used);
+        --locks_[{book->id, row->code.lock->until}];
+        row->code.lock.reset();
+        row->code.redeemed_at = now_;
+        ++counts_[book->id].redeemed;
+        touch(*row);
+        return CodeRedeemed{row->code};
+    }
+
+    /// What all of it changed. To be called once, at the end.
+    Delta take_delta() {
+        Delta delta;
+        delta.at = now_;
+        for (const BookId id : new_books_) delta.new_books.push_back(world_.find_book(id));
+        delta.new_codes = std::move(new_codes_);
+        delta.changed_codes = std::move(changed_codes_);
+        for (const auto* user : changed_users_) {
+            delta.user_redemptions.push_back({&user->first, user->second.loaded, user->second.now});
+        }
+        delta.counts = std::move(counts_);
+        std::erase_if(locks_, [](const auto& entry) { return entry.second == 0; });
+        delta.locks = std::move(locks_);
+        return delta;
+    }
+
+    bool shortage() const { return shortage_; }
+
+private:
+    /// The next code of a scope that no command before this one has given away; null where there is
+    /// none left.
+    CodeRow* take_free(PoolScope scope) {
+        Pool& pool = world_.pools[scope];
+        while (pool.given < pool.codes.size()) {
+            CodeRow* const row = pool.codes[pool.given++];
+            if (!row->code.assigned_to) return row;
+        }
+        shortage_ |= !pool.complete;
+        std::deque<CodeRow*>& uploaded = uploaded_free_[scope];
+        while (!uploaded.empty()) {
+            CodeRow* const row = uploaded.front();
+            uploaded.pop_front();
+            if (!row->code.assigned_to) return row;
+        }
+        return nullptr;
+    }
+
+    void assign(CodeRow& row, const std::string& user_id) {
+        row.code.assigned_to = user_id;
+        --counts_[row.code.book_id].available;
+        touch(row);
+    }
+
+    void touch(CodeRow& row) {
+        if (row.is_new || row.changed) return;
+        row.changed = true;
+        ++row.code.version;
+        changed_codes_.push_back(&row);
+    }
+
+    World& world_;
+    const Timestamp now_;
+    bool shortage_ = false;
+    std::map<PoolScope, std::deque<CodeRow*>> uploaded_free_;
+    std::vector<BookId> new_books_;
+    std::vector<const CodeRow*> new_codes_;
+    std::vector<const CodeRow*> changed_codes_;
+    std::vector<const std::pair<const World::UserKey, World::UserRedemptions>*> changed_users_;
+    std::map<BookId, Delta::Counts> counts_;
+    std::map<std::pair<BookId, Timestamp>, std::int64_t> locks_;
+};
+
+}  // namespace
+
+Decision decide(World& world, std::span<const Command* const> commands, Timestamp now) {
+    Decider decider(world, now);
+    Decision decision;
+    decision.outcomes.reserve(commands.size());
+    for (const Command* const command : commands) {
+        decision.outcomes.push_back(std::visit(decider, *command));
+    }
+    decision.delta = decider.take_delta();
+    decision.shortage = decider.shortage();
+    return decision;
+}
+
+}  // namespace coupond

@@ -1,0 +1,141 @@
+// The rules of coupond, all of them and nothing else: no I/O, no clock, no randomness.
+//
+//     needs(commands) → the rows they touch → a store loads them → World
+//     decide(World, commands, now) → what to answer, and the Delta that a store saves
+//
+// The shape follows TigerBeetle's state machine: load, decide, save; in each rule the refusals
+// first, then a point from which nothing fails.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "domain/code_pattern.hpp"
+#include "domain/command.hpp"
+#include "domain/types.hpp"
+
+namespace coupond {
+
+/// Where a free code may come from: one book, or any (nothing).
+using PoolScope = std::optional<BookId>;
+
+/// What a batch of commands touches. Views point into the commands. May name a row twice.
+struct Needs {
+    /// A code, with its book; and, for a redemption, how often `redeemer` has redeemed in that
+    /// book.
+    struct CodeNeed {
+        std::string_view code;
+        std::string_view redeemer;  ///< empty: not needed
+    };
+
+    std::vector<CodeNeed> codes;
+    std::vector<std::string_view> new_codes;  ///< of uploads: which of them exist already
+    std::vector<BookId> books;
+    bool only_book = false;                  ///< whether there is exactly one book, and it
+    std::map<PoolScope, std::size_t> pools;  ///< how many free codes, at random
+    std::size_t book_ids = 0;                ///< how many new ids to set aside
+    std::size_t code_ids = 0;
+};
+
+/// What `commands` touch. `pool_factor` multiplies the free codes asked for, after a
+/// Decision::shortage.
+Needs needs(std::span<const Command* const> commands, std::size_t pool_factor = 1);
+
+/// A code in the World.
+struct CodeRow {
+    Code code;
+    bool is_new = false;   ///< made by a command of this batch
+    bool changed = false;  ///< by a command of this batch; `code.version` has grown by one
+};
+
+/// Free codes to give away, in the order to give them.
+struct Pool {
+    std::vector<CodeRow*> codes;
+    std::size_t given = 0;  ///< those before this place are used up
+    bool complete = false;  ///< `codes` are all the free codes there are in the scope
+};
+
+/// The rows that a batch touches: filled by a store, worked on by `decide`. Rows stay where they
+/// are.
+class World {
+public:
+    World() = default;
+    World(World&&) = default;
+    World& operator=(World&&) = default;
+
+    /// Adds a row that is not there yet.
+    CodeRow& add(Code code);
+
+    /// The row of a code, or null.
+    CodeRow* find(std::string_view code);
+
+    Book* find_book(BookId id);
+
+    /// How often `user_id` has redeemed codes of a book; 0 unless set.
+    struct UserRedemptions {
+        std::int64_t loaded = 0;
+        std::int64_t now = 0;
+    };
+    using UserKey = std::pair<BookId, std::string>;
+
+    std::unordered_map<BookId, Book> books;
+    std::optional<BookId> only_book;  ///< where Needs::only_book, and there is exactly one
+    std::size_t book_count = 0;       ///< where Needs::only_book: 0, 1 or, for more, 2
+    std::unordered_set<std::string_view> existing_codes;  ///< of Needs::new_codes; views into Needs
+    std::map<UserKey, UserRedemptions> user_redemptions;
+    std::map<PoolScope, Pool> pools;
+    BookId next_book_id = 0;  ///< the first of Needs::book_ids consecutive free ids
+    CodeId next_code_id = 0;  ///< the first of Needs::code_ids consecutive free ids
+
+private:
+    std::deque<CodeRow> rows_;
+    std::unordered_map<std::string_view, CodeRow*> by_code_;  ///< keys are views into rows_
+};
+
+/// What a batch changes. Points into the World it was decided on.
+struct Delta {
+    struct Counts {
+        std::int64_t total = 0;
+        std::int64_t available = 0;
+        std::int64_t redeemed = 0;
+    };
+    struct UserRedemptions {
+        const World::UserKey* key = nullptr;
+        std::int64_t loaded = 0;  ///< what it must still be; 0: there may be no row yet
+        std::int64_t now = 0;
+    };
+
+    Timestamp at;
+    std::vector<const Book*> new_books;         ///< by id
+    std::vector<const CodeRow*> new_codes;      ///< by id, in the state to store
+    std::vector<const CodeRow*> changed_codes;  ///< in the state to store; loaded as `version` - 1
+    std::vector<UserRedemptions> user_redemptions;
+    std::map<BookId, Counts> counts;  ///< to be added
+    std::map<std::pair<BookId, Timestamp>, std::int64_t>
+        locks;  ///< to be added: codes locked until then
+
+    bool empty() const { return new_books.empty() && new_codes.empty() && changed_codes.empty(); }
+};
+
+struct Decision {
+    std::vector<Outcome> outcomes;  ///< one a command, in order
+    Delta delta;
+    /// A pool ran out although the database may hold more free codes: load more and decide again.
+    bool shortage = false;
+};
+
+/// Decides `commands` in order, each seeing what those before it did, all at the time `now`.
+/// `world` holds what `needs(commands)` names; it is used up.
+Decision decide(World& world, std::span<const Command* const> commands, Timestamp now);
+
+}  // namespace coupond

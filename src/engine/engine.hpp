@@ -1,0 +1,125 @@
+// The way of every command: a bounded queue, one lane that runs whatever has queued up as one
+// batch, and the answers handed back one call a batch. Also the threads on which reads run, beside
+// the lane.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/limits.hpp"
+#include "base/time.hpp"
+#include "domain/domain.hpp"
+#include "store/store.hpp"
+
+namespace coupond {
+
+/// Takes the answer to a command, and the time at which it was decided. Called once, wherever
+/// `Engine::Deliver` says.
+using Done = std::function<void(Result<Outcome>&&, Timestamp decided_at)>;
+
+/// An answer on its way back.
+struct Delivery {
+    Done done;
+    Result<Outcome> outcome;
+    Timestamp decided_at;
+
+    void operator()() { done(std::move(outcome), decided_at); }
+};
+
+struct EngineOptions {
+    std::size_t queued_commands = limits::queued_commands;
+    std::size_t queued_codes = limits::queued_codes;
+    std::size_t batch_commands = limits::batch_commands;
+    std::chrono::milliseconds command_wait{limits::command_wait_ms};
+};
+
+/// Runs commands exactly once, in the order submitted. There is no timer in it: an idle engine runs
+/// a command at once in a batch of one, a busy one runs what came in during the last commit, which
+/// is what makes its batches large.
+class Engine {
+public:
+    /// Called on the lane's thread with all answers of a batch, after its commit.
+    using Deliver = std::function<void(std::vector<Delivery>)>;
+
+    /// `store` and `clock` must outlive the engine and are used by the lane alone.
+    Engine(Store& store, const Clock& clock, Deliver deliver, EngineOptions options = {});
+    /// Drains.
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    /// Queues a command. False, and nothing of it is kept, where the queue is full or the engine
+    /// drains. A command that has waited longer than `command_wait` is not run: it is answered
+    /// Failure::overloaded. Thread-safe.
+    bool submit(Command command, Done done);
+
+    /// Answers what is queued, takes no more and stops the lane; returns when all answers have been
+    /// delivered.
+    void drain();
+
+    struct Totals {
+        std::uint64_t commands = 0;  ///< decided, saved and delivered, or answered with a failure
+        std::uint64_t batches = 0;   ///< they came in
+    };
+    Totals totals() const;
+
+private:
+    struct Entry {
+        Command command;
+        Done done;
+        std::chrono::steady_clock::time_point deadline;
+    };
+
+    void run_lane();
+    std::vector<Entry> take_batch();
+    std::vector<Delivery> run_batch(std::vector<Entry> batch);
+
+    Store& store_;
+    const Clock& clock_;
+    const Deliver deliver_;
+    const EngineOptions options_;
+
+    mutable std::mutex mutex_;
+    std::condition_variable wake_;
+    std::deque<Entry> queue_;
+    std::size_t queued_codes_ = 0;
+    bool draining_ = false;
+    Totals totals_;
+
+    std::thread lane_;
+};
+
+/// Runs reads on a thread of its own, in the order submitted.
+class Reader {
+public:
+    using Job = std::function<void(ReadStore&)>;
+
+    explicit Reader(std::unique_ptr<ReadStore> store);
+    /// Runs what is queued first.
+    ~Reader();
+    Reader(const Reader&) = delete;
+    Reader& operator=(const Reader&) = delete;
+
+    /// False where limits::queued_queries jobs wait already. Thread-safe.
+    bool submit(Job job);
+
+private:
+    void run();
+
+    std::unique_ptr<ReadStore> store_;
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::deque<Job> queue_;
+    bool stopping_ = false;
+    std::thread thread_;
+};
+
+}  // namespace coupond

@@ -1,0 +1,22 @@
+// One batch from its commands to its outcomes: load, decide, save; again on a conflict, in halves
+// on a refused row.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "engine/engine.hpp"
+
+namespace coupond {
+
+struct Executed {
+    Result<Outcome> outcome = Failure::unavailable;
+    Timestamp decided_at;
+};
+
+/// Runs `commands` as if one after the other, in as few transactions as the store allows. Returns
+/// one result a command; all effects that a result tells of are durable.
+std::vector<Executed> execute(Store& store, const Clock& clock,
+                              std::span<const Command* const> commands);
+
+}  // namespace coupond

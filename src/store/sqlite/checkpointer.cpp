@@ -1,0 +1,76 @@
+#include "store/sqlite/checkpointer.hpp"
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "store/sqlite/stores.hpp"
+
+namespace coupond::sqlite {
+namespace {
+
+constexpr int log_pages_wanted = 8'000;  // begin to move at a log of 32 MiB
+constexpr int log_pages_most =
+    64'000;  // from 256 MiB on the writer moves all that is left, however long it takes
+constexpr int pages_left_little = 4'000;  // what the writer moves by itself in some milliseconds
+
+}  // namespace
+
+Checkpointer::Checkpointer(const std::string& path)
+    : connection_(path, Connection::Mode::read_write), thread_([this] { run(); }) {}
+
+Checkpointer::~Checkpointer() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+}
+
+void Checkpointer::after_commit(Connection& writer, int log_pages) {
+    if (log_pages < log_pages_wanted) return;
+    std::unique_lock lock(mutex_);
+    if (state_ == State::idle) {
+        state_ = State::wanted;
+        lock.unlock();
+        wake_.notify_one();
+    } else if (state_ == State::moved) {
+        // Another round of the thread leaves less than the one before, until there is little
+        // enough.
+        const bool rest_here = pages_left_ < pages_left_little || log_pages > log_pages_most;
+        state_ = rest_here ? State::idle : State::wanted;
+        lock.unlock();
+        if (!rest_here) return wake_.notify_one();
+        const int code = sqlite3_wal_checkpoint_v2(writer.raw(), nullptr, SQLITE_CHECKPOINT_PASSIVE,
+                                                   nullptr, nullptr);
+        if (code != SQLITE_OK && code != SQLITE_BUSY) writer.fail();
+    }
+}
+
+void Checkpointer::run() {
+    pthread_setname_np(pthread_self(), "checkpoint");
+    Health health;
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        wake_.wait(lock, [this] { return stopping_ || state_ == State::wanted; });
+        if (stopping_) return;
+        state_ = State::running;
+        lock.unlock();
+        int in_log = 0, moved = 0;
+        const int code = sqlite3_wal_checkpoint_v2(connection_.raw(), nullptr,
+                                                   SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
+        if (code == SQLITE_OK || code == SQLITE_BUSY) {
+            health.worked();
+        } else {
+            const Error error(sqlite3_extended_errcode(connection_.raw()),
+                              sqlite3_errmsg(connection_.raw()));
+            health.failed(error);
+            classify(error);  // ends the process where the disk cannot be trusted
+        }
+        lock.lock();
+        pages_left_ = in_log - moved;
+        state_ = State::moved;
+    }
+}
+
+}  // namespace coupond::sqlite

@@ -1,0 +1,38 @@
+// Moves what was committed from the write-ahead log into the database file without stopping the
+// writer.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "store/sqlite/connection.hpp"
+
+namespace coupond::sqlite {
+
+/// SQLite starts its log anew only when all of it has been moved, which a thread beside a busy
+/// writer never sees. So the thread moves the bulk on a connection of its own, and the writer moves
+/// the rest, a little, between two transactions.
+class Checkpointer {
+public:
+    explicit Checkpointer(const std::string& path);
+    ~Checkpointer();
+
+    /// To be called by the writer after each commit, outside a transaction. May run the rest of a
+    /// checkpoint on `writer`. Throws Error.
+    void after_commit(Connection& writer, int log_pages);
+
+private:
+    void run();
+
+    Connection connection_;
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    enum class State { idle, wanted, running, moved } state_ = State::idle;
+    bool stopping_ = false;
+    int pages_left_ = 0;  ///< where moved: what came into the log since
+    std::thread thread_;
+};
+
+}  // namespace coupond::sqlite

@@ -1,0 +1,317 @@
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/log.hpp"
+#include "base/random.hpp"
+#include "store/sqlite/checkpointer.hpp"
+#include "store/sqlite/connection.hpp"
+#include "store/sqlite/rows.hpp"
+#include "store/sqlite/stores.hpp"
+
+namespace coupond::sqlite {
+namespace {
+
+constexpr std::int64_t dead_locks_kept_ms = 3'600'000;  // so that a clock set back finds them again
+
+/// A random shuffle key: uniform from 0 to 2^63 - 1.
+std::int64_t random_shuffle_key() {
+    return static_cast<std::int64_t>(secure_random() >> 1);
+}
+
+class SqliteStore final : public Store {
+public:
+    explicit SqliteStore(const std::string& path)
+        : connection_(path, Connection::Mode::read_write), checkpointer_(path) {
+        connection_.execute("PRAGMA cache_size = -131072");  // KiB
+        sqlite3_wal_hook(
+            connection_.raw(),
+            [](void* self, sqlite3*, const char*, int log_pages) {
+                static_cast<SqliteStore*>(self)->log_pages_ = log_pages;
+                return SQLITE_OK;
+            },
+            this);
+    }
+
+    Result<World> load(const Needs& needs) override {
+        try {
+            begin_read_.run();
+            World world = load_rows(needs);
+            commit_.run();
+            health_.worked();
+            return world;
+        } catch (const Error& error) {
+            return failed(error);
+        }
+    }
+
+    Result<void> save(const Delta& delta) override {
+        try {
+            begin_write_.run();
+            if (!save_rows(delta)) {
+                connection_.roll_back();
+                return Failure::conflict;
+            }
+            commit_.run();
+            health_.worked();
+        } catch (const Error& error) {
+            return failed(error);
+        }
+        try {  // what was committed stays so, whatever becomes of its way into the file
+            checkpointer_.after_commit(connection_, log_pages_);
+        } catch (const Error& error) {
+            failed(error);
+        }
+        return {};
+    }
+
+private:
+    Failure failed(const Error& error) {
+        connection_.roll_back();
+        const Failure failure = classify(error);
+        if (failure == Failure::unavailable) health_.failed(error);
+        if (failure == Failure::refused) {
+            log::error("the database refuses a row", {{"reason", error.message()}});
+        }
+        return failure;
+    }
+
+    World load_rows(const Needs& needs) {
+        World world;
+        for (const BookId id : needs.books) load_book(world, id);
+        if (needs.only_book) load_only_book(world);
+        for (const auto& [code, redeemer] : needs.codes) load_code(world, code, redeemer);
+        for (const std::string_view code : needs.new_codes) {
+            if (select_exists_.bind(code).step()) {
+                world.existing_codes.insert(code);
+                select_exists_.reset();
+            }
+        }
+        for (const auto& [scope, count] : needs.pools) load_pool(world, scope, count);
+        if (needs.book_ids > 0) world.next_book_id = connection_.integer(max_book_id) + 1;
+        if (needs.code_ids > 0) world.next_code_id = connection_.integer(max_code_id) + 1;
+        return world;
+    }
+
+    void load_book(World& world, BookId id) {
+        if (world.books.contains(id)) return;
+        if (!select_book_.bind(id).step()) return;
+        world.books.emplace(id, read_book(select_book_));
+        select_book_.reset();
+    }
+
+    void load_only_book(World& world) {
+        std::vector<BookId> ids;
+        while (select_two_books_.step()) ids.push_back(select_two_books_.integer(0));
+        world.book_count = ids.size();
+        if (ids.size() != 1) return;
+        world.only_book = ids.front();
+        load_book(world, ids.front());
+    }
+
+    void load_code(World& world, std::string_view text, std::string_view redeemer) {
+        const CodeRow* row = world.find(text);
+        if (row == nullptr) {
+            if (!select_code_.bind(text).step()) return;
+            row = &world.add(read_code(select_code_));
+            select_code_.reset();
+        }
+        const BookId book_id = row->code.book_id;
+        load_book(world, book_id);
+        if (redeemer.empty()) return;
+        const auto [user, added] =
+            world.user_redemptions.try_emplace({book_id, std::string(redeemer)});
+        if (added && select_user_.bind(book_id, redeemer).step()) {
+            user->second.loaded = user->second.now = select_user_.integer(0);
+            select_user_.reset();
+        }
+    }
+
+    void load_pool(World& world, PoolScope scope, std::size_t count) {
+        Pool& pool = world.pools[scope];
+        if (scope) {
+            load_free(world, pool.codes, *scope, count);
+            pool.complete = pool.codes.size() < count;
+            return;
+        }
+        load_any_free(world, pool, count);
+    }
+
+    /// Free codes of every book, each with the same chance: books are drawn by how many they have.
+    void load_any_free(World& world, Pool& pool, std::size_t count) {
+        std::vector<BookId> books;
+        std::vector<std::int64_t> up_to;  // how many free codes the books up to this one have
+        while (select_available_.step()) {
+            books.push_back(select_available_.integer(0));
+            up_to.push_back((up_to.empty() ? 0 : up_to.back()) + select_available_.integer(1));
+        }
+        const std::int64_t total = up_to.empty() ? 0 : up_to.back();
+        pool.complete = total <= static_cast<std::int64_t>(count);
+        std::vector<std::size_t> draws;  // indices into books, in the order to give
+        std::vector<std::size_t> wanted(books.size());
+        for (std::size_t i = 0; i < count && !pool.complete; ++i) {
+            const auto draw =
+                static_cast<std::int64_t>(secure_random_below(static_cast<std::uint64_t>(total)));
+            const auto book = std::upper_bound(up_to.begin(), up_to.end(), draw) - up_to.begin();
+            draws.push_back(static_cast<std::size_t>(book));
+            ++wanted[static_cast<std::size_t>(book)];
+        }
+        std::vector<std::vector<CodeRow*>> free(books.size());
+        for (std::size_t i = 0; i < books.size(); ++i) {
+            if (pool.complete) {
+                const auto all = static_cast<std::size_t>(up_to[i] - (i == 0 ? 0 : up_to[i - 1]));
+                load_free(world, pool.codes, books[i], all);
+            } else if (wanted[i] > 0) {
+                load_free(world, free[i], books[i], wanted[i]);
+                std::reverse(free[i].begin(), free[i].end());
+            }
+        }
+        for (const std::size_t book : draws) {
+            if (free[book].empty()) continue;
+            pool.codes.push_back(free[book].back());
+            free[book].pop_back();
+        }
+    }
+
+    /// Up to `count` free codes of a book from a random point of their order on, around its end.
+    void load_free(World& world, std::vector<CodeRow*>& out, BookId book_id, std::size_t count) {
+        load_book(world, book_id);
+        const std::int64_t from = random_shuffle_key();
+        for (Statement* const select : {&select_free_from_, &select_free_before_}) {
+            if (count == 0) return;
+            select->bind(book_id, from, static_cast<std::int64_t>(count));
+            while (select->step()) {
+                CodeRow* const known = world.find(select->text(2));
+                out.push_back(known != nullptr ? known : &world.add(read_code(*select)));
+                --count;
+            }
+        }
+    }
+
+    /// Whether every row was still as it was loaded.
+    bool save_rows(const Delta& delta) {
+        for (const Book* book : delta.new_books) {
+            insert_book_
+                .bind(book->id, book->name, book->code_pattern, book->max_redemptions_per_user,
+                      book->discount_cents, book->created_at, book->updated_at)
+                .run();
+            insert_counts_.bind(book->id).run();
+        }
+        for (const CodeRow* row : delta.new_codes) save_new_code(row->code);
+        for (const CodeRow* row : delta.changed_codes) {
+            if (!save_changed_code(row->code)) return false;
+        }
+        for (const Delta::UserRedemptions& user : delta.user_redemptions) {
+            upsert_user_.bind(user.key->first, user.key->second, user.now, user.loaded).run();
+            if (connection_.changes() != 1) return false;
+        }
+        for (const auto& [book_id, counts] : delta.counts) {
+            update_counts_.bind(counts.total, counts.available, counts.redeemed, book_id).run();
+        }
+        save_locks(delta);
+        return true;
+    }
+
+    void save_new_code(const Code& code) {
+        const auto locked_by =
+            code.lock ? std::optional(std::string_view(code.lock->user_id)) : std::nullopt;
+        const auto locked_until = code.lock ? std::optional(code.lock->until) : std::nullopt;
+        insert_code_
+            .bind(code.id, code.book_id, code.version, random_shuffle_key(), code.created_at,
+                  locked_until, code.redeemed_at, code.code, code.assigned_to, locked_by)
+            .run();
+    }
+
+    bool save_changed_code(const Code& code) {
+        const auto locked_by =
+            code.lock ? std::optional(std::string_view(code.lock->user_id)) : std::nullopt;
+        const auto locked_until = code.lock ? std::optional(code.lock->until) : std::nullopt;
+        update_code_
+            .bind(locked_until, code.redeemed_at, code.assigned_to, locked_by, code.id,
+                  code.version - 1)
+            .run();
+        return connection_.changes() == 1;
+    }
+
+    void save_locks(const Delta& delta) {
+        BookId swept = 0;
+        for (const auto& [lock, codes] : delta.locks) {
+            const auto& [book_id, until] = lock;
+            if (codes > 0) {
+                upsert_locks_.bind(book_id, until, codes).run();
+            } else {
+                update_locks_.bind(codes, book_id, until).run();
+            }
+            if (book_id != swept)
+                delete_dead_locks_.bind(book_id, delta.at + -dead_locks_kept_ms).run();
+            swept = book_id;
+        }
+    }
+
+    static constexpr const char* max_book_id = "SELECT coalesce(max(id), 0) FROM coupon_book";
+    static constexpr const char* max_code_id = "SELECT coalesce(max(id), 0) FROM coupon_code";
+
+    Connection connection_;
+    Checkpointer checkpointer_;
+    Health health_;
+    int log_pages_ = 0;  ///< in the write-ahead log after the last commit
+
+    Statement begin_read_{connection_, "BEGIN"};
+    Statement begin_write_{connection_, "BEGIN IMMEDIATE"};
+    Statement commit_{connection_, "COMMIT"};
+    Statement select_book_{connection_,
+                           "SELECT " COUPOND_BOOK_COLUMNS " FROM coupon_book WHERE id = ?"};
+    Statement select_two_books_{connection_, "SELECT id FROM coupon_book LIMIT 2"};
+    Statement select_code_{connection_,
+                           "SELECT " COUPOND_CODE_COLUMNS " FROM coupon_code WHERE code = ?"};
+    Statement select_exists_{connection_, "SELECT 1 FROM coupon_code WHERE code = ?"};
+    Statement select_user_{connection_,
+                           "SELECT redeemed FROM user_redemption_count "
+                           "WHERE book_id = ? AND user_id = ?"};
+    Statement select_available_{connection_,
+                                "SELECT book_id, available FROM book_count WHERE available > 0"};
+    Statement select_free_from_{connection_, "SELECT " COUPOND_CODE_COLUMNS
+                                             " FROM coupon_code WHERE assigned_to IS NULL AND "
+                                             "book_id = ? AND shuffle_key >= ? "
+                                             "ORDER BY shuffle_key LIMIT ?"};
+    Statement select_free_before_{connection_, "SELECT " COUPOND_CODE_COLUMNS
+                                               " FROM coupon_code WHERE assigned_to IS NULL AND "
+                                               "book_id = ? AND shuffle_key < ? "
+                                               "ORDER BY shuffle_key LIMIT ?"};
+    Statement insert_book_{connection_, "INSERT INTO coupon_book (" COUPOND_BOOK_COLUMNS
+                                        ") VALUES (?, ?, ?, ?, ?, ?, ?)"};
+    Statement insert_code_{
+        connection_,
+        "INSERT INTO coupon_code (id, book_id, version, shuffle_key, created_at, "
+        "locked_until, redeemed_at, code, assigned_to, locked_by) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+    Statement update_code_{
+        connection_,
+        "UPDATE coupon_code SET locked_until = ?, redeemed_at = ?, assigned_to = ?, "
+        "locked_by = ?, version = version + 1 WHERE id = ? AND version = ?"};
+    Statement upsert_user_{connection_,
+                           "INSERT INTO user_redemption_count AS user (book_id, user_id, redeemed) "
+                           "VALUES (?, ?, ?3) ON CONFLICT DO UPDATE SET redeemed = ?3 "
+                           "WHERE user.redeemed = ?4"};
+    Statement insert_counts_{connection_, "INSERT INTO book_count VALUES (?, 0, 0, 0)"};
+    Statement update_counts_{connection_,
+                             "UPDATE book_count SET total = total + ?, available = available + ?, "
+                             "redeemed = redeemed + ? WHERE book_id = ?"};
+    Statement upsert_locks_{connection_,
+                            "INSERT INTO lock_count AS count (book_id, locked_until, codes) "
+                            "VALUES (?, ?, ?3) ON CONFLICT DO UPDATE SET codes = count.codes + ?3"};
+    Statement update_locks_{
+        connection_,
+        "UPDATE lock_count SET codes = codes + ? WHERE book_id = ? AND locked_until = ?"};
+    Statement delete_dead_locks_{connection_,
+                                 "DELETE FROM lock_count WHERE book_id = ? AND locked_until < ?"};
+};
+
+}  // namespace
+
+std::unique_ptr<Store> make_store(const std::string& path) {
+    return std::make_unique<SqliteStore>(path);
+}
+
+}  // namespace coupond::sqlite

@@ -1,0 +1,181 @@
+#include "store/sqlite/wal_vfs.hpp"
+
+#include <sqlite3.h>
+
+#include <cstddef>
+#include <new>
+#include <vector>
+
+#include "base/check.hpp"
+
+namespace coupond::sqlite {
+namespace {
+
+constexpr const char* name = "coupond-wal";
+constexpr std::size_t gathered_bytes = 1024 * 1024;
+
+/// What SQLite sees of an open log: its own header, ours, and behind it in the same memory the
+/// system's file.
+struct LogFile {
+    sqlite3_file base;
+    std::vector<std::byte> gathered;  ///< not written yet: belongs at `at`
+    sqlite3_int64 at;
+
+    sqlite3_file* system();
+};
+
+// The system's part begins where any type may.
+constexpr std::size_t system_offset = (sizeof(LogFile) + alignof(std::max_align_t) - 1) /
+                                      alignof(std::max_align_t) * alignof(std::max_align_t);
+
+sqlite3_file* LogFile::system() {
+    return reinterpret_cast<sqlite3_file*>(reinterpret_cast<std::byte*>(this) + system_offset);
+}
+
+LogFile& log_of(sqlite3_file* file) {
+    return *reinterpret_cast<LogFile*>(file);
+}
+
+/// Writes out what is gathered. On failure it is given up: SQLite rolls the transaction back and
+/// writes its place anew.
+int write_out(LogFile& log) {
+    if (log.gathered.empty()) return SQLITE_OK;
+    const int code = log.system()->pMethods->xWrite(log.system(), log.gathered.data(),
+                                                    static_cast<int>(log.gathered.size()), log.at);
+    log.gathered.clear();
+    return code;
+}
+
+int close(sqlite3_file* file) {
+    LogFile& log = log_of(file);
+    const int written = write_out(log);
+    const int closed = log.system()->pMethods->xClose(log.system());
+    log.~LogFile();
+    return written != SQLITE_OK ? written : closed;
+}
+
+int read(sqlite3_file* file, void* out, int size, sqlite3_int64 at) {
+    LogFile& log = log_of(file);
+    const auto gathered_end = log.at + static_cast<sqlite3_int64>(log.gathered.size());
+    if (at < gathered_end && at + size > log.at) {
+        if (const int code = write_out(log); code != SQLITE_OK) return code;
+    }
+    return log.system()->pMethods->xRead(log.system(), out, size, at);
+}
+
+int write(sqlite3_file* file, const void* bytes, int size, sqlite3_int64 at) {
+    LogFile& log = log_of(file);
+    const auto count = static_cast<std::size_t>(size);
+    const bool adjoins = at == log.at + static_cast<sqlite3_int64>(log.gathered.size());
+    if (!adjoins || log.gathered.size() + count > gathered_bytes) {
+        if (const int code = write_out(log); code != SQLITE_OK) return code;
+        log.at = at;
+    }
+    try {
+        const auto* const first = static_cast<const std::byte*>(bytes);
+        log.gathered.insert(log.gathered.end(), first, first + count);
+    } catch (const std::bad_alloc&) {
+        return SQLITE_IOERR_NOMEM;
+    }
+    return SQLITE_OK;
+}
+
+int truncate(sqlite3_file* file, sqlite3_int64 size) {
+    LogFile& log = log_of(file);
+    if (const int code = write_out(log); code != SQLITE_OK) return code;
+    return log.system()->pMethods->xTruncate(log.system(), size);
+}
+
+int sync(sqlite3_file* file, int flags) {
+    LogFile& log = log_of(file);
+    if (const int code = write_out(log); code != SQLITE_OK) return code;
+    return log.system()->pMethods->xSync(log.system(), flags);
+}
+
+int file_size(sqlite3_file* file, sqlite3_int64* size) {
+    LogFile& log = log_of(file);
+    if (const int code = write_out(log); code != SQLITE_OK) return code;
+    return log.system()->pMethods->xFileSize(log.system(), size);
+}
+
+int lock(sqlite3_file* file, int level) {
+    return log_of(file).system()->pMethods->xLock(log_of(file).system(), level);
+}
+
+int unlock(sqlite3_file* file, int level) {
+    return log_of(file).system()->pMethods->xUnlock(log_of(file).system(), level);
+}
+
+int check_reserved_lock(sqlite3_file* file, int* reserved) {
+    return log_of(file).system()->pMethods->xCheckReservedLock(log_of(file).system(), reserved);
+}
+
+int file_control(sqlite3_file* file, int operation, void* argument) {
+    LogFile& log = log_of(file);
+    if (const int code = write_out(log); code != SQLITE_OK) return code;
+    return log.system()->pMethods->xFileControl(log.system(), operation, argument);
+}
+
+int sector_size(sqlite3_file* file) {
+    return log_of(file).system()->pMethods->xSectorSize(log_of(file).system());
+}
+
+int device_characteristics(sqlite3_file* file) {
+    return log_of(file).system()->pMethods->xDeviceCharacteristics(log_of(file).system());
+}
+
+sqlite3_vfs* system_vfs() {
+    static sqlite3_vfs* const vfs = sqlite3_vfs_find(nullptr);
+    return vfs;
+}
+
+int open(sqlite3_vfs*, const char* path, sqlite3_file* file, int flags, int* out_flags) {
+    if ((flags & SQLITE_OPEN_WAL) == 0) {
+        return system_vfs()->xOpen(system_vfs(), path, file, flags, out_flags);
+    }
+    // Version 1: a log has no shared memory and no memory map of its own.
+    static const sqlite3_io_methods methods = {1,
+                                               close,
+                                               read,
+                                               write,
+                                               truncate,
+                                               sync,
+                                               file_size,
+                                               lock,
+                                               unlock,
+                                               check_reserved_lock,
+                                               file_control,
+                                               sector_size,
+                                               device_characteristics,
+                                               nullptr,
+                                               nullptr,
+                                               nullptr,
+                                               nullptr,
+                                               nullptr,
+                                               nullptr};
+    LogFile& log = *new (file) LogFile{{nullptr}, {}, 0};
+    const int code = system_vfs()->xOpen(system_vfs(), path, log.system(), flags, out_flags);
+    if (log.system()->pMethods == nullptr) {
+        log.~LogFile();  // SQLite does not close what has no methods
+        return code;
+    }
+    log.base.pMethods = &methods;
+    return code;
+}
+
+}  // namespace
+
+const char* wal_vfs() {
+    static const bool registered = [] {
+        static sqlite3_vfs vfs = *system_vfs();
+        vfs.pNext = nullptr;
+        vfs.zName = name;
+        vfs.szOsFile += static_cast<int>(system_offset);
+        vfs.xOpen = open;
+        return sqlite3_vfs_register(&vfs, 0) == SQLITE_OK;
+    }();
+    COUPOND_CHECK(registered);
+    return name;
+}
+
+}  // namespace coupond::sqlite

@@ -1,0 +1,374 @@
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <span>
+#include <utility>
+
+#include "base/check.hpp"
+#include "base/limits.hpp"
+#include "base/text.hpp"
+#include "domain/code_pattern.hpp"
+#include "wire/decimal.hpp"
+#include "wire/json_reader.hpp"
+#include "wire/media_type.hpp"
+#include "wire/wire.hpp"
+
+namespace coupond::wire {
+namespace {
+
+using Messages = std::vector<std::string>;
+using Kind = Member::Kind;
+
+// What the numbers in the messages are.
+static_assert(limits::code_characters == 128 && limits::json_depth == 32);
+static_assert(limits::redemptions_per_user == 1'000'000'000 && limits::page_books == 1'000);
+static_assert(limits::discount_cents == 99'999'999'99);
+
+bool fits_code(std::string_view text) {
+    const auto shape = examine_text(text);
+    return shape && !shape->has_control && shape->characters >= 1 &&
+           shape->characters <= limits::code_characters;
+}
+
+constexpr MemberSpec codes_spec{"codes", fits_code, limits::upload_codes};
+
+/// A name from outside for a message: in quotes where it is not a plain word, without control
+/// characters.
+std::string shown(std::string_view name) {
+    constexpr std::string_view word_characters =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+    if (!name.empty() && name.find_first_not_of(word_characters) == std::string_view::npos) {
+        return std::string(name);
+    }
+    std::string text = "\"";
+    const auto shape = examine_text(name);
+    for (const char c : name) {
+        // Control characters beyond ASCII are rare enough to lose their neighbours as well.
+        const auto byte = static_cast<unsigned char>(c);
+        const bool plain = byte >= 0x20 && byte != 0x7F && byte < 0x80;
+        const bool plain_beyond_ascii = byte >= 0x80 && shape && !shape->has_control;
+        text += plain || plain_beyond_ascii ? c : '?';
+    }
+    return text + '"';
+}
+
+void add_unknown(Messages& messages, std::span<const std::string> names, std::size_t count) {
+    for (const std::string& name : names) {
+        messages.push_back("property " + shown(name) + " should not exist");
+    }
+    if (count > names.size()) {
+        messages.push_back("and " + std::to_string(count - names.size()) + " more");
+    }
+}
+
+/// The members of a body one after the other, in the order of its specs. Each call takes the next
+/// one and adds what is wrong with it to the messages; then what it returns means nothing.
+class Members {
+public:
+    Members(Body body, std::span<const MemberSpec> specs, Messages& messages)
+        : body_(std::move(body)), specs_(specs), messages_(messages) {}
+
+    std::string required_string(std::size_t most_characters) {
+        Member* const member = next();
+        if (member == nullptr) return {};
+        if (member->kind == Kind::absent || member->kind == Kind::null ||
+            (member->kind == Kind::string && member->text.empty())) {
+            return complain(" should not be empty");
+        }
+        if (member->kind != Kind::string) return complain(" must be a string");
+        const auto shape = examine_text(member->text);
+        COUPOND_CHECK(shape.has_value());  // the parser has seen to it
+        if (shape->characters > most_characters) {
+            return complain(" must be shorter than or equal to " + std::to_string(most_characters) +
+                            " characters");
+        }
+        if (shape->has_control) return complain(" must not contain control characters");
+        return std::move(member->text);
+    }
+
+    std::string required_pattern() {
+        const std::size_t before = messages_.size();
+        std::string text = required_string(limits::pattern_characters);
+        if (messages_.size() != before) return {};
+        const auto parsed = parse_code_pattern(text);
+        if (const auto* const error = std::get_if<PatternError>(&parsed)) {
+            complain(" is not a pattern: " + error->message + " at column " +
+                     std::to_string(error->column));
+        }
+        return text;
+    }
+
+    /// A number that is an integer of 10^-decimals from `least` to `most`. `rule` says so.
+    std::optional<std::int64_t> optional_number(int decimals, std::int64_t least, std::int64_t most,
+                                                std::string_view rule) {
+        const Member* const member = next();
+        if (member == nullptr || member->kind == Kind::absent || member->kind == Kind::null) {
+            return std::nullopt;
+        }
+        std::optional<std::int64_t> value;
+        if (member->kind == Kind::number) value = scaled_decimal(member->text, decimals);
+        if (!value || *value < least || *value > most) complain(rule);
+        return value;
+    }
+
+    std::optional<BookId> optional_book_id() {
+        return optional_number(0, 1, std::numeric_limits<BookId>::max(),
+                               " must be a positive integer");
+    }
+
+    std::vector<std::string> required_codes() {
+        Member* const member = next();
+        if (member == nullptr) return {};
+        if (member->kind != Kind::array) {
+            complain(" must be an array");
+        } else if (member->size == 0) {
+            complain(" must contain at least 1 element");
+        } else if (member->size > limits::upload_codes) {
+            complain(" must contain no more than " + std::to_string(limits::upload_codes) +
+                     " elements");
+        }
+        for (const std::size_t place : member->unfit) {
+            complain("[" + std::to_string(place) +
+                     "] must be a string of 1 to 128 characters without control characters");
+        }
+        if (member->unfit_count > member->unfit.size()) {
+            messages_.push_back(
+                "and " + std::to_string(member->unfit_count - member->unfit.size()) + " more");
+        }
+        return std::move(member->elements);
+    }
+
+    /// Complains of all members that have no spec. To be called last.
+    void refuse_unknown() {
+        COUPOND_CHECK(next_ == specs_.size());
+        add_unknown(messages_, body_.unknown, body_.unknown_count);
+    }
+
+private:
+    /// The next member; null where it was given more than once, of which it complains.
+    Member* next() {
+        COUPOND_CHECK(next_ < specs_.size());
+        Member* const member = &body_.members[next_++];
+        if (!member->repeated) return member;
+        messages_.push_back("property " + std::string(specs_[next_ - 1].name) + " is given twice");
+        return nullptr;
+    }
+
+    /// Adds a sentence about the member taken last.
+    std::string complain(std::string_view rule) {
+        messages_.push_back(std::string(specs_[next_ - 1].name).append(rule));
+        return {};
+    }
+
+    Body body_;
+    std::span<const MemberSpec> specs_;
+    Messages& messages_;
+    std::size_t next_ = 0;
+};
+
+Answer refuse_json(const MalformedJson& malformed, std::string_view request_id) {
+    switch (malformed.reason) {
+        case MalformedJson::Reason::empty:
+            return invalid({"body must be an object, but is empty"}, request_id);
+        case MalformedJson::Reason::too_deep:
+            return problem(400, "malformed_json", "The body is nested deeper than 32 levels",
+                           request_id);
+        case MalformedJson::Reason::syntax: break;
+    }
+    return problem(
+        400, "malformed_json",
+        "The body is not JSON: " + malformed.what + " at byte " + std::to_string(malformed.offset),
+        request_id);
+}
+
+/// The body, or why it cannot be had.
+std::variant<Body, Answer> read(const Request& request, std::span<const MemberSpec> specs) {
+    switch (classify_media_type(request.content_type)) {
+        case MediaType::json: break;
+        case MediaType::json_in_another_charset:
+            return problem(415, "unsupported_media_type",
+                           "Content-Type must be application/json; charset=utf-8",
+                           request.request_id);
+        case MediaType::another:
+            return problem(415, "unsupported_media_type", "Content-Type must be application/json",
+                           request.request_id);
+    }
+    auto body = read_body(request.body, specs);
+    if (const auto* const malformed = std::get_if<MalformedJson>(&body)) {
+        return refuse_json(*malformed, request.request_id);
+    }
+    if (!std::get<Body>(body).is_object) {
+        return invalid({"body must be an object"}, request.request_id);
+    }
+    return std::get<Body>(std::move(body));
+}
+
+/// Reads a body with `take(members)`, which returns the command. `messages` holds the complaints so
+/// far, about other parts of the request.
+template <class Command, class Take>
+Decoded<Command> decode(const Request& request, std::span<const MemberSpec> specs,
+                        Messages& messages, Take take) {
+    auto body = read(request, specs);
+    if (auto* const answer = std::get_if<Answer>(&body)) return std::move(*answer);
+    Members members(std::get<Body>(std::move(body)), specs, messages);
+    Command command = take(members);
+    members.refuse_unknown();
+    if (!messages.empty()) return invalid(messages, request.request_id);
+    return command;
+}
+
+/// A decoder of the commands that have a code in the path and a user in the body.
+template <class Command, class Make>
+Decoded<Command> decode_for_user(const Request& request, std::string_view path_code, Make make) {
+    static constexpr std::array specs{MemberSpec{"userId"}};
+    Messages messages;
+    if (!fits_code(path_code)) {
+        messages.emplace_back("code must be 1 to 128 characters without control characters");
+    }
+    return decode<Command>(request, specs, messages, [&](Members& members) {
+        return make(std::string(path_code), members.required_string(limits::user_id_characters));
+    });
+}
+
+/// A number that is written with digits only.
+std::optional<std::int64_t> read_digits(std::string_view text) {
+    if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos) {
+        return std::nullopt;
+    }
+    std::int64_t value = 0;
+    const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (read.ec != std::errc{}) return std::nullopt;
+    return value;
+}
+
+/// The value of a parameter that may be given once; nothing where it is not, or is more than once.
+const std::string* find_once(const Query& query, std::string_view name, Messages& messages) {
+    const auto first = std::ranges::find(query, name, &QueryParam::name);
+    if (first == query.end()) return nullptr;
+    if (std::ranges::find(first + 1, query.end(), name, &QueryParam::name) == query.end()) {
+        return &first->value;
+    }
+    messages.push_back(std::string(name) + " must be given once");
+    return nullptr;
+}
+
+void refuse_unknown_parameters(const Query& query, std::span<const std::string_view> known,
+                               Messages& messages) {
+    std::vector<std::string> unknown;
+    std::size_t count = 0;
+    for (const QueryParam& param : query) {
+        const std::string_view name = cut_name(param.name);
+        if (std::ranges::find(known, param.name) != known.end()) continue;
+        if (std::ranges::find(unknown, name) != unknown.end()) continue;
+        ++count;
+        if (unknown.size() < most_reported) unknown.emplace_back(name);
+    }
+    add_unknown(messages, unknown, count);
+}
+
+}  // namespace
+
+Decoded<CreateBook> decode_create_book(const Request& request) {
+    static constexpr std::array specs{MemberSpec{"name"}, MemberSpec{"codePattern"},
+                                      MemberSpec{"maxRedemptionsPerUser"},
+                                      MemberSpec{"discountAmount"}};
+    Messages messages;
+    return decode<CreateBook>(request, specs, messages, [](Members& members) {
+        CreateBook command;
+        command.name = members.required_string(limits::name_characters);
+        command.code_pattern = members.required_pattern();
+        command.max_redemptions_per_user = members.optional_number(
+            0, 1, limits::redemptions_per_user, " must be an integer from 1 to 1000000000");
+        command.discount_cents = members.optional_number(
+            2, 0, limits::discount_cents,
+            " must be a number from 0 to 99999999.99 with at most 2 decimals");
+        return command;
+    });
+}
+
+Decoded<UploadCodes> decode_upload_codes(const Request& request,
+                                         std::optional<std::string_view> path_id) {
+    static constexpr std::array specs{codes_spec, MemberSpec{"couponBookId"}};
+    Messages messages;
+    std::optional<BookId> id;
+    if (path_id) {
+        id = read_digits(*path_id);
+        if (!id || *id < 1) messages.emplace_back("id must be a positive integer");
+    }
+    const bool id_fits = messages.empty();
+    return decode<UploadCodes>(request, specs, messages, [&](Members& members) {
+        UploadCodes command;
+        command.codes = members.required_codes();
+        const std::size_t before = messages.size();
+        command.book_id = members.optional_book_id();
+        const bool both = id && id_fits && command.book_id && messages.size() == before;
+        if (both && *command.book_id != *id) {
+            messages.emplace_back("couponBookId must equal the id in the path");
+        }
+        if (id) command.book_id = id;
+        return command;
+    });
+}
+
+Decoded<AssignAny> decode_assign_any(const Request& request) {
+    static constexpr std::array specs{MemberSpec{"userId"}, MemberSpec{"couponBookId"}};
+    Messages messages;
+    return decode<AssignAny>(request, specs, messages, [](Members& members) {
+        AssignAny command;
+        command.user_id = members.required_string(limits::user_id_characters);
+        command.book_id = members.optional_book_id();
+        return command;
+    });
+}
+
+Decoded<AssignCode> decode_assign_code(const Request& request, std::string_view path_code) {
+    return decode_for_user<AssignCode>(request, path_code, [](std::string code, std::string user) {
+        return AssignCode{std::move(code), std::move(user)};
+    });
+}
+
+Decoded<LockCode> decode_lock_code(const Request& request, std::string_view path_code,
+                                   std::int64_t ttl_ms) {
+    return decode_for_user<LockCode>(request, path_code, [&](std::string code, std::string user) {
+        return LockCode{std::move(code), std::move(user), ttl_ms};
+    });
+}
+
+Decoded<RedeemCode> decode_redeem_code(const Request& request, std::string_view path_code) {
+    return decode_for_user<RedeemCode>(request, path_code, [](std::string code, std::string user) {
+        return RedeemCode{std::move(code), std::move(user)};
+    });
+}
+
+Decoded<ListBooks> decode_list_books(const Query& query, std::string_view request_id) {
+    static constexpr std::array<std::string_view, 3> known{"limit", "after", "include"};
+    constexpr auto most = static_cast<std::int64_t>(limits::page_books);
+    ListBooks list;
+    Messages messages;
+    if (const std::string* const text = find_once(query, "limit", messages)) {
+        const auto value = read_digits(*text);
+        if (value && *value >= 1 && *value <= most) {
+            list.limit = static_cast<std::size_t>(*value);
+        } else {
+            messages.emplace_back("limit must be an integer from 1 to 1000");
+        }
+    }
+    if (const std::string* const text = find_once(query, "after", messages)) {
+        const auto value = read_digits(*text);
+        if (value && *value >= 1) {
+            list.after = *value;
+        } else {
+            messages.emplace_back("after must be a positive integer");
+        }
+    }
+    if (const std::string* const text = find_once(query, "include", messages)) {
+        list.with_codes = *text == "codes";
+        if (!list.with_codes) messages.emplace_back("include must be codes");
+    }
+    refuse_unknown_parameters(query, known, messages);
+    if (!messages.empty()) return invalid(messages, request_id);
+    return list;
+}
+
+}  // namespace coupond::wire

@@ -1,0 +1,281 @@
+#include <cstddef>
+#include <utility>
+
+#include "base/limits.hpp"
+#include "wire/json_writer.hpp"
+#include "wire/wire.hpp"
+
+namespace coupond::wire {
+namespace {
+
+constexpr int created = 201;
+
+/// About how long a piece of a BodySource is.
+constexpr std::size_t piece_bytes = 64 * 1024;
+
+/// An answer with more things in its list than this is made piece by piece.
+constexpr std::size_t most_whole = 500;
+
+struct RefusalText {
+    int status;
+    std::string_view code;
+    std::string_view message;
+};
+
+RefusalText text_of(Refusal refusal) {
+    switch (refusal) {
+        case Refusal::book_not_found:
+            return {404, "coupon_book_not_found", "Coupon book not found"};
+        case Refusal::book_required:
+            return {400, "coupon_book_required",
+                    "couponBookId is required unless there is exactly one coupon book"};
+        case Refusal::codes_already_exist:
+            return {409, "codes_already_exist", "Some codes already exist"};
+        case Refusal::no_available_coupons:
+            return {404, "no_available_coupons", "No available coupons found"};
+        case Refusal::code_not_found: return {404, "coupon_not_found", "Coupon code not found"};
+        case Refusal::already_redeemed:
+            return {409, "coupon_already_redeemed", "Coupon has already been redeemed"};
+        case Refusal::assigned_to_another_user:
+            return {409, "coupon_assigned_to_another_user",
+                    "Coupon is already assigned to another user"};
+        case Refusal::not_assigned_to_user:
+            return {409, "coupon_not_assigned_to_user", "Coupon is not assigned to this user"};
+        case Refusal::already_locked:
+            return {409, "coupon_already_locked", "Coupon is already locked"};
+        case Refusal::not_locked:
+            return {409, "coupon_not_locked", "Coupon must be locked before redemption"};
+        case Refusal::user_redemption_limit_reached:
+            return {409, "user_redemption_limit_reached",
+                    "User has reached the redemption limit of this coupon book"};
+    }
+    return {500, "unknown_refusal", "Unknown refusal"};
+}
+
+/// A book but for its closing brace.
+void write_open_book(JsonWriter& json, const Book& book) {
+    json.raw(R"({"id":)").number(book.id);
+    json.raw(R"(,"name":)").string(book.name);
+    json.raw(R"(,"codePattern":)").string(book.code_pattern);
+    json.raw(R"(,"maxRedemptionsPerUser":)");
+    if (book.max_redemptions_per_user) {
+        json.number(*book.max_redemptions_per_user);
+    } else {
+        json.null();
+    }
+    json.raw(R"(,"discountAmount":)");
+    if (book.discount_cents) {
+        json.hundredths(*book.discount_cents);
+    } else {
+        json.null();
+    }
+    json.raw(R"(,"createdAt":)").time(book.created_at);
+    json.raw(R"(,"updatedAt":)").time(book.updated_at);
+}
+
+void write_code(JsonWriter& json, const Code& code, Timestamp now) {
+    json.raw(R"({"id":)").number(code.id);
+    json.raw(R"(,"code":)").string(code.code);
+    json.raw(R"(,"isLocked":)").boolean(code.is_locked(now));
+    json.raw(R"(,"isRedeemed":)").boolean(code.redeemed_at.has_value());
+    json.raw(R"(,"assignedTo":)");
+    if (code.assigned_to) {
+        json.string(*code.assigned_to);
+    } else {
+        json.null();
+    }
+    json.raw(R"(,"redeemedAt":)");
+    if (code.redeemed_at) {
+        json.time(*code.redeemed_at);
+    } else {
+        json.null();
+    }
+    json.raw(R"(,"createdAt":)").time(code.created_at).raw("}");
+}
+
+void write_counts(JsonWriter& json, const BookCounts& counts) {
+    json.raw(R"(,"counts":{"total":)").number(counts.total);
+    json.raw(R"(,"available":)").number(counts.available);
+    json.raw(R"(,"assigned":)").number(counts.assigned);
+    json.raw(R"(,"locked":)").number(counts.locked);
+    json.raw(R"(,"redeemed":)").number(counts.redeemed).raw("}");
+}
+
+/// The list of uploaded codes, piece by piece. All of an element but its id and code is the same
+/// for all of them, so it is made once.
+class UploadSource {
+public:
+    explicit UploadSource(CodesUploaded uploaded)
+        : codes_(std::move(uploaded.codes)), next_id_(uploaded.first_id) {
+        JsonWriter json(rest_);
+        json.raw(R"(,"isLocked":false,"isRedeemed":false,"assignedTo":null,"redeemedAt":null)");
+        json.raw(R"(,"createdAt":)").time(uploaded.created_at);
+        json.raw(R"(,"couponBook":)");
+        write_open_book(json, uploaded.book);
+        json.raw("}}");
+    }
+
+    bool operator()(std::string& out) {
+        JsonWriter json(out);
+        const std::size_t full = out.size() + piece_bytes;
+        if (next_ == 0) json.raw("[");
+        while (next_ < codes_.size() && out.size() < full) {
+            json.raw(next_ == 0 ? R"({"id":)" : R"(,{"id":)").number(next_id_++);
+            json.raw(R"(,"code":)").string(codes_[next_++]).raw(rest_);
+        }
+        const bool more = next_ < codes_.size();
+        if (!more) json.raw("]");
+        return more;
+    }
+
+private:
+    std::vector<std::string> codes_;
+    std::string rest_;
+    CodeId next_id_;
+    std::size_t next_ = 0;
+};
+
+/// A page of books, piece by piece.
+class PageSource {
+public:
+    PageSource(BookPage page, bool with_codes, Timestamp now)
+        : page_(std::move(page)), with_codes_(with_codes), now_(now) {}
+
+    bool operator()(std::string& out) {
+        JsonWriter json(out);
+        const std::size_t full = out.size() + piece_bytes;
+        if (!begun_) json.raw("[");
+        begun_ = true;
+        while (book_ < page_.books.size() && out.size() < full) write_next(json);
+        const bool more = book_ < page_.books.size();
+        if (!more) json.raw("]");
+        return more;
+    }
+
+private:
+    /// Writes the head of a book, one code of it, or its end.
+    void write_next(JsonWriter& json) {
+        const BookListing& listing = page_.books[book_];
+        if (!in_book_) {
+            if (book_ != 0) json.raw(",");
+            write_open_book(json, listing.book);
+            write_counts(json, listing.counts);
+            if (with_codes_) json.raw(R"(,"codes":[)");
+            in_book_ = true;
+        } else if (with_codes_ && code_ < listing.codes.size()) {
+            if (code_ != 0) json.raw(",");
+            write_code(json, listing.codes[code_++], now_);
+        } else {
+            json.raw(with_codes_ ? "]}" : "}");
+            in_book_ = false;
+            code_ = 0;
+            ++book_;
+        }
+    }
+
+    BookPage page_;
+    bool with_codes_;
+    Timestamp now_;
+    bool begun_ = false;
+    bool in_book_ = false;  ///< the head of page_.books[book_] has been written
+    std::size_t book_ = 0;
+    std::size_t code_ = 0;
+};
+
+/// The body that `source` makes: whole where it has few things in its list.
+template <class Source>
+std::variant<std::string, BodySource> body_of(Source source, std::size_t things) {
+    if (things > most_whole) return BodySource(std::move(source));
+    std::string body;
+    while (source(body)) {
+    }
+    return body;
+}
+
+class OutcomeEncoder {
+public:
+    OutcomeEncoder(Timestamp now, std::string_view request_id)
+        : now_(now), request_id_(request_id) {}
+
+    Answer operator()(Refusal refusal) const {
+        const RefusalText text = text_of(refusal);
+        return problem(text.status, text.code, text.message, request_id_);
+    }
+
+    Answer operator()(const BookCreated& outcome) const {
+        return answer([&](JsonWriter& json) {
+            write_open_book(json, outcome.book);
+            json.raw("}");
+        });
+    }
+
+    Answer operator()(CodesUploaded& outcome) const {
+        const std::size_t count = outcome.codes.size();
+        Answer result;
+        result.status = created;
+        result.body = body_of(UploadSource(std::move(outcome)), count);
+        return result;
+    }
+
+    Answer operator()(const CodeAssigned& outcome) const {
+        return answer([&](JsonWriter& json) { write_code(json, outcome.code, now_); });
+    }
+
+    Answer operator()(const CodeLocked& outcome) const {
+        return answer([&](JsonWriter& json) {
+            json.raw(R"({"message":"Coupon locked successfully","lockedUntil":)");
+            json.time(outcome.until).raw("}");
+        });
+    }
+
+    Answer operator()(const CodeRedeemed& outcome) const {
+        return answer([&](JsonWriter& json) {
+            json.raw(R"({"message":"Coupon redeemed successfully","coupon":)");
+            write_code(json, outcome.code, now_);
+            json.raw("}");
+        });
+    }
+
+private:
+    template <class Write>
+    static Answer answer(Write write) {
+        std::string body;
+        body.reserve(384);
+        JsonWriter json(body);
+        write(json);
+        Answer result;
+        result.status = created;
+        result.body = std::move(body);
+        return result;
+    }
+
+    Timestamp now_;
+    std::string_view request_id_;
+};
+
+}  // namespace
+
+Answer encode(Outcome&& outcome, Timestamp now, std::string_view request_id) {
+    return std::visit(OutcomeEncoder(now, request_id), outcome);
+}
+
+Answer encode(BookPage page, const ListBooks& query, Timestamp now, std::string_view request_id) {
+    if (query.with_codes && page.too_many_codes) {
+        return problem(400, "too_many_codes",
+                       "These coupon books hold more than " + std::to_string(limits::page_codes) +
+                           " codes together: ask for fewer books with limit",
+                       request_id);
+    }
+    Answer answer;
+    if (page.more && !page.books.empty()) {
+        answer.link = "</coupon?limit=" + std::to_string(query.limit) +
+                      "&after=" + std::to_string(page.books.back().book.id) +
+                      (query.with_codes ? "&include=codes" : "") + R"(>; rel="next")";
+    }
+    std::size_t things = page.books.size();
+    for (const BookListing& listing : page.books) things += listing.codes.size();
+    answer.body = body_of(PageSource(std::move(page), query.with_codes, now), things);
+    return answer;
+}
+
+}  // namespace coupond::wire

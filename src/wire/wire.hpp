@@ -1,0 +1,111 @@
+// JSON ↔ commands, queries and outcomes. The only place with JSON names, HTTP statuses and the
+// texts of answers. api/openapi.yaml is the source of all of them.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/failure.hpp"
+#include "base/limits.hpp"
+#include "domain/domain.hpp"
+#include "store/store.hpp"
+
+namespace coupond::wire {
+
+/// A body made piece by piece, so that a long answer never stands in memory whole. Each call
+/// appends the next piece to `out` (some 64 KiB) and returns whether there is more to come. Called
+/// on the network thread.
+using BodySource = std::function<bool(std::string& out)>;
+
+/// What goes back to a client. `body` is JSON unless `content_type` says otherwise.
+struct Answer {
+    int status = 200;
+    std::variant<std::string, BodySource> body;
+    std::string_view content_type = "application/json; charset=utf-8";  ///< static storage
+    std::string link;                             ///< the Link header's value; empty: none
+    bool retry_after = false;                     ///< with limits::retry_after_seconds
+    std::string_view cache_control = "no-store";  ///< static storage
+    std::string_view content_security_policy;  ///< that header's value; empty: none; static storage
+};
+
+/// An error answer. `code` is the stable reason in snake_case; the body is
+/// `{"statusCode", "error", "message", "code", "requestId"}` with "error" the status's standard
+/// phrase.
+Answer problem(int status, std::string_view code, std::string_view message,
+               std::string_view request_id);
+
+/// 400 `validation_failed`, with `message` an array: one sentence a field.
+Answer invalid(const std::vector<std::string>& messages, std::string_view request_id);
+
+/// A failure of the environment: 503 with Retry-After, but for data that the database refuses: 422.
+/// Never 500.
+Answer failed(Failure failure, std::string_view request_id);
+
+/// What a decoder returns: the thing asked for, or the answer that says why it cannot be had.
+template <class T>
+using Decoded = std::variant<T, Answer>;
+
+/// One `name=value` of a query, percent-decoded.
+struct QueryParam {
+    std::string name;
+    std::string value;
+};
+using Query = std::vector<QueryParam>;
+
+// Decoders. `body` is the raw request body, `content_type` its header's value ("" where there is
+// none). What is not application/json (or absent) answers 415 `unsupported_media_type`; what is not
+// JSON, or deeper than limits::json_depth, 400 `malformed_json` with the offset; a body that does
+// not fit, 400 `validation_failed` with one message a field, in the order of the description,
+// unknown members named. A code or id in the path that cannot be one is a validation error as well.
+// They throw nothing but std::bad_alloc and take time linear in the body's length.
+
+struct Request {
+    std::string_view content_type;
+    std::string_view body;
+    std::string_view request_id;
+};
+
+Decoded<CreateBook> decode_create_book(const Request& request);
+/// `path_id` is the text after /coupon/codes/, or nothing where there is none.
+Decoded<UploadCodes> decode_upload_codes(const Request& request,
+                                         std::optional<std::string_view> path_id);
+Decoded<AssignAny> decode_assign_any(const Request& request);
+Decoded<AssignCode> decode_assign_code(const Request& request, std::string_view path_code);
+Decoded<LockCode> decode_lock_code(const Request& request, std::string_view path_code,
+                                   std::int64_t ttl_ms);
+Decoded<RedeemCode> decode_redeem_code(const Request& request, std::string_view path_code);
+
+struct ListBooks {
+    BookId after = 0;
+    std::size_t limit = limits::page_books_default;
+    bool with_codes = false;
+};
+/// Unknown members, repeated ones and values out of bounds are refused by name.
+Decoded<ListBooks> decode_list_books(const Query& query, std::string_view request_id);
+
+// Encoders.
+
+/// The answer to a command: a refusal's 404 or 409, or 201 with what was done. `now` decides
+/// `isLocked`.
+Answer encode(Outcome&& outcome, Timestamp now, std::string_view request_id);
+
+/// The answer to GET /coupon; `query` makes the next page's link. `page` is kept until it has been
+/// sent: move it in.
+Answer encode(BookPage page, const ListBooks& query, Timestamp now, std::string_view request_id);
+
+/// `{"status": …}` of the health routes: 200 where `ok`, else 503.
+Answer health(bool ok, std::string_view status);
+
+/// The API's description, api/openapi.yaml as JSON.
+Answer api_document();
+
+/// A file of Swagger UI by its name below /api/ ("" is its page); nothing where there is none of
+/// that name.
+std::optional<Answer> api_page(std::string_view name);
+
+}  // namespace coupond::wire

@@ -1,0 +1,97 @@
+// A full disk under load: 503 with Retry-After, never 500; the server stays up, and serves again by
+// itself once there is space. Nothing that was answered is lost, and nothing that was refused is
+// done.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { numbered } from '../support/client.js';
+import { testServer } from '../support/harness.js';
+import { History } from '../support/history.js';
+import { Load } from '../support/load.js';
+import { seededRandom } from '../support/random.js';
+import { smallDisk } from '../support/small_disk.js';
+
+const connections = 16;
+const mebibytes = 48;
+
+/** A server on a small disk, under load, its disk filled until it says so. */
+async function fullDisk(t) {
+    const disk = smallDisk(mebibytes);
+    const { server, client } = await testServer(t, {
+        connections: connections + 4,
+        dataDir: disk.dataDir,
+        prefix: disk.prefix,
+    });
+    t.after(() => disk.remove());
+    const history = new History(client);
+    const book = await client.newBook();
+    assert.equal((await history.upload(book.id, numbered('D-', 2_000))).status, 201);
+    const load = new Load(client, history, seededRandom());
+    load.start(connections);
+    await load.until(() => load.count(201) > 300, 60_000, 'load before the disk is full');
+    // The server may write on in space that its files have taken already; what it frees is taken
+    // from it.
+    const filling = setInterval(() => disk.fill(server.pid), 50);
+    const stopFilling = () => clearInterval(filling);
+    t.after(stopFilling);
+    await load.until(() => load.count(503) >= 50, 60_000, '503 on a full disk');
+    const free = () => {
+        stopFilling();
+        disk.free(server.pid);
+    };
+    return { server, client, history, load, book, free };
+}
+
+/** Every single answer's shape, its Retry-After included, is checked on its way in. */
+async function assertOutOfSpace({ server, client, load }) {
+    const refused = load.count(503);
+    await load.until(() => load.count(503) >= refused + 5, 60_000, 'further 503s');
+    assert.ok(server.running, server.stderr);
+    assert.equal((await client.get('/health/live')).status, 200);
+    const list = await client.get('/coupon');
+    assert.ok(list.status === 200 || list.status === 503, list.text);
+}
+
+describe('a full disk', () => {
+    it('answers 503 and stays up, then serves again by itself, having lost nothing', async (t) => {
+        const { server, client, history, load, book, free } = await fullDisk(t);
+        for (let index = 0; index < 20; index += 1)
+            await assertOutOfSpace({ server, client, load });
+
+        free();
+        const before = load.count(201);
+        await load.until(
+            () => load.count(201) >= before + 300,
+            60_000,
+            'service after space is free again',
+        );
+        assert.equal((await client.get('/health/ready')).status, 200);
+        await load.stop();
+        assert.equal(load.failures, 0, 'connections failed');
+        assert.equal((await history.upload(book.id, numbered('AFTER-', 500))).status, 201);
+        await history.verify();
+
+        await server.stop();
+        await server.start();
+        await history.verify();
+    });
+
+    it('is no reason not to stop on SIGTERM', async (t) => {
+        const { server, history, load, free } = await fullDisk(t);
+        await server.stop();
+        await load.stop();
+        free();
+        await server.start();
+        await history.verify();
+        assert.equal((await history.assignAny('after')).status, 201);
+    });
+
+    it('and kill -9 lose nothing that was answered', async (t) => {
+        const { server, history, load, free } = await fullDisk(t);
+        await server.kill9();
+        await load.stop();
+        free();
+        await server.start();
+        await history.verify();
+        assert.equal((await history.assignAny('after')).status, 201);
+    });
+});

@@ -1,0 +1,297 @@
+// The command line, the environment and .env: what is taken from where, and what is said of bad
+// values.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { Coupond, databaseFile, run, temporaryFolder } from '../support/coupond.js';
+import { testServer } from '../support/harness.js';
+import { openapiDocument } from '../support/openapi.js';
+
+const lines = (text) => text.split('\n').filter((line) => line.trim() !== '');
+
+describe('help and version', () => {
+    it('--help names the subcommands', async () => {
+        const { code, stdout, stderr } = await run(['--help']);
+        assert.equal(code, 0);
+        assert.match(stdout, /\bserve\b/);
+        assert.match(stdout, /\bmigrate\b/);
+        assert.equal(stderr, '');
+    });
+
+    it('serve --help names every flag and its environment variable', async () => {
+        const { code, stdout, stderr } = await run(['serve', '--help']);
+        assert.equal(code, 0);
+        for (const [flag, variable] of [
+            ['--host', 'HOST'],
+            ['--port', 'PORT'],
+            ['--data-dir', 'DATA_DIR'],
+            ['--lock-ttl-seconds', 'LOCK_TTL_SECONDS'],
+            ['--log-level', 'LOG_LEVEL'],
+            ['--log-format', 'LOG_FORMAT'],
+        ]) {
+            assert.ok(stdout.includes(flag), flag);
+            assert.match(stdout, new RegExp(`\\b${variable}\\b`));
+        }
+        assert.equal(stderr, '');
+    });
+
+    it('--version is that of the API', async () => {
+        const { code, stdout } = await run(['--version']);
+        assert.equal(code, 0);
+        assert.ok(stdout.includes(openapiDocument().info.version), stdout);
+        assert.equal(lines(stdout).length, 1);
+    });
+});
+
+describe('bad values', () => {
+    // The setting → a value → what the complaint says is allowed.
+    const bad = [
+        ['PORT', '70000', /65535/],
+        ['PORT', '-1', /65535/],
+        ['PORT', 'http', /65535/],
+        ['PORT', '3000x', /65535/],
+        ['LOG_LEVEL', 'loud', /debug.*info.*warn.*error/],
+        ['LOG_FORMAT', 'xml', /text.*json|json.*text/],
+        ['LOCK_TTL_SECONDS', '0', /\b1\b/],
+        ['LOCK_TTL_SECONDS', '-5', /\b1\b/],
+        ['LOCK_TTL_SECONDS', 'five', /\b1\b/],
+        ['LOCK_TTL_SECONDS', '1.5', /\b1\b/],
+    ];
+    const flagOf = (name) => `--${name.toLowerCase().replace(/_/g, '-')}`;
+    const dataDir = () => ['--data-dir', temporaryFolder()];
+
+    const assertComplaint = ({ code, stdout, stderr }, name, value, allowed) => {
+        assert.equal(code, 2, stderr);
+        assert.equal(stdout, '');
+        assert.equal(lines(stderr).length, 1, stderr);
+        assert.ok(stderr.includes(name), stderr);
+        assert.ok(stderr.includes(value), stderr);
+        assert.match(stderr, allowed);
+    };
+
+    for (const [name, value, allowed] of bad) {
+        it(`${name}=${value} in the environment is refused by name`, async () => {
+            assertComplaint(
+                await run(['serve', ...dataDir()], { env: { [name]: value } }),
+                name,
+                value,
+                allowed,
+            );
+        });
+
+        it(`${flagOf(name)}=${value} is refused by name`, async () => {
+            const end = await run(['serve', ...dataDir(), `${flagOf(name)}=${value}`]);
+            assertComplaint(end, flagOf(name), value, allowed);
+        });
+    }
+
+    it('of .env are refused by name', async () => {
+        const cwd = temporaryFolder();
+        writeFileSync(path.join(cwd, '.env'), 'LOG_LEVEL=loud\n');
+        assertComplaint(
+            await run(['serve', ...dataDir()], { cwd }),
+            'LOG_LEVEL',
+            'loud',
+            /debug.*info/,
+        );
+    });
+
+    it('an unknown flag or subcommand is refused by name, with a hint at --help', async () => {
+        for (const args of [
+            ['serve', '--prot', '3000'],
+            ['--nope'],
+            ['srve'],
+            ['serve', 'extra'],
+        ]) {
+            const { code, stdout, stderr } = await run(args);
+            assert.equal(code, 2, `${args}: ${stderr}`);
+            assert.equal(stdout, '');
+            assert.ok(stderr.includes(args.find((arg) => arg !== 'serve')), stderr);
+            assert.match(stderr, /--help/);
+        }
+    });
+
+    it('a flag without its value is refused', async () => {
+        const { code, stderr } = await run(['serve', '--port']);
+        assert.equal(code, 2);
+        assert.match(stderr, /--port/);
+    });
+});
+
+describe('precedence', () => {
+    /** How many seconds ahead a lock of this server ends. */
+    async function lockTtl(t, options) {
+        const { client } = await testServer(t, options);
+        await client.newBookWith(['X']);
+        await client.mustAssign('X', 'ann');
+        const before = Date.now();
+        const { lockedUntil } = await client.mustLock('X', 'ann');
+        return Math.round((Date.parse(lockedUntil) - before) / 1000);
+    }
+
+    const folderWithEnv = (text) => {
+        const cwd = temporaryFolder();
+        writeFileSync(path.join(cwd, '.env'), text);
+        return cwd;
+    };
+    const near = (seconds, expected) =>
+        assert.ok(Math.abs(seconds - expected) <= 30, `${seconds} s`);
+
+    it('by default a lock lasts five minutes', async (t) => {
+        near(await lockTtl(t, {}), 300);
+    });
+
+    it('.env in the working directory sets what nothing else does', async (t) => {
+        const cwd = folderWithEnv('# a comment\n\nLOCK_TTL_SECONDS=1000\n');
+        near(await lockTtl(t, { cwd }), 1000);
+    });
+
+    it('.env may quote and space its values', async (t) => {
+        const cwd = folderWithEnv('LOG_LEVEL="warn"\r\n  LOCK_TTL_SECONDS = \'1000\'  \r\n');
+        near(await lockTtl(t, { cwd }), 1000);
+    });
+
+    it('the environment comes before .env', async (t) => {
+        const cwd = folderWithEnv('LOCK_TTL_SECONDS=1000\n');
+        near(await lockTtl(t, { cwd, env: { LOCK_TTL_SECONDS: '2000' } }), 2000);
+    });
+
+    it('a flag comes before the environment and .env', async (t) => {
+        const cwd = folderWithEnv('LOCK_TTL_SECONDS=1000\n');
+        near(
+            await lockTtl(t, {
+                cwd,
+                env: { LOCK_TTL_SECONDS: '2000' },
+                args: ['--lock-ttl-seconds', '3000'],
+            }),
+            3000,
+        );
+    });
+});
+
+describe('what cannot be had', () => {
+    const quiet = { LOG_LEVEL: 'error' };
+    const serve = (dataDir, port = 0, env = quiet) =>
+        run(['serve', '--host', '127.0.0.1', '--port', String(port), '--data-dir', dataDir], {
+            env,
+        });
+
+    const assertOneLine = ({ code, signal, stdout, stderr }, pattern) => {
+        assert.equal(signal, null);
+        assert.notEqual(code, 0);
+        assert.equal(stdout, '');
+        assert.equal(lines(stderr).length, 1, stderr);
+        assert.match(stderr, pattern);
+    };
+
+    it('a port in use', async (t) => {
+        const { server } = await testServer(t);
+        const end = await serve(temporaryFolder(), server.port);
+        assertOneLine(end, new RegExp(`\\b${server.port}\\b`));
+        assert.match(end.stderr, /in use/i);
+    });
+
+    it('a host that is none of ours', async () => {
+        const end = await run(
+            ['serve', '--host', '192.0.2.1', '--port', '0', '--data-dir', temporaryFolder()],
+            { env: quiet },
+        );
+        assertOneLine(end, /192\.0\.2\.1/);
+    });
+
+    it('a data folder that cannot be written', async () => {
+        const file = path.join(temporaryFolder(), 'file');
+        writeFileSync(file, '');
+        for (const folder of [path.join(file, 'data'), file, '/proc/coupond']) {
+            assertOneLine(await serve(folder), new RegExp(folder));
+        }
+    });
+
+    it('a data folder that another process serves', async (t) => {
+        const { server, client } = await testServer(t);
+        await client.newBook();
+        const end = await serve(server.dataDir);
+        assertOneLine(end, /in use|another/i);
+        assert.ok(end.stderr.includes(server.dataDir), end.stderr);
+        assert.equal((await client.get('/coupon')).body.length, 1);
+    });
+
+    it('a database of a newer version', async () => {
+        const dataDir = temporaryFolder();
+        assert.equal((await run(['migrate', '--data-dir', dataDir])).code, 0);
+        execFileSync('sqlite3', [databaseFile(dataDir), 'PRAGMA user_version = 9999']);
+        assertOneLine(await serve(dataDir), /9999/);
+        assertOneLine(await run(['migrate', '--data-dir', dataDir], { env: quiet }), /9999/);
+    });
+
+    it("a file that is no database, or another program's", async () => {
+        const garbage = temporaryFolder();
+        writeFileSync(path.join(garbage, 'coupond.db'), 'no database at all\n'.repeat(1000));
+        assertOneLine(await serve(garbage), /coupond\.db/);
+        const foreign = temporaryFolder();
+        execFileSync('sqlite3', [path.join(foreign, 'coupond.db'), 'CREATE TABLE other (x)']);
+        assertOneLine(await serve(foreign), /coupond\.db/);
+    });
+});
+
+describe('coupond migrate', () => {
+    it('creates the database, and again does nothing', async () => {
+        const dataDir = path.join(temporaryFolder(), 'made', 'for', 'it');
+        const first = await run(['migrate', '--data-dir', dataDir]);
+        assert.equal(first.code, 0, first.stderr);
+        const tables = () =>
+            execFileSync(
+                'sqlite3',
+                [
+                    '-readonly',
+                    databaseFile(dataDir),
+                    'SELECT sql FROM sqlite_schema; PRAGMA user_version',
+                ],
+                { encoding: 'utf8' },
+            );
+        const made = tables();
+        assert.match(made, /coupon_book/);
+        assert.match(made, /coupon_code/);
+        const second = await run(['migrate'], { env: { DATA_DIR: dataDir } });
+        assert.equal(second.code, 0, second.stderr);
+        assert.equal(tables(), made);
+    });
+
+    it('makes what serve starts on', async (t) => {
+        const dataDir = temporaryFolder();
+        assert.equal((await run(['migrate', '--data-dir', dataDir])).code, 0);
+        const { client } = await testServer(t, { dataDir });
+        assert.deepEqual((await client.get('/coupon')).body, []);
+    });
+
+    it('is refused while the folder is served', async (t) => {
+        const { server } = await testServer(t);
+        const { code, stderr } = await run(['migrate', '--data-dir', server.dataDir]);
+        assert.notEqual(code, 0);
+        assert.match(stderr, /in use|another/i);
+    });
+});
+
+describe('the log', () => {
+    it('is lines of JSON with LOG_FORMAT=json', async () => {
+        const server = await Coupond.start({ env: { LOG_FORMAT: 'json', LOG_LEVEL: 'debug' } });
+        await server.stop();
+        assert.ok(lines(server.stderr).length > 0);
+        for (const line of lines(server.stderr)) {
+            assert.equal(typeof JSON.parse(line), 'object', line);
+        }
+    });
+
+    it('holds no code and no user id', async (t) => {
+        const { server, client } = await testServer(t);
+        await client.newBookWith(['SECRET-CODE']);
+        await client.mustAssign('SECRET-CODE', 'private-user');
+        await client.lock('SECRET-CODE', 'private-user');
+        await client.redeem('SECRET-CODE', 'private-user');
+        await client.redeem('SECRET-CODE', 'private-user');
+        await server.stop();
+        assert.doesNotMatch(server.stderr + server.stdout, /SECRET-CODE|private-user/);
+    });
+});

@@ -1,0 +1,227 @@
+// An HTTP client on keep-alive connections. Every answer it receives is held against
+// api/openapi.yaml.
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import { checkAnswer, errorMembers, parsedBody } from './openapi.js';
+
+const encode = encodeURIComponent;
+
+export class Client {
+    #agent;
+
+    /** `port` is a number, or a function for a server that moves. */
+    constructor(port, { connections = 64 } = {}) {
+        this.port = typeof port === 'function' ? port : () => port;
+        this.connections = connections;
+        this.#agent = new http.Agent({ keepAlive: true, maxSockets: connections });
+    }
+
+    close() {
+        this.#agent.destroy();
+    }
+
+    /**
+     * Sends one request and returns `{status, headers, text, body}`; `body` is parsed where it is
+     * JSON. A body that is neither text nor a Buffer is sent as JSON. Rejects where the connection
+     * fails before the whole answer is there.
+     */
+    request(method, path, { body, headers = {} } = {}) {
+        const payload =
+            body === undefined || typeof body === 'string' || Buffer.isBuffer(body)
+                ? body
+                : JSON.stringify(body);
+        const fields = { ...headers };
+        if (payload !== undefined) {
+            fields['content-type'] ??= 'application/json';
+            fields['content-length'] ??= Buffer.byteLength(payload);
+        }
+        for (const [name, value] of Object.entries(fields)) if (value === null) delete fields[name];
+        return new Promise((resolve, reject) => {
+            const request = http.request(
+                {
+                    host: '127.0.0.1',
+                    port: this.port(),
+                    method,
+                    path,
+                    headers: fields,
+                    agent: this.#agent,
+                },
+                (response) => {
+                    const chunks = [];
+                    response.on('data', (chunk) => chunks.push(chunk));
+                    response.on('error', reject);
+                    response.on('aborted', () =>
+                        reject(new Error(`${method} ${path}: answer cut off`)),
+                    );
+                    response.on('end', () => {
+                        try {
+                            const text = Buffer.concat(chunks).toString('utf8');
+                            const answer = {
+                                status: response.statusCode,
+                                headers: response.headers,
+                                text,
+                            };
+                            answer.body = parsedBody(answer.headers, text);
+                            checkAnswer(method, path, answer);
+                            resolve(answer);
+                        } catch (error) {
+                            reject(error);
+                        }
+                    });
+                },
+            );
+            request.on('error', reject);
+            request.end(payload);
+        });
+    }
+
+    get(path, options) {
+        return this.request('GET', path, options);
+    }
+
+    post(path, body, options) {
+        return this.request('POST', path, { body, ...options });
+    }
+
+    // The calls of the contract, whatever they answer.
+
+    upload(bookId, codes) {
+        return this.post(bookId === undefined ? '/coupon/codes' : `/coupon/codes/${bookId}`, {
+            codes,
+        });
+    }
+
+    assignAny(userId, couponBookId) {
+        return this.post('/coupon/assign', { userId, couponBookId });
+    }
+
+    assign(code, userId) {
+        return this.post(`/coupon/assign/${encode(code)}`, { userId });
+    }
+
+    lock(code, userId) {
+        return this.post(`/coupon/lock/${encode(code)}`, { userId });
+    }
+
+    redeem(code, userId) {
+        return this.post(`/coupon/redeem/${encode(code)}`, { userId });
+    }
+
+    // What a test needs to have before it starts: anything but success throws.
+
+    async newBook(members = {}) {
+        const answer = await this.post('/coupon', {
+            name: 'Book',
+            codePattern: 'B-{6}',
+            ...members,
+        });
+        assert.equal(answer.status, 201, answer.text);
+        return answer.body;
+    }
+
+    /** A new book that holds `codes`. */
+    async newBookWith(codes, members) {
+        const book = await this.newBook(members);
+        assert.equal((await this.upload(book.id, codes)).status, 201);
+        return book;
+    }
+
+    async mustAssign(code, userId) {
+        const answer = await this.assign(code, userId);
+        assert.equal(answer.status, 201, answer.text);
+        return answer.body;
+    }
+
+    async mustLock(code, userId) {
+        const answer = await this.lock(code, userId);
+        assert.equal(answer.status, 201, answer.text);
+        return answer.body;
+    }
+
+    async mustRedeem(code, userId) {
+        const answer = await this.redeem(code, userId);
+        assert.equal(answer.status, 201, answer.text);
+        return answer.body;
+    }
+
+    /** Every book, with its codes where `codes` is true, one book a page. */
+    async allBooks({ codes = false } = {}) {
+        const books = [];
+        let path = `/coupon?limit=${codes ? '1&include=codes' : '1000'}`;
+        while (path) {
+            const answer = await this.get(path);
+            assert.equal(answer.status, 200, answer.text);
+            books.push(...answer.body);
+            path = nextPage(answer);
+        }
+        return books;
+    }
+
+    /** A book's entry in the list, with its codes. */
+    async bookWithCodes(id) {
+        const answer = await this.get(`/coupon?include=codes&limit=1${after(id - 1)}`);
+        assert.equal(answer.status, 200, answer.text);
+        assert.equal(answer.body[0]?.id, id);
+        return answer.body[0];
+    }
+
+    /** One code out of its book's list. */
+    async codeOf(bookId, code) {
+        return (await this.bookWithCodes(bookId)).codes.find((entry) => entry.code === code);
+    }
+}
+
+/** The query member for a page behind the book with this id; the first page has none. */
+export const after = (id) => (id > 0 ? `&after=${id}` : '');
+
+/** The target of the Link header's rel="next", or nothing. */
+export function nextPage(answer) {
+    const link = answer.headers.link;
+    if (link === undefined) return undefined;
+    const [, target] = /^<([^<>]*)>; rel="next"$/.exec(link) ?? [];
+    assert.ok(target, `Link: ${link}`);
+    return target;
+}
+
+/** Asserts an error answer to the letter; `code` and `message` may be left out. */
+export function assertRefused(answer, status, message, code) {
+    assert.equal(answer.status, status, answer.text);
+    assert.deepEqual(Object.keys(answer.body), errorMembers);
+    assert.equal(answer.body.statusCode, status);
+    assert.equal(answer.body.error, http.STATUS_CODES[status]);
+    if (message instanceof RegExp) assert.match(answer.body.message, message);
+    else if (message !== undefined) assert.deepEqual(answer.body.message, message);
+    if (code !== undefined) assert.equal(answer.body.code, code);
+}
+
+/**
+ * Runs `work(item, index)` for all items, `width` of them at a time; returns the results in order.
+ */
+export async function inParallel(items, width, work) {
+    const list = [...items];
+    const results = new Array(list.length);
+    let next = 0;
+    await Promise.all(
+        Array.from({ length: Math.min(width, list.length) }, async () => {
+            while (next < list.length) {
+                const index = next++;
+                results[index] = await work(list[index], index);
+            }
+        }),
+    );
+    return results;
+}
+
+/** `count` texts: prefix and number. */
+export const numbered = (prefix, count, from = 0) =>
+    Array.from({ length: count }, (_, index) => `${prefix}${from + index}`);
+
+/** How often each value occurs, as a plain object. */
+export function tally(values) {
+    const counts = {};
+    for (const value of values) counts[value] = (counts[value] ?? 0) + 1;
+    return counts;
+}
+
+/** How many answers there are of each status. */
+export const tallyStatus = (answers) => tally(answers.map(({ status }) => status));

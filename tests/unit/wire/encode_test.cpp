@@ -1,0 +1,296 @@
+#include <gtest/gtest.h>
+
+#include "unit/wire/answers.hpp"
+
+namespace coupond::wire {
+namespace {
+
+constexpr Timestamp now{1'795'357'273'730};  // 2026-11-22T14:21:13.730Z
+constexpr std::string_view request_id = "r-1";
+
+Book a_book() {
+    Book book;
+    book.id = 7;
+    book.name = "Summer \"Sale\"";
+    book.code_pattern = "SUMMER-{6}";
+    book.created_at = now;
+    book.updated_at = now + 1000;
+    return book;
+}
+
+Code a_code() {
+    Code code;
+    code.id = 42;
+    code.book_id = 7;
+    code.code = "SUMMER-1";
+    code.created_at = now;
+    return code;
+}
+
+/// The answer to a command that went well: 201, never cached.
+std::string encoded(Outcome outcome) {
+    Answer answer = encode(std::move(outcome), now, request_id);
+    EXPECT_EQ(answer.status, 201);
+    EXPECT_EQ(answer.content_type, "application/json; charset=utf-8");
+    EXPECT_EQ(answer.cache_control, "no-store");
+    EXPECT_FALSE(answer.retry_after);
+    EXPECT_EQ(answer.link, "");
+    return text_of(answer);
+}
+
+TEST(Encode, Problem) {
+    Answer answer = problem(404, "route_not_found", "Cannot GET /n\"ope", request_id);
+    EXPECT_EQ(answer.status, 404);
+    EXPECT_FALSE(answer.retry_after);
+    EXPECT_EQ(text_of(answer),
+              R"({"statusCode":404,"error":"Not Found","message":"Cannot GET /n\"ope",)"
+              R"("code":"route_not_found","requestId":"r-1"})");
+}
+
+TEST(Encode, ProblemsHaveTheStatusesPhrase) {
+    const std::vector<std::pair<int, std::string>> phrases = {
+        {400, "Bad Request"},
+        {404, "Not Found"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {413, "Payload Too Large"},
+        {415, "Unsupported Media Type"},
+        {417, "Expectation Failed"},
+        {422, "Unprocessable Entity"},
+        {431, "Request Header Fields Too Large"},
+        {503, "Service Unavailable"},
+        {505, "HTTP Version Not Supported"},
+    };
+    for (const auto& [status, phrase] : phrases) {
+        Answer answer = problem(status, "x", "y", request_id);
+        EXPECT_EQ(string_at(boost::json::parse(text_of(answer)), "error"), phrase);
+        EXPECT_EQ(answer.retry_after, status == 503);
+    }
+}
+
+TEST(Encode, Invalid) {
+    Answer answer = invalid({"name must be a string", "codePattern should not be empty"}, "r-1");
+    EXPECT_EQ(answer.status, 400);
+    EXPECT_EQ(
+        text_of(answer),
+        R"({"statusCode":400,"error":"Bad Request","message":["name must be a string",)"
+        R"("codePattern should not be empty"],"code":"validation_failed","requestId":"r-1"})");
+}
+
+TEST(Encode, Failures) {
+    struct Case {
+        Failure failure;
+        int status;
+        std::string code;
+        std::string message;
+    };
+    const std::string unavailable =
+        "The database cannot be used now and nothing was changed; try again";
+    const std::vector<Case> cases = {
+        {Failure::overloaded, 503, "overloaded",
+         "The server is at its limit now and has changed nothing; try again"},
+        {Failure::unavailable, 503, "unavailable", unavailable},
+        {Failure::conflict, 503, "unavailable", unavailable},
+        {Failure::indeterminate, 503, "outcome_unknown",
+         "The connection to the database broke while the change was being saved: it may or may not "
+         "have been made, so look before trying again"},
+        {Failure::refused, 422, "database_refused", "The database refuses this data"},
+    };
+    for (const Case& one : cases) {
+        Answer answer = failed(one.failure, request_id);
+        const boost::json::value body = boost::json::parse(text_of(answer));
+        EXPECT_EQ(answer.status, one.status);
+        EXPECT_EQ(answer.retry_after, one.status == 503);
+        EXPECT_EQ(body.at("statusCode"), one.status);
+        EXPECT_EQ(string_at(body, "code"), one.code);
+        EXPECT_EQ(string_at(body, "message"), one.message);
+        EXPECT_EQ(string_at(body, "requestId"), "r-1");
+    }
+}
+
+TEST(Encode, Health) {
+    Answer well = health(true, "ok");
+    EXPECT_EQ(well.status, 200);
+    EXPECT_FALSE(well.retry_after);
+    EXPECT_EQ(text_of(well), R"({"status":"ok"})");
+    Answer ill = health(false, "database unavailable");
+    EXPECT_EQ(ill.status, 503);
+    EXPECT_TRUE(ill.retry_after);
+    EXPECT_EQ(text_of(ill), R"({"status":"database unavailable"})");
+}
+
+TEST(Encode, BookCreated) {
+    Book book = a_book();
+    EXPECT_EQ(encoded(BookCreated{book}),
+              R"({"id":7,"name":"Summer \"Sale\"","codePattern":"SUMMER-{6}",)"
+              R"("maxRedemptionsPerUser":null,"discountAmount":null,)"
+              R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z"})");
+    book.max_redemptions_per_user = 2;
+    book.discount_cents = 1999;
+    EXPECT_EQ(encoded(BookCreated{book}),
+              R"({"id":7,"name":"Summer \"Sale\"","codePattern":"SUMMER-{6}",)"
+              R"("maxRedemptionsPerUser":2,"discountAmount":19.99,)"
+              R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z"})");
+}
+
+TEST(Encode, CodesUploaded) {
+    CodesUploaded uploaded;
+    uploaded.book = a_book();
+    uploaded.first_id = 99;
+    uploaded.codes = {"B", "A\\"};
+    uploaded.created_at = now + 7;
+    const std::string rest =
+        R"("isLocked":false,"isRedeemed":false,"assignedTo":null,"redeemedAt":null,)"
+        R"("createdAt":"2026-11-22T14:21:13.737Z","couponBook":)"
+        R"({"id":7,"name":"Summer \"Sale\"","codePattern":"SUMMER-{6}",)"
+        R"("maxRedemptionsPerUser":null,"discountAmount":null,)"
+        R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z"}})";
+    EXPECT_EQ(encoded(uploaded),
+              R"([{"id":99,"code":"B",)" + rest + R"(,{"id":100,"code":"A\\",)" + rest + "]");
+}
+
+TEST(Encode, ManyCodesComeInPieces) {
+    CodesUploaded uploaded;
+    uploaded.book = a_book();
+    uploaded.first_id = 1;
+    for (int i = 0; i < 5000; ++i) uploaded.codes.push_back("CODE-" + std::to_string(i));
+    Answer answer = encode(Outcome(uploaded), now, request_id);
+    auto& source = std::get<BodySource>(answer.body);
+    std::string text;
+    for (bool more = true; more;) {
+        std::string piece;
+        more = source(piece);
+        EXPECT_LT(piece.size(), 66 * 1024U);
+        EXPECT_GE(piece.size(), more ? 64 * 1024U : 1U);
+        text += piece;
+    }
+    const boost::json::value body = boost::json::parse(text);
+    ASSERT_EQ(body.as_array().size(), 5000U);
+    for (std::size_t i = 0; i < 5000; ++i) {
+        const auto& code = body.as_array()[i];
+        ASSERT_EQ(code.at("id"), i + 1);
+        ASSERT_EQ(string_at(code, "code"), uploaded.codes[i]);
+        ASSERT_EQ(code.at("couponBook").at("id"), 7);
+    }
+}
+
+TEST(Encode, FewCodesComeWhole) {
+    CodesUploaded uploaded;
+    uploaded.codes.assign(500, "X");
+    EXPECT_EQ(encode(Outcome(uploaded), now, request_id).body.index(), 0U);
+    uploaded.codes.assign(501, "X");
+    EXPECT_EQ(encode(Outcome(uploaded), now, request_id).body.index(), 1U);
+}
+
+TEST(Encode, CodeAssigned) {
+    Code code = a_code();
+    EXPECT_EQ(encoded(CodeAssigned{code}),
+              R"({"id":42,"code":"SUMMER-1","isLocked":false,"isRedeemed":false,)"
+              R"("assignedTo":null,"redeemedAt":null,"createdAt":"2026-11-22T14:21:13.730Z"})");
+    code.assigned_to = "ann";
+    code.lock = Lock{"ann", now + 1};
+    EXPECT_EQ(encoded(CodeAssigned{code}),
+              R"({"id":42,"code":"SUMMER-1","isLocked":true,"isRedeemed":false,)"
+              R"("assignedTo":"ann","redeemedAt":null,"createdAt":"2026-11-22T14:21:13.730Z"})");
+    code.lock = Lock{"ann", now};
+    EXPECT_EQ(encoded(CodeAssigned{code}),
+              R"({"id":42,"code":"SUMMER-1","isLocked":false,"isRedeemed":false,)"
+              R"("assignedTo":"ann","redeemedAt":null,"createdAt":"2026-11-22T14:21:13.730Z"})");
+}
+
+TEST(Encode, CodeLocked) {
+    EXPECT_EQ(
+        encoded(CodeLocked{now + 300'000}),
+        R"({"message":"Coupon locked successfully","lockedUntil":"2026-11-22T14:26:13.730Z"})");
+}
+
+TEST(Encode, CodeRedeemed) {
+    Code code = a_code();
+    code.assigned_to = "ann";
+    code.redeemed_at = now + 2;
+    EXPECT_EQ(encoded(CodeRedeemed{code}),
+              R"({"message":"Coupon redeemed successfully","coupon":)"
+              R"({"id":42,"code":"SUMMER-1","isLocked":false,"isRedeemed":true,)"
+              R"("assignedTo":"ann","redeemedAt":"2026-11-22T14:21:13.732Z",)"
+              R"("createdAt":"2026-11-22T14:21:13.730Z"}})");
+}
+
+BookPage a_page() {
+    BookPage page;
+    page.books.resize(2);
+    page.books[0].book = a_book();
+    page.books[0].book.name = "A";
+    page.books[0].counts = {10, 4, 3, 2, 1};
+    page.books[1].book = a_book();
+    page.books[1].book.id = 8;
+    page.books[1].book.name = "B";
+    return page;
+}
+
+constexpr std::string_view head_a =
+    R"({"id":7,"name":"A","codePattern":"SUMMER-{6}",)"
+    R"("maxRedemptionsPerUser":null,"discountAmount":null,)"
+    R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z",)"
+    R"("counts":{"total":10,"available":4,"assigned":3,"locked":2,"redeemed":1})";
+constexpr std::string_view head_b =
+    R"({"id":8,"name":"B","codePattern":"SUMMER-{6}",)"
+    R"("maxRedemptionsPerUser":null,"discountAmount":null,)"
+    R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z",)"
+    R"("counts":{"total":0,"available":0,"assigned":0,"locked":0,"redeemed":0})";
+
+TEST(Encode, Page) {
+    Answer answer = encode(a_page(), {0, 100, false}, now, request_id);
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(answer.link, "");
+    EXPECT_EQ(answer.cache_control, "no-store");
+    EXPECT_EQ(text_of(answer), "[" + std::string(head_a) + "}," + std::string(head_b) + "}]");
+    EXPECT_EQ(text_of(encode(BookPage{}, {0, 100, false}, now, request_id)), "[]");
+}
+
+TEST(Encode, PageWithCodes) {
+    BookPage page = a_page();
+    page.books[0].codes = {a_code(), a_code()};
+    page.books[0].codes[1].id = 43;
+    page.books[0].codes[1].assigned_to = "ann";
+    Answer answer = encode(page, {0, 100, true}, now, request_id);
+    EXPECT_EQ(
+        text_of(answer),
+        "[" + std::string(head_a) +
+            R"(,"codes":[{"id":42,"code":"SUMMER-1","isLocked":false,"isRedeemed":false,)"
+            R"("assignedTo":null,"redeemedAt":null,"createdAt":"2026-11-22T14:21:13.730Z"},)"
+            R"({"id":43,"code":"SUMMER-1","isLocked":false,"isRedeemed":false,)"
+            R"("assignedTo":"ann","redeemedAt":null,"createdAt":"2026-11-22T14:21:13.730Z"}]},)" +
+            std::string(head_b) + R"(,"codes":[]}])");
+}
+
+TEST(Encode, LinksToTheNextPage) {
+    BookPage page = a_page();
+    page.more = true;
+    EXPECT_EQ(encode(page, {5, 2, false}, now, request_id).link,
+              R"(</coupon?limit=2&after=8>; rel="next")");
+    EXPECT_EQ(encode(page, {5, 2, true}, now, request_id).link,
+              R"(</coupon?limit=2&after=8&include=codes>; rel="next")");
+}
+
+TEST(Encode, LongPagesComeInPieces) {
+    BookPage page = a_page();
+    page.books[1].codes.assign(9'000, a_code());
+    Answer answer = encode(page, {0, 100, true}, now, request_id);
+    ASSERT_EQ(answer.body.index(), 1U);
+    const boost::json::value body = boost::json::parse(text_of(answer));
+    EXPECT_EQ(body.as_array().at(1).at("codes").as_array().size(), 9'000U);
+}
+
+TEST(Encode, TooManyCodes) {
+    BookPage page = a_page();
+    page.too_many_codes = true;
+    Answer answer = encode(page, {0, 100, true}, now, request_id);
+    EXPECT_EQ(answer.status, 400);
+    EXPECT_EQ(text_of(answer),
+              R"({"statusCode":400,"error":"Bad Request","message":"These coupon books hold more )"
+              R"(than 10000 codes together: ask for fewer books with limit",)"
+              R"("code":"too_many_codes","requestId":"r-1"})");
+}
+
+}  // namespace
+}  // namespace coupond::wire
