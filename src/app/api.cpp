@@ -87,9 +87,9 @@ void list_books(const Api& api, const http::Request& request, const http::Respon
     const auto query = std::get<wire::ListBooks>(decoded);
     run_read(api, request, responder, [&api, &request, query](ReadStore& store) {
         const Timestamp now = api.clock.now();
-        const Result<BookPage> page =
+        Result<BookPage> page =
             store.list_books(query.after, query.limit, query.with_codes, now);
-        return page ? wire::encode(*page, query, now, request.request_id)
+        return page ? wire::encode(std::move(*page), query, now, request.request_id)
                     : wire::failed(page.error(), request.request_id);
     });
 }

@@ -50,7 +50,7 @@ public:
 
     /// Gives back memory that a large request needed. Where empty().
     void shrink() {
-        if (capacity_ > initial_bytes) resize(initial_bytes);
+        if (capacity_ > initial_bytes) *this = ReadBuffer();
     }
 
 private:

@@ -1,7 +1,7 @@
 #include "store/sqlite/connection.hpp"
 
 #include <sqlite3.h>
-#include <cstdlib>
+
 #include "store/sqlite/wal_vfs.hpp"
 
 namespace coupond::sqlite {
@@ -11,7 +11,7 @@ Connection::Connection(const std::string& path, Mode mode) {
     const int flags = SQLITE_OPEN_NOMUTEX |
                       (mode == Mode::read_only ? SQLITE_OPEN_READONLY
                                                : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-    if (sqlite3_open_v2(path.c_str(), &handle_, flags, getenv("NOVFS")?nullptr:wal_vfs()) != SQLITE_OK) {
+    if (sqlite3_open_v2(path.c_str(), &handle_, flags, wal_vfs()) != SQLITE_OK) {
         const Error error(sqlite3_extended_errcode(handle_), sqlite3_errmsg(handle_));
         sqlite3_close(handle_);
         throw error;
@@ -24,7 +24,6 @@ Connection::Connection(const std::string& path, Mode mode) {
         execute(
             "PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF");
         if (mode == Mode::read_write) {
-            if (getenv("PS")) execute(getenv("PS"));
             execute(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = "
                 "0");

@@ -1,0 +1,192 @@
+// Runs the tables of tests/cases: each line a command, the time it comes at, and its answer. Every
+// table is run twice, a command at a time and with all lines of one time as one batch: the answers
+// are the same.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <regex>
+#include <sstream>
+
+#include "base/limits.hpp"
+#include "domain/domain.hpp"
+
+namespace coupond {
+namespace {
+
+struct Line {
+    int number = 0;
+    Timestamp at;
+    Command command;
+    std::string expected;
+};
+
+Timestamp parse_time(const std::string& text) {
+    int hours = 0, minutes = 0, seconds = 0, ms = 0;
+    const int fields = std::sscanf(text.c_str(), "%d:%d:%d.%d", &hours, &minutes, &seconds, &ms);
+    if (fields < 3) throw std::runtime_error("not a time: " + text);
+    return {((hours * 60 + minutes) * 60 + seconds) * std::int64_t{1000} + ms};
+}
+
+std::string print_time(Timestamp at) {
+    std::string text = format_iso8601(at).substr(11, 12);
+    if (text.ends_with(".000")) text.resize(8);
+    return text;
+}
+
+class Words {
+public:
+    explicit Words(const std::string& text) {
+        std::istringstream in(text);
+        in >> verb;
+        std::string word;
+        while (in >> word) {
+            const std::size_t equals = word.find('=');
+            values_[word.substr(0, equals)] = word.substr(equals + 1);
+        }
+    }
+
+    bool has(const std::string& name) const { return values_.contains(name); }
+    const std::string& text(const std::string& name) const { return values_.at(name); }
+    std::optional<std::int64_t> number(const std::string& name) const {
+        return has(name) ? std::optional(std::stoll(text(name))) : std::nullopt;
+    }
+
+    std::string verb;
+
+private:
+    std::map<std::string, std::string> values_;
+};
+
+Command parse_command(const Words& words) {
+    const std::string& verb = words.verb;
+    if (verb == "book") {
+        return CreateBook{words.text("name"), "X-{6}", words.number("limit"), std::nullopt};
+    }
+    if (verb == "upload") {
+        UploadCodes upload{words.number("book"), {}};
+        std::istringstream codes(words.text("codes"));
+        for (std::string code; std::getline(codes, code, ',');) upload.codes.push_back(code);
+        return upload;
+    }
+    const std::string& user = words.text("user");
+    if (verb == "assign" && !words.has("code")) return AssignAny{user, words.number("book")};
+    if (verb == "assign") return AssignCode{words.text("code"), user};
+    if (verb == "lock")
+        return LockCode{words.text("code"), user, 1000 * words.number("ttl").value_or(300)};
+    if (verb == "redeem") return RedeemCode{words.text("code"), user};
+    throw std::runtime_error("not a command: " + verb);
+}
+
+std::vector<Line> parse_table(const std::filesystem::path& path) {
+    static const std::regex form(R"(at +(\S+) +(.*\S) +-> +(.*\S) *)");
+    std::ifstream file(path);
+    std::vector<Line> lines;
+    std::string text;
+    for (int number = 1; std::getline(file, text); ++number) {
+        if (text.empty() || text.front() == '#') continue;
+        std::smatch parts;
+        if (!std::regex_match(text, parts, form)) {
+            throw std::runtime_error(path.string() + ":" + std::to_string(number) + ": not a case");
+        }
+        lines.push_back({number, parse_time(parts[1]), parse_command(Words(parts[2])), parts[3]});
+    }
+    return lines;
+}
+
+struct Printer {
+    std::string operator()(Refusal refusal) const {
+        return "refused " + std::string(to_string(refusal));
+    }
+    std::string operator()(const BookCreated& made) const {
+        return "book " + std::to_string(made.book.id);
+    }
+    std::string operator()(const CodesUploaded& up) const {
+        const auto last = up.first_id + static_cast<CodeId>(up.codes.size()) - 1;
+        return "uploaded " + std::to_string(up.first_id) + ".." + std::to_string(last);
+    }
+    std::string operator()(const CodeAssigned& done) const {
+        return "assigned " + done.code.code + " to " + done.code.assigned_to.value();
+    }
+    std::string operator()(const CodeLocked& done) const {
+        return "locked until=" + print_time(done.until);
+    }
+    std::string operator()(const CodeRedeemed& done) const {
+        return "redeemed " + done.code.code + " by " + done.code.assigned_to.value();
+    }
+};
+
+/// A World that goes on from batch to batch, as if a store had saved and loaded it.
+class Game {
+public:
+    Game() { world_.next_book_id = world_.next_code_id = 1; }
+
+    void play(std::span<const Line> lines) {
+        std::vector<const Command*> commands;
+        for (const Line& line : lines) commands.push_back(&line.command);
+        fill_pools(needs(commands));
+        const Decision decision = decide(world_, commands, lines.front().at);
+        ASSERT_FALSE(decision.shortage);
+        ASSERT_EQ(decision.outcomes.size(), lines.size());
+        for (std::size_t i = 0; i < lines.size(); ++i) {
+            EXPECT_EQ(std::visit(Printer{}, decision.outcomes[i]), lines[i].expected)
+                << "in line " << lines[i].number << " of a batch of " << lines.size();
+            if (const auto* up = std::get_if<CodesUploaded>(&decision.outcomes[i])) {
+                codes_.insert(codes_.end(), up->codes.begin(), up->codes.end());
+            }
+        }
+    }
+
+private:
+    void fill_pools(const Needs& needed) {
+        world_.pools.clear();
+        for (const auto& [scope, count] : needed.pools) {
+            Pool& pool = world_.pools[scope];
+            pool.complete = true;
+            for (const std::string& code : codes_) {
+                CodeRow* const row = world_.find(code);
+                const bool in_scope = !scope || *scope == row->code.book_id;
+                if (in_scope && !row->code.assigned_to) pool.codes.push_back(row);
+            }
+        }
+    }
+
+    World world_;
+    std::vector<std::string> codes_;
+};
+
+class Cases : public testing::TestWithParam<std::string> {};
+
+TEST_P(Cases, OneAtATime) {
+    Game game;
+    const auto lines = parse_table(std::filesystem::path(COUPOND_TESTS_DIR "/cases") / GetParam());
+    for (const Line& line : lines) game.play({&line, 1});
+}
+
+TEST_P(Cases, AllOfATimeAsABatch) {
+    Game game;
+    const auto lines = parse_table(std::filesystem::path(COUPOND_TESTS_DIR "/cases") / GetParam());
+    std::size_t first = 0;
+    for (std::size_t i = 1; i <= lines.size(); ++i) {
+        if (i < lines.size() && lines[i].at == lines[first].at) continue;
+        game.play(std::span(lines).subspan(first, i - first));
+        first = i;
+    }
+}
+
+std::vector<std::string> tables() {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(COUPOND_TESTS_DIR "/cases")) {
+        names.push_back(entry.path().filename().string());
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Tables, Cases, testing::ValuesIn(tables()), [](const auto& table) {
+    return table.param.substr(0, table.param.find('.'));
+});
+
+}  // namespace
+}  // namespace coupond
