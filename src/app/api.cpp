@@ -25,17 +25,19 @@ void run(const Api& api, const http::Request& request, const http::Responder& re
     if (!queued) responder.send(wire::failed(Failure::overloaded, request.request_id));
 }
 
-/// Runs `read` on the reader's thread and answers with what it returns. `read` outlives neither
-/// request nor call.
+/// Runs `read` on the reader's thread and answers with what it returns.
 template <class Read>
 void run_read(const Api& api, const http::Request& request, const http::Responder& responder,
               Read read) {
-    const bool queued = api.reader.submit([&api, responder, read](ReadStore& store) {
-        wire::Answer answer = read(store);
-        boost::asio::post(api.io, [responder, answer = std::move(answer)]() mutable {
-            responder.send(std::move(answer));
+    const bool queued =
+        api.reader.submit([&api, responder = responder, read](ReadStore& store) mutable {
+            wire::Answer answer = read(store);
+            // Moved, not copied: the last Responder of a connection ends on the network thread.
+            boost::asio::post(
+                api.io, [responder = std::move(responder), answer = std::move(answer)]() mutable {
+                    responder.send(std::move(answer));
+                });
         });
-    });
     if (!queued) responder.send(wire::failed(Failure::overloaded, request.request_id));
 }
 
@@ -87,8 +89,7 @@ void list_books(const Api& api, const http::Request& request, const http::Respon
     const auto query = std::get<wire::ListBooks>(decoded);
     run_read(api, request, responder, [&api, &request, query](ReadStore& store) {
         const Timestamp now = api.clock.now();
-        Result<BookPage> page =
-            store.list_books(query.after, query.limit, query.with_codes, now);
+        Result<BookPage> page = store.list_books(query.after, query.limit, query.with_codes, now);
         return page ? wire::encode(std::move(*page), query, now, request.request_id)
                     : wire::failed(page.error(), request.request_id);
     });

@@ -92,14 +92,14 @@ std::string_view trim(std::string_view text) {
     return text.substr(first, text.find_last_not_of(blank) - first + 1);
 }
 
-/// The value without its quotes, or without the comment behind it.
-std::string_view unquote(std::string_view value) {
+/// What stands behind the `=`, without its quotes, or without the comment behind it.
+std::string_view unquote(std::string_view rest) {
+    const std::string_view value = trim(rest);
     if (!value.empty() && (value.front() == '"' || value.front() == '\'')) {
         const std::size_t close = value.find(value.front(), 1);
         if (close != std::string_view::npos) return value.substr(1, close - 1);
     }
-    const std::size_t comment = value.find(" #");
-    return trim(value.substr(0, comment));
+    return trim(rest.substr(0, rest.find(" #")));
 }
 
 }  // namespace
@@ -120,7 +120,7 @@ void load_env_file(const std::filesystem::path& path) {
             throw ConfigError(path.string() + ", line " + std::to_string(number) +
                               ": expected NAME=value");
         }
-        const std::string value(unquote(trim(line.substr(equals + 1))));
+        const std::string value(unquote(line.substr(equals + 1)));
         setenv(name.c_str(), value.c_str(), 0);
     }
 }
@@ -145,18 +145,18 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
         "NAME=value\n"
         "line in the file .env of the current folder, else it is the default in brackets.";
 
-    Settings settings;
+    Settings of_serve, of_migrate;  // apart, for CLI11 reads the environment for both of them
     CLI::App& serve = *app.add_subcommand("serve", "Serve the HTTP API until SIGTERM or SIGINT");
     serve.footer(sources);
-    add(serve, settings.host, "ADDRESS", "Address or host name to listen on; 0.0.0.0 for all");
-    add(serve, settings.port, "PORT", "Port to listen on; 0 takes any free one");
-    add(serve, settings.lock_ttl, "SECONDS", "How long a coupon stays locked while somebody pays");
-    add_storage(serve, settings);
+    add(serve, of_serve.host, "ADDRESS", "Address or host name to listen on; 0.0.0.0 for all");
+    add(serve, of_serve.port, "PORT", "Port to listen on; 0 takes any free one");
+    add(serve, of_serve.lock_ttl, "SECONDS", "How long a coupon stays locked while somebody pays");
+    add_storage(serve, of_serve);
 
     CLI::App& migrate = *app.add_subcommand(
         "migrate", "Create the database or bring its schema up to date, and exit");
     migrate.footer(sources);
-    add_storage(migrate, settings);
+    add_storage(migrate, of_migrate);
 
     try {
         app.parse(argc, argv);
@@ -167,7 +167,7 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         throw ConfigError(std::string(error.what()) + "; see coupond --help");
     }
-    Config config = settings.understand();
+    Config config = (migrate.parsed() ? of_migrate : of_serve).understand();
     config.subcommand = migrate.parsed() ? Config::Subcommand::migrate : Config::Subcommand::serve;
     return config;
 }

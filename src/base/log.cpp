@@ -3,8 +3,11 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
+
+#include "base/text.hpp"
 
 namespace coupond::log {
 namespace {
@@ -20,16 +23,23 @@ spdlog::level::level_enum to_spdlog(Level level) {
     return spdlog::level::info;
 }
 
+bool is_control(char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+}
+
 void append_json_string(std::string& out, std::string_view text) {
+    const bool utf8 = examine_text(text).has_value();
     out += '"';
     for (const char c : text) {
         if (c == '"' || c == '\\') {
             out += '\\';
             out += c;
-        } else if (static_cast<unsigned char>(c) < 0x20) {
+        } else if (is_control(c)) {
             char escaped[8];
             std::snprintf(escaped, sizeof escaped, "\\u%04x", static_cast<unsigned>(c));
             out += escaped;
+        } else if (!utf8 && static_cast<unsigned char>(c) >= 0x80) {
+            out += "\\ufffd";
         } else {
             out += c;
         }
@@ -82,7 +92,8 @@ private:
         if (text == nullptr) {
             line += std::to_string(std::get<std::int64_t>(field.value));
         } else if (format_ == Format::json ||
-                   text->find_first_of(" \"\n\r\t=") != std::string_view::npos) {
+                   text->find_first_of(" \"=") != std::string_view::npos ||
+                   std::any_of(text->begin(), text->end(), is_control)) {
             append_json_string(line, *text);
         } else {
             line += *text;

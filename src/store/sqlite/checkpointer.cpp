@@ -8,7 +8,7 @@
 namespace coupond::sqlite {
 namespace {
 
-constexpr int log_pages_wanted = 8'000;  // begin to move at a log of 32 MiB
+constexpr int log_pages_wanted = 16'000;  // begin to move at a log of 32 MiB
 constexpr int log_pages_most =
     64'000;  // from 256 MiB on the writer moves all that is left, however long it takes
 constexpr int pages_left_little = 4'000;  // what the writer moves by itself in some milliseconds

@@ -68,20 +68,24 @@ struct Database::Impl {
     explicit Impl(const std::filesystem::path& data_dir)
         : lock(data_dir), path((data_dir / "coupond.db").string()) {
         try {
+            // Reading only: opening to write would turn another program's file to our settings.
+            if (std::filesystem::exists(path)) {
+                Connection look(path, Connection::Mode::read_only);
+                check_application(look);
+            }
             connection.emplace(path, Connection::Mode::read_write);
-            check_application();
         } catch (const Error& error) {
             throw fault(error);
         }
     }
 
-    void check_application() {
-        const std::int64_t id = connection->integer("PRAGMA application_id");
-        const bool empty = connection->integer("SELECT count(*) FROM sqlite_schema") == 0;
+    void check_application(Connection& look) const {
+        const std::int64_t id = look.integer("PRAGMA application_id");
+        const bool empty = look.integer("SELECT count(*) FROM sqlite_schema") == 0;
         if (id != application_id && !(id == 0 && empty)) {
             throw OpenError(path + " is not a coupond database");
         }
-        const auto version = static_cast<int>(connection->integer("PRAGMA user_version"));
+        const auto version = static_cast<int>(look.integer("PRAGMA user_version"));
         if (version > latest_schema_version()) {
             throw OpenError(path + " has schema version " + std::to_string(version) +
                             ", this coupond knows up to " +

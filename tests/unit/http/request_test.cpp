@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/log.hpp"
 #include "support.hpp"
 
 namespace coupond::http::test {
@@ -278,6 +279,23 @@ TEST(Request, LargeBodiesBothWays) {
         sender.join();
     }
     EXPECT_EQ(client.ask(get("/ping")).body, "pong");
+}
+
+TEST(Request, IsLoggedAtDebug) {
+    log::configure(log::Level::debug, log::Format::text);
+    testing::internal::CaptureStderr();
+    {
+        TestServer server;
+        Client client(server);
+        client.ask(get("/ping?secret=1", "X-Request-Id: me\r\n"));
+    }
+    const std::string logged = testing::internal::GetCapturedStderr();
+    log::configure(log::Level::info, log::Format::text);
+    for (const std::string_view part :
+         {"method=", "GET", "path=", "/ping", "status=200", "duration_ms=", "request_id=", "me"}) {
+        EXPECT_NE(logged.find(part), std::string::npos) << logged;
+    }
+    EXPECT_EQ(logged.find("secret"), std::string::npos) << logged;
 }
 
 TEST(Request, ListensOnNamesAndOtherAddresses) {
