@@ -139,7 +139,8 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     app.name("coupond");
     app.set_version_flag("--version", "coupond " COUPOND_VERSION, "Print the version and exit");
     app.set_help_flag("--help,-h", "Print this help and exit");
-    app.require_subcommand(1);
+    app.require_subcommand(0, 1);
+    app.allow_extras();
     constexpr const char* sources =
         "A setting comes from its flag, else from its environment variable, else from a "
         "NAME=value\n"
@@ -148,6 +149,7 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     Settings of_serve, of_migrate;  // apart, for CLI11 reads the environment for both of them
     CLI::App& serve = *app.add_subcommand("serve", "Serve the HTTP API until SIGTERM or SIGINT");
     serve.footer(sources);
+    serve.allow_extras();
     add(serve, of_serve.host, "ADDRESS", "Address or host name to listen on; 0.0.0.0 for all");
     add(serve, of_serve.port, "PORT", "Port to listen on; 0 takes any free one");
     add(serve, of_serve.lock_ttl, "SECONDS", "How long a coupon stays locked while somebody pays");
@@ -156,6 +158,7 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     CLI::App& migrate = *app.add_subcommand(
         "migrate", "Create the database or bring its schema up to date, and exit");
     migrate.footer(sources);
+    migrate.allow_extras();
     add_storage(migrate, of_migrate);
 
     try {
@@ -166,6 +169,13 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
         return Information{"coupond " COUPOND_VERSION "\n"};
     } catch (const CLI::ParseError& error) {
         throw ConfigError(std::string(error.what()) + "; see coupond --help");
+    }
+    const std::vector<std::string> unknown = app.remaining(true);
+    if (!unknown.empty()) {
+        throw ConfigError("unknown argument '" + unknown.front() + "'; see coupond --help");
+    }
+    if (app.get_subcommands().empty()) {
+        throw ConfigError("say what to do, such as: coupond serve; see coupond --help");
     }
     Config config = (migrate.parsed() ? of_migrate : of_serve).understand();
     config.subcommand = migrate.parsed() ? Config::Subcommand::migrate : Config::Subcommand::serve;

@@ -106,12 +106,16 @@ public:
         }
         const Book* const book = world_.find_book(row->code.book_id);
         COUPOND_CHECK(book != nullptr);
-        const auto used = world_.user_redemptions.try_emplace({book->id, command.user_id}).first;
-        if (book->max_redemptions_per_user && used->second.now >= *book->max_redemptions_per_user) {
-            return Refusal::user_redemption_limit_reached;
+        if (book->max_redemptions_per_user) {
+            const auto [used, unloaded] =
+                world_.user_redemptions.try_emplace({book->id, command.user_id});
+            unforeseen_ |= unloaded;
+            if (used->second.now >= *book->max_redemptions_per_user) {
+                return Refusal::user_redemption_limit_reached;
+            }
+            if (used->second.now++ == used->second.loaded) changed_users_.push_back(&*used);
         }
 
-        if (used->second.now++ == used->second.loaded) changed_users_.push_back(&*used);
         --locks_[{book->id, row->code.lock->until}];
         row->code.lock.reset();
         row->code.redeemed_at = now_;
@@ -137,6 +141,7 @@ public:
     }
 
     bool shortage() const { return shortage_; }
+    bool unforeseen() const { return unforeseen_; }
 
 private:
     /// The next code of a scope that no command before this one has given away; null where there is
@@ -173,6 +178,7 @@ private:
     World& world_;
     const Timestamp now_;
     bool shortage_ = false;
+    bool unforeseen_ = false;
     std::map<PoolScope, std::deque<CodeRow*>> uploaded_free_;
     std::vector<BookId> new_books_;
     std::vector<const CodeRow*> new_codes_;
@@ -193,6 +199,7 @@ Decision decide(World& world, std::span<const Command* const> commands, Timestam
     }
     decision.delta = decider.take_delta();
     decision.shortage = decider.shortage();
+    decision.unforeseen = decider.unforeseen();
     return decision;
 }
 

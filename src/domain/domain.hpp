@@ -81,7 +81,7 @@ public:
 
     Book* find_book(BookId id);
 
-    /// How often `user_id` has redeemed codes of a book; 0 unless set.
+    /// How often a user has redeemed codes of a book; kept for books with a limit per user.
     struct UserRedemptions {
         std::int64_t loaded = 0;
         std::int64_t now = 0;
@@ -92,7 +92,8 @@ public:
     std::optional<BookId> only_book;  ///< where Needs::only_book, and there is exactly one
     std::size_t book_count = 0;       ///< where Needs::only_book: 0, 1 or, for more, 2
     std::unordered_set<std::string_view> existing_codes;  ///< of Needs::new_codes; views into Needs
-    std::map<UserKey, UserRedemptions> user_redemptions;
+    std::map<UserKey, UserRedemptions>
+        user_redemptions;  ///< an entry for each redeemer of a loaded code
     std::map<PoolScope, Pool> pools;
     BookId next_book_id = 0;  ///< the first of Needs::book_ids consecutive free ids
     CodeId next_code_id = 0;  ///< the first of Needs::code_ids consecutive free ids
@@ -132,6 +133,10 @@ struct Decision {
     Delta delta;
     /// A pool ran out although the database may hold more free codes: load more and decide again.
     bool shortage = false;
+    /// A command needed a row that nobody could name before another one of the batch had run: how
+    /// often somebody has redeemed in the book of a code that the batch itself takes in. Decide in
+    /// smaller batches; a batch of one never says so.
+    bool unforeseen = false;
 };
 
 /// Decides `commands` in order, each seeing what those before it did, all at the time `now`.

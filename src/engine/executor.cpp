@@ -14,8 +14,10 @@ public:
 
     void run(std::span<const Command* const> commands, std::span<Executed> results) {
         const Result<void> done = try_as_one(commands, results);
-        if (!done && done.error() == Failure::refused && commands.size() > 1) {
-            // One of them carries what the database does not take: halve until it stands alone.
+        if (commands.size() > 1 && !done &&
+            (done.error() == Failure::refused || done.error() == Failure::conflict)) {
+            // One of them carries what the database does not take, or needs what another one of
+            // them makes: halve until it stands alone.
             const std::size_t half = commands.size() / 2;
             run(commands.first(half), results.first(half));
             run(commands.subspan(half), results.subspan(half));
@@ -23,7 +25,8 @@ public:
     }
 
 private:
-    /// Fills `results`; fails where they all hold that failure.
+    /// Fills `results`; fails where they all hold that failure, or with a conflict that stayed,
+    /// where there are several commands.
     Result<void> try_as_one(std::span<const Command* const> commands, std::span<Executed> results) {
         std::size_t pool_factor = 1;
         for (int reruns = 0; reruns <= limits::batch_reruns; ++reruns) {
@@ -36,6 +39,10 @@ private:
                 pool_factor *= 4;
                 continue;
             }
+            if (decision.unforeseen) {
+                COUPOND_CHECK(commands.size() > 1);
+                return Failure::conflict;
+            }
             if (!decision.delta.empty()) {
                 const Result<void> saved = store_.save(decision.delta);
                 if (!saved && saved.error() == Failure::conflict) continue;
@@ -47,8 +54,8 @@ private:
             }
             return {};
         }
-        log::warn("gave up on a batch that met a conflict each time",
-                  {{"commands", static_cast<std::int64_t>(commands.size())}});
+        if (commands.size() > 1) return Failure::conflict;
+        log::warn("gave up on a command that met a conflict each time");
         return fail(results, Failure::unavailable);
     }
 

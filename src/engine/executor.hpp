@@ -1,5 +1,5 @@
 // One batch from its commands to its outcomes: load, decide, save; again on a conflict, in halves
-// on a refused row.
+// on a refused row or on a conflict that stays.
 #pragma once
 
 #include <span>

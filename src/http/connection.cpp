@@ -75,7 +75,9 @@ void Connection::expire() {
 
 void Connection::drain() {
     const auto self = shared_from_this();
-    if (is_idle()) close();
+    if (is_idle()) return close();
+    const bool arriving = phase_ == Phase::head || phase_ == Phase::body;
+    if (arriving) set_deadline(state_->options.bounds.linger_ms);
 }
 
 void Connection::close() {

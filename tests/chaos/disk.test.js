@@ -2,8 +2,10 @@
 // itself once there is space. Nothing that was answered is lost, and nothing that was refused is
 // done.
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { numbered } from '../support/client.js';
+import { databaseFile } from '../support/coupond.js';
 import { testServer } from '../support/harness.js';
 import { History } from '../support/history.js';
 import { Load } from '../support/load.js';
@@ -11,10 +13,12 @@ import { seededRandom } from '../support/random.js';
 import { smallDisk } from '../support/small_disk.js';
 
 const connections = 16;
-const mebibytes = 48;
 
-/** A server on a small disk, under load, its disk filled until it says so. */
-async function fullDisk(t) {
+/**
+ * A server on a small disk, under load, its disk filled until it says so. Its database file holds
+ * `databaseBytes` before: what is new goes to a log first, and is moved there once it is much.
+ */
+async function fullDisk(t, { mebibytes = 48, databaseBytes = 0 } = {}) {
     const disk = smallDisk(mebibytes);
     const { server, client } = await testServer(t, {
         connections: connections + 4,
@@ -25,6 +29,12 @@ async function fullDisk(t) {
     const history = new History(client);
     const book = await client.newBook();
     assert.equal((await history.upload(book.id, numbered('D-', 2_000))).status, 201);
+    const database = databaseFile(server.dataDir);
+    for (let index = 0; statSync(database).size < databaseBytes; index += 1) {
+        const { id } = await client.newBook();
+        const codes = numbered(`BALLAST-${index}-`, 8_000);
+        assert.equal((await history.upload(id, codes)).status, 201);
+    }
     const load = new Load(client, history, seededRandom());
     load.start(connections);
     await load.until(() => load.count(201) > 300, 60_000, 'load before the disk is full');
@@ -71,6 +81,19 @@ describe('a full disk', () => {
         await history.verify();
 
         await server.stop();
+        await server.start();
+        await history.verify();
+    });
+
+    it('that the write-ahead log cannot be emptied on is no loss either', async (t) => {
+        const full = await fullDisk(t, { mebibytes: 256, databaseBytes: 8 << 20 });
+        const { server, history, load, free } = full;
+        for (let index = 0; index < 20; index += 1) await assertOutOfSpace(full);
+        free();
+        const before = load.count(201);
+        await load.until(() => load.count(201) >= before + 300, 60_000, 'service again');
+        await load.stop();
+        await server.kill9();
         await server.start();
         await history.verify();
     });

@@ -31,6 +31,11 @@ describe('POST /coupon', () => {
         assertBook(answer.body, { maxRedemptionsPerUser: null, discountAmount: null });
     });
 
+    it('takes null for left out', async () => {
+        const book = await c.client.newBook({ maxRedemptionsPerUser: null, discountAmount: null });
+        assertBook(book, { maxRedemptionsPerUser: null, discountAmount: null });
+    });
+
     it('gives ids in order of creation', async () => {
         const first = await c.client.newBook();
         const second = await c.client.newBook();

@@ -304,7 +304,12 @@ describe('headers', () => {
         it(`answers 505 to HTTP/${version}, and closes`, async (t) => {
             const raw = await connection(t, c);
             raw.write(requestText('GET', '/health/live', { version }));
-            assertRefused(await raw.next('GET', null), 505, undefined, 'http_version_not_supported');
+            assertRefused(
+                await raw.next('GET', null),
+                505,
+                undefined,
+                'http_version_not_supported',
+            );
             await raw.closed();
         });
     }

@@ -2,8 +2,17 @@
 // a limit on how large the server's files may become, which is said out loud because it is the
 // weaker test.
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+    closeSync,
+    existsSync,
+    mkdirSync,
+    openSync,
+    readdirSync,
+    rmSync,
+    statSync,
+    writeSync,
+} from 'node:fs';
 import path from 'node:path';
 import { temporaryFolder } from './coupond.js';
 
@@ -57,15 +66,17 @@ class LimitedFiles {
         const sizes = readdirSync(this.dataDir).map(
             (name) => statSync(path.join(this.dataDir, name)).size,
         );
-        execFileSync('prlimit', [
-            '--pid',
-            String(pid),
-            `--fsize=${Math.max(4096, ...sizes)}:unlimited`,
-        ]);
+        this.#limit(pid, Math.max(4096, ...sizes));
     }
 
     free(pid) {
-        execFileSync('prlimit', ['--pid', String(pid), '--fsize=unlimited:unlimited']);
+        this.#limit(pid, 'unlimited');
+    }
+
+    /** A process that has ended needs no limit. */
+    #limit(pid, bytes) {
+        const end = spawnSync('prlimit', ['--pid', String(pid), `--fsize=${bytes}:unlimited`]);
+        if (end.status !== 0) assert.ok(!existsSync(`/proc/${pid}`), String(end.stderr));
     }
 
     remove() {}

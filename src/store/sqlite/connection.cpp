@@ -2,11 +2,13 @@
 
 #include <sqlite3.h>
 
+#include "store/sqlite/page_cache.hpp"
 #include "store/sqlite/wal_vfs.hpp"
 
 namespace coupond::sqlite {
 
 Connection::Connection(const std::string& path, Mode mode) {
+    install_page_cache();
     // NOMUTEX: each connection is used by one thread at a time.
     const int flags = SQLITE_OPEN_NOMUTEX |
                       (mode == Mode::read_only ? SQLITE_OPEN_READONLY

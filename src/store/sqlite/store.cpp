@@ -119,7 +119,7 @@ private:
         }
         const BookId book_id = row->code.book_id;
         load_book(world, book_id);
-        if (redeemer.empty()) return;
+        if (redeemer.empty() || !world.find_book(book_id)->max_redemptions_per_user) return;
         const auto [user, added] =
             world.user_redemptions.try_emplace({book_id, std::string(redeemer)});
         if (added && select_user_.bind(book_id, redeemer).step()) {

@@ -3,10 +3,11 @@
 
 namespace coupond::sqlite {
 
-/// The name of a SQLite VFS that is the system's own, but gathers what is written to a write-ahead log and writes it out
-/// when SQLite asks for it to be synced (and before anything else that could tell the difference). SQLite itself
-/// writes each page in two calls: a batch of 256 commands makes a thousand system calls, whose cost is greater than
-/// that of the batch's rules, look-ups and fsync together. Registered on the first call.
+/// The name of a SQLite VFS that is the system's own, but gathers what is written to a write-ahead
+/// log and writes it out when SQLite asks for it to be synced (and before anything else that could
+/// tell the difference). SQLite itself writes each page in two calls: a batch of 256 commands makes
+/// a thousand system calls, whose cost is greater than that of the batch's rules, look-ups and
+/// fsync together. Registered on the first call.
 const char* wal_vfs();
 
 }  // namespace coupond::sqlite

@@ -48,7 +48,8 @@ CREATE TABLE lock_count (
     PRIMARY KEY (book_id, locked_until)
 ) STRICT, WITHOUT ROWID;
 
--- How often a user has redeemed codes of a book.
+-- How often a user has redeemed codes of a book, for books that limit it. For the others it is not kept: it would cost
+-- every redemption a second page, and can be counted from coupon_code when a book gets a limit.
 CREATE TABLE user_redemption_count (
     book_id  INTEGER NOT NULL REFERENCES coupon_book (id),
     user_id  TEXT    NOT NULL,

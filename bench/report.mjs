@@ -1,0 +1,136 @@
+// The figures as Markdown for the README.
+import { commands } from './measure.mjs';
+
+/** What coupond is held to. */
+const floors = {
+    perSecond: { 64: 28_000, 256: 40_000 },
+    poolRatio: 1.5,
+    uploadSeconds: 1.5,
+    startMs: 100,
+    memoryBytes: 256 * 1024 * 1024,
+};
+
+const integer = (number) => Math.round(number).toLocaleString('en-US');
+const mebibytes = (bytes) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+const microseconds = (us) => `${us.toFixed(1)} µs`;
+const milliseconds = (ms) => `${ms.toFixed(1)} ms`;
+const percent = (share) => `${(100 * share).toFixed(0)} %`;
+
+function held(words, met) {
+    return met ? words : `${words}, **missed**`;
+}
+
+function table(columns, rows) {
+    const rule = columns.map((name) => (name.startsWith('>') ? '--:' : '---'));
+    const names = columns.map((name) => name.replace(/^>/, ''));
+    return [names, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+function header({ machine, codes, quick }) {
+    return [
+        `${machine.cpu}, ${machine.cores} cores, ${mebibytes(machine.memoryBytes)} of memory,`,
+        `${machine.kernel}, ${machine.filesystem}; ${machine.compiler};`,
+        `coupond ${machine.revision}, ${machine.date.slice(0, 16).replace('T', ' ')} UTC.`,
+        `Load average at the start: ${machine.loadAverage.map((n) => n.toFixed(1)).join(', ')}.`,
+        'The load generator (wrk, one thread) runs on the same machine.',
+        `${integer(codes)} codes; every answer is durable (SQLite, WAL, synchronous=FULL).`,
+        ...(quick ? ['**A quick run, to see that it works: no figures to quote.**'] : []),
+    ].join('\n');
+}
+
+function commandTable(results) {
+    const oneRow = results.baseline?.rows.perSecond;
+    return table(
+        ['', '>connections', '>requests/s', 'floor', '>× one row a transaction', '>p50', '>p99',
+            '>commands a batch', '>CPU a request', '>of it network, lane',
+            '>written a request', '>machine taken by others', '>errors'],
+        results.commands.map((result) => {
+            const floor = floors.perSecond[result.connections];
+            return [
+                commands[result.name].title,
+                result.connections,
+                integer(result.perSecond),
+                floor ? held(`≥ ${integer(floor)}`, result.perSecond >= floor) : '',
+                oneRow ? (result.perSecond / oneRow).toFixed(1) : '',
+                milliseconds(result.p50Ms),
+                milliseconds(result.p99Ms),
+                integer(result.batch),
+                microseconds(result.cpuUs),
+                `${result.networkUs.toFixed(1)}, ${microseconds(result.laneUs)}`,
+                `${(result.writtenBytes / 1024).toFixed(1)} KiB`,
+                percent(result.othersShare),
+                result.errors,
+            ];
+        }),
+    );
+}
+
+function otherRows({ pools, uploads, starts, peak }) {
+    const rows = [];
+    if (pools) {
+        const { small, large, ratio } = pools;
+        rows.push([
+            `assign a random code, of ${integer(small.free)} against of ${integer(large.free)} ` +
+                'free ones, 64 connections',
+            `${integer(small.perSecond)}/s against ${integer(large.perSecond)}/s: ` +
+                `${ratio.toFixed(2)}×`,
+            held(`≤ ${floors.poolRatio}×`, ratio <= floors.poolRatio),
+        ]);
+    }
+    if (uploads) {
+        rows.push([
+            `upload ${integer(uploads.codes)} codes in one request, onto ${integer(uploads.onto)}`,
+            `${uploads.seconds.toFixed(2)} s`,
+            held(`≤ ${floors.uploadSeconds} s`, uploads.seconds <= floors.uploadSeconds),
+        ]);
+    }
+    if (starts) {
+        rows.push([
+            'from start to ready',
+            `${starts.ms.toFixed(0)} ms`,
+            held(`≤ ${floors.startMs} ms`, starts.ms <= floors.startMs),
+        ]);
+    }
+    if (peak) {
+        rows.push([
+            `peak resident memory (in: ${peak.phase})`,
+            mebibytes(peak.bytes),
+            held(`≤ ${mebibytes(floors.memoryBytes)}`, peak.bytes <= floors.memoryBytes),
+        ]);
+    }
+    return rows;
+}
+
+function baselineRows({ baseline, read }) {
+    const rows = [];
+    if (baseline) {
+        rows.push(
+            ['append 4 KiB to a file, fdatasync', integer(baseline.append.perSecond),
+                microseconds(baseline.append.cpuUs)],
+            ['overwrite 4 KiB of a file, fdatasync', integer(baseline.overwrite.perSecond),
+                microseconds(baseline.overwrite.cpuUs)],
+            ['SQLite library, one prepared UPDATE a transaction, no HTTP',
+                integer(baseline.rows.perSecond), microseconds(baseline.rows.cpuUs)],
+        );
+    }
+    if (read) {
+        rows.push([
+            `coupond, GET /health/live, ${read.connections} connections: no database`,
+            integer(read.perSecond),
+            microseconds(read.cpuUs),
+        ]);
+    }
+    return rows;
+}
+
+export function markdown(results) {
+    const parts = [header(results)];
+    if (results.commands.length > 0) parts.push(commandTable(results));
+    const others = otherRows(results);
+    if (others.length > 0) parts.push(table(['', '>measured', 'floor'], others));
+    const baselines = baselineRows(results);
+    if (baselines.length > 0) {
+        parts.push(table(['for comparison, in the same run', '>/s', '>CPU each'], baselines));
+    }
+    return `${parts.join('\n\n')}\n`;
+}
