@@ -1,0 +1,45 @@
+// The README's tour says what is true: each of its commands is run, in order, against a fresh server, and answers what
+// stands below it; times and request ids aside.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { suiteServer } from '../support/harness.js';
+
+const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+
+/** The commands of the ```console blocks with what stands below each. */
+function tour() {
+    const blocks = [...readme.matchAll(/```console\n([\s\S]*?)```/g)].map(([, block]) => block);
+    return blocks
+        .flatMap((block) => block.split(/^\$ /m).slice(1))
+        .map((step) => {
+            const lines = step.trimEnd().split('\n');
+            const end = lines.findIndex((line) => !line.endsWith('\\'));
+            return { command: lines.slice(0, end + 1).join('\n'), answer: lines.slice(end + 1) };
+        });
+}
+
+const withoutWhatVaries = (text) =>
+    text
+        .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, '<time>')
+        .replace(/"requestId":"[^"]+"/g, '"requestId":"<id>"');
+
+describe('the README', () => {
+    const c = suiteServer();
+
+    it('answers its tour as it says', async () => {
+        const steps = tour();
+        assert.ok(steps.length >= 6, 'the tour is there');
+        for (const { command, answer } of steps) {
+            const here = command.replaceAll('localhost:3000', `127.0.0.1:${c.server.port}`);
+            const { stdout } = await promisify(execFile)('bash', ['-c', here]);
+            assert.equal(
+                withoutWhatVaries(stdout.trimEnd()),
+                withoutWhatVaries(answer.join('\n')),
+                command,
+            );
+        }
+    });
+});
