@@ -164,6 +164,7 @@ private:
 
     void assign(CodeRow& row, const std::string& user_id) {
         row.code.assigned_to = user_id;
+        row.assigned = true;
         --counts_[row.code.book_id].available;
         touch(row);
     }

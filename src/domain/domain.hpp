@@ -54,8 +54,9 @@ Needs needs(std::span<const Command* const> commands, std::size_t pool_factor = 
 /// A code in the World.
 struct CodeRow {
     Code code;
-    bool is_new = false;   ///< made by a command of this batch
-    bool changed = false;  ///< by a command of this batch; `code.version` has grown by one
+    bool is_new = false;    ///< made by a command of this batch
+    bool changed = false;   ///< by a command of this batch; `code.version` has grown by one
+    bool assigned = false;  ///< by a command of this batch
 };
 
 /// Free codes to give away, in the order to give them.

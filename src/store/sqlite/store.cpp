@@ -200,7 +200,7 @@ private:
         }
         for (const CodeRow* row : delta.new_codes) save_new_code(row->code);
         for (const CodeRow* row : delta.changed_codes) {
-            if (!save_changed_code(row->code)) return false;
+            if (!save_changed_code(*row)) return false;
         }
         for (const Delta::UserRedemptions& user : delta.user_redemptions) {
             upsert_user_.bind(user.key->first, user.key->second, user.now, user.loaded).run();
@@ -223,14 +223,26 @@ private:
             .run();
     }
 
-    bool save_changed_code(const Code& code) {
+    bool save_changed_code(const CodeRow& row) {
+        const Code& code = row.code;
+        const std::int64_t loaded_version = code.version - 1;
         const auto locked_by =
             code.lock ? std::optional(std::string_view(code.lock->user_id)) : std::nullopt;
         const auto locked_until = code.lock ? std::optional(code.lock->until) : std::nullopt;
-        update_code_
-            .bind(locked_until, code.redeemed_at, code.assigned_to, locked_by, code.id,
-                  code.version - 1)
-            .run();
+        if (row.assigned) {
+            assign_code_.bind(code.assigned_to, code.id, loaded_version).run();
+            if (connection_.changes() != 1) return false;
+            if (!code.lock && !code.redeemed_at) return true;
+            update_code_
+                .bind(locked_until, code.redeemed_at, locked_by, code.version, code.id,
+                      code.version)
+                .run();
+        } else {
+            update_code_
+                .bind(locked_until, code.redeemed_at, locked_by, code.version, code.id,
+                      loaded_version)
+                .run();
+        }
         return connection_.changes() == 1;
     }
 
@@ -286,10 +298,14 @@ private:
         "INSERT INTO coupon_code (id, book_id, version, shuffle_key, created_at, "
         "locked_until, redeemed_at, code, assigned_to, locked_by) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+    // Apart, because only an assignment concerns the index of free codes.
+    Statement assign_code_{connection_,
+                           "UPDATE coupon_code SET assigned_to = ?, version = version + 1 "
+                           "WHERE id = ? AND version = ?"};
     Statement update_code_{
         connection_,
-        "UPDATE coupon_code SET locked_until = ?, redeemed_at = ?, assigned_to = ?, "
-        "locked_by = ?, version = version + 1 WHERE id = ? AND version = ?"};
+        "UPDATE coupon_code SET locked_until = ?, redeemed_at = ?, locked_by = ?, "
+        "version = ? WHERE id = ? AND version = ?"};
     Statement upsert_user_{connection_,
                            "INSERT INTO user_redemption_count AS user (book_id, user_id, redeemed) "
                            "VALUES (?, ?, ?3) ON CONFLICT DO UPDATE SET redeemed = ?3 "
