@@ -8,8 +8,8 @@
 namespace coupond::sqlite {
 namespace {
 
-// A page that is changed again before it is moved is moved once, so a long log saves writing; a short
-// one saves disk, and time at a start after a crash.
+// A page that is changed again before it is moved is moved once, so a long log saves writing; a
+// short one saves disk, and time at a start after a crash.
 constexpr int log_pages_wanted = 64'000;  // of 2 KiB: begin to move at 128 MiB
 constexpr int log_pages_most = 192'000;   // from 384 MiB on the writer moves whatever is left
 constexpr int pages_left_little = 4'000;  // what the writer moves by itself in some milliseconds

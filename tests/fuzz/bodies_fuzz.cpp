@@ -1,0 +1,86 @@
+// The bodies of requests, through every decoder. An input is the parameter of the path up to the
+// first line feed, and behind it the body.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/check.hpp"
+#include "base/limits.hpp"
+#include "base/text.hpp"
+#include "wire/wire.hpp"
+
+namespace coupond::wire {
+namespace {
+
+void check_text(std::string_view text, std::size_t most_characters) {
+    const auto shape = examine_text(text);
+    COUPOND_CHECK(shape.has_value());
+    COUPOND_CHECK(!shape->has_control);
+    COUPOND_CHECK(shape->characters >= 1 && shape->characters <= most_characters);
+}
+
+void check(const CreateBook& command) {
+    check_text(command.name, limits::name_characters);
+    check_text(command.code_pattern, limits::pattern_characters);
+    const auto pattern = parse_code_pattern(command.code_pattern);
+    COUPOND_CHECK(std::holds_alternative<CodePattern>(pattern));
+    if (const auto limit = command.max_redemptions_per_user) {
+        COUPOND_CHECK(*limit >= 1 && *limit <= limits::redemptions_per_user);
+    }
+    if (const auto discount = command.discount_cents) {
+        COUPOND_CHECK(*discount >= 0 && *discount <= limits::discount_cents);
+    }
+}
+
+void check(const UploadCodes& command) {
+    COUPOND_CHECK(!command.codes.empty() && command.codes.size() <= limits::upload_codes);
+    for (const std::string& code : command.codes) check_text(code, limits::code_characters);
+    COUPOND_CHECK(command.book_id.value_or(1) >= 1);
+}
+
+void check(const AssignAny& command) {
+    check_text(command.user_id, limits::user_id_characters);
+    COUPOND_CHECK(command.book_id.value_or(1) >= 1);
+}
+
+template <class ForUser>
+void check(const ForUser& command) {
+    check_text(command.code, limits::code_characters);
+    check_text(command.user_id, limits::user_id_characters);
+}
+
+template <class T>
+void check_decoded(const Decoded<T>& decoded) {
+    if (const auto* const answer = std::get_if<Answer>(&decoded)) {
+        COUPOND_CHECK(answer->status >= 400 && answer->status < 500);
+        const auto* const body = std::get_if<std::string>(&answer->body);
+        COUPOND_CHECK(body != nullptr && examine_text(*body).has_value());
+        COUPOND_CHECK(body->size() < 64 * 1024);  // whatever came in, the complaint is short
+    } else {
+        check(std::get<T>(decoded));
+    }
+}
+
+void run(std::string_view input) {
+    const std::size_t end = std::min(input.find('\n'), input.size());
+    const std::string_view path = input.substr(0, end);
+    const Request request{"application/json", input.substr(std::min(end + 1, input.size())), "id"};
+    check_decoded(decode_create_book(request));
+    check_decoded(decode_upload_codes(request, std::nullopt));
+    check_decoded(decode_upload_codes(request, path));
+    check_decoded(decode_assign_any(request));
+    check_decoded(decode_assign_code(request, path));
+    check_decoded(decode_lock_code(request, path, 1000));
+    check_decoded(decode_redeem_code(request, path));
+    const Request of_type{path, request.body, "id"};  // whatever Content-Type says
+    check_decoded(decode_assign_any(of_type));
+}
+
+}  // namespace
+}  // namespace coupond::wire
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    coupond::wire::run({reinterpret_cast<const char*>(data), size});
+    return 0;
+}

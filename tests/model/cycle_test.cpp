@@ -1,0 +1,353 @@
+// Random histories of commands, run in batches through the executor and a real SQLite store, and
+// command by command through the model: answers, rows and counts must be the same.
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+
+#include "base/log.hpp"
+#include "engine/executor.hpp"
+#include "model/model.hpp"
+#include "support/manual_clock.hpp"
+#include "support/second_connection.hpp"
+#include "support/sqlite_store.hpp"
+
+namespace coupond::test {
+namespace {
+
+constexpr std::int64_t ttl_ms = 1000;
+
+/// A command, and what happens before it.
+struct Step {
+    Command command;
+    std::int64_t pause_ms = 0;  ///< the clock moves on; a batch ends here
+    bool cut = false;           ///< a batch ends here
+};
+
+const char* const users[] = {"ann", "bob", "zoe"};
+
+struct Shower {
+    std::ostream& out;
+
+    void operator()(const CreateBook& it) const {
+        out << "create limit=" << it.max_redemptions_per_user.value_or(0);
+    }
+    void operator()(const UploadCodes& it) const {
+        out << "upload book=" << it.book_id.value_or(0);
+        for (const std::string& code : it.codes) out << ' ' << code;
+    }
+    void operator()(const AssignAny& it) const {
+        out << "assign any of book=" << it.book_id.value_or(0) << " user=" << it.user_id;
+    }
+    void operator()(const AssignCode& it) const {
+        out << "assign code=" << it.code << " user=" << it.user_id;
+    }
+    void operator()(const LockCode& it) const {
+        out << "lock code=" << it.code << " user=" << it.user_id << " ttl=" << it.ttl_ms;
+    }
+    void operator()(const RedeemCode& it) const {
+        out << "redeem code=" << it.code << " user=" << it.user_id;
+    }
+};
+
+void showValue(const Step& step, std::ostream& out) {
+    if (step.pause_ms > 0) out << "\n  after " << step.pause_ms << " ms";
+    out << (step.cut ? "\n  -- " : "\n     ");
+    std::visit(Shower{out}, step.command);
+}
+
+/// Numbers below `bound`, shrinking towards 0.
+rc::Gen<int> below(int bound) {
+    return rc::gen::inRange(0, bound);
+}
+
+rc::Gen<std::string> any_user() {
+    return rc::gen::map(rc::gen::weightedElement<int>({{3, 0}, {2, 1}, {1, 2}}),
+                        [](int i) { return std::string(users[i]); });
+}
+
+/// Few codes, so that most commands meet others.
+rc::Gen<std::string> any_code() {
+    return rc::gen::map(below(9), [](int i) { return "C" + std::to_string(i); });
+}
+
+rc::Gen<std::optional<BookId>> any_book() {
+    return rc::gen::map(rc::gen::weightedElement<int>({{4, 1}, {3, 2}, {3, 0}, {1, 3}, {1, 77}}),
+                        [](int i) { return i == 0 ? std::nullopt : std::optional<BookId>(i); });
+}
+
+rc::Gen<Command> any_command() {
+    using rc::gen::map;
+    const auto command = [](auto gen) {
+        return map(std::move(gen), [](auto it) { return Command(std::move(it)); });
+    };
+    return rc::gen::weightedOneOf<Command>({
+        {1, command(map(below(4),
+                        [](int limit) {
+                            CreateBook book{"n" + std::to_string(limit), "p", {}, {}};
+                            if (limit > 0) book.max_redemptions_per_user = limit;
+                            return book;
+                        }))},
+        {4, command(map(
+                rc::gen::pair(any_book(),
+                              rc::gen::resize(
+                                  2, rc::gen::nonEmpty(rc::gen::container<std::vector<std::string>>(
+                                         any_code())))),
+                [](auto it) {
+                    return UploadCodes{it.first, std::move(it.second)};
+                }))},
+        {4, command(map(rc::gen::pair(any_user(), any_book()),
+                        [](auto it) {
+                            return AssignAny{std::move(it.first), it.second};
+                        }))},
+        {6, command(map(rc::gen::pair(any_code(), any_user()),
+                        [](auto it) {
+                            return AssignCode{it.first, it.second};
+                        }))},
+        {12, command(map(rc::gen::tuple(any_code(), any_user(), below(2)),
+                         [](auto it) {
+                             return LockCode{std::get<0>(it), std::get<1>(it),
+                                             ttl_ms << std::get<2>(it)};
+                         }))},
+        {12, command(map(rc::gen::pair(any_code(), any_user()),
+                         [](auto it) {
+                             return RedeemCode{it.first, it.second};
+                         }))},
+    });
+}
+
+/// The life of a code, or of one that is uploaded first; it is locked up to three times.
+rc::Gen<std::vector<Command>> any_life() {
+    return rc::gen::map(rc::gen::tuple(any_code(), any_user(), below(3), below(6)), [](auto it) {
+        const auto& [code, user, upload, locks] = it;
+        std::vector<Command> commands;
+        if (upload > 0) commands.push_back(UploadCodes{upload, {code}});
+        commands.push_back(AssignCode{code, user});
+        for (int i = 0; i < 3 - locks / 2; ++i) commands.push_back(LockCode{code, user, ttl_ms});
+        if (locks == 5) commands.pop_back();
+        commands.push_back(RedeemCode{code, user});
+        return commands;
+    });
+}
+
+rc::Gen<std::vector<Step>> any_steps() {
+    const auto one = rc::gen::map(
+        any_command(), [](Command command) { return std::vector<Command>{std::move(command)}; });
+    const auto commands = rc::gen::weightedOneOf<std::vector<Command>>({{3, one}, {1, any_life()}});
+    const auto pauses = rc::gen::weightedElement<std::int64_t>(
+        {{70, 0}, {2, 1}, {1, ttl_ms - 1}, {1, ttl_ms}, {1, ttl_ms + 1}, {1, 2 * ttl_ms}});
+    const auto cuts = rc::gen::weightedElement<unsigned>({{5, 0}, {1, 1}, {1, 4}, {1, 15}});
+    return rc::gen::map(rc::gen::tuple(commands, pauses, cuts, below(4)), [](auto it) {
+        auto& [all, pause_ms, cut, place] = it;
+        std::vector<Step> steps;
+        for (Command& command : all) {
+            const bool here = steps.size() == static_cast<std::size_t>(place) % all.size();
+            const bool cut_here = (cut >> steps.size() & 1) != 0;
+            steps.push_back({std::move(command), here ? pause_ms : 0, cut_here});
+        }
+        return steps;
+    });
+}
+
+/// Up to 200 steps, most often after a first book or two.
+rc::Gen<std::vector<Step>> any_history() {
+    const auto all =
+        rc::gen::resize(130, rc::gen::container<std::vector<std::vector<Step>>>(any_steps()));
+    return rc::gen::map(rc::gen::tuple(all, below(4), below(4)), [](auto it) {
+        const auto& [parts, first_limit, books] = it;
+        std::vector<Step> history;
+        for (int i = 0; i < std::min(books, 2); ++i) {
+            CreateBook book{"first", "p", {}, {}};
+            if (first_limit > 0) book.max_redemptions_per_user = first_limit;
+            history.push_back({book});
+        }
+        for (const std::vector<Step>& steps : parts) {
+            history.insert(history.end(), steps.begin(), steps.end());
+        }
+        if (history.size() > 200) history.resize(200);
+        return history;
+    });
+}
+
+/// How often each kind of answer was given, over all histories: shows that the test tests.
+std::map<std::string, int> answers_given;
+
+/// A coupond on an empty file, and the model beside it.
+class Pair {
+public:
+    /// Runs one batch in both and compares. Returns coupond's answers as texts.
+    std::vector<std::string> run(std::span<const Step> batch) {
+        clock_.advance(batch.front().pause_ms);
+        std::vector<const Command*> commands;
+        for (const Step& step : batch) commands.push_back(&step.command);
+        const std::vector<Executed> results = execute(sqlite_.store(), clock_, commands);
+        RC_ASSERT(results.size() == batch.size());
+        std::vector<std::string> answers;
+        for (std::size_t i = 0; i < batch.size(); ++i) {
+            const auto& outcome = results[i].outcome;
+            const std::string answer =
+                outcome ? describe(*outcome) : "failure " + std::string(to_string(outcome.error()));
+            const std::string given = outcome ? given_code(*outcome) : "";
+            RC_ASSERT(answer == model_.apply(*commands[i], clock_.now().ms, given));
+            const bool refused = answer.starts_with("refused ");
+            ++answers_given[refused ? answer : answer.substr(0, answer.find(' '))];
+            answers.push_back(answer);
+        }
+        return answers;
+    }
+
+    /// Compares rows and counts with the model's.
+    void compare_state() {
+        SecondConnection file(sqlite_.file());
+        std::vector<std::string> wanted;
+        for (const auto& [code, state] : model_.codes) {
+            wanted.push_back(
+                code + "|" + std::to_string(state.id) + "|" + std::to_string(state.book) + "|" +
+                state.holder + "|" + std::to_string(state.locked_until) + "|" +
+                std::to_string(state.redeemed_at) + "|" + std::to_string(state.created_at));
+        }
+        RC_ASSERT(file.rows("SELECT code, id, book_id, assigned_to, coalesce(locked_until, 0), "
+                            "coalesce(redeemed_at, 0), created_at FROM coupon_code "
+                            "ORDER BY code") == wanted);
+        RC_ASSERT(file.integer("SELECT count(*) FROM coupon_code WHERE locked_by IS NOT NULL AND "
+                               "locked_by IS NOT assigned_to") == 0);
+
+        const Result<BookPage> page = sqlite_.reads().list_books(0, 1000, false, clock_.now());
+        RC_ASSERT(page.has_value());
+        RC_ASSERT(page->books.size() == model_.books.size());
+        for (const BookListing& listing : page->books) compare_counts(listing);
+
+        // Only where there is a limit to keep to.
+        RC_ASSERT(
+            file.rows("SELECT book_id, user_id, redeemed FROM user_redemption_count") ==
+            file.rows("SELECT book_id, assigned_to, count(*) FROM coupon_code "
+                      "JOIN coupon_book book ON book.id = book_id "
+                      "WHERE redeemed_at IS NOT NULL AND max_redemptions_per_user IS NOT NULL "
+                      "GROUP BY 1, 2 ORDER BY 1, 2"));
+    }
+
+    /// All codes but those that random assignment has to itself, which may have gone to anybody.
+    std::vector<std::string> rows_of_named_codes() {
+        return SecondConnection(sqlite_.file())
+            .rows(
+                "SELECT id, book_id, created_at, locked_until, redeemed_at, code, assigned_to, "
+                "locked_by FROM coupon_code WHERE code NOT LIKE 'R%' ORDER BY id");
+    }
+
+private:
+    void compare_counts(const BookListing& listing) {
+        const BookCounts& counts = listing.counts;
+        RC_ASSERT(listing.book.name == model_.books.at(listing.book.id).name);
+        std::int64_t total = 0, available = 0, assigned = 0, locked = 0, redeemed = 0;
+        for (const auto& [code, state] : model_.codes) {
+            if (state.book != listing.book.id) continue;
+            ++total;
+            if (state.holder.empty()) {
+                ++available;
+            } else if (state.redeemed_at != 0) {
+                ++redeemed;
+            } else if (clock_.now().ms < state.locked_until) {
+                ++locked;
+            } else {
+                ++assigned;
+            }
+        }
+        RC_ASSERT(counts.total == total);
+        RC_ASSERT(counts.available == available);
+        RC_ASSERT(counts.assigned == assigned);
+        RC_ASSERT(counts.locked == locked);
+        RC_ASSERT(counts.redeemed == redeemed);
+    }
+
+    SqliteStore sqlite_{TemporaryFolder::Disk::memory};
+    ManualClock clock_;
+    Model model_;
+};
+
+/// Runs a history in batches that end where `ends(steps so far in the batch, next step)` says so,
+/// and wherever the clock moves. Returns all answers.
+template <class Ends>
+std::vector<std::string> run_all(Pair& pair, const std::vector<Step>& history, Ends ends) {
+    std::vector<std::string> answers;
+    const std::span<const Step> all(history);
+    for (std::size_t begin = 0; begin < all.size();) {
+        std::size_t end = begin + 1;
+        while (end < all.size() && all[end].pause_ms == 0 && !ends(end - begin, all[end])) ++end;
+        for (std::string& answer : pair.run(all.subspan(begin, end - begin))) {
+            answers.push_back(std::move(answer));
+        }
+        begin = end;
+    }
+    return answers;
+}
+
+/// Checks a property of 300 histories, and that they were worth checking it with.
+void check(const std::string& what, auto property) {
+    setenv("RC_PARAMS", "max_success=300", 0);
+    log::configure(log::Level::off, log::Format::text);
+    answers_given.clear();
+    EXPECT_TRUE(rc::check(what, property));
+    for (const char* const answer :
+         {"book", "uploaded", "code", "locked", "redeemed:", "refused book_not_found",
+          "refused codes_already_exist", "refused no_available_coupons", "refused code_not_found",
+          "refused already_redeemed", "refused assigned_to_another_user",
+          "refused not_assigned_to_user", "refused already_locked", "refused not_locked",
+          "refused user_redemption_limit_reached"}) {
+        EXPECT_GE(answers_given[answer], 50) << answer;
+    }
+}
+
+TEST(Cycle, AnswersAsTheModelDoesHoweverHistoriesAreCutIntoBatches) {
+    check("coupond is the model", [] {
+        const auto history = *any_history();
+        Pair pair;
+        run_all(pair, history, [](std::size_t, const Step& next) { return next.cut; });
+        pair.compare_state();
+    });
+}
+
+/// A step whose answer does not depend on chance: AssignAny has a book to itself, of which only
+/// success or refusal is compared.
+Step without_chance(Step step, int& uploads) {
+    constexpr BookId random_book = 1;
+    if (auto* const any = std::get_if<AssignAny>(&step.command)) any->book_id = random_book;
+    if (auto* const upload = std::get_if<UploadCodes>(&step.command)) {
+        if (!upload->book_id) upload->book_id = 2;
+        if (*upload->book_id == random_book) {
+            const std::string prefix = "R" + std::to_string(++uploads) + "-";
+            for (std::string& code : upload->codes) code = prefix + code;
+        }
+    }
+    return step;
+}
+
+TEST(Cycle, AnswersTheSameInBatchesOfOneOfSevenAndAllAtOnce) {
+    check("batches do not show", [] {
+        std::vector<Step> history = {{CreateBook{"random", "p", {}, {}}},
+                                     {CreateBook{"limited", "p", 1, {}}}};
+        int uploads = 0;
+        for (Step& step : *any_history()) {
+            history.push_back(without_chance(std::move(step), uploads));
+        }
+        std::pair<std::vector<std::string>, std::vector<std::string>> first;  // answers, rows
+        for (const std::size_t most : {std::size_t{1}, std::size_t{7}, history.size()}) {
+            Pair pair;
+            auto answers =
+                run_all(pair, history, [&](std::size_t size, const Step&) { return size == most; });
+            pair.compare_state();
+            for (std::size_t i = 0; i < history.size(); ++i) {
+                const bool any = std::holds_alternative<AssignAny>(history[i].command);
+                if (any && answers[i].starts_with("code ")) answers[i] = "some code";
+            }
+            const auto rows = pair.rows_of_named_codes();
+            if (most == 1) first = {answers, rows};
+            RC_ASSERT(answers == first.first);
+            RC_ASSERT(rows == first.second);
+        }
+    });
+}
+
+}  // namespace
+}  // namespace coupond::test

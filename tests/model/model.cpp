@@ -1,0 +1,156 @@
+#include "model/model.hpp"
+
+#include <algorithm>
+
+namespace coupond::test {
+namespace {
+
+std::string text(std::int64_t number) {
+    return std::to_string(number);
+}
+
+std::string shown(const std::string& code, const Model::CodeState& state) {
+    return "code " + text(state.id) + " " + code + " of book " + text(state.book) + " holder " +
+           state.holder + " redeemed " + text(state.redeemed_at) + " created " +
+           text(state.created_at);
+}
+
+}  // namespace
+
+std::string Model::apply(const Command& command, std::int64_t now, const std::string& given) {
+    if (const auto* it = std::get_if<CreateBook>(&command)) return create(*it);
+    if (const auto* it = std::get_if<UploadCodes>(&command)) return upload(*it, now);
+    if (const auto* it = std::get_if<AssignAny>(&command)) return assign_any(*it, given);
+    if (const auto* it = std::get_if<AssignCode>(&command)) return assign(*it);
+    if (const auto* it = std::get_if<LockCode>(&command)) return lock(*it, now);
+    return redeem(std::get<RedeemCode>(command), now);
+}
+
+std::string Model::create(const CreateBook& command) {
+    const auto id = static_cast<std::int64_t>(books.size()) + 1;
+    books[id] = {command.name, command.max_redemptions_per_user};
+    return "book " + text(id) + " " + command.name;
+}
+
+std::string Model::upload(const UploadCodes& command, std::int64_t now) {
+    std::int64_t book = 0;
+    if (command.book_id) {
+        book = *command.book_id;
+        if (books.count(book) == 0) return "refused book_not_found";
+    } else {
+        if (books.size() != 1) return "refused book_required";
+        book = books.begin()->first;
+    }
+    for (const std::string& code : command.codes) {
+        if (codes.count(code) > 0) return "refused codes_already_exist";
+        if (std::count(command.codes.begin(), command.codes.end(), code) > 1) {
+            return "refused codes_already_exist";
+        }
+    }
+    const std::int64_t first = last_code_id_ + 1;
+    std::string answer = "uploaded to book " + text(book) + " from id " + text(first);
+    for (const std::string& code : command.codes) {
+        codes[code] = {++last_code_id_, book, "", 0, 0, now};
+        answer += " " + code;
+    }
+    return answer;
+}
+
+std::string Model::assign_any(const AssignAny& command, const std::string& given) {
+    if (command.book_id && books.count(*command.book_id) == 0) return "refused book_not_found";
+    const auto fits = [&](const CodeState& code) {
+        return code.holder.empty() && (!command.book_id || code.book == *command.book_id);
+    };
+    if (given.empty()) {
+        for (const auto& [code, state] : codes) {
+            if (fits(state)) return "one of the free codes, such as " + code;
+        }
+        return "refused no_available_coupons";
+    }
+    const auto found = codes.find(given);
+    if (found == codes.end() || !fits(found->second)) return "any code but " + given;
+    found->second.holder = command.user_id;
+    return shown(given, found->second);
+}
+
+std::string Model::assign(const AssignCode& command) {
+    const auto found = codes.find(command.code);
+    if (found == codes.end()) return "refused code_not_found";
+    CodeState& code = found->second;
+    if (code.redeemed_at != 0) return "refused already_redeemed";
+    if (!code.holder.empty() && code.holder != command.user_id) {
+        return "refused assigned_to_another_user";
+    }
+    code.holder = command.user_id;
+    return shown(command.code, code);
+}
+
+std::string Model::lock(const LockCode& command, std::int64_t now) {
+    const auto found = codes.find(command.code);
+    if (found == codes.end()) return "refused code_not_found";
+    CodeState& code = found->second;
+    if (code.holder != command.user_id) return "refused not_assigned_to_user";
+    if (code.redeemed_at != 0) return "refused already_redeemed";
+    if (now < code.locked_until) return "refused already_locked";
+    code.locked_until = now + command.ttl_ms;
+    return "locked until " + text(code.locked_until);
+}
+
+std::string Model::redeem(const RedeemCode& command, std::int64_t now) {
+    const auto found = codes.find(command.code);
+    if (found == codes.end()) return "refused code_not_found";
+    CodeState& code = found->second;
+    if (code.holder != command.user_id) return "refused not_assigned_to_user";
+    if (code.redeemed_at != 0) return "refused already_redeemed";
+    if (now >= code.locked_until) return "refused not_locked";
+    const auto redeemed = std::count_if(codes.begin(), codes.end(), [&](const auto& other) {
+        return other.second.book == code.book && other.second.holder == command.user_id &&
+               other.second.redeemed_at != 0;
+    });
+    if (const auto limit = books[code.book].limit; limit && redeemed >= *limit) {
+        return "refused user_redemption_limit_reached";
+    }
+    code.redeemed_at = now;
+    code.locked_until = 0;
+    return "redeemed: " + shown(command.code, code);
+}
+
+namespace {
+
+std::string shown(const Code& code) {
+    return shown(code.code, {code.id, code.book_id, code.assigned_to.value_or(""), 0,
+                             code.redeemed_at ? code.redeemed_at->ms : 0, code.created_at.ms});
+}
+
+struct Describer {
+    std::string operator()(Refusal refusal) const {
+        return "refused " + std::string(to_string(refusal));
+    }
+    std::string operator()(const BookCreated& it) const {
+        return "book " + text(it.book.id) + " " + it.book.name;
+    }
+    std::string operator()(const CodesUploaded& it) const {
+        std::string answer =
+            "uploaded to book " + text(it.book.id) + " from id " + text(it.first_id);
+        for (const std::string& code : it.codes) answer += " " + code;
+        return answer;
+    }
+    std::string operator()(const CodeAssigned& it) const { return shown(it.code); }
+    std::string operator()(const CodeLocked& it) const {
+        return "locked until " + text(it.until.ms);
+    }
+    std::string operator()(const CodeRedeemed& it) const { return "redeemed: " + shown(it.code); }
+};
+
+}  // namespace
+
+std::string describe(const Outcome& outcome) {
+    return std::visit(Describer{}, outcome);
+}
+
+std::string given_code(const Outcome& outcome) {
+    const auto* const assigned = std::get_if<CodeAssigned>(&outcome);
+    return assigned == nullptr ? "" : assigned->code.code;
+}
+
+}  // namespace coupond::test

@@ -1,0 +1,212 @@
+// Conflicts, refused rows and pools that run out.
+#include "engine/executor.hpp"
+
+#include <set>
+
+#include "unit/engine/support.hpp"
+
+namespace coupond::test {
+namespace {
+
+class ExecutorTest : public EngineTest {
+protected:
+    std::vector<Answered> run_batch(const std::vector<Command>& commands) {
+        std::vector<const Command*> pointers;
+        for (const Command& command : commands) pointers.push_back(&command);
+        std::vector<Answered> answers;
+        for (Executed& executed : execute(store_, clock_, pointers)) {
+            answers.push_back({0, std::move(executed.outcome), executed.decided_at, {}});
+        }
+        EXPECT_EQ(answers.size(), commands.size());
+        return answers;
+    }
+
+    /// A hook that lets `action` happen between the first load and its save.
+    HookedStore::Hook once(std::function<void()> action) {
+        return [action, done = false]() mutable -> std::optional<Failure> {
+            if (!std::exchange(done, true)) action();
+            return std::nullopt;
+        };
+    }
+};
+
+TEST_F(ExecutorTest, RunsAgainOnFreshRowsWhereAnotherHasTakenTheCodeMeanwhile) {
+    prepare({"A", "B"});
+    store_.before_save = once([this] {
+        ASSERT_TRUE(run(sqlite_.store(), AssignCode{"A", "zoe"}, clock_.now()));
+        clock_.advance(7);
+    });
+    const auto answers = run_batch({AssignCode{"A", "ann"}, AssignCode{"B", "ann"}});
+    EXPECT_TRUE(answers[0].is(Refusal::assigned_to_another_user));
+    EXPECT_TRUE(answers[1].is<CodeAssigned>());
+    EXPECT_EQ(answers[1].decided_at, clock_.now());  // that of the run that counts
+    EXPECT_EQ(store_.loads, 2);
+    EXPECT_EQ(store_.saves, 2);
+    EXPECT_EQ(second().rows("SELECT code, assigned_to FROM coupon_code ORDER BY code"),
+              (std::vector<std::string>{"A|zoe", "B|ann"}));
+}
+
+TEST_F(ExecutorTest, FindsCodesThatAnotherHasUploadedMeanwhile) {
+    prepare({"A"});
+    store_.before_save = once([this] {
+        ASSERT_TRUE(run(sqlite_.store(), UploadCodes{1, {"N"}}, clock_.now()));
+    });
+    const auto answers = run_batch({UploadCodes{1, {"N"}}, UploadCodes{1, {"M"}}});
+    EXPECT_TRUE(answers[0].is(Refusal::codes_already_exist));
+    ASSERT_TRUE(answers[1].is<CodesUploaded>());
+    EXPECT_EQ(std::get<CodesUploaded>(*answers[1].outcome).first_id, 3);
+}
+
+TEST_F(ExecutorTest, KeepsToAUsersLimitThatAnotherHasUsedUpMeanwhile) {
+    prepare({"A", "B"}, 1);
+    for (const char* const code : {"A", "B"}) {
+        ASSERT_TRUE(run(sqlite_.store(), AssignCode{code, "ann"}, clock_.now()));
+        ASSERT_TRUE(run(sqlite_.store(), LockCode{code, "ann", 1000}, clock_.now()));
+    }
+    store_.before_save = once([this] {
+        ASSERT_TRUE(run(sqlite_.store(), RedeemCode{"A", "ann"}, clock_.now()));
+    });
+    EXPECT_TRUE(run_batch({RedeemCode{"B", "ann"}})[0].is(Refusal::user_redemption_limit_reached));
+    EXPECT_EQ(second().integer("SELECT redeemed FROM user_redemption_count"), 1);
+}
+
+TEST_F(ExecutorTest, GivesUpOnABatchThatAlwaysMeetsAConflict) {
+    prepare({"A"});
+    store_.before_save = [] { return Failure::conflict; };
+    const auto answers = run_batch({AssignCode{"A", "ann"}, AssignCode{"A", "bob"}});
+    for (const Answered& answer : answers) EXPECT_TRUE(answer.is(Failure::unavailable));
+    EXPECT_GE(store_.saves, limits::batch_reruns);
+    store_.before_save = nullptr;
+    EXPECT_TRUE(run_batch({AssignCode{"A", "ann"}})[0].is<CodeAssigned>());
+}
+
+TEST_F(ExecutorTest, GetsThroughAsManyConflictsAsItMay) {
+    prepare({"A"});
+    store_.before_save = [left = limits::batch_reruns]() mutable -> std::optional<Failure> {
+        if (left-- > 0) return Failure::conflict;
+        return std::nullopt;
+    };
+    EXPECT_TRUE(run_batch({AssignCode{"A", "ann"}})[0].is<CodeAssigned>());
+}
+
+TEST_F(ExecutorTest, LeavesARefusedRowAloneAndLetsItsNeighboursThrough) {
+    prepare(numbered("C", 20));
+    second().run(
+        "CREATE TRIGGER no_bob BEFORE UPDATE ON coupon_code WHEN NEW.assigned_to = 'bob' "
+        "BEGIN SELECT RAISE(ABORT, 'not bob'); END");
+    for (const std::size_t bad : {0u, 7u, 12u}) {
+        std::vector<Command> commands;
+        for (int i = 0; i < 13; ++i) {
+            const bool is_bad = commands.size() == bad;
+            commands.push_back(
+                AssignCode{is_bad ? "C19" : "C" + std::to_string(i), is_bad ? "bob" : "ann"});
+        }
+        const auto answers = run_batch(commands);
+        for (std::size_t i = 0; i < answers.size(); ++i) {
+            if (i == bad) {
+                EXPECT_TRUE(answers[i].is(Failure::refused)) << bad;
+            } else {
+                EXPECT_TRUE(answers[i].is<CodeAssigned>()) << bad << ' ' << i;
+            }
+        }
+    }
+    EXPECT_EQ(second().integer("SELECT count(*) FROM coupon_code WHERE assigned_to = 'ann'"), 13);
+    EXPECT_EQ(second().integer("SELECT count(*) FROM coupon_code WHERE assigned_to = 'bob'"), 0);
+    EXPECT_EQ(second().integer("SELECT available FROM book_count"), 7);
+}
+
+TEST_F(ExecutorTest, KeepsTheOrderOfCommandsWhenItSplits) {
+    prepare({"A", "B"});
+    second().run(
+        "CREATE TRIGGER no_bob BEFORE UPDATE ON coupon_code WHEN NEW.assigned_to = 'bob' "
+        "BEGIN SELECT RAISE(ABORT, 'not bob'); END");
+    const auto answers =
+        run_batch({AssignCode{"A", "ann"}, AssignCode{"B", "bob"}, AssignCode{"B", "ann"},
+                   LockCode{"A", "ann", 9}, LockCode{"B", "ann", 9}, RedeemCode{"A", "ann"},
+                   RedeemCode{"B", "bob"}});
+    EXPECT_TRUE(answers[0].is<CodeAssigned>());
+    EXPECT_TRUE(answers[1].is(Failure::refused));
+    EXPECT_TRUE(answers[2].is<CodeAssigned>());
+    EXPECT_TRUE(answers[3].is<CodeLocked>());
+    EXPECT_TRUE(answers[4].is<CodeLocked>());
+    EXPECT_TRUE(answers[5].is<CodeRedeemed>());
+    EXPECT_TRUE(answers[6].is(Refusal::not_assigned_to_user));
+}
+
+TEST_F(ExecutorTest, HandsOnEveryFailureToAllOfTheBatch) {
+    prepare({"A", "B"});
+    for (const Failure failure : {Failure::unavailable, Failure::indeterminate}) {
+        store_.before_save = [failure] { return failure; };
+        for (const Answered& answer : run_batch({AssignCode{"A", "ann"}, AssignCode{"B", "bob"}})) {
+            EXPECT_TRUE(answer.is(failure));
+        }
+    }
+    store_.before_load = [] { return Failure::unavailable; };
+    EXPECT_TRUE(run_batch({AssignCode{"A", "ann"}})[0].is(Failure::unavailable));
+}
+
+TEST_F(ExecutorTest, SavesNothingWhereNothingChanges) {
+    prepare({"A"});
+    EXPECT_TRUE(run_batch({LockCode{"A", "ann", 1}})[0].is(Refusal::not_assigned_to_user));
+    EXPECT_EQ(store_.saves, 0);
+    EXPECT_TRUE(run_batch({}).empty());
+}
+
+TEST_F(ExecutorTest, LoadsMoreFreeCodesWhereABatchHasTakenThoseItHad) {
+    // All but one code are named and taken in the batch; the random one must be found.
+    std::vector<std::string> codes = numbered("C", 40);
+    prepare(codes);
+    for (int round = 0; round < 5; ++round) {
+        SqliteStore fresh;
+        HookedStore store(fresh.store());
+        ASSERT_TRUE(run(fresh.store(), CreateBook{"n", "p", {}, {}}, clock_.now()));
+        ASSERT_TRUE(run(fresh.store(), UploadCodes{1, codes}, clock_.now()));
+        std::vector<Command> commands;
+        for (std::size_t i = 0; i < 39; ++i) commands.push_back(AssignCode{codes[i], "ann"});
+        commands.push_back(AssignAny{"bob", round % 2 ? PoolScope{1} : PoolScope{}});
+        commands.push_back(AssignAny{"zoe", {}});
+        std::vector<const Command*> pointers;
+        for (const Command& command : commands) pointers.push_back(&command);
+        const auto results = execute(store, clock_, pointers);
+        ASSERT_TRUE(results[39].outcome);
+        ASSERT_TRUE(std::holds_alternative<CodeAssigned>(*results[39].outcome));
+        EXPECT_EQ(std::get<CodeAssigned>(*results[39].outcome).code.code, "C39");
+        EXPECT_EQ(std::get<Refusal>(*results[40].outcome), Refusal::no_available_coupons);
+    }
+}
+
+TEST_F(ExecutorTest, GivesEachFreeCodeOnceWithOverlappingPools) {
+    prepare(numbered("A", 30));
+    ASSERT_TRUE(run(sqlite_.store(), CreateBook{"m", "p", {}, {}}, clock_.now()));
+    ASSERT_TRUE(run(sqlite_.store(), UploadCodes{2, numbered("B", 30)}, clock_.now()));
+    std::vector<Command> commands;
+    for (int i = 0; i < 25; ++i) {
+        for (const PoolScope scope : {PoolScope{}, PoolScope{1}, PoolScope{2}}) {
+            commands.push_back(AssignAny{"u" + std::to_string(i), scope});
+        }
+    }
+    std::set<std::string> given;
+    for (const Answered& answer : run_batch(commands)) {
+        ASSERT_TRUE(answer.outcome);
+        if (answer.is<CodeAssigned>()) {
+            EXPECT_TRUE(given.insert(std::get<CodeAssigned>(*answer.outcome).code.code).second);
+        }
+    }
+    EXPECT_EQ(given.size(), 60u);
+    EXPECT_EQ(second().rows("SELECT available FROM book_count"),
+              (std::vector<std::string>{"0", "0"}));
+}
+
+TEST_F(ExecutorTest, CountsEarlierRedemptionsOfAUserForACodeUploadedInTheSameBatch) {
+    prepare({"A"}, 1);
+    ASSERT_TRUE(run(sqlite_.store(), AssignCode{"A", "ann"}, clock_.now()));
+    ASSERT_TRUE(run(sqlite_.store(), LockCode{"A", "ann", 1000}, clock_.now()));
+    ASSERT_TRUE(run(sqlite_.store(), RedeemCode{"A", "ann"}, clock_.now()));
+    const auto answers = run_batch({UploadCodes{1, {"B"}}, AssignCode{"B", "ann"},
+                                    LockCode{"B", "ann", 1000}, RedeemCode{"B", "ann"}});
+    EXPECT_TRUE(answers[0].is<CodesUploaded>());
+    EXPECT_TRUE(answers[3].is(Refusal::user_redemption_limit_reached));
+}
+
+}  // namespace
+}  // namespace coupond::test

@@ -1,0 +1,225 @@
+// The file as a whole: its schema, who may open it, how it is opened.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "store/sqlite/migrations.hpp"
+#include "unit/store/opened_connections.hpp"
+#include "unit/store/support.hpp"
+
+namespace coupond::test {
+namespace {
+
+using sqlite::Database;
+using sqlite::OpenError;
+
+std::string bytes_of(const std::filesystem::path& file) {
+    std::stringstream bytes;
+    bytes << std::ifstream(file, std::ios::binary).rdbuf();
+    return bytes.str();
+}
+
+/// What is said against opening a folder; empty where it opens.
+std::string complaint(const std::filesystem::path& folder) {
+    try {
+        Database database(folder);
+    } catch (const OpenError& error) {
+        return error.what();
+    }
+    return {};
+}
+
+class DatabaseTest : public testing::Test {
+protected:
+    std::filesystem::path file() const { return folder_.path() / "coupond.db"; }
+
+    TemporaryFolder folder_{TemporaryFolder::Disk::memory};
+};
+
+TEST_F(DatabaseTest, IsMigratedFromNothingOnce) {
+    Database database(folder_.path());
+    EXPECT_EQ(database.schema_version(), 0);
+    EXPECT_GE(Database::latest_schema_version(), 1);
+    EXPECT_EQ(database.migrate(), Database::latest_schema_version());
+    EXPECT_EQ(database.schema_version(), Database::latest_schema_version());
+    EXPECT_EQ(database.migrate(), 0);
+    EXPECT_EQ(SecondConnection(file()).integer("PRAGMA application_id"), 0x636f7570);
+}
+
+TEST_F(DatabaseTest, IsNotMigratedAgainWhenOpenedAgain) {
+    Database(folder_.path()).migrate();
+    const auto schema = SecondConnection(file()).rows("SELECT type, name, sql FROM sqlite_schema");
+    Database again(folder_.path());
+    EXPECT_EQ(again.migrate(), 0);
+    EXPECT_EQ(SecondConnection(file()).rows("SELECT type, name, sql FROM sqlite_schema"), schema);
+}
+
+TEST_F(DatabaseTest, OfEveryEarlierVersionIsMigratedToTheSameSchema) {
+    Database(folder_.path()).migrate();
+    const std::string schema = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name";
+    const auto wanted = SecondConnection(file()).rows(schema);
+    std::string sql = "PRAGMA application_id = 1668248944;";
+    for (int version = 1; version < Database::latest_schema_version(); ++version) {
+        sql += sqlite::migrations()[static_cast<std::size_t>(version - 1)].sql;
+        const TemporaryFolder old(TemporaryFolder::Disk::memory);
+        SecondConnection(old.path() / "coupond.db")
+            .run(sql + "; PRAGMA user_version = " + std::to_string(version));
+        Database database(old.path());
+        EXPECT_EQ(database.migrate(), Database::latest_schema_version() - version);
+        EXPECT_EQ(SecondConnection(old.path() / "coupond.db").rows(schema), wanted);
+    }
+}
+
+TEST_F(DatabaseTest, WhoseMigrationFailsStaysAtItsVersion) {
+    // Somebody's table stands in the way of the schema's.
+    SecondConnection(file()).run("PRAGMA application_id = 1668248944; CREATE TABLE lock_count (a)");
+    Database database(folder_.path());
+    EXPECT_THROW(database.migrate(), OpenError);
+    EXPECT_EQ(database.schema_version(), 0);
+    EXPECT_EQ(SecondConnection(file()).rows("SELECT name FROM sqlite_schema"),
+              (std::vector<std::string>{"lock_count"}));
+}
+
+TEST_F(DatabaseTest, OfANewerSchemaIsRefused) {
+    Database(folder_.path()).migrate();
+    const int newer = Database::latest_schema_version() + 1;
+    SecondConnection(file()).run("PRAGMA user_version = " + std::to_string(newer));
+    const std::string said = complaint(folder_.path());
+    EXPECT_NE(said.find("schema version " + std::to_string(newer)), std::string::npos) << said;
+    EXPECT_NE(said.find("up to " + std::to_string(newer - 1)), std::string::npos) << said;
+}
+
+TEST_F(DatabaseTest, OfAnotherProgramIsRefusedAndLeftAsItIs) {
+    for (const char* const made : {"PRAGMA application_id = 1; CREATE TABLE t (a)",
+                                   "CREATE TABLE t (a)", "PRAGMA application_id = 1; VACUUM"}) {
+        const TemporaryFolder folder(TemporaryFolder::Disk::memory);
+        const auto foreign = folder.path() / "coupond.db";
+        SecondConnection(foreign).run(made);
+        const std::string before = bytes_of(foreign);
+        const std::string said = complaint(folder.path());
+        EXPECT_NE(said.find("is not a coupond database"), std::string::npos) << said;
+        EXPECT_TRUE(bytes_of(foreign) == before) << made;
+    }
+}
+
+TEST_F(DatabaseTest, ThatIsNoSqliteFileIsRefusedAndLeftAsItIs) {
+    std::ofstream(file()) << "this is a letter to my aunt, not a database";
+    const std::string before = bytes_of(file());
+    const std::string said = complaint(folder_.path());
+    EXPECT_NE(said.find("cannot use " + file().string()), std::string::npos) << said;
+    EXPECT_EQ(bytes_of(file()), before);
+}
+
+TEST_F(DatabaseTest, IsHeldByOneProcessWhichTheNextOneIsTold) {
+    const Database database(folder_.path());
+    const std::string said = complaint(folder_.path());
+    EXPECT_NE(said.find("in use by another coupond (process " + std::to_string(getpid()) + ")"),
+              std::string::npos)
+        << said;
+}
+
+TEST_F(DatabaseTest, IsFreeAgainOnceItsHolderHasEnded) {
+    { const Database database(folder_.path()); }
+    EXPECT_EQ(complaint(folder_.path()), "");
+}
+
+TEST_F(DatabaseTest, InAFolderThatCannotBeMadeIsRefused) {
+    std::ofstream(folder_.path() / "taken") << "a file";
+    EXPECT_NE(complaint(folder_.path() / "taken" / "data").find("cannot create the data folder"),
+              std::string::npos);
+    EXPECT_EQ(complaint(folder_.path() / "deep" / "er"), "");
+}
+
+TEST_F(DatabaseTest, KeepsEverythingOverAReopening) {
+    SqliteStore sqlite;
+    Code code = make_code(1, 1, "A");
+    code.assigned_to = "ann";
+    code.lock = Lock{"ann", noon + 300'000};
+    Draft draft;
+    draft.book(make_book(1)).code(code).code(make_code(2, 1, "B")).redemptions(1, "bob", 0, 2);
+    draft.delta.locks[{1, noon + 300'000}] = 1;
+    ASSERT_TRUE(sqlite.store().save(draft.delta));
+    const auto before = contents(sqlite.file());
+    EXPECT_EQ(before.size(), 6u);
+    sqlite.close();
+    EXPECT_FALSE(std::filesystem::exists(sqlite.file().string() + "-wal"));
+    sqlite.open();
+    EXPECT_EQ(contents(sqlite.file()), before);
+    expect_sound(sqlite.file());
+}
+
+TEST_F(DatabaseTest, HasStrictTablesOnly) {
+    Database(folder_.path()).migrate();
+    SecondConnection second(file());
+    EXPECT_EQ(second.rows("SELECT name FROM pragma_table_list WHERE schema = 'main' "
+                          "AND name NOT LIKE 'sqlite_%' AND NOT strict"),
+              std::vector<std::string>{});
+    EXPECT_EQ(second.integer("SELECT count(*) FROM pragma_table_list WHERE schema = 'main' "
+                             "AND name NOT LIKE 'sqlite_%'"),
+              5);
+}
+
+TEST_F(DatabaseTest, IsOpenedWithALogThatIsSyncedAtEachCommit) {
+    const OpenedConnections opened;
+    SqliteStore sqlite;
+    // The schema's, the store's, the checkpointer's and the reader's.
+    ASSERT_EQ(opened.handles().size(), 4u);
+    for (sqlite3* const handle : opened.handles()) {
+        EXPECT_EQ(OpenedConnections::ask(handle, "PRAGMA journal_mode"), "wal");
+        EXPECT_EQ(OpenedConnections::ask(handle, "PRAGMA synchronous"), "2");  // FULL
+        EXPECT_EQ(OpenedConnections::ask(handle, "PRAGMA trusted_schema"), "0");
+    }
+    EXPECT_EQ(sqlite3_db_readonly(opened.handles().back(), "main"), 1);
+}
+
+// How the statements of the store find their rows: what makes their cost independent of how many
+// codes there are.
+class Plans : public DatabaseTest {
+protected:
+    /// The plan of each prepared statement with `part` in it.
+    std::vector<std::string> plans(const std::string& part) {
+        std::vector<std::string> plans;
+        for (const auto& [handle, sql] : opened_.prepared(part)) {
+            plans.push_back(OpenedConnections::ask(handle, "EXPLAIN QUERY PLAN " + sql));
+        }
+        return plans;
+    }
+
+    OpenedConnections opened_;
+    SqliteStore sqlite_;
+};
+
+TEST_F(Plans, OfFreeCodesWalkTheIndexOfFreeCodes) {
+    const auto found = plans("ORDER BY shuffle_key");
+    EXPECT_EQ(
+        found,
+        (std::vector<std::string>{
+            "SEARCH coupon_code USING INDEX coupon_code_free (book_id=? AND shuffle_key<?)",
+            "SEARCH coupon_code USING INDEX coupon_code_free (book_id=? AND shuffle_key>?)"}));
+}
+
+TEST_F(Plans, OfACodeUseItsUniqueIndex) {
+    const auto found = plans("WHERE code = ?");
+    EXPECT_EQ(found.size(), 2u);
+    for (const std::string& plan : found) {
+        EXPECT_TRUE(plan == "SEARCH coupon_code USING INDEX coupon_code_code (code=?)" ||
+                    plan == "SEARCH coupon_code USING COVERING INDEX coupon_code_code (code=?)")
+            << plan;
+    }
+}
+
+TEST_F(Plans, OfNoStatementSortOrScanCodes) {
+    const auto all = plans("");
+    EXPECT_GT(all.size(), 20u);
+    for (const std::string& plan : all) {
+        EXPECT_EQ(plan.find("TEMP B-TREE"), std::string::npos) << plan;
+        EXPECT_EQ(plan.find("SCAN coupon_code"), std::string::npos) << plan;
+        EXPECT_EQ(plan.find("SCAN user_redemption_count"), std::string::npos) << plan;
+        EXPECT_EQ(plan.find("SCAN lock_count"), std::string::npos) << plan;
+    }
+}
+
+}  // namespace
+}  // namespace coupond::test

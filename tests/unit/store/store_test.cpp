@@ -1,0 +1,354 @@
+// What is saved is what is loaded, and a save is guarded.
+#include "store/store.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/limits.hpp"
+#include "unit/store/support.hpp"
+
+namespace coupond::test {
+namespace {
+
+void expect_equal(const Book& a, const Book& b) {
+    EXPECT_EQ(a.id, b.id);
+    EXPECT_EQ(a.name, b.name);
+    EXPECT_EQ(a.code_pattern, b.code_pattern);
+    EXPECT_EQ(a.max_redemptions_per_user, b.max_redemptions_per_user);
+    EXPECT_EQ(a.discount_cents, b.discount_cents);
+    EXPECT_EQ(a.created_at, b.created_at);
+    EXPECT_EQ(a.updated_at, b.updated_at);
+}
+
+void expect_equal(const Code& a, const Code& b) {
+    EXPECT_EQ(a.id, b.id);
+    EXPECT_EQ(a.book_id, b.book_id);
+    EXPECT_EQ(a.code, b.code);
+    EXPECT_EQ(a.assigned_to, b.assigned_to);
+    ASSERT_EQ(a.lock.has_value(), b.lock.has_value());
+    if (a.lock) {
+        EXPECT_EQ(a.lock->user_id, b.lock->user_id);
+    }
+    if (a.lock) {
+        EXPECT_EQ(a.lock->until, b.lock->until);
+    }
+    EXPECT_EQ(a.redeemed_at, b.redeemed_at);
+    EXPECT_EQ(a.created_at, b.created_at);
+    EXPECT_EQ(a.version, b.version);
+}
+
+class StoreTest : public testing::Test {
+protected:
+    /// Two books, and in the first the codes A and B.
+    void save_basics() {
+        Draft draft;
+        draft.book(make_book(1)).book(make_book(2, "Winter"));
+        draft.code(make_code(1, 1, "A")).code(make_code(2, 1, "B"));
+        ASSERT_TRUE(store().save(draft.delta));
+    }
+
+    Store& store() { return sqlite_.store(); }
+
+    SqliteStore sqlite_;
+};
+
+TEST_F(StoreTest, GivesBackBooksAsTheyWereSaved) {
+    Book full = make_book(1, "N\u00e4me \"'; DROP TABLE\u20ac\U0001f39f");
+    full.max_redemptions_per_user = limits::redemptions_per_user;
+    full.discount_cents = limits::discount_cents;
+    full.updated_at = noon + 1;
+    Book zero = make_book(2, std::string(255, 'n'));
+    zero.discount_cents = 0;
+    const Book bare = make_book(7);
+    Draft draft;
+    draft.book(full).book(zero).book(bare);
+    ASSERT_TRUE(store().save(draft.delta));
+
+    for (const bool reopened : {false, true}) {
+        if (reopened) {
+            sqlite_.close();
+            sqlite_.open();
+        }
+        Needs needs;
+        needs.books = {1, 2, 7, 8, 1};
+        needs.book_ids = 1;
+        Result<World> world = store().load(needs);
+        ASSERT_TRUE(world);
+        EXPECT_EQ(world->books.size(), 3u);
+        for (const Book& book : {full, zero, bare}) {
+            ASSERT_NE(world->find_book(book.id), nullptr);
+            expect_equal(*world->find_book(book.id), book);
+        }
+        EXPECT_EQ(world->next_book_id, 8);
+    }
+}
+
+TEST_F(StoreTest, GivesBackCodesInEveryStateAsTheyWereSaved) {
+    Code assigned = make_code(2, 1, "assigned");
+    assigned.assigned_to = "ann";
+    Code locked = make_code(3, 1, "locked \u00e9\u20ac\U0001f39f");
+    locked.assigned_to = "\u00e9";
+    locked.lock = Lock{"\u00e9", noon + 300'000};
+    Code redeemed = make_code(4, 1, "redeemed '\"%_\\");
+    redeemed.assigned_to = "bob";
+    redeemed.redeemed_at = noon + 5;
+    redeemed.version = 9;
+    const std::vector<Code> all = {make_code(1, 1, "free"), assigned, locked, redeemed,
+                                   make_code(9, 1, std::string(128, 'x'))};
+    Draft draft;
+    draft.book(make_book(1));
+    for (const Code& code : all) draft.code(code);
+    ASSERT_TRUE(store().save(draft.delta));
+
+    for (const bool reopened : {false, true}) {
+        if (reopened) {
+            sqlite_.close();
+            sqlite_.open();
+        }
+        for (const Code& code : all) {
+            const auto loaded = load_code(store(), code.code);
+            ASSERT_TRUE(loaded) << code.code;
+            expect_equal(*loaded, code);
+        }
+        Needs needs;
+        needs.code_ids = 1;
+        EXPECT_EQ(store().load(needs)->next_code_id, 10);
+    }
+    expect_sound(sqlite_.file());
+}
+
+TEST_F(StoreTest, GivesBackAChangedCodeWithItsNextVersion) {
+    save_basics();
+    Code code = *load_code(store(), "A");
+    const auto step = [&](auto change) {
+        change(code);
+        ASSERT_TRUE(store().save(Draft().change(code).delta));
+        ++code.version;
+        expect_equal(*load_code(store(), "A"), code);
+    };
+    step([](Code& it) { it.assigned_to = "ann"; });
+    step([](Code& it) { it.lock = Lock{"ann", noon + 300'000}; });
+    step([](Code& it) { it.lock = Lock{"ann", noon + 900'000}; });
+    step([](Code& it) {
+        it.lock.reset();
+        it.redeemed_at = noon + 600'000;
+    });
+    EXPECT_EQ(code.version, 4);
+    expect_equal(*load_code(store(), "B"), make_code(2, 1, "B"));
+}
+
+TEST_F(StoreTest, LoadsTheBookOfACodeAndHowOftenItsRedeemerHasRedeemedWhereThatIsLimited) {
+    Book limited = make_book(1);
+    limited.max_redemptions_per_user = 5;
+    Draft draft;
+    draft.book(limited).book(make_book(2));
+    draft.code(make_code(1, 1, "A")).code(make_code(2, 1, "B")).code(make_code(3, 2, "C"));
+    draft.redemptions(1, "ann", 0, 3).redemptions(2, "ann", 0, 8);
+    ASSERT_TRUE(store().save(draft.delta));
+
+    Needs needs;
+    needs.codes = {{"A", "ann"}, {"A", "bob"}, {"B", "ann"}, {"C", "ann"}, {"none", "ann"}};
+    Result<World> world = store().load(needs);
+    ASSERT_TRUE(world);
+    EXPECT_EQ(world->books.size(), 2u);
+    EXPECT_EQ(world->find("none"), nullptr);
+    const auto ann = world->user_redemptions.at({1, "ann"});
+    EXPECT_EQ(ann.loaded, 3);
+    EXPECT_EQ(ann.now, 3);
+    EXPECT_EQ(world->user_redemptions.at({1, "bob"}).loaded, 0);
+}
+
+TEST_F(StoreTest, KnowsWhichNewCodesExist) {
+    save_basics();
+    Needs needs;
+    needs.new_codes = {"A", "a", "C", "B", "A"};
+    const Result<World> world = store().load(needs);
+    EXPECT_EQ(world->existing_codes, (std::unordered_set<std::string_view>{"A", "B"}));
+}
+
+TEST_F(StoreTest, KnowsTheOnlyBookWhereThereIsOne) {
+    Needs needs;
+    needs.only_book = true;
+    Result<World> none = store().load(needs);
+    EXPECT_EQ(none->book_count, 0u);
+    EXPECT_EQ(none->only_book, std::nullopt);
+
+    ASSERT_TRUE(store().save(Draft().book(make_book(5)).delta));
+    Result<World> one = store().load(needs);
+    EXPECT_EQ(one->book_count, 1u);
+    EXPECT_EQ(one->only_book, 5);
+    EXPECT_NE(one->find_book(5), nullptr);
+
+    ASSERT_TRUE(store().save(Draft().book(make_book(6)).book(make_book(7)).delta));
+    Result<World> more = store().load(needs);
+    EXPECT_EQ(more->book_count, 2u);
+    EXPECT_EQ(more->only_book, std::nullopt);
+}
+
+TEST_F(StoreTest, AddsUpCounts) {
+    save_basics();
+    Draft draft;
+    draft.delta.counts[1] = {0, -1, 0};
+    draft.delta.locks[{1, noon + 5}] = 2;
+    draft.delta.locks[{1, noon + 6}] = 1;
+    ASSERT_TRUE(store().save(draft.delta));
+    draft.delta.counts[1] = {0, -1, 1};
+    draft.delta.locks = {{{1, noon + 5}, -1}, {{1, noon + 6}, 1}};
+    ASSERT_TRUE(store().save(draft.delta));
+    SecondConnection second(sqlite_.file());
+    EXPECT_EQ(second.rows("SELECT total, available, redeemed FROM book_count ORDER BY book_id"),
+              (std::vector<std::string>{"2|0|1", "0|0|0"}));
+    EXPECT_EQ(
+        second.rows("SELECT locked_until - " + std::to_string(noon.ms) + ", codes FROM lock_count"),
+        (std::vector<std::string>{"5|1", "6|2"}));
+}
+
+TEST_F(StoreTest, ForgetsTheCountsOfLocksThatHaveLongExpired) {
+    save_basics();
+    Draft draft;
+    draft.delta.locks[{1, noon + 1}] = 1;
+    draft.delta.locks[{2, noon + 1}] = 1;
+    ASSERT_TRUE(store().save(draft.delta));
+    Draft later;
+    later.delta.at = noon + 3'600'002;  // an hour is kept, for a clock that was set back
+    later.delta.locks[{1, later.delta.at + 1}] = 1;
+    ASSERT_TRUE(store().save(later.delta));
+    EXPECT_EQ(
+        SecondConnection(sqlite_.file())
+            .rows("SELECT book_id, locked_until - " + std::to_string(noon.ms) + " FROM lock_count"),
+        (std::vector<std::string>{"1|3600003", "2|1"}));
+}
+
+// What another connection does between a load and its save, and that the save then changes nothing.
+class Guard : public StoreTest {
+protected:
+    void expect_conflict(const Delta& delta) {
+        const std::vector<std::string> before = contents(sqlite_.file());
+        const Result<void> saved = store().save(delta);
+        ASSERT_FALSE(saved);
+        EXPECT_EQ(saved.error(), Failure::conflict);
+        EXPECT_EQ(contents(sqlite_.file()), before);
+    }
+
+    /// A delta of every kind of change, of which only that of code A can be in conflict.
+    Draft everything() {
+        Draft draft;
+        draft.book(make_book(3)).code(make_code(3, 3, "C"));
+        Code b = *load_code(store(), "B");
+        b.assigned_to = "bob";
+        Code a = *load_code(store(), "A");
+        a.assigned_to = "ann";
+        draft.change(b).change(a);
+        draft.redemptions(1, "ann", 0, 1);
+        draft.delta.counts[1].available = -2;
+        draft.delta.locks[{1, noon + 5}] = 1;
+        return draft;
+    }
+};
+
+TEST_F(Guard, OfNothingChangedLetsTheSaveThrough) {
+    save_basics();
+    EXPECT_TRUE(store().save(everything().delta));
+}
+
+TEST_F(Guard, MeetsARowThatAnotherConnectionHasChanged) {
+    save_basics();
+    const Draft draft = everything();
+    SecondConnection(sqlite_.file())
+        .run("UPDATE coupon_code SET assigned_to = 'zoe', version = version + 1 WHERE code = 'A'");
+    expect_conflict(draft.delta);
+    EXPECT_EQ(load_code(store(), "A")->assigned_to, "zoe");
+    EXPECT_EQ(load_code(store(), "B")->assigned_to, std::nullopt);
+}
+
+TEST_F(Guard, MeetsARowThatAnotherConnectionHasRemoved) {
+    save_basics();
+    const Draft draft = everything();
+    SecondConnection(sqlite_.file()).run("DELETE FROM coupon_code WHERE code = 'A'");
+    expect_conflict(draft.delta);
+}
+
+TEST_F(Guard, MeetsAUserWhoHasRedeemedMeanwhile) {
+    save_basics();
+    const Draft first = everything();  // loaded: no row yet
+    SecondConnection second(sqlite_.file());
+    second.run("INSERT INTO user_redemption_count VALUES (1, 'ann', 1)");
+    expect_conflict(first.delta);
+
+    expect_conflict(Draft().redemptions(1, "ann", 2, 3).delta);
+    EXPECT_TRUE(store().save(Draft().redemptions(1, "ann", 1, 2).delta));
+    EXPECT_EQ(second.integer("SELECT redeemed FROM user_redemption_count"), 2);
+    expect_conflict(Draft().redemptions(1, "ann", 1, 2).delta);
+}
+
+TEST_F(Guard, MeetsACodeThatAnotherConnectionHasUploaded) {
+    save_basics();
+    const Draft draft = everything();
+    SecondConnection(sqlite_.file())
+        .run(
+            "INSERT INTO coupon_code (id, book_id, version, shuffle_key, created_at, code) "
+            "VALUES (9, 2, 0, 0, 0, 'C')");
+    expect_conflict(draft.delta);
+}
+
+TEST_F(Guard, MeetsIdsThatAnotherConnectionHasTaken) {
+    save_basics();
+    SecondConnection second(sqlite_.file());
+    const Draft codes = everything();
+    second.run(
+        "INSERT INTO coupon_code (id, book_id, version, shuffle_key, created_at, code) "
+        "VALUES (3, 2, 0, 0, 0, 'another')");
+    expect_conflict(codes.delta);
+
+    second.run("DELETE FROM coupon_code WHERE id = 3");
+    const Draft books = everything();
+    second.run("INSERT INTO coupon_book VALUES (3, 'n', 'p', NULL, NULL, 0, 0)");
+    expect_conflict(books.delta);
+}
+
+TEST_F(StoreTest, TellsDataThatTheDatabaseRefusesFromTheRest) {
+    save_basics();
+    SecondConnection(sqlite_.file())
+        .run(
+            "CREATE TRIGGER no_bob BEFORE UPDATE ON coupon_code WHEN NEW.assigned_to = 'bob' "
+            "BEGIN SELECT RAISE(ABORT, 'not bob'); END");
+    const auto before = contents(sqlite_.file());
+    Code a = *load_code(store(), "A"), b = *load_code(store(), "B");
+    a.assigned_to = "ann";
+    b.assigned_to = "bob";
+    const Result<void> saved = store().save(Draft().change(a).change(b).delta);
+    ASSERT_FALSE(saved);
+    EXPECT_EQ(saved.error(), Failure::refused);
+    EXPECT_EQ(contents(sqlite_.file()), before);
+    EXPECT_TRUE(store().save(Draft().change(a).delta));
+}
+
+TEST_F(StoreTest, IsUnavailableWhileAnotherConnectionHoldsTheFileAndWorksAfterwards) {
+    save_basics();
+    Code a = *load_code(store(), "A");
+    a.assigned_to = "ann";
+    const Draft draft = std::move(Draft().change(a));
+    SecondConnection second(sqlite_.file());
+    second.run("BEGIN IMMEDIATE");
+    const Result<void> saved = store().save(draft.delta);
+    ASSERT_FALSE(saved);
+    EXPECT_EQ(saved.error(), Failure::unavailable);
+    EXPECT_EQ(load_code(store(), "A")->assigned_to, std::nullopt);  // reading goes on
+    second.run("ROLLBACK");
+    EXPECT_TRUE(store().save(draft.delta));
+}
+
+TEST_F(StoreTest, LoadsOneMomentOfTheDatabase) {
+    save_basics();
+    // The pool and the code of a load are from the same snapshot: row by row the same object.
+    Needs needs;
+    needs.codes = {{"A", {}}};
+    needs.pools[PoolScope{1}] = 5;
+    Result<World> world = store().load(needs);
+    ASSERT_TRUE(world);
+    const Pool& pool = world->pools.at(PoolScope{1});
+    ASSERT_EQ(pool.codes.size(), 2u);
+    EXPECT_EQ(std::count(pool.codes.begin(), pool.codes.end(), world->find("A")), 1);
+}
+
+}  // namespace
+}  // namespace coupond::test
