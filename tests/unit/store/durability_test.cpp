@@ -241,12 +241,13 @@ TEST_F(Durability, LeavesNothingHalfWrittenWhereALogWriteFails) {
 }
 
 TEST_F(Durability, EndsTheProcessWhereASyncFailsRatherThanAskAgain) {
-    testing::FLAGS_gtest_death_test_style = "threadsafe";
+    sqlite_.close();
     EXPECT_EXIT(
         {
             log::configure(log::Level::info, log::Format::text);
-            SqliteStore sqlite;
-            Writer writer(sqlite.store());
+            sqlite::Database database(sqlite_.folder());
+            const auto store = database.open_store();
+            Writer writer(*store);
             break_logs(Fault::sync_failed, 0);
             (void)writer.save();
         },
@@ -254,19 +255,20 @@ TEST_F(Durability, EndsTheProcessWhereASyncFailsRatherThanAskAgain) {
 }
 
 TEST_F(Durability, KeepsTheLogBoundedUnderLoad) {
-    Writer writer(sqlite_.store());
+    SqliteStore sqlite(TemporaryFolder::Disk::real);
+    Writer writer(sqlite.store());
     ASSERT_TRUE(writer.save(30'000));
     const std::int64_t before = log_totals().bytes;
     std::uintmax_t largest = 0;
-    constexpr std::int64_t much = 400'000'000;
+    constexpr std::int64_t much = 600'000'000;
     while (log_totals().bytes - before < much) {
         ASSERT_TRUE(writer.save(3'000));
-        largest = std::max(largest, std::filesystem::file_size(log_file()));
+        largest = std::max(largest, std::filesystem::file_size(sqlite.file().string() + "-wal"));
     }
-    EXPECT_LT(largest, 300'000'000u);
+    EXPECT_LT(largest, 450'000'000u);  // checkpointer.cpp: at 384 MiB the writer helps
     EXPECT_GT(largest, 30'000'000u);
     RecordProperty("largest_log_bytes", std::to_string(largest));
-    expect_sound(sqlite_.file());
+    expect_sound(sqlite.file());
 }
 
 // A disk that is full and then is not.

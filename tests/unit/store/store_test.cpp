@@ -119,21 +119,38 @@ TEST_F(StoreTest, GivesBackCodesInEveryStateAsTheyWereSaved) {
 TEST_F(StoreTest, GivesBackAChangedCodeWithItsNextVersion) {
     save_basics();
     Code code = *load_code(store(), "A");
-    const auto step = [&](auto change) {
-        change(code);
-        ASSERT_TRUE(store().save(Draft().change(code).delta));
-        ++code.version;
+    const auto expect_saved = [&](const Draft& draft) {
+        ASSERT_TRUE(store().save(draft.delta));
+        code = draft.delta.changed_codes.front()->code;
         expect_equal(*load_code(store(), "A"), code);
     };
-    step([](Code& it) { it.assigned_to = "ann"; });
-    step([](Code& it) { it.lock = Lock{"ann", noon + 300'000}; });
-    step([](Code& it) { it.lock = Lock{"ann", noon + 900'000}; });
-    step([](Code& it) {
-        it.lock.reset();
-        it.redeemed_at = noon + 600'000;
-    });
+    expect_saved(std::move(Draft().assign(code, "ann")));
+    code.lock = Lock{"ann", noon + 300'000};
+    expect_saved(std::move(Draft().change(code)));
+    code.lock = Lock{"ann", noon + 900'000};
+    expect_saved(std::move(Draft().change(code)));
+    code.lock.reset();
+    code.redeemed_at = noon + 600'000;
+    expect_saved(std::move(Draft().change(code)));
     EXPECT_EQ(code.version, 4);
     expect_equal(*load_code(store(), "B"), make_code(2, 1, "B"));
+}
+
+TEST_F(StoreTest, GivesBackACodeThatGoesThroughItsWholeLifeInOneBatch) {
+    save_basics();
+    for (const bool redeemed : {false, true}) {
+        Code code = *load_code(store(), redeemed ? "B" : "A");
+        if (redeemed) {
+            code.redeemed_at = noon + 7;
+        } else {
+            code.lock = Lock{"ann", noon + 300'000};
+        }
+        const Draft draft = std::move(Draft().assign(code, "ann"));
+        ASSERT_TRUE(store().save(draft.delta));
+        code = draft.delta.changed_codes.front()->code;
+        EXPECT_EQ(code.version, 1);
+        expect_equal(*load_code(store(), code.code), code);
+    }
 }
 
 TEST_F(StoreTest, LoadsTheBookOfACodeAndHowOftenItsRedeemerHasRedeemedWhereThatIsLimited) {
@@ -233,11 +250,7 @@ protected:
     Draft everything() {
         Draft draft;
         draft.book(make_book(3)).code(make_code(3, 3, "C"));
-        Code b = *load_code(store(), "B");
-        b.assigned_to = "bob";
-        Code a = *load_code(store(), "A");
-        a.assigned_to = "ann";
-        draft.change(b).change(a);
+        draft.assign(*load_code(store(), "B"), "bob").assign(*load_code(store(), "A"), "ann");
         draft.redemptions(1, "ann", 0, 1);
         draft.delta.counts[1].available = -2;
         draft.delta.locks[{1, noon + 5}] = 1;
@@ -258,6 +271,17 @@ TEST_F(Guard, MeetsARowThatAnotherConnectionHasChanged) {
     expect_conflict(draft.delta);
     EXPECT_EQ(load_code(store(), "A")->assigned_to, "zoe");
     EXPECT_EQ(load_code(store(), "B")->assigned_to, std::nullopt);
+}
+
+TEST_F(Guard, MeetsAnAssignedRowThatAnotherConnectionHasChanged) {
+    save_basics();
+    ASSERT_TRUE(store().save(Draft().assign(*load_code(store(), "A"), "ann").delta));
+    Code code = *load_code(store(), "A");
+    code.lock = Lock{"ann", noon + 5};
+    const Draft draft = std::move(Draft().change(code));
+    SecondConnection(sqlite_.file())
+        .run("UPDATE coupon_code SET redeemed_at = 5, version = version + 1 WHERE code = 'A'");
+    expect_conflict(draft.delta);
 }
 
 TEST_F(Guard, MeetsARowThatAnotherConnectionHasRemoved) {
@@ -312,21 +336,17 @@ TEST_F(StoreTest, TellsDataThatTheDatabaseRefusesFromTheRest) {
             "CREATE TRIGGER no_bob BEFORE UPDATE ON coupon_code WHEN NEW.assigned_to = 'bob' "
             "BEGIN SELECT RAISE(ABORT, 'not bob'); END");
     const auto before = contents(sqlite_.file());
-    Code a = *load_code(store(), "A"), b = *load_code(store(), "B");
-    a.assigned_to = "ann";
-    b.assigned_to = "bob";
-    const Result<void> saved = store().save(Draft().change(a).change(b).delta);
+    const Code a = *load_code(store(), "A"), b = *load_code(store(), "B");
+    const Result<void> saved = store().save(Draft().assign(a, "ann").assign(b, "bob").delta);
     ASSERT_FALSE(saved);
     EXPECT_EQ(saved.error(), Failure::refused);
     EXPECT_EQ(contents(sqlite_.file()), before);
-    EXPECT_TRUE(store().save(Draft().change(a).delta));
+    EXPECT_TRUE(store().save(Draft().assign(a, "ann").delta));
 }
 
 TEST_F(StoreTest, IsUnavailableWhileAnotherConnectionHoldsTheFileAndWorksAfterwards) {
     save_basics();
-    Code a = *load_code(store(), "A");
-    a.assigned_to = "ann";
-    const Draft draft = std::move(Draft().change(a));
+    const Draft draft = std::move(Draft().assign(*load_code(store(), "A"), "ann"));
     SecondConnection second(sqlite_.file());
     second.run("BEGIN IMMEDIATE");
     const Result<void> saved = store().save(draft.delta);

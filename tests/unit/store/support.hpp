@@ -55,10 +55,19 @@ public:
         delta.new_codes.push_back(&rows_.emplace_back(CodeRow{std::move(code), true, false}));
         return *this;
     }
-    /// `code` as it is to become; loaded at the version it has.
+    /// `code` as it is to become; loaded at the version it has, and with its holder.
     Draft& change(Code code) {
         ++code.version;
-        delta.changed_codes.push_back(&rows_.emplace_back(CodeRow{std::move(code), false, true}));
+        CodeRow& row = rows_.emplace_back(CodeRow{std::move(code)});
+        row.changed = true;
+        delta.changed_codes.push_back(&row);
+        return *this;
+    }
+    /// The same, and it was free.
+    Draft& assign(Code code, std::string user) {
+        code.assigned_to = std::move(user);
+        change(std::move(code));
+        rows_.back().assigned = true;
         return *this;
     }
     Draft& redemptions(BookId book, std::string user, std::int64_t loaded, std::int64_t now) {
