@@ -1,6 +1,7 @@
 #include "app/api.hpp"
 
 #include <boost/asio/post.hpp>
+#include <chrono>
 
 #include "wire/wire.hpp"
 
@@ -28,10 +29,14 @@ void run(const Api& api, const http::Request& request, const http::Responder& re
 /// Runs `read` on the reader's thread and answers with what it returns.
 template <class Read>
 void run_read(const Api& api, const http::Request& request, const http::Responder& responder,
-              Read read) {
-    const bool queued =
-        api.reader.submit([&api, responder = responder, read](ReadStore& store) mutable {
-            wire::Answer answer = read(store);
+              Read read, bool (Reader::*submit)(Reader::Job) = &Reader::submit) {
+    const auto deadline =
+        std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::command_wait_ms);
+    const bool queued = (api.reader.*submit)(
+        [&api, &request, responder = responder, read, deadline](ReadStore& store) mutable {
+            wire::Answer answer = std::chrono::steady_clock::now() <= deadline
+                                      ? read(store)
+                                      : wire::failed(Failure::overloaded, request.request_id);
             // Moved, not copied: the last Responder of a connection ends on the network thread.
             boost::asio::post(
                 api.io, [responder = std::move(responder), answer = std::move(answer)]() mutable {
@@ -105,10 +110,13 @@ void add_reads(http::Router& router, const Api& api) {
         responder.send(wire::health(true, "ok"));
     });
     router.add("GET", "/health/ready", [&api](const Request& request, const Responder& responder) {
-        run_read(api, request, responder, [](ReadStore& store) {
-            return store.ping() ? wire::health(true, "ready")
-                                : wire::health(false, "database unavailable");
-        });
+        run_read(
+            api, request, responder,
+            [](ReadStore& store) {
+                return store.ping() ? wire::health(true, "ready")
+                                    : wire::health(false, "database unavailable");
+            },
+            &Reader::submit_first);  // lists that wait say nothing about the database
     });
     router.add("GET", "/api-json", [](const Request&, const Responder& responder) {
         responder.send(wire::api_document());

@@ -2,9 +2,9 @@
 
 #include <sys/stat.h>
 
-#include <boost/system/system_error.hpp>
+#include <csignal>
 #include <cstdio>
-#include <exception>
+#include <system_error>
 
 #include "app/config.hpp"
 #include "app/serve.hpp"
@@ -21,7 +21,8 @@ int complain(const std::string& message, int status) {
 }  // namespace
 
 int run_app(int argc, char** argv) {
-    umask(0077);  // codes are money: nobody but this user reads the files
+    std::signal(SIGPIPE, SIG_IGN);  // whoever reads the log may go; what is asked of us goes on
+    umask(0077);                    // codes are money: nobody but this user reads the files
     try {
         const auto asked = read_config(argc, argv);
         if (const auto* const information = std::get_if<Information>(&asked)) {
@@ -36,7 +37,7 @@ int run_app(int argc, char** argv) {
         return complain(error.what(), 2);
     } catch (const sqlite::OpenError& error) {
         return complain(error.what(), 1);
-    } catch (const boost::system::system_error& error) {
+    } catch (const std::system_error& error) {
         return complain(error.what(), 1);
     }
 }

@@ -55,6 +55,7 @@ void serve(const Config& config) {
     print_ready_line(config, server.port());
     io.run();
 
+    reader.stop();
     engine.drain();
     const Engine::Totals totals = engine.totals();
     log::info("stopped", {{"commands", static_cast<std::int64_t>(totals.commands)},

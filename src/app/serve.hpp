@@ -5,7 +5,7 @@
 
 namespace coupond {
 
-/// Serves until SIGTERM or SIGINT. Throws sqlite::OpenError and boost::system::system_error where
+/// Serves until SIGTERM or SIGINT. Throws sqlite::OpenError and std::system_error where
 /// it cannot start.
 void serve(const Config& config);
 

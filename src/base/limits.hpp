@@ -12,7 +12,7 @@ inline constexpr std::size_t body_bytes = 8 * 1024 * 1024;  ///< beyond: 413
 inline constexpr std::size_t header_bytes = 16 * 1024;  ///< request line and fields; beyond: 431
 inline constexpr std::size_t json_depth = 32;           ///< beyond: 400
 inline constexpr std::size_t bodies_in_flight_bytes =
-    96 * 1024 * 1024;  ///< of all connections; beyond: 503
+    96 * 1024 * 1024;  ///< of all connections, and the long answers; beyond: 503
 
 // What the words in it may be, in Unicode characters.
 inline constexpr std::size_t code_characters = 128;
@@ -34,7 +34,7 @@ inline constexpr std::size_t page_codes = 10'000;  ///< of all books of an ?incl
 inline constexpr std::size_t connections = 4'096;  ///< open at once; beyond: 503 and closed
 inline constexpr int idle_seconds = 75;            ///< between two requests of a connection
 inline constexpr int request_seconds = 20;         ///< from a request's first byte to its last
-inline constexpr int response_stall_seconds = 20;  ///< without the client taking a byte
+inline constexpr int response_stall_seconds = 20;  ///< to take the next piece of an answer
 inline constexpr int linger_seconds = 2;           ///< reading on after a refused body
 
 // The engine.

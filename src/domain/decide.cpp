@@ -90,6 +90,7 @@ public:
         if (row->code.redeemed_at) return Refusal::already_redeemed;
         if (row->code.is_locked(now_)) return Refusal::already_locked;
 
+        if (row->code.lock) --locks_[{row->code.book_id, row->code.lock->until}];  // a dead one
         row->code.lock = Lock{command.user_id, now_ + command.ttl_ms};
         ++locks_[{row->code.book_id, row->code.lock->until}];
         touch(*row);

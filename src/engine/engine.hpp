@@ -103,15 +103,21 @@ public:
     using Job = std::function<void(ReadStore&)>;
 
     explicit Reader(std::unique_ptr<ReadStore> store);
-    /// Runs what is queued first.
+    /// Stops.
     ~Reader();
     Reader(const Reader&) = delete;
     Reader& operator=(const Reader&) = delete;
 
-    /// False where limits::queued_queries jobs wait already. Thread-safe.
+    /// False where limits::queued_queries jobs wait already, or it has stopped. Thread-safe.
     bool submit(Job job);
+    /// As `submit`, but before all that wait.
+    bool submit_first(Job job);
+
+    /// Finishes the job that runs and drops those that wait.
+    void stop();
 
 private:
+    bool enqueue(Job job, bool first);
     void run();
 
     std::unique_ptr<ReadStore> store_;

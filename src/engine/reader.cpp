@@ -6,22 +6,36 @@ Reader::Reader(std::unique_ptr<ReadStore> store)
     : store_(std::move(store)), thread_([this] { run(); }) {}
 
 Reader::~Reader() {
-    {
-        const std::lock_guard lock(mutex_);
-        stopping_ = true;
-    }
-    wake_.notify_one();
-    thread_.join();
+    stop();
 }
 
 bool Reader::submit(Job job) {
+    return enqueue(std::move(job), false);
+}
+
+bool Reader::submit_first(Job job) {
+    return enqueue(std::move(job), true);
+}
+
+bool Reader::enqueue(Job job, bool first) {
     {
         const std::lock_guard lock(mutex_);
         if (stopping_ || queue_.size() >= limits::queued_queries) return false;
-        queue_.push_back(std::move(job));
+        first ? queue_.push_front(std::move(job)) : queue_.push_back(std::move(job));
     }
     wake_.notify_one();
     return true;
+}
+
+void Reader::stop() {
+    std::deque<Job> dropped;  // ended by the caller, with what they hold on to
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+        dropped.swap(queue_);
+    }
+    wake_.notify_one();
+    if (thread_.joinable()) thread_.join();
 }
 
 void Reader::run() {

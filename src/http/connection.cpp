@@ -233,8 +233,7 @@ void Connection::accept_head() {
 
 void Connection::expect_body() {
     const auto size = static_cast<std::size_t>(head_.content_length);
-    if (!hold_body(size)) return refuse_overload();
-    body_.reserve(size);
+    if (size > small_body_bytes && !state_->has_room(size)) return refuse_overload();
     if (head_.expects_continue && head_.is_http_1_1 && buffer_.empty()) {
         out_ = "HTTP/1.1 100 Continue\r\n\r\n";
         after_write_ = AfterWrite::read_body;
@@ -331,6 +330,11 @@ void Connection::send(wire::Answer&& answer, std::uint64_t request_number) noexc
     awaits_answer_ = false;
     if (phase_ == Phase::closed) return release_body();
     try {
+        // What a command did must be told; a read that there is no room for can be asked again.
+        const bool is_read = head_.method == "GET" || head_.method == "HEAD";
+        if (is_read && answer.held_bytes > 0 && !state_->has_room(answer.held_bytes)) {
+            answer = wire::failed(Failure::overloaded, request_id_);
+        }
         this->answer(std::move(answer), false);
     } catch (const std::bad_alloc&) {
         return close();
@@ -353,10 +357,7 @@ void Connection::refuse_route(bool close) {
 
 void Connection::refuse_overload() {
     take_request_id();
-    wire::Answer overload =
-        wire::problem(503, "overloaded", "The server is overloaded, try again", request_id_);
-    overload.retry_after = true;
-    answer(std::move(overload), true);
+    answer(wire::failed(Failure::overloaded, request_id_), true);
 }
 
 void Connection::answer(wire::Answer&& answer, bool close) {
@@ -397,6 +398,10 @@ void Connection::answer(wire::Answer&& answer, bool close) {
         out_ += *text;
     }
     release_body();
+    if (source_) {
+        body_held_bytes_ = answer.held_bytes;
+        state_->bodies_held_bytes += body_held_bytes_;
+    }
     if (log::enabled(log::Level::debug)) log_answer(answer.status);
     deadline_ms_ = never;
     phase_ = Phase::writing;
@@ -436,7 +441,7 @@ std::size_t Connection::write_now(error_code& error) {
 }
 
 void Connection::write_later() {
-    set_deadline(state_->options.bounds.response_stall_ms);
+    if (deadline_ms_ == never) set_deadline(state_->options.bounds.response_stall_ms);
     socket_->async_write_some(unwritten(),
                               [self = shared_from_this()](error_code error, std::size_t size) {
                                   self->on_written(error, size);
@@ -500,6 +505,7 @@ void Connection::pull_piece() {
 }
 
 void Connection::finish_request() {
+    release_body();
     out_.clear();
     if (!tail_.empty()) tail_ = std::string();
     written_ = 0;

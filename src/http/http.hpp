@@ -98,7 +98,7 @@ struct Options {
 /// may outlive both.
 class Server {
 public:
-    /// Throws boost::system::system_error where the address cannot be had (in use, not permitted,
+    /// Throws std::system_error where the address cannot be had (in use, not permitted,
     /// unknown host). Raises the soft limit of open files as far as its connections need and the
     /// hard limit lets it.
     Server(boost::asio::io_context& io, Options options, Router router);

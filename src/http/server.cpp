@@ -91,7 +91,7 @@ void Server::State::listen() {
             acceptor.reset();
         }
     }
-    throw boost::system::system_error(
+    throw std::system_error(
         last_error, "cannot listen on " + options.host + " port " + std::to_string(options.port));
 }
 
@@ -142,8 +142,13 @@ void Server::State::on_closed(bool was_served) {
     if (draining && connections.empty()) finish_drain();
 }
 
+bool Server::State::has_room(std::size_t more) const {
+    return bodies_held_bytes <= bodies_bound_bytes &&
+           more <= bodies_bound_bytes - bodies_held_bytes;
+}
+
 bool Server::State::hold_body(std::size_t more) {
-    if (more > bodies_bound_bytes - bodies_held_bytes) return false;
+    if (!has_room(more)) return false;
     bodies_held_bytes += more;
     return true;
 }

@@ -65,6 +65,9 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
     /// To be called by a connection that has closed; `served` as it was admitted.
     void on_closed(bool served);
 
+    /// Whether so much more of large bodies may be held. What long answers keep counts in: those to
+    /// commands beyond the bound, too, so that the next large request waits for them.
+    bool has_room(std::size_t more) const;
     /// Counts `more` bytes of large bodies; false, and nothing counted, where that is too much.
     bool hold_body(std::size_t more);
 

@@ -192,6 +192,21 @@ std::variant<std::string, BodySource> body_of(Source source, std::size_t things)
     return body;
 }
 
+std::size_t held_bytes(const std::string& text) {
+    return sizeof text + text.capacity();
+}
+
+std::size_t held_bytes(const BookListing& listing) {
+    std::size_t bytes =
+        sizeof listing + listing.book.name.size() + listing.book.code_pattern.size();
+    for (const Code& code : listing.codes) {
+        bytes += sizeof code + code.code.size();
+        if (code.assigned_to) bytes += code.assigned_to->size();
+        if (code.lock) bytes += code.lock->user_id.size();
+    }
+    return bytes;
+}
+
 class OutcomeEncoder {
 public:
     OutcomeEncoder(Timestamp now, std::string_view request_id)
@@ -213,6 +228,7 @@ public:
         const std::size_t count = outcome.codes.size();
         Answer result;
         result.status = created;
+        for (const std::string& code : outcome.codes) result.held_bytes += held_bytes(code);
         result.body = body_of(UploadSource(std::move(outcome)), count);
         return result;
     }
@@ -273,7 +289,10 @@ Answer encode(BookPage page, const ListBooks& query, Timestamp now, std::string_
                       (query.with_codes ? "&include=codes" : "") + R"(>; rel="next")";
     }
     std::size_t things = page.books.size();
-    for (const BookListing& listing : page.books) things += listing.codes.size();
+    for (const BookListing& listing : page.books) {
+        things += listing.codes.size();
+        answer.held_bytes += held_bytes(listing);
+    }
     answer.body = body_of(PageSource(std::move(page), query.with_codes, now), things);
     return answer;
 }

@@ -26,6 +26,7 @@ using BodySource = std::function<bool(std::string& out)>;
 struct Answer {
     int status = 200;
     std::variant<std::string, BodySource> body;
+    std::size_t held_bytes = 0;  ///< what a BodySource keeps in memory until it is sent
     std::string_view content_type = "application/json; charset=utf-8";  ///< static storage
     std::string link;                             ///< the Link header's value; empty: none
     bool retry_after = false;                     ///< with limits::retry_after_seconds

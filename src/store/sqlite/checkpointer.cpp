@@ -10,9 +10,10 @@ namespace {
 
 // A page that is changed again before it is moved is moved once, so a long log saves writing; a
 // short one saves disk, and time at a start after a crash.
-constexpr int log_pages_wanted = 64'000;  // of 2 KiB: begin to move at 128 MiB
-constexpr int log_pages_most = 192'000;   // from 384 MiB on the writer moves whatever is left
+constexpr int log_pages_wanted = 64'000;  // of 2 KiB: begin to move at 125 MiB
+constexpr int log_pages_most = 192'000;   // from 375 MiB on the writer moves whatever is left
 constexpr int pages_left_little = 4'000;  // what the writer moves by itself in some milliseconds
+constexpr int reader_wait_ms = 200;
 
 }  // namespace
 
@@ -29,7 +30,12 @@ Checkpointer::~Checkpointer() {
 }
 
 void Checkpointer::after_commit(Connection& writer, int log_pages) {
-    if (log_pages < log_pages_wanted) return;
+    if (log_pages < log_pages_wanted) {
+        if (log_pages > pages_left_little) return;
+        const std::lock_guard lock(mutex_);  // the log has begun anew
+        if (state_ == State::moved) state_ = State::idle;
+        return;
+    }
     std::unique_lock lock(mutex_);
     if (state_ == State::idle) {
         state_ = State::wanted;
@@ -38,12 +44,18 @@ void Checkpointer::after_commit(Connection& writer, int log_pages) {
     } else if (state_ == State::moved) {
         // Another round of the thread leaves less than the one before, until there is little
         // enough.
-        const bool rest_here = pages_left_ < pages_left_little || log_pages > log_pages_most;
+        const bool too_long = log_pages > log_pages_most;
+        const bool rest_here = pages_left_ < pages_left_little || too_long;
         state_ = rest_here ? State::idle : State::wanted;
         lock.unlock();
         if (!rest_here) return wake_.notify_one();
-        const int code = sqlite3_wal_checkpoint_v2(writer.raw(), nullptr, SQLITE_CHECKPOINT_PASSIVE,
-                                                   nullptr, nullptr);
+        // A reader on an old snapshot keeps the log from beginning anew: when it has grown too
+        // long, wait for the one that reads now; those after it read what is current.
+        sqlite3_busy_timeout(writer.raw(), reader_wait_ms);
+        const int code = sqlite3_wal_checkpoint_v2(
+            writer.raw(), nullptr, too_long ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
+            nullptr, nullptr);
+        sqlite3_busy_timeout(writer.raw(), Connection::busy_ms);
         if (code != SQLITE_OK && code != SQLITE_BUSY) writer.fail();
     }
 }
@@ -70,7 +82,7 @@ void Checkpointer::run() {
         }
         lock.lock();
         pages_left_ = in_log - moved;
-        state_ = State::moved;
+        state_ = code == SQLITE_OK ? State::moved : State::idle;
     }
 }
 

@@ -19,7 +19,7 @@ Connection::Connection(const std::string& path, Mode mode) {
         throw error;
     }
     sqlite3_extended_result_codes(handle_, 1);
-    sqlite3_busy_timeout(handle_, 2000);  // somebody's sqlite3 shell or backup may be at the file
+    sqlite3_busy_timeout(handle_, busy_ms);
     sqlite3_db_config(handle_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
     try {
         // Foreign keys hold by the rules: checking them again would cost a look-up for every code.
@@ -36,7 +36,8 @@ Connection::Connection(const std::string& path, Mode mode) {
                 "PRAGMA page_size = 2048;"
                 "PRAGMA journal_mode = WAL;"
                 "PRAGMA synchronous = FULL;"
-                "PRAGMA wal_autocheckpoint = 0");
+                "PRAGMA wal_autocheckpoint = 0;"
+                "PRAGMA journal_size_limit = 268435456");
         }
     } catch (...) {
         sqlite3_close(handle_);
@@ -64,6 +65,7 @@ void Connection::roll_back() noexcept {
     if (sqlite3_get_autocommit(handle_) == 0) {
         sqlite3_exec(handle_, "ROLLBACK", nullptr, nullptr, nullptr);
     }
+    forget_gathered(handle_);
 }
 
 std::int64_t Connection::changes() const {

@@ -28,6 +28,8 @@ private:
 class Connection {
 public:
     enum class Mode { read_write, read_only };
+    /// How long to wait for somebody else at the file: a sqlite3 shell, a backup.
+    static constexpr int busy_ms = 2000;
 
     /// Opens `path` (made if need be when read_write) with the settings that every connection of
     /// ours has. Throws Error, as every function below that returns no code.

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -74,6 +75,9 @@ struct Database::Impl {
                 check_application(look);
             }
             connection.emplace(path, Connection::Mode::read_write);
+            if (sqlite3_db_readonly(connection->raw(), "main") != 0) {
+                throw OpenError("cannot write to " + path + ": permission denied");
+            }
         } catch (const Error& error) {
             throw fault(error);
         }
@@ -82,10 +86,10 @@ struct Database::Impl {
     void check_application(Connection& look) const {
         const std::int64_t id = look.integer("PRAGMA application_id");
         const bool empty = look.integer("SELECT count(*) FROM sqlite_schema") == 0;
-        if (id != application_id && !(id == 0 && empty)) {
+        const auto version = static_cast<int>(look.integer("PRAGMA user_version"));
+        if ((id != application_id && !(id == 0 && empty)) || version < 0) {
             throw OpenError(path + " is not a coupond database");
         }
-        const auto version = static_cast<int>(look.integer("PRAGMA user_version"));
         if (version > latest_schema_version()) {
             throw OpenError(path + " has schema version " + std::to_string(version) +
                             ", this coupond knows up to " +

@@ -53,20 +53,37 @@ public:
                 connection_.roll_back();
                 return Failure::conflict;
             }
-            commit_.run();
-            health_.worked();
         } catch (const Error& error) {
             return failed(error);
         }
+        try {
+            commit_.run();
+            health_.worked();
+        } catch (const Error& error) {
+            const Failure failure = failed(error);
+            return failure == Failure::unavailable && !commit_left_nothing(error)
+                       ? Failure::indeterminate
+                       : failure;
+        }
         try {  // what was committed stays so, whatever becomes of its way into the file
             checkpointer_.after_commit(connection_, log_pages_);
+            checkpoint_health_.worked();
         } catch (const Error& error) {
-            failed(error);
+            classify(error);  // ends the process where the file can no longer be trusted
+            checkpoint_health_.failed(error);
         }
         return {};
     }
 
 private:
+    /// Whether a commit that failed with `error` can be told not to have happened. It can when the
+    /// log had no room for it. After other errors, such as no room for the log's index, all of it
+    /// may stand in the log, and comes to life if the process dies before the next commit.
+    static bool commit_left_nothing(const Error& error) {
+        return error.code() == SQLITE_FULL || error.code() == SQLITE_IOERR_WRITE ||
+               (error.code() & 0xFF) == SQLITE_BUSY;
+    }
+
     Failure failed(const Error& error) {
         connection_.roll_back();
         const Failure failure = classify(error);
@@ -119,6 +136,9 @@ private:
         }
         const BookId book_id = row->code.book_id;
         load_book(world, book_id);
+        if (world.find_book(book_id) == nullptr) {
+            throw Error(SQLITE_CORRUPT, "a code without its book");
+        }
         if (redeemer.empty() || !world.find_book(book_id)->max_redemptions_per_user) return;
         const auto [user, added] =
             world.user_redemptions.try_emplace({book_id, std::string(redeemer)});
@@ -267,6 +287,7 @@ private:
     Connection connection_;
     Checkpointer checkpointer_;
     Health health_;
+    Health checkpoint_health_;
     int log_pages_ = 0;  ///< in the write-ahead log after the last commit
 
     Statement begin_read_{connection_, "BEGIN"};
@@ -321,7 +342,9 @@ private:
         connection_,
         "UPDATE lock_count SET codes = codes + ? WHERE book_id = ? AND locked_until = ?"};
     Statement delete_dead_locks_{connection_,
-                                 "DELETE FROM lock_count WHERE book_id = ? AND locked_until < ?"};
+                                 "DELETE FROM lock_count WHERE book_id = ?1 AND locked_until IN "
+                                 "(SELECT locked_until FROM lock_count WHERE book_id = ?1 AND "
+                                 "locked_until < ?2 ORDER BY locked_until LIMIT 100)"};
 };
 
 }  // namespace

@@ -76,6 +76,7 @@ int write(sqlite3_file* file, const void* bytes, int size, sqlite3_int64 at) {
         const auto* const first = static_cast<const std::byte*>(bytes);
         log.gathered.insert(log.gathered.end(), first, first + count);
     } catch (const std::bad_alloc&) {
+        log.gathered.clear();
         return SQLITE_IOERR_NOMEM;
     }
     return SQLITE_OK;
@@ -130,30 +131,31 @@ sqlite3_vfs* system_vfs() {
     return vfs;
 }
 
+// Version 1: a log has no shared memory and no memory map of its own.
+const sqlite3_io_methods methods = {1,
+                                    close,
+                                    read,
+                                    write,
+                                    truncate,
+                                    sync,
+                                    file_size,
+                                    lock,
+                                    unlock,
+                                    check_reserved_lock,
+                                    file_control,
+                                    sector_size,
+                                    device_characteristics,
+                                    nullptr,
+                                    nullptr,
+                                    nullptr,
+                                    nullptr,
+                                    nullptr,
+                                    nullptr};
+
 int open(sqlite3_vfs*, const char* path, sqlite3_file* file, int flags, int* out_flags) {
     if ((flags & SQLITE_OPEN_WAL) == 0) {
         return system_vfs()->xOpen(system_vfs(), path, file, flags, out_flags);
     }
-    // Version 1: a log has no shared memory and no memory map of its own.
-    static const sqlite3_io_methods methods = {1,
-                                               close,
-                                               read,
-                                               write,
-                                               truncate,
-                                               sync,
-                                               file_size,
-                                               lock,
-                                               unlock,
-                                               check_reserved_lock,
-                                               file_control,
-                                               sector_size,
-                                               device_characteristics,
-                                               nullptr,
-                                               nullptr,
-                                               nullptr,
-                                               nullptr,
-                                               nullptr,
-                                               nullptr};
     LogFile& log = *new (file) LogFile{{nullptr}, {}, 0};
     const int code = system_vfs()->xOpen(system_vfs(), path, log.system(), flags, out_flags);
     if (log.system()->pMethods == nullptr) {
@@ -177,6 +179,14 @@ const char* wal_vfs() {
     }();
     COUPOND_CHECK(registered);
     return name;
+}
+
+void forget_gathered(sqlite3* connection) {
+    sqlite3_file* file = nullptr;
+    const int code = sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
+    if (code == SQLITE_OK && file != nullptr && file->pMethods == &methods) {
+        log_of(file).gathered.clear();
+    }
 }
 
 }  // namespace coupond::sqlite

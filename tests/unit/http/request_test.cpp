@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -307,9 +308,9 @@ TEST(Request, ListensOnNamesAndOtherAddresses) {
 
     boost::asio::io_context io;
     const Options taken = {.host = "127.0.0.1", .port = everywhere.port()};
-    EXPECT_THROW(Server(io, taken, Router()), boost::system::system_error);
+    EXPECT_THROW(Server(io, taken, Router()), std::system_error);
     EXPECT_THROW(Server(io, {.host = "no.such.host.invalid"}, Router()),
-                 boost::system::system_error);
+                 std::system_error);
 }
 
 }  // namespace
