@@ -75,7 +75,7 @@ Answer failed(Failure failure, std::string_view request_id) {
                            request_id);
         case Failure::indeterminate:
             return problem(503, "outcome_unknown",
-                           "The connection to the database broke while the change was being saved: "
+                           "The database failed while the change was being saved: "
                            "it may or may not have been made, so look before trying again",
                            request_id);
         case Failure::conflict:

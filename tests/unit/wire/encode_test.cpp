@@ -92,7 +92,7 @@ TEST(Encode, Failures) {
         {Failure::unavailable, 503, "unavailable", unavailable},
         {Failure::conflict, 503, "unavailable", unavailable},
         {Failure::indeterminate, 503, "outcome_unknown",
-         "The connection to the database broke while the change was being saved: it may or may not "
+         "The database failed while the change was being saved: it may or may not "
          "have been made, so look before trying again"},
         {Failure::refused, 422, "database_refused", "The database refuses this data"},
     };
