@@ -309,8 +309,7 @@ TEST(Request, ListensOnNamesAndOtherAddresses) {
     boost::asio::io_context io;
     const Options taken = {.host = "127.0.0.1", .port = everywhere.port()};
     EXPECT_THROW(Server(io, taken, Router()), std::system_error);
-    EXPECT_THROW(Server(io, {.host = "no.such.host.invalid"}, Router()),
-                 std::system_error);
+    EXPECT_THROW(Server(io, {.host = "no.such.host.invalid"}, Router()), std::system_error);
 }
 
 }  // namespace
