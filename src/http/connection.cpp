@@ -233,7 +233,8 @@ void Connection::accept_head() {
 
 void Connection::expect_body() {
     const auto size = static_cast<std::size_t>(head_.content_length);
-    if (size > small_body_bytes && !state_->has_room(size)) return refuse_overload();
+    if (!hold_body(size)) return refuse_overload();
+    body_.reserve(size);
     if (head_.expects_continue && head_.is_http_1_1 && buffer_.empty()) {
         out_ = "HTTP/1.1 100 Continue\r\n\r\n";
         after_write_ = AfterWrite::read_body;

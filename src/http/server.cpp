@@ -77,9 +77,9 @@ Server::State::State(asio::io_context& context, Options with, Router routes)
 
 void Server::State::listen() {
     error_code last_error = asio::error::host_not_found;
-    const auto endpoints =
-        tcp::resolver(io).resolve(options.host, std::to_string(options.port),
-                                  tcp::resolver::passive | tcp::resolver::numeric_service);
+    const auto endpoints = tcp::resolver(io).resolve(
+        options.host, std::to_string(options.port),
+        tcp::resolver::passive | tcp::resolver::numeric_service, last_error);
     for (const auto& endpoint : endpoints) {
         try {
             acceptor.emplace(io);
