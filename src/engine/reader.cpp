@@ -28,12 +28,13 @@ bool Reader::enqueue(Job job, bool first) {
 }
 
 void Reader::stop() {
-    std::deque<Job> dropped;  // ended by the caller, with what they hold on to
+    std::deque<Job> dropped;
     {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
         dropped.swap(queue_);
     }
+    dropped.clear();  // here, where the caller wants what they hold to end
     wake_.notify_one();
     if (thread_.joinable()) thread_.join();
 }

@@ -29,23 +29,46 @@ TEST_F(ReaderTest, RunsReadsInTheOrderSubmittedOnAThreadOfItsOwn) {
         }));
     }
     EXPECT_TRUE(ran.empty());
+    Gate last;
+    ASSERT_TRUE(reader_->submit([&](ReadStore&) { last.open(); }));
     gate_.open();
-    reader_.reset();
+    last.wait();
     ASSERT_EQ(ran.size(), 100u);
     EXPECT_TRUE(std::is_sorted(ran.begin(), ran.end()));
     EXPECT_NE(thread, std::this_thread::get_id());
 }
 
-TEST_F(ReaderTest, TakesNoMoreThanItsQueueHolds) {
+TEST_F(ReaderTest, RunsWhatIsUrgentBeforeWhatWaits) {
+    start_held();
+    std::vector<std::string> ran;
+    Gate last;
+    ASSERT_TRUE(reader_->submit([&](ReadStore&) {
+        ran.push_back("waiting");
+        last.open();
+    }));
+    ASSERT_TRUE(reader_->submit_first([&](ReadStore&) { ran.push_back("urgent"); }));
+    gate_.open();
+    last.wait();
+    EXPECT_EQ(ran, (std::vector<std::string>{"urgent", "waiting"}));
+}
+
+TEST_F(ReaderTest, TakesNoMoreThanItsQueueHoldsAndDropsItWhenItStops) {
     start_held();
     std::size_t ran = 0;
+    // The running job goes on only when a waiting one has been dropped.
+    const auto opens_gate = [this](int* token) {
+        delete token;
+        gate_.open();
+    };
+    std::shared_ptr<int> dropped(new int, opens_gate);
     for (std::size_t i = 0; i < limits::queued_queries; ++i) {
-        ASSERT_TRUE(reader_->submit([&](ReadStore&) { ++ran; }));
+        ASSERT_TRUE(reader_->submit([&ran, dropped](ReadStore&) { ++ran; }));
     }
+    dropped.reset();
     EXPECT_FALSE(reader_->submit([&](ReadStore&) { ++ran; }));
-    gate_.open();
-    reader_.reset();
-    EXPECT_EQ(ran, limits::queued_queries);
+    reader_->stop();
+    EXPECT_EQ(ran, 0u);
+    EXPECT_FALSE(reader_->submit([&](ReadStore&) { ++ran; }));
 }
 
 TEST_F(ReaderTest, SeesWhatTheEngineHasAnswered) {
