@@ -29,7 +29,7 @@ export function describeMachine(root, folder, binary) {
         cpu: os.cpus()[0].model.trim(),
         cores: os.cpus().length,
         memoryBytes: os.totalmem(),
-        kernel: `${os.type()} ${os.release()}`,
+        kernel: `${os.type()} ${os.release().split('-')[0]}`,
         filesystem: output('df', ['--output=fstype', folder]).split('\n').pop(),
         compiler: compiler(binary),
         date: new Date().toISOString(),

@@ -1,10 +1,12 @@
 #include "app/config.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
+#include <span>
 #include <string_view>
 
 namespace coupond {
@@ -126,7 +128,12 @@ void load_env_file(const std::filesystem::path& path) {
 }
 
 std::variant<Config, Information> read_config(int argc, char** argv) {
-    load_env_file(".env");
+    // Whoever asks for help gets it, whatever stands in the file.
+    const std::span arguments(argv, static_cast<std::size_t>(argc));
+    const bool asks = std::any_of(arguments.begin(), arguments.end(), [](std::string_view word) {
+        return word == "--help" || word == "-h" || word == "--version";
+    });
+    if (!asks) load_env_file(".env");
 
     CLI::App app{
         "coupond " COUPOND_VERSION
@@ -144,7 +151,7 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     constexpr const char* sources =
         "A setting comes from its flag, else from its environment variable, else from a "
         "NAME=value\n"
-        "line in the file .env of the current folder, else it is the default in brackets.";
+        "line in the file .env of the current folder, else it is the default behind the =.";
 
     Settings of_serve, of_migrate;  // apart, for CLI11 reads the environment for both of them
     CLI::App& serve = *app.add_subcommand("serve", "Serve the HTTP API until SIGTERM or SIGINT");
