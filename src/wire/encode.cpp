@@ -1,6 +1,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "base/check.hpp"
 #include "base/limits.hpp"
 #include "wire/json_writer.hpp"
 #include "wire/wire.hpp"
@@ -49,7 +50,7 @@ RefusalText text_of(Refusal refusal) {
             return {409, "user_redemption_limit_reached",
                     "User has reached the redemption limit of this coupon book"};
     }
-    return {500, "unknown_refusal", "Unknown refusal"};
+    check_failed("a refusal is one of those above", __FILE__, __LINE__);
 }
 
 /// A book but for its closing brace.
