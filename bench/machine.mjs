@@ -69,37 +69,70 @@ function writtenBytes(pid) {
     return Number(/^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))[1]);
 }
 
+/** What a process and all below it have taken, those that have ended too; in seconds. */
+function treeSeconds(pid) {
+    if (!pid) return 0;
+    let stat;
+    let direct;
+    try {
+        stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+        direct = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    } catch {
+        return 0; // it has just ended, and the one above it has its time
+    }
+    const { own, children } = processTimes(stat);
+    return direct
+        .split(' ')
+        .filter((text) => text !== '')
+        .reduce((seconds, child) => seconds + treeSeconds(Number(child)), own + children);
+}
+
 /**
  * Begins to watch the processors and the disk. The function returned ends it and says, in CPU
- * seconds, what the server took and how that was split between its network thread (the process's
- * first) and its lane (of the others the busiest); how many bytes it had written; and what share
- * of the machine was taken by anybody but the server and the children of this process, from 0 to 1.
+ * seconds, what the servers with the process ids `pids` took, how that was split between their
+ * network threads (a process's first) and their lanes (of the others the busiest), what PostgreSQL
+ * with all its processes, Redis and the children of this process (the load generator) took; how
+ * many bytes the servers had written; and what share of the machine was taken by anybody else, from
+ * 0 to 1.
  */
-export function watch(pid) {
+export function watch(pids, { postgres, redis } = {}) {
     const look = () => ({
-        server: processTimes(readFileSync(`/proc/${pid}/stat`, 'utf8')).own,
-        threads: threadTimes(pid),
-        written: writtenBytes(pid),
+        servers: pids.map((pid) => ({
+            own: processTimes(readFileSync(`/proc/${pid}/stat`, 'utf8')).own,
+            threads: threadTimes(pid),
+            written: writtenBytes(pid),
+        })),
+        postgres: treeSeconds(postgres),
+        redis: treeSeconds(redis),
         bench: processTimes(readFileSync('/proc/self/stat', 'utf8')),
         machine: machineTimes(),
     });
     const before = look();
     return () => {
         const after = look();
-        const serverSeconds = after.server - before.server;
-        const spent = (tid) => after.threads.get(tid) - (before.threads.get(tid) ?? 0);
-        const others = [...after.threads.keys()].filter((tid) => tid !== pid).map(spent);
-        const ours =
-            serverSeconds +
-            (after.bench.own - before.bench.own) +
-            (after.bench.children - before.bench.children);
-        const busy = after.machine.busy - before.machine.busy - ours;
-        return {
-            serverSeconds,
-            networkSeconds: spent(pid),
-            laneSeconds: Math.max(0, ...others),
-            writtenBytes: after.written - before.written,
-            othersShare: Math.max(0, busy / (after.machine.all - before.machine.all)),
+        const total = (valueOf) =>
+            pids.reduce((sum, pid, i) => sum + valueOf(pid, after.servers[i], before.servers[i]), 0);
+        const spent = (tid, now, then) => now.threads.get(tid) - (then.threads.get(tid) ?? 0);
+        const taken = {
+            serverSeconds: total((pid, now, then) => now.own - then.own),
+            networkSeconds: total((pid, now, then) => spent(pid, now, then)),
+            laneSeconds: total((pid, now, then) => {
+                const others = [...now.threads.keys()].filter((tid) => tid !== pid);
+                return Math.max(0, ...others.map((tid) => spent(tid, now, then)));
+            }),
+            postgresSeconds: after.postgres - before.postgres,
+            redisSeconds: after.redis - before.redis,
+            loadSeconds: after.bench.children - before.bench.children,
+            writtenBytes: total((pid, now, then) => now.written - then.written),
         };
+        const ours =
+            taken.serverSeconds +
+            taken.postgresSeconds +
+            taken.redisSeconds +
+            taken.loadSeconds +
+            (after.bench.own - before.bench.own);
+        const busy = after.machine.busy - before.machine.busy - ours;
+        const othersShare = Math.max(0, busy / (after.machine.all - before.machine.all));
+        return { ...taken, othersShare };
     };
 }

@@ -2,6 +2,7 @@
 
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <memory>
 
 #include "wire/wire.hpp"
 
@@ -29,10 +30,10 @@ void run(const Api& api, const http::Request& request, const http::Responder& re
 /// Runs `read` on the reader's thread and answers with what it returns.
 template <class Read>
 void run_read(const Api& api, const http::Request& request, const http::Responder& responder,
-              Read read, bool (Reader::*submit)(Reader::Job) = &Reader::submit) {
+              Read read) {
     const auto deadline =
         std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::command_wait_ms);
-    const bool queued = (api.reader.*submit)(
+    const bool queued = api.reader.submit(
         [&api, &request, responder = responder, read, deadline](ReadStore& store) mutable {
             wire::Answer answer = std::chrono::steady_clock::now() <= deadline
                                       ? read(store)
@@ -100,6 +101,41 @@ void list_books(const Api& api, const http::Request& request, const http::Respon
     });
 }
 
+wire::Answer health_of(Readiness readiness) {
+    switch (readiness) {
+        case Readiness::ready: return wire::health(true, "ready");
+        case Readiness::locks_unavailable: return wire::health(false, "locks unavailable");
+        case Readiness::database_unavailable: break;
+    }
+    return wire::health(false, "database unavailable");
+}
+
+/// Asks the reader first, before the lists that wait, for they say nothing about the database; and
+/// then the lane, where changes would be made.
+void check_ready(const Api& api, const http::Request& request, const http::Responder& responder) {
+    const auto answer = [&api](http::Responder to, wire::Answer with) {
+        // Moved, not copied: the last Responder of a connection ends on the network thread.
+        boost::asio::post(api.io, [to = std::move(to), with = std::move(with)]() mutable {
+            to.send(std::move(with));
+        });
+    };
+    const bool queued = api.reader.submit_first(
+        [&api, &request, answer, responder = responder](ReadStore& store) mutable {
+            if (!store.ping()) {
+                return answer(std::move(responder), health_of(Readiness::database_unavailable));
+            }
+            // Shared, for what the lane is given must be copyable.
+            auto shared = std::make_shared<http::Responder>(std::move(responder));
+            const bool checking = api.engine.check([answer, shared](Readiness readiness) {
+                answer(std::move(*shared), health_of(readiness));
+            });
+            if (!checking) {
+                answer(std::move(*shared), wire::failed(Failure::overloaded, request.request_id));
+            }
+        });
+    if (!queued) responder.send(wire::failed(Failure::overloaded, request.request_id));
+}
+
 void add_reads(http::Router& router, const Api& api) {
     using http::Request;
     using http::Responder;
@@ -110,13 +146,7 @@ void add_reads(http::Router& router, const Api& api) {
         responder.send(wire::health(true, "ok"));
     });
     router.add("GET", "/health/ready", [&api](const Request& request, const Responder& responder) {
-        run_read(
-            api, request, responder,
-            [](ReadStore& store) {
-                return store.ping() ? wire::health(true, "ready")
-                                    : wire::health(false, "database unavailable");
-            },
-            &Reader::submit_first);  // lists that wait say nothing about the database
+        check_ready(api, request, responder);
     });
     router.add("GET", "/api-json", [](const Request&, const Responder& responder) {
         responder.send(wire::api_document());

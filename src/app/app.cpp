@@ -8,7 +8,7 @@
 
 #include "app/config.hpp"
 #include "app/serve.hpp"
-#include "store/sqlite/sqlite.hpp"
+#include "store/store.hpp"
 
 namespace coupond {
 namespace {
@@ -31,11 +31,11 @@ int run_app(int argc, char** argv) {
         }
         const auto& config = std::get<Config>(asked);
         log::configure(config.log_level, config.log_format);
-        config.subcommand == Config::Subcommand::migrate ? migrate(config) : serve(config);
+        config.subcommand == Config::Subcommand::serve ? serve(config) : migrate(config);
         return 0;
     } catch (const ConfigError& error) {
         return complain(error.what(), 2);
-    } catch (const sqlite::OpenError& error) {
+    } catch (const OpenError& error) {
         return complain(error.what(), 1);
     } catch (const std::system_error& error) {
         return complain(error.what(), 1);

@@ -43,6 +43,12 @@ struct Setting {
     }
 };
 
+/// A setting that may hold a secret has no flag: command lines are seen by others.
+std::string from_environment(const char* variable) {
+    const char* const value = std::getenv(variable);
+    return value == nullptr ? std::string() : value;
+}
+
 struct Settings {
     Setting host{"--host", "HOST", "127.0.0.1"};
     Setting port{"--port", "PORT", "3000"};
@@ -51,7 +57,19 @@ struct Settings {
     Setting log_level{"--log-level", "LOG_LEVEL", "info"};
     Setting log_format{"--log-format", "LOG_FORMAT", "text"};
 
-    Config understand() const {
+    Setting db_host{"--db-host", "DB_HOST", ""};
+    Setting db_port{"--db-port", "DB_PORT", ""};
+    Setting db_username{"--db-username", "DB_USERNAME", ""};
+    Setting db_name{"--db-name", "DB_NAME", ""};
+    Setting db_sslmode{"--db-sslmode", "DB_SSLMODE", ""};
+    Setting db_sslrootcert{"--db-sslrootcert", "DB_SSLROOTCERT", ""};
+    Setting db_read_host{"--db-read-host", "DB_READ_HOST", ""};
+    Setting redis_host{"--redis-host", "REDIS_HOST", ""};
+    Setting redis_port{"--redis-port", "REDIS_PORT", ""};
+    Setting redis_tls{"--redis-tls", "REDIS_TLS", ""};
+    Setting redis_sslrootcert{"--redis-sslrootcert", "REDIS_SSLROOTCERT", ""};
+
+    Config understand(bool serving) const {
         using enum log::Level;
         Config config;
         if (host.value.empty()) host.refuse("an address or a host name");
@@ -70,21 +88,141 @@ struct Settings {
             std::array<std::pair<std::string_view, log::Format>, 2>{
                 {{"text", log::Format::text}, {"json", log::Format::json}}},
             "text or json");
+        config.postgres = understand_postgres();
+        if (serving) config.redis = understand_redis();
+        if (config.redis && !config.postgres) {
+            throw ConfigError(
+                "Redis is configured but PostgreSQL is not: with SQLite locks are kept in its "
+                "file; set DB_HOST or DATABASE_URL too, or remove REDIS_HOST and REDIS_URL");
+        }
         return config;
+    }
+
+private:
+    std::optional<postgres::Options> understand_postgres() const {
+        postgres::Options options;
+        options.url = from_environment("DATABASE_URL");
+        const bool has_url = !options.url.empty();
+        if (has_url && !db_host.value.empty()) refuse_both("DATABASE_URL", db_host);
+        const std::string password = from_environment("DB_PASSWORD");
+        if (!has_url && db_host.value.empty()) {
+            for (const Setting* const other :
+                 {&db_port, &db_username, &db_name, &db_sslmode, &db_sslrootcert, &db_read_host}) {
+                if (!other->value.empty()) refuse_alone(other->variable, "DB_HOST", "PostgreSQL");
+            }
+            if (!password.empty()) refuse_alone("DB_PASSWORD", "DB_HOST", "PostgreSQL");
+            return std::nullopt;
+        }
+        if (has_url) {
+            for (const Setting* const other :
+                 {&db_port, &db_username, &db_name, &db_sslmode, &db_sslrootcert}) {
+                if (!other->value.empty()) refuse_both("DATABASE_URL", *other);
+            }
+        }
+        for (std::string_view ports = db_port.value; !ports.empty();) {
+            const std::size_t comma = std::min(ports.find(','), ports.size());
+            Setting one = db_port;
+            one.value = ports.substr(0, comma);
+            one.integer(1, 65535, "a whole number from 1 to 65535, or one for each of DB_HOST");
+            ports.remove_prefix(std::min(comma + 1, ports.size()));
+        }
+        static constexpr std::array<std::string_view, 7> ssl_modes{
+            "", "disable", "allow", "prefer", "require", "verify-ca", "verify-full"};
+        if (std::find(ssl_modes.begin(), ssl_modes.end(), db_sslmode.value) == ssl_modes.end()) {
+            db_sslmode.refuse("disable, allow, prefer, require, verify-ca or verify-full");
+        }
+        options.host = db_host.value;
+        options.port = db_port.value;
+        options.username = db_username.value;
+        options.password = password;
+        options.name = db_name.value;
+        options.ssl_mode = db_sslmode.value;
+        options.ssl_root_certificate = db_sslrootcert.value;
+        options.read_host = db_read_host.value;
+        return options;
+    }
+
+    std::optional<redis::Options> understand_redis() const {
+        const std::string url = from_environment("REDIS_URL");
+        const std::string password = from_environment("REDIS_PASSWORD");
+        if (!url.empty()) {
+            for (const Setting* const other : {&redis_host, &redis_port, &redis_tls}) {
+                if (!other->value.empty()) refuse_both("REDIS_URL", *other);
+            }
+            try {
+                redis::Options options = redis::parse_url(url);
+                options.root_certificate = redis_sslrootcert.value;
+                return options;
+            } catch (const std::invalid_argument& error) {
+                throw ConfigError(std::string("REDIS_URL: ") + error.what());
+            }
+        }
+        if (redis_host.value.empty()) {
+            for (const Setting* const other : {&redis_port, &redis_tls, &redis_sslrootcert}) {
+                if (!other->value.empty()) refuse_alone(other->variable, "REDIS_HOST", "Redis");
+            }
+            if (!password.empty()) refuse_alone("REDIS_PASSWORD", "REDIS_HOST", "Redis");
+            return std::nullopt;
+        }
+        redis::Options options;
+        options.host = redis_host.value;
+        if (!redis_port.value.empty()) {
+            options.port = static_cast<std::uint16_t>(
+                redis_port.integer(1, 65535, "a whole number from 1 to 65535"));
+        }
+        options.password = password;
+        options.tls = redis_tls.one_of<bool>(
+            std::array<std::pair<std::string_view, bool>, 5>{
+                {{"", false}, {"false", false}, {"0", false}, {"true", true}, {"1", true}}},
+            "true or false");
+        options.root_certificate = redis_sslrootcert.value;
+        return options;
+    }
+
+    [[noreturn]] static void refuse_both(const std::string& url, const Setting& other) {
+        throw ConfigError(url + " and " + other.variable + " are both set; " + url +
+                          " says it all, so remove one of them");
+    }
+
+    [[noreturn]] static void refuse_alone(const std::string& variable, const std::string& host,
+                                          const std::string& what) {
+        throw ConfigError(variable + " is set but " + host + " is not: set " + host + " to use " +
+                          what + ", or remove " + variable);
     }
 };
 
 void add(CLI::App& command, Setting& setting, const char* type, const char* help) {
-    command.add_option(setting.flag, setting.value, help)
-        ->envname(setting.variable)
-        ->type_name(type)
-        ->capture_default_str();
+    CLI::Option* const option =
+        command.add_option(setting.flag, setting.value, help)->envname(setting.variable);
+    option->type_name(type);
+    if (!setting.value.empty()) option->capture_default_str();
 }
 
 void add_storage(CLI::App& command, Settings& settings) {
     add(command, settings.data_dir, "FOLDER", "Where coupond.db lives; made where it is missing");
     add(command, settings.log_level, "LEVEL", "debug, info, warn, error or off; to stderr");
     add(command, settings.log_format, "FORMAT", "text or json");
+    add(command, settings.db_host, "HOST",
+        "PostgreSQL's host, instead of SQLite; several with ','");
+    add(command, settings.db_port, "PORT", "PostgreSQL's port; 5432 where it is not given");
+    add(command, settings.db_username, "NAME", "Whom to connect as");
+    add(command, settings.db_name, "NAME", "The database; the user's name where it is not given");
+    add(command, settings.db_sslmode, "MODE",
+        "disable, allow, prefer, require, verify-ca, verify-full");
+    add(command, settings.db_sslrootcert, "FILE", "Certificates to trust, for the verify- modes");
+}
+
+void add_serving(CLI::App& command, Settings& settings) {
+    add(command, settings.host, "ADDRESS", "Address or host name to listen on; 0.0.0.0 for all");
+    add(command, settings.port, "PORT", "Port to listen on; 0 takes any free one");
+    add(command, settings.lock_ttl, "SECONDS",
+        "How long a coupon stays locked while somebody pays");
+    add_storage(command, settings);
+    add(command, settings.db_read_host, "HOST", "A replica of PostgreSQL to read lists from");
+    add(command, settings.redis_host, "HOST", "Keep locks in Redis there, not in PostgreSQL");
+    add(command, settings.redis_port, "PORT", "Redis' port; 6379 where it is not given");
+    add(command, settings.redis_tls, "BOOL", "true: speak TLS with Redis");
+    add(command, settings.redis_sslrootcert, "FILE", "Certificates to trust, for Redis' TLS");
 }
 
 std::string_view trim(std::string_view text) {
@@ -139,9 +277,12 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
         "coupond " COUPOND_VERSION
         ", a coupon engine: creates coupon books, takes in codes, assigns them to users, locks\n"
         "them while somebody pays and redeems them exactly once. Everything is kept in one SQLite\n"
-        "file.\n\n"
+        "file, or in PostgreSQL where DB_HOST or DATABASE_URL is set.\n\n"
         "  coupond serve                  serve http://127.0.0.1:3000, keep everything in ./data\n"
         "  coupond serve --port 8080      the same on another port (or PORT=8080)\n"
+        "  DB_HOST=db DB_NAME=coupons coupond serve --migrate\n"
+        "                                 keep everything in PostgreSQL\n"
+        "  coupond migrate --status       which steps of the schema the database has\n"
         "  coupond serve --help           every setting"};
     app.name("coupond");
     app.set_version_flag("--version", "coupond " COUPOND_VERSION, "Print the version and exit");
@@ -151,22 +292,29 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     constexpr const char* sources =
         "A setting comes from its flag, else from its environment variable, else from a "
         "NAME=value\n"
-        "line in the file .env of the current folder, else it is the default behind the =.";
+        "line in the file .env of the current folder, else it is the default behind the =.\n"
+        "DB_PASSWORD, REDIS_PASSWORD, DATABASE_URL (postgresql://user:password@host/name) and\n"
+        "REDIS_URL (redis://:password@host:port, rediss:// for TLS) have no flags, because\n"
+        "command lines are seen by others.";
 
     Settings of_serve, of_migrate;  // apart, for CLI11 reads the environment for both of them
+    bool migrate_first = false, status = false, dry_run = false;
     CLI::App& serve = *app.add_subcommand("serve", "Serve the HTTP API until SIGTERM or SIGINT");
     serve.footer(sources);
     serve.allow_extras();
-    add(serve, of_serve.host, "ADDRESS", "Address or host name to listen on; 0.0.0.0 for all");
-    add(serve, of_serve.port, "PORT", "Port to listen on; 0 takes any free one");
-    add(serve, of_serve.lock_ttl, "SECONDS", "How long a coupon stays locked while somebody pays");
-    add_storage(serve, of_serve);
+    add_serving(serve, of_serve);
+    serve.add_flag("--migrate", migrate_first,
+                   "Bring PostgreSQL's schema up to date first (SQLite's always is)");
 
     CLI::App& migrate = *app.add_subcommand(
-        "migrate", "Create the database or bring its schema up to date, and exit");
+        "migrate", "Create the database's schema or bring it up to date, and exit");
     migrate.footer(sources);
     migrate.allow_extras();
     add_storage(migrate, of_migrate);
+    CLI::Option* const status_flag =
+        migrate.add_flag("--status", status, "Print which steps have been taken; change nothing");
+    migrate.add_flag("--dry-run", dry_run, "Print the SQL that would be run; change nothing")
+        ->excludes(status_flag);
 
     try {
         app.parse(argc, argv);
@@ -184,8 +332,13 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     if (app.get_subcommands().empty()) {
         throw ConfigError("say what to do, such as: coupond serve; see coupond --help");
     }
-    Config config = (migrate.parsed() ? of_migrate : of_serve).understand();
-    config.subcommand = migrate.parsed() ? Config::Subcommand::migrate : Config::Subcommand::serve;
+    Config config = (migrate.parsed() ? of_migrate : of_serve).understand(!migrate.parsed());
+    config.migrate_first = migrate_first;
+    if (migrate.parsed()) {
+        config.subcommand = status    ? Config::Subcommand::migration_status
+                            : dry_run ? Config::Subcommand::migration_dry_run
+                                      : Config::Subcommand::migrate;
+    }
     return config;
 }
 

@@ -3,21 +3,27 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <variant>
 
 #include "base/log.hpp"
+#include "lock/redis/redis.hpp"
+#include "store/postgres/postgres.hpp"
 
 namespace coupond {
 
 struct Config {
-    enum class Subcommand { serve, migrate };
+    enum class Subcommand { serve, migrate, migration_status, migration_dry_run };
 
     Subcommand subcommand = Subcommand::serve;
+    bool migrate_first = false;  ///< serve: bring the schema up to date before
     std::string host = "127.0.0.1";
-    std::uint16_t port = 3000;  ///< 0: any free one
-    std::filesystem::path data_dir = "./data";
+    std::uint16_t port = 3000;                  ///< 0: any free one
+    std::filesystem::path data_dir = "./data";  ///< unused with PostgreSQL
+    std::optional<postgres::Options> postgres;  ///< nothing: SQLite
+    std::optional<redis::Options> redis;        ///< nothing: locks are kept in the database
     std::int64_t lock_ttl_ms = 300'000;
     log::Level log_level = log::Level::info;
     log::Format log_format = log::Format::text;

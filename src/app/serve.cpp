@@ -7,11 +7,11 @@
 #include <cstdio>
 
 #include "app/api.hpp"
+#include "app/database.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
 #include "engine/engine.hpp"
 #include "http/http.hpp"
-#include "store/sqlite/sqlite.hpp"
 
 namespace coupond {
 namespace {
@@ -25,16 +25,32 @@ void print_ready_line(const Config& config, std::uint16_t port) {
     std::fflush(stdout);
 }
 
+std::unique_ptr<Locks> open_locks(const Config& config) {
+    if (!config.redis) return nullptr;
+    try {
+        return redis::open(*config.redis);
+    } catch (const std::invalid_argument& error) {
+        throw OpenError(std::string("cannot use Redis: ") + error.what());
+    }
+}
+
+std::unique_ptr<ReadStore> open_reads(const Config& config, Database& database) {
+    std::unique_ptr<ReadStore> reads = database.open_read_store();
+    std::unique_ptr<Locks> locks = open_locks(config);
+    return locks ? with_locks(std::move(reads), std::move(locks)) : std::move(reads);
+}
+
 }  // namespace
 
 void serve(const Config& config) {
-    sqlite::Database database(config.data_dir);
-    database.migrate();
-    const std::unique_ptr<Store> store = database.open_store();
+    const std::unique_ptr<Database> database = open_database(config);
+    if (!config.postgres) database->migrate();  // the file is ours alone, and there
+    const std::unique_ptr<Store> store = database->open_store();
+    const std::unique_ptr<Locks> locks = open_locks(config);
     const SystemClock clock;
     boost::asio::io_context io{1};
-    Reader reader(database.open_read_store());
-    Engine engine(*store, clock, [&io](std::vector<Delivery> deliveries) {
+    Reader reader(open_reads(config, *database));
+    Engine engine(*store, locks.get(), clock, [&io](std::vector<Delivery> deliveries) {
         boost::asio::post(io, [deliveries = std::move(deliveries)]() mutable {
             for (Delivery& delivery : deliveries) delivery();
         });
@@ -42,6 +58,7 @@ void serve(const Config& config) {
     const Api api{io, engine, reader, clock, config.lock_ttl_ms};
     http::Server server(io, {config.host, config.port}, make_router(api));
 
+    std::exception_ptr unusable;
     boost::asio::signal_set signals(io, SIGTERM, SIGINT);
     signals.async_wait([&](boost::system::error_code error, int signal) {
         if (error) return;
@@ -49,25 +66,25 @@ void serve(const Config& config) {
         server.drain(limits::drain_seconds * 1000, [&io] { io.stop(); });
     });
     server.start();
-    log::info(
-        "serving",
-        {{"host", config.host}, {"port", server.port()}, {"data_dir", config.data_dir.string()}});
-    print_ready_line(config, server.port());
+    log::info("serving", {{"host", config.host},
+                          {"port", server.port()},
+                          {"database", std::string_view(database->name())},
+                          {"locks", config.redis ? redis::name(*config.redis) : "database"}});
+    DatabaseWait wait(*database, config.migrate_first, [&](std::exception_ptr failure) {
+        boost::asio::post(io, [&, failure] {
+            unusable = failure;
+            failure ? io.stop() : print_ready_line(config, server.port());
+        });
+    });
     io.run();
 
+    wait.stop();
     reader.stop();
     engine.drain();
+    if (unusable) std::rethrow_exception(unusable);
     const Engine::Totals totals = engine.totals();
     log::info("stopped", {{"commands", static_cast<std::int64_t>(totals.commands)},
                           {"batches", static_cast<std::int64_t>(totals.batches)}});
-}
-
-void migrate(const Config& config) {
-    sqlite::Database database(config.data_dir);
-    const int run = database.migrate();
-    std::printf("%s is at schema version %d (%d %s run)\n",
-                (config.data_dir / "coupond.db").c_str(), database.schema_version(), run,
-                run == 1 ? "migration" : "migrations");
 }
 
 }  // namespace coupond

@@ -44,9 +44,17 @@ inline constexpr std::size_t batch_commands = 1'024;
 inline constexpr std::size_t batch_codes = upload_codes;
 inline constexpr int command_wait_ms = 5'000;         ///< in the queue; beyond: 503
 inline constexpr int batch_reruns = 16;               ///< on conflict, before 503
+inline constexpr int batch_ms = 4'000;                ///< no rerun begins later; beyond: 503
 inline constexpr std::size_t queued_queries = 1'024;  ///< reads waiting; beyond: 503
 inline constexpr int drain_seconds = 8;               ///< from SIGTERM to the last answer
 inline constexpr int retry_after_seconds = 1;         ///< what every 503 asks for
+
+// What is waited for, of the database and the locks, before it counts as unavailable.
+inline constexpr int connect_wait_ms = 2'000;   ///< for a connection
+inline constexpr int database_wait_ms = 4'000;  ///< for one answer
+inline constexpr int locks_wait_ms = 1'000;     ///< for one answer
+inline constexpr int reconnect_first_ms = 20;  ///< until the second try, then twice as long, and so
+inline constexpr int reconnect_most_ms = 1'000;  ///< on up to this; always times 0.5 to 1 at random
 
 static_assert(header_bytes < body_bytes);
 static_assert(body_bytes <= bodies_in_flight_bytes);

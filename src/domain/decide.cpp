@@ -93,6 +93,7 @@ public:
         if (row->code.lock) --locks_[{row->code.book_id, row->code.lock->until}];  // a dead one
         row->code.lock = Lock{command.user_id, now_ + command.ttl_ms};
         ++locks_[{row->code.book_id, row->code.lock->until}];
+        row->lock_changed = true;
         touch(*row);
         return CodeLocked{row->code.lock->until};
     }
@@ -119,7 +120,9 @@ public:
 
         --locks_[{book->id, row->code.lock->until}];
         row->code.lock.reset();
+        row->lock_changed = true;
         row->code.redeemed_at = now_;
+        row->redeemed = true;
         ++counts_[book->id].redeemed;
         touch(*row);
         return CodeRedeemed{row->code};
@@ -183,8 +186,8 @@ private:
     bool unforeseen_ = false;
     std::map<PoolScope, std::deque<CodeRow*>> uploaded_free_;
     std::vector<BookId> new_books_;
-    std::vector<const CodeRow*> new_codes_;
-    std::vector<const CodeRow*> changed_codes_;
+    std::vector<CodeRow*> new_codes_;
+    std::vector<CodeRow*> changed_codes_;
     std::vector<const std::pair<const World::UserKey, World::UserRedemptions>*> changed_users_;
     std::map<BookId, Delta::Counts> counts_;
     std::map<std::pair<BookId, Timestamp>, std::int64_t> locks_;

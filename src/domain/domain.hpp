@@ -45,6 +45,7 @@ struct Needs {
     std::map<PoolScope, std::size_t> pools;  ///< how many free codes, at random
     std::size_t book_ids = 0;                ///< how many new ids to set aside
     std::size_t code_ids = 0;
+    bool locks_only = true;  ///< of what may change: nothing but the locks of codes
 };
 
 /// What `commands` touch. `pool_factor` multiplies the free codes asked for, after a
@@ -54,9 +55,12 @@ Needs needs(std::span<const Command* const> commands, std::size_t pool_factor = 
 /// A code in the World.
 struct CodeRow {
     Code code;
-    bool is_new = false;    ///< made by a command of this batch
-    bool changed = false;   ///< by a command of this batch; `code.version` has grown by one
-    bool assigned = false;  ///< by a command of this batch
+    // What commands of this batch have done to it.
+    bool is_new = false;    ///< made it
+    bool changed = false;   ///< changed it in some way; `code.version` has grown by one
+    bool assigned = false;  ///< given it to a user
+    bool redeemed = false;
+    bool lock_changed = false;  ///< taken, replaced or released its lock
 };
 
 /// Free codes to give away, in the order to give them.
@@ -118,15 +122,18 @@ struct Delta {
     };
 
     Timestamp at;
-    std::vector<const Book*> new_books;         ///< by id
-    std::vector<const CodeRow*> new_codes;      ///< by id, in the state to store
-    std::vector<const CodeRow*> changed_codes;  ///< in the state to store; loaded as `version` - 1
+    std::vector<const Book*> new_books;   ///< by id
+    std::vector<CodeRow*> new_codes;      ///< by id, in the state to store
+    std::vector<CodeRow*> changed_codes;  ///< in the state to store; loaded as `version` - 1
     std::vector<UserRedemptions> user_redemptions;
     std::map<BookId, Counts> counts;  ///< to be added
     std::map<std::pair<BookId, Timestamp>, std::int64_t>
         locks;  ///< to be added: codes locked until then
 
-    bool empty() const { return new_books.empty() && new_codes.empty() && changed_codes.empty(); }
+    bool empty() const {
+        return new_books.empty() && new_codes.empty() && changed_codes.empty() &&
+               user_redemptions.empty() && counts.empty() && locks.empty();
+    }
 };
 
 struct Decision {

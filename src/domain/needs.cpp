@@ -8,11 +8,13 @@ struct Collector {
     std::size_t pool_factor;
 
     void operator()(const CreateBook&) const {
+        needs.locks_only = false;
         ++needs.book_ids;
         needs.only_book = true;
     }
 
     void operator()(const UploadCodes& command) const {
+        needs.locks_only = false;
         if (command.book_id) {
             needs.books.push_back(*command.book_id);
         } else {
@@ -23,13 +25,20 @@ struct Collector {
     }
 
     void operator()(const AssignAny& command) const {
+        needs.locks_only = false;
         if (command.book_id) needs.books.push_back(*command.book_id);
         needs.pools[command.book_id] += pool_factor;
     }
 
-    void operator()(const AssignCode& command) const { needs.codes.push_back({command.code, {}}); }
+    void operator()(const AssignCode& command) const {
+        needs.locks_only = false;
+        needs.codes.push_back({command.code, {}});
+    }
+
     void operator()(const LockCode& command) const { needs.codes.push_back({command.code, {}}); }
+
     void operator()(const RedeemCode& command) const {
+        needs.locks_only = false;
         needs.codes.push_back({command.code, command.user_id});
     }
 };

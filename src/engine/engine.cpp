@@ -15,10 +15,14 @@ std::size_t codes_of(const Command& command) {
 
 }  // namespace
 
-Engine::Engine(Store& store, const Clock& clock, Deliver deliver, EngineOptions options)
-    : store_(store), clock_(clock), deliver_(std::move(deliver)), options_(options), lane_([this] {
-          run_lane();
-      }) {}
+Engine::Engine(Store& store, Locks* locks, const Clock& clock, Deliver deliver,
+               EngineOptions options)
+    : store_(store),
+      locks_(locks),
+      clock_(clock),
+      deliver_(std::move(deliver)),
+      options_(options),
+      lane_([this] { run_lane(); }) {}
 
 Engine::~Engine() {
     drain();
@@ -42,6 +46,16 @@ bool Engine::submit(Command command, Done done) {
     return true;
 }
 
+bool Engine::check(Checked checked) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (draining_) return false;
+        checks_.push_back(std::move(checked));
+    }
+    wake_.notify_one();
+    return true;
+}
+
 void Engine::drain() {
     {
         const std::lock_guard lock(mutex_);
@@ -58,9 +72,16 @@ Engine::Totals Engine::totals() const {
 
 void Engine::run_lane() {
     for (;;) {
-        std::vector<Entry> batch = take_batch();
-        if (batch.empty()) return;
-        std::vector<Delivery> deliveries = run_batch(std::move(batch));
+        Work work = take_work();
+        if (!work.checks.empty()) {
+            const Readiness readiness = look();
+            for (const Checked& checked : work.checks) checked(readiness);
+        }
+        if (work.batch.empty()) {
+            if (work.checks.empty()) return;
+            continue;
+        }
+        std::vector<Delivery> deliveries = run_batch(std::move(work.batch));
         const std::size_t commands = deliveries.size();
         deliver_(std::move(deliveries));
         const std::lock_guard lock(mutex_);
@@ -69,22 +90,30 @@ void Engine::run_lane() {
     }
 }
 
-/// Waits for commands and takes as many as one batch holds; none when the engine has drained.
-std::vector<Engine::Entry> Engine::take_batch() {
+Readiness Engine::look() {
+    if (!store_.ping()) return Readiness::database_unavailable;
+    if (locks_ != nullptr && !locks_->ping()) return Readiness::locks_unavailable;
+    return Readiness::ready;
+}
+
+/// Waits for something to do and takes as many commands as one batch holds; nothing at all when the
+/// engine has drained.
+Engine::Work Engine::take_work() {
     std::unique_lock lock(mutex_);
-    wake_.wait(lock, [this] { return draining_ || !queue_.empty(); });
-    std::vector<Entry> batch;
-    batch.reserve(std::min(queue_.size(), options_.batch_commands));
+    wake_.wait(lock, [this] { return draining_ || !queue_.empty() || !checks_.empty(); });
+    Work work;
+    work.checks.swap(checks_);
+    work.batch.reserve(std::min(queue_.size(), options_.batch_commands));
     std::size_t codes = 0;
-    while (!queue_.empty() && batch.size() < options_.batch_commands) {
+    while (!queue_.empty() && work.batch.size() < options_.batch_commands) {
         const std::size_t more = codes_of(queue_.front().command);
         if (codes > 0 && codes + more > limits::batch_codes) break;
         codes += more;
-        batch.push_back(std::move(queue_.front()));
+        work.batch.push_back(std::move(queue_.front()));
         queue_.pop_front();
     }
     queued_codes_ -= codes;
-    return batch;
+    return work;
 }
 
 std::vector<Delivery> Engine::run_batch(std::vector<Entry> batch) {
@@ -96,7 +125,7 @@ std::vector<Delivery> Engine::run_batch(std::vector<Entry> batch) {
     for (const Entry& entry : batch) {
         if (now <= entry.deadline) commands.push_back(&entry.command);
     }
-    std::vector<Executed> results = execute(store_, clock_, commands);
+    std::vector<Executed> results = execute(store_, locks_, clock_, commands);
     std::size_t next = 0;
     for (Entry& entry : batch) {
         if (now <= entry.deadline) {

@@ -17,6 +17,7 @@
 #include "base/limits.hpp"
 #include "base/time.hpp"
 #include "domain/domain.hpp"
+#include "lock/lock.hpp"
 #include "store/store.hpp"
 
 namespace coupond {
@@ -34,6 +35,9 @@ struct Delivery {
     void operator()() { done(std::move(outcome), decided_at); }
 };
 
+/// Whether commands can be run now.
+enum class Readiness { ready, database_unavailable, locks_unavailable };
+
 struct EngineOptions {
     std::size_t queued_commands = limits::queued_commands;
     std::size_t queued_codes = limits::queued_codes;
@@ -49,8 +53,10 @@ public:
     /// Called on the lane's thread with all answers of a batch, after its commit.
     using Deliver = std::function<void(std::vector<Delivery>)>;
 
-    /// `store` and `clock` must outlive the engine and are used by the lane alone.
-    Engine(Store& store, const Clock& clock, Deliver deliver, EngineOptions options = {});
+    /// `store`, `locks` and `clock` must outlive the engine and are used by the lane alone.
+    /// `locks`: where codes are locked; null: in the store.
+    Engine(Store& store, Locks* locks, const Clock& clock, Deliver deliver,
+           EngineOptions options = {});
     /// Drains.
     ~Engine();
     Engine(const Engine&) = delete;
@@ -60,6 +66,12 @@ public:
     /// drains. A command that has waited longer than `command_wait` is not run: it is answered
     /// Failure::overloaded. Thread-safe.
     bool submit(Command command, Done done);
+
+    using Checked = std::function<void(Readiness)>;
+
+    /// Has the lane look, before its next batch, whether store and locks work, and call `checked`
+    /// on its thread. False where the engine drains. Thread-safe.
+    bool check(Checked checked);
 
     /// Answers what is queued, takes no more and stops the lane; returns when all answers have been
     /// delivered.
@@ -78,11 +90,18 @@ private:
         std::chrono::steady_clock::time_point deadline;
     };
 
+    struct Work {
+        std::vector<Checked> checks;
+        std::vector<Entry> batch;
+    };
+
     void run_lane();
-    std::vector<Entry> take_batch();
+    Work take_work();
+    Readiness look();
     std::vector<Delivery> run_batch(std::vector<Entry> batch);
 
     Store& store_;
+    Locks* const locks_;
     const Clock& clock_;
     const Deliver deliver_;
     const EngineOptions options_;
@@ -90,12 +109,17 @@ private:
     mutable std::mutex mutex_;
     std::condition_variable wake_;
     std::deque<Entry> queue_;
+    std::vector<Checked> checks_;
     std::size_t queued_codes_ = 0;
     bool draining_ = false;
     Totals totals_;
 
     std::thread lane_;
 };
+
+/// `store`, with the codes' locks from where they are kept: in what it lists and in what it counts.
+std::unique_ptr<ReadStore> with_locks(std::unique_ptr<ReadStore> store,
+                                      std::unique_ptr<Locks> locks);
 
 /// Runs reads on a thread of its own, in the order submitted.
 class Reader {

@@ -1,6 +1,7 @@
 #include "engine/executor.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/check.hpp"
 #include "base/log.hpp"
@@ -8,14 +9,41 @@
 namespace coupond {
 namespace {
 
+/// What a batch changes of locks that are kept outside the store.
+struct LockDelta {
+    std::vector<LockChange> acquired, released;
+
+    explicit LockDelta(Delta& delta) {
+        delta.locks.clear();
+        take(delta.new_codes);
+        take(delta.changed_codes);
+        std::erase_if(delta.changed_codes,
+                      [](const CodeRow* row) { return !row->assigned && !row->redeemed; });
+    }
+
+private:
+    void take(std::span<CodeRow* const> rows) {
+        for (CodeRow* const row : rows) {
+            Code& code = row->code;
+            if (row->lock_changed) {
+                (code.lock ? acquired : released).push_back({code.code, code.book_id, code.lock});
+            }
+            code.lock.reset();
+        }
+    }
+};
+
 class Executor {
 public:
-    Executor(Store& store, const Clock& clock) : store_(store), clock_(clock) {}
+    Executor(Store& store, Locks* locks, const Clock& clock)
+        : store_(store), locks_(locks), clock_(clock) {}
 
     void run(std::span<const Command* const> commands, std::span<Executed> results) {
         const Result<void> done = try_as_one(commands, results);
-        if (commands.size() > 1 && !done &&
-            (done.error() == Failure::refused || done.error() == Failure::conflict)) {
+        if (done || commands.size() == 1) return;
+        if (lock_failure_) {
+            run_without_locks(commands, results);
+        } else if (done.error() == Failure::refused || done.error() == Failure::conflict) {
             // One of them carries what the database does not take, or needs what another one of
             // them makes: halve until it stands alone.
             const std::size_t half = commands.size() / 2;
@@ -29,10 +57,24 @@ private:
     /// where there are several commands.
     Result<void> try_as_one(std::span<const Command* const> commands, std::span<Executed> results) {
         std::size_t pool_factor = 1;
-        for (int reruns = 0; reruns <= limits::batch_reruns; ++reruns) {
-            const Needs needed = needs(commands, pool_factor);
+        lock_failure_ = false;
+        for (int reruns = 0; reruns <= limits::batch_reruns && !late(); ++reruns) {
+            Needs needed = needs(commands, pool_factor);
+            needed.locks_only = needed.locks_only && locks_ != nullptr;
+            std::vector<std::string_view> codes;
+            std::vector<std::optional<Lock>> found;
+            if (locks_ != nullptr && !needed.codes.empty()) {
+                // Before the codes: a code that was redeemed in between then shows as redeemed,
+                // not as one whose lock is gone.
+                for (const Needs::CodeNeed& need : needed.codes) codes.push_back(need.code);
+                auto loaded = locks_->load(codes);
+                if (!loaded) return fail_locks(results, loaded.error());
+                found = std::move(*loaded);
+            }
             Result<World> world = store_.load(needed);
+            if (!world && world.error() == Failure::conflict) continue;
             if (!world) return fail(results, world.error());
+            if (locks_ != nullptr) put_locks(*world, codes, std::move(found));
             const Timestamp now = clock_.now();
             Decision decision = decide(*world, commands, now);
             if (decision.shortage) {
@@ -43,20 +85,67 @@ private:
                 COUPOND_CHECK(commands.size() > 1);
                 return Failure::conflict;
             }
-            if (!decision.delta.empty()) {
-                const Result<void> saved = store_.save(decision.delta);
-                if (!saved && saved.error() == Failure::conflict) continue;
-                if (!saved) return fail(results, saved.error());
-            }
+            const Result<void> saved = save(decision.delta, now);
+            if (!saved && saved.error() == Failure::conflict) continue;
+            if (!saved)
+                return lock_failure_ ? fail_locks(results, saved.error())
+                                     : fail(results, saved.error());
             COUPOND_CHECK(decision.outcomes.size() == results.size());
             for (std::size_t i = 0; i < results.size(); ++i) {
                 results[i] = {std::move(decision.outcomes[i]), now};
             }
             return {};
         }
-        if (commands.size() > 1) return Failure::conflict;
-        log::warn("gave up on a command that met a conflict each time");
+        if (commands.size() > 1 && !late()) return Failure::conflict;
+        log::warn("gave up on commands that met conflicts or lost connections each time",
+                  {{"commands", static_cast<std::int64_t>(commands.size())}});
         return fail(results, Failure::unavailable);
+    }
+
+    /// Locks are taken before what is saved and released after it, so that whatever fails in
+    /// between leaves a lock too many rather than one too few.
+    Result<void> save(Delta& delta, Timestamp now) {
+        if (locks_ == nullptr) return store_.save(delta);
+        const LockDelta locks(delta);
+        if (!locks.acquired.empty()) {
+            const Result<void> acquired = locks_->acquire(locks.acquired, now);
+            if (!acquired) {
+                lock_failure_ = acquired.error() != Failure::conflict;
+                return acquired;
+            }
+        }
+        const Result<void> saved = store_.save(delta);
+        if (saved) {
+            if (!locks.released.empty()) locks_->release(locks.released, now);
+        } else if (saved.error() != Failure::indeterminate && !locks.acquired.empty()) {
+            locks_->release(locks.acquired, now);
+        }
+        return saved;
+    }
+
+    static void put_locks(World& world, std::span<const std::string_view> codes,
+                          std::vector<std::optional<Lock>> found) {
+        for (std::size_t i = 0; i < codes.size(); ++i) {
+            CodeRow* const row = world.find(codes[i]);
+            if (row != nullptr) row->code.lock = std::move(found[i]);
+        }
+    }
+
+    /// Runs what does not need the locks that do not work now.
+    void run_without_locks(std::span<const Command* const> commands, std::span<Executed> results) {
+        std::vector<const Command*> others;
+        std::vector<std::size_t> places;
+        for (std::size_t i = 0; i < commands.size(); ++i) {
+            if (!needs(commands.subspan(i, 1)).codes.empty()) continue;
+            others.push_back(commands[i]);
+            places.push_back(i);
+        }
+        if (others.empty()) return;
+        std::vector<Executed> executed(others.size());
+        run(others, executed);
+        for (std::size_t i = 0; i < places.size(); ++i) {
+            results[places[i]] = std::move(executed[i]);
+        }
     }
 
     Failure fail(std::span<Executed> results, Failure failure) const {
@@ -64,16 +153,27 @@ private:
         return failure;
     }
 
+    Failure fail_locks(std::span<Executed> results, Failure failure) {
+        lock_failure_ = true;
+        return fail(results, failure);
+    }
+
+    bool late() const { return std::chrono::steady_clock::now() > deadline_; }
+
     Store& store_;
+    Locks* const locks_;
     const Clock& clock_;
+    const std::chrono::steady_clock::time_point deadline_ =
+        std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::batch_ms);
+    bool lock_failure_ = false;  ///< it was the locks that failed
 };
 
 }  // namespace
 
-std::vector<Executed> execute(Store& store, const Clock& clock,
+std::vector<Executed> execute(Store& store, Locks* locks, const Clock& clock,
                               std::span<const Command* const> commands) {
     std::vector<Executed> results(commands.size());
-    Executor(store, clock).run(commands, results);
+    if (!commands.empty()) Executor(store, locks, clock).run(commands, results);
     return results;
 }
 

@@ -15,8 +15,10 @@ struct Executed {
 };
 
 /// Runs `commands` as if one after the other, in as few transactions as the store allows. Returns
-/// one result a command; all effects that a result tells of are durable.
-std::vector<Executed> execute(Store& store, const Clock& clock,
+/// one result a command; all effects that a result tells of are durable. `locks`: where codes are
+/// locked; null: in the store. Where it does not work, commands on certain codes fail, the others
+/// do not.
+std::vector<Executed> execute(Store& store, Locks* locks, const Clock& clock,
                               std::span<const Command* const> commands);
 
 }  // namespace coupond

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "base/failure.hpp"
@@ -11,19 +13,24 @@
 
 namespace coupond {
 
-/// The writing side. Used by one thread at a time: the engine's lane. Every call may block on I/O.
+/// The writing side. Used by one thread at a time: the engine's lane. Every call may block on I/O,
+/// but ends within limits::database_wait_ms (a save of many rows takes longer by what they cost).
 class Store {
 public:
     virtual ~Store() = default;
 
     /// The rows that `needs` names, as one consistent snapshot. Rows that do not exist are left
-    /// out. Failures: unavailable.
+    /// out. Failures: conflict (the connection was lost, or the like: load again), unavailable.
     virtual Result<World> load(const Needs& needs) = 0;
 
-    /// Applies `delta` in one transaction and returns after it is durable. Changes a row only if it
-    /// is still as it was loaded. Failures: conflict, refused, unavailable (nothing was changed),
-    /// indeterminate.
+    /// Applies `delta`, which was decided on what the last `load` returned, in one transaction and
+    /// returns after it is durable. Changes a row only if it is still as it was loaded. To be
+    /// called with an empty delta as well, which lets go of what the load may have kept open.
+    /// Failures: conflict, refused, unavailable (nothing was changed), indeterminate.
     virtual Result<void> save(const Delta& delta) = 0;
+
+    /// Whether the database takes changes. Failures: unavailable.
+    virtual Result<void> ping() = 0;
 };
 
 /// A book with what the lists show of it.
@@ -53,6 +60,55 @@ public:
 
     /// Whether the database answers. Failures: unavailable.
     virtual Result<void> ping() = 0;
+};
+
+/// Why a database cannot be used; `what()` is a sentence for the person who started coupond.
+class OpenError : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/// It cannot be reached now: trying again later may help.
+class Unreachable : public OpenError {
+public:
+    using OpenError::OpenError;
+};
+
+/// A step of the schema. Step N brings it from version N-1 to N.
+struct Migration {
+    const char* title;
+    const char* sql;
+};
+
+/// A database with coupond's schema. Make stores from it while it lives; end them before it.
+class Database {
+public:
+    virtual ~Database() = default;
+
+    /// Which database it is, for messages; without secrets.
+    virtual std::string name() const = 0;
+
+    /// All steps that this program knows, in order.
+    virtual const std::vector<Migration>& migrations() const = 0;
+
+    /// What version the schema has; 0: no schema yet; beyond `migrations().size()`: a newer program
+    /// made it. Throws OpenError.
+    virtual int schema_version() = 0;
+
+    /// Brings the schema to the latest version, each migration in a transaction of its own, and
+    /// returns how many were run; several processes at once run each once. Throws OpenError, also
+    /// where the schema is a newer program's.
+    virtual int migrate() = 0;
+
+    /// Both need the latest schema. Throw OpenError, but not Unreachable: they reach for the
+    /// database when they are used.
+    virtual std::unique_ptr<Store> open_store() = 0;
+    virtual std::unique_ptr<ReadStore> open_read_store() = 0;
+
+protected:
+    Database() = default;
+    Database(const Database&) = delete;
+    Database& operator=(const Database&) = delete;
 };
 
 }  // namespace coupond

@@ -78,7 +78,7 @@ Answer failed(Failure failure, std::string_view request_id) {
         case Failure::unavailable: break;
     }
     return problem(503, "unavailable",
-                   "The database cannot be used now and nothing was changed; try again",
+                   "A database that this needs cannot be used now and nothing was changed; try again",
                    request_id);
 }
 

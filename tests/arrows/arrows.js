@@ -31,7 +31,9 @@ const libraries = [
     [/^boost\/json/, (file) => file.startsWith('wire/') && file.endsWith('.cpp')],
     [
         /^boost\/(asio|beast)/,
-        (file) => file.startsWith('http/') || (file.startsWith('app/') && file.endsWith('.cpp')),
+        (file) =>
+            file.startsWith('http/') ||
+            (/^(app|lock\/redis)\//.test(file) && file.endsWith('.cpp')),
     ],
 ];
 // The exception: what the network thread is may be named in the headers beside http/.

@@ -1,11 +1,11 @@
-// A full disk under load: 503 with Retry-After, never 500; the server stays up, and serves again by
-// itself once there is space. Nothing that was answered is lost, and nothing that was refused is
-// done.
+// A full disk below the SQLite file, under load: 503 with Retry-After, never 500; the server stays
+// up, and serves again by itself once there is space. Nothing that was answered is lost, and nothing
+// that was refused is done.
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { numbered } from '../support/client.js';
-import { databaseFile } from '../support/coupond.js';
+import { SqliteData } from '../support/data.js';
 import { testServer } from '../support/harness.js';
 import { History } from '../support/history.js';
 import { Load } from '../support/load.js';
@@ -22,14 +22,14 @@ async function fullDisk(t, { mebibytes = 48, databaseBytes = 0 } = {}) {
     const disk = smallDisk(mebibytes);
     const { server, client } = await testServer(t, {
         connections: connections + 4,
-        dataDir: disk.dataDir,
+        data: new SqliteData(disk.dataDir),
         prefix: disk.prefix,
     });
     t.after(() => disk.remove());
     const history = new History(client);
     const book = await client.newBook();
     assert.equal((await history.upload(book.id, numbered('D-', 2_000))).status, 201);
-    const database = databaseFile(server.dataDir);
+    const database = server.data.file;
     for (let index = 0; statSync(database).size < databaseBytes; index += 1) {
         const { id } = await client.newBook();
         const codes = numbered(`BALLAST-${index}-`, 8_000);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { numbered } from '../support/client.js';
 import { testServer } from '../support/harness.js';
-import { History } from '../support/history.js';
+import { History, verifyTables } from '../support/history.js';
 import { Load } from '../support/load.js';
 import { seededRandom } from '../support/random.js';
 
@@ -33,6 +33,7 @@ describe('kill -9 under load', () => {
             await load.stop();
             await server.start();
             await history.verify();
+            await verifyTables(server);
         }
         const { assigned, locked, redeemed } = history.acknowledged;
         t.diagnostic(`${assigned} assigned, ${locked} locked, ${redeemed} redeemed`);
@@ -72,6 +73,7 @@ describe('SIGTERM under load', () => {
             await load.stop();
             await server.start();
             await history.verify();
+            await verifyTables(server);
         }
     });
 });

@@ -1,13 +1,14 @@
 // The command line, the environment and .env: what is taken from where, and what is said of bad
 // values.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { Coupond, databaseFile, run, temporaryFolder } from '../support/coupond.js';
+import { Coupond, run } from '../support/coupond.js';
+import { freshData } from '../support/data.js';
 import { testServer } from '../support/harness.js';
 import { openapiDocument } from '../support/openapi.js';
+import { temporaryFolder } from '../support/processes.js';
 
 const lines = (text) => text.split('\n').filter((line) => line.trim() !== '');
 
@@ -172,11 +173,11 @@ describe('precedence', () => {
 });
 
 describe('what cannot be had', () => {
-    const quiet = { LOG_LEVEL: 'error' };
-    const serve = (dataDir, port = 0, env = quiet) =>
-        run(['serve', '--host', '127.0.0.1', '--port', String(port), '--data-dir', dataDir], {
-            env,
-        });
+    const serve = async (t, ...flags) => {
+        const data = freshData();
+        t.after(() => data.remove());
+        return run(['serve', ...flags], { data, env: { LOG_LEVEL: 'error' } });
+    };
 
     const assertOneLine = ({ code, signal, stdout, stderr }, pattern) => {
         assert.equal(signal, null);
@@ -188,89 +189,13 @@ describe('what cannot be had', () => {
 
     it('a port in use', async (t) => {
         const { server } = await testServer(t);
-        const end = await serve(temporaryFolder(), server.port);
+        const end = await serve(t, '--host', '127.0.0.1', '--port', String(server.port));
         assertOneLine(end, new RegExp(`\\b${server.port}\\b`));
         assert.match(end.stderr, /in use/i);
     });
 
-    it('a host that is none of ours', async () => {
-        const end = await run(
-            ['serve', '--host', '192.0.2.1', '--port', '0', '--data-dir', temporaryFolder()],
-            { env: quiet },
-        );
-        assertOneLine(end, /192\.0\.2\.1/);
-    });
-
-    it('a data folder that cannot be written', async () => {
-        const file = path.join(temporaryFolder(), 'file');
-        writeFileSync(file, '');
-        for (const folder of [path.join(file, 'data'), file, '/proc/coupond']) {
-            assertOneLine(await serve(folder), new RegExp(folder));
-        }
-    });
-
-    it('a data folder that another process serves', async (t) => {
-        const { server, client } = await testServer(t);
-        await client.newBook();
-        const end = await serve(server.dataDir);
-        assertOneLine(end, /in use|another/i);
-        assert.ok(end.stderr.includes(server.dataDir), end.stderr);
-        assert.equal((await client.get('/coupon')).body.length, 1);
-    });
-
-    it('a database of a newer version', async () => {
-        const dataDir = temporaryFolder();
-        assert.equal((await run(['migrate', '--data-dir', dataDir])).code, 0);
-        execFileSync('sqlite3', [databaseFile(dataDir), 'PRAGMA user_version = 9999']);
-        assertOneLine(await serve(dataDir), /9999/);
-        assertOneLine(await run(['migrate', '--data-dir', dataDir], { env: quiet }), /9999/);
-    });
-
-    it("a file that is no database, or another program's", async () => {
-        const garbage = temporaryFolder();
-        writeFileSync(path.join(garbage, 'coupond.db'), 'no database at all\n'.repeat(1000));
-        assertOneLine(await serve(garbage), /coupond\.db/);
-        const foreign = temporaryFolder();
-        execFileSync('sqlite3', [path.join(foreign, 'coupond.db'), 'CREATE TABLE other (x)']);
-        assertOneLine(await serve(foreign), /coupond\.db/);
-    });
-});
-
-describe('coupond migrate', () => {
-    it('creates the database, and again does nothing', async () => {
-        const dataDir = path.join(temporaryFolder(), 'made', 'for', 'it');
-        const first = await run(['migrate', '--data-dir', dataDir]);
-        assert.equal(first.code, 0, first.stderr);
-        const tables = () =>
-            execFileSync(
-                'sqlite3',
-                [
-                    '-readonly',
-                    databaseFile(dataDir),
-                    'SELECT sql FROM sqlite_schema; PRAGMA user_version',
-                ],
-                { encoding: 'utf8' },
-            );
-        const made = tables();
-        assert.match(made, /coupon_book/);
-        assert.match(made, /coupon_code/);
-        const second = await run(['migrate'], { env: { DATA_DIR: dataDir } });
-        assert.equal(second.code, 0, second.stderr);
-        assert.equal(tables(), made);
-    });
-
-    it('makes what serve starts on', async (t) => {
-        const dataDir = temporaryFolder();
-        assert.equal((await run(['migrate', '--data-dir', dataDir])).code, 0);
-        const { client } = await testServer(t, { dataDir });
-        assert.deepEqual((await client.get('/coupon')).body, []);
-    });
-
-    it('is refused while the folder is served', async (t) => {
-        const { server } = await testServer(t);
-        const { code, stderr } = await run(['migrate', '--data-dir', server.dataDir]);
-        assert.notEqual(code, 0);
-        assert.match(stderr, /in use|another/i);
+    it('a host that is none of ours', async (t) => {
+        assertOneLine(await serve(t, '--host', '192.0.2.1', '--port', '0'), /192\.0\.2\.1/);
     });
 });
 

@@ -102,8 +102,8 @@ describe('a restart', () => {
         await long.client.mustAssign('X', 'ann');
         await long.client.mustLock('X', 'ann');
         await long.server.stop();
-        const { dataDir } = long.server;
-        const short = await testServer(t, { dataDir, env: { LOCK_TTL_SECONDS: '1' } });
+        const { data } = long.server;
+        const short = await testServer(t, { data, env: { LOCK_TTL_SECONDS: '1' } });
         assertRefused(await short.client.lock('X', 'ann'), ...refusals.locked);
         await short.client.mustRedeem('X', 'ann');
     });

@@ -182,7 +182,7 @@ public:
         clock_.advance(batch.front().pause_ms);
         std::vector<const Command*> commands;
         for (const Step& step : batch) commands.push_back(&step.command);
-        const std::vector<Executed> results = execute(sqlite_.store(), clock_, commands);
+        const std::vector<Executed> results = execute(sqlite_.store(), nullptr, clock_, commands);
         RC_ASSERT(results.size() == batch.size());
         std::vector<std::string> answers;
         for (std::size_t i = 0; i < batch.size(); ++i) {

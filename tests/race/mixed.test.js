@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { after, inParallel, numbered } from '../support/client.js';
 import { testServer } from '../support/harness.js';
-import { History, verifyCounts } from '../support/history.js';
+import { History, verifyCounts, verifyTables } from '../support/history.js';
 import { seededRandom } from '../support/random.js';
 
 describe('a mixed workload', () => {
     it('leaves a state that fits every answer', async (t) => {
-        const { client } = await testServer(t);
+        const { server, client } = await testServer(t);
         const random = seededRandom();
         const history = new History(client);
         const codes = [];
@@ -49,6 +49,7 @@ describe('a mixed workload', () => {
             assert.ok([200, 201, 404, 409].includes(answer.status), answer.text);
         }
         await history.verify();
+        await verifyTables(server);
         const { redeemed } = history.acknowledged;
         assert.ok(redeemed > 100, `only ${redeemed} redemptions: the workload does not work`);
     });

@@ -21,8 +21,8 @@ export class Client {
     }
 
     /**
-     * Sends one request and returns `{status, headers, text, body}`; `body` is parsed where it is
-     * JSON. A body that is neither text nor a Buffer is sent as JSON. Rejects where the connection
+     * Sends one request and returns `{status, headers, rawHeaders, text, body}`; `body` is parsed
+     * where it is JSON. A body that is neither text nor a Buffer is sent as JSON. Rejects where the connection
      * fails before the whole answer is there.
      */
     request(method, path, { body, headers = {} } = {}) {
@@ -59,6 +59,7 @@ export class Client {
                             const answer = {
                                 status: response.statusCode,
                                 headers: response.headers,
+                                rawHeaders: response.rawHeaders,
                                 text,
                             };
                             answer.body = parsedBody(answer.headers, text);

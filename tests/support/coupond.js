@@ -1,38 +1,23 @@
 // Starts and stops the server under test: the binary that COUPOND_BIN names, on a loopback port of
-// its own choice, in a clean environment, working directory and data folder. Nothing outlives the
-// test process.
+// its own choice, in a clean environment and working directory, on data of its own (data.js) in the
+// backend that COUPOND_BACKEND names. Nothing outlives the test process.
+//
+//   const server = await Coupond.start({env, args, data, ...});   port, pid, stdout, stderr, data
+//   server.stop(), start() (again, on the same data), kill9(), signal(name), remove()
+//   const servers = await Coupond.startSeveral(3, {...});         a Cluster: several on the same data
+//   servers.servers[0].kill9(), …; servers.port is another one's each time it is asked
 //
 // A sanitizer's report in the child makes whatever stops it throw, with the report.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import {
-    accessSync,
-    constants,
-    existsSync,
-    mkdirSync,
-    mkdtempSync,
-    readdirSync,
-    rmSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
+import { freshData, sanitizers } from './data.js';
+import { Child } from './processes.js';
 
 const readyWithinMs = 60_000;
 const stopWithinMs = 10_000;
 const sanitizerReport =
     /(ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|SUMMARY: \w+Sanitizer|runtime error:)/;
-
-const children = new Set();
-const folders = new Set();
-
-function cleanUp() {
-    for (const child of children) child.kill('SIGKILL');
-    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-}
-process.on('exit', cleanUp);
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    process.on(signal, () => process.exit(1));
-}
 
 /**
  * The binary under test; throws where there is none, so that no suite passes by testing nothing.
@@ -49,75 +34,19 @@ export function binary() {
     return file;
 }
 
-/** A new empty folder, removed when the test process ends. */
-export function temporaryFolder() {
-    const folder = mkdtempSync(path.join(tmpdir(), 'coupond-test-'));
-    folders.add(folder);
-    return folder;
-}
-
-function environment(extra) {
-    const env = { PATH: '/usr/bin:/bin' };
-    for (const name of ['ASAN_OPTIONS', 'LSAN_OPTIONS', 'TSAN_OPTIONS', 'UBSAN_OPTIONS']) {
-        if (process.env[name] !== undefined) env[name] = process.env[name];
-    }
-    return { ...env, ...extra };
-}
-
-/** A running process of the binary with its collected output. */
-class Child {
-    stdout = '';
-    stderr = '';
-    #process;
-    #onOutput = () => {};
-
-    constructor(args, { env = {}, cwd = temporaryFolder(), prefix = [] } = {}) {
-        const [command, ...rest] = [...prefix, binary(), ...args];
-        this.#process = spawn(command, rest, {
+/** A running process of the binary. */
+class CoupondChild extends Child {
+    constructor(args, { env = {}, cwd, prefix = [] } = {}) {
+        super([...prefix, binary(), ...args], {
+            name: 'coupond',
             cwd,
-            env: environment(env),
-            stdio: ['ignore', 'pipe', 'pipe'],
+            env: { PATH: '/usr/bin:/bin', ...sanitizers(), ...env },
         });
-        children.add(this.#process);
-        for (const stream of ['stdout', 'stderr']) {
-            this.#process[stream].setEncoding('utf8').on('data', (text) => {
-                this[stream] += text;
-                this.#onOutput();
-            });
-        }
-        this.exited = new Promise((resolve, reject) => {
-            this.#process.once('error', reject);
-            this.#process.once('close', (code, signal) => {
-                children.delete(this.#process);
-                resolve({ code, signal });
-                this.#onOutput();
-            });
-        });
-        this.exited.catch(() => {});
-    }
-
-    get pid() {
-        return this.#process.pid;
-    }
-
-    get running() {
-        return children.has(this.#process);
-    }
-
-    kill(signal) {
-        return this.#process.kill(signal);
     }
 
     /** Its end; throws after `withinMs`, or where a sanitizer has reported something. */
     async exit(withinMs = stopWithinMs) {
-        let timer;
-        const late = new Promise((_, reject) => {
-            timer = setTimeout(() => {
-                this.kill('SIGKILL');
-                reject(new Error(`coupond did not end within ${withinMs} ms\n${this.stderr}`));
-            }, withinMs);
-        });
-        const end = await Promise.race([this.exited, late]).finally(() => clearTimeout(timer));
+        const end = await super.exit(withinMs);
         this.assertClean();
         return end;
     }
@@ -132,36 +61,19 @@ class Child {
                 `sanitizer report:\n${this.stderr.slice(Math.max(0, at - 200), at + 8000)}`,
             );
     }
-
-    async outputMatching(pattern, withinMs) {
-        const deadline = Date.now() + withinMs;
-        for (;;) {
-            const found = pattern.exec(this.stdout);
-            if (found) return found;
-            assert.ok(
-                this.running,
-                `coupond ended before it was ready\n${this.stdout}${this.stderr}`,
-            );
-            const left = deadline - Date.now();
-            assert.ok(
-                left > 0,
-                `coupond was not ready in ${withinMs} ms\n${this.stdout}${this.stderr}`,
-            );
-            await new Promise((resolve) => {
-                const timer = setTimeout(resolve, left);
-                this.#onOutput = () => {
-                    clearTimeout(timer);
-                    resolve();
-                };
-            });
-        }
-    }
 }
 
-/** Runs `coupond …args` to its end: `{code, signal, stdout, stderr}`. */
-export async function run(args, options = {}) {
-    const child = new Child(args, options);
-    const end = await child.exit(options.withinMs ?? 30_000);
+/**
+ * Runs `coupond …args` to its end: `{code, signal, stdout, stderr}`. Options as for Coupond; with
+ * `data`, on that.
+ */
+export async function run(args, { data, env, withinMs = 30_000, ...options } = {}) {
+    await data?.prepare();
+    const child = new CoupondChild([...args, ...(data?.args ?? [])], {
+        env: { ...data?.env, ...env },
+        ...options,
+    });
+    const end = await child.exit(withinMs);
     return { ...end, stdout: child.stdout, stderr: child.stderr };
 }
 
@@ -171,13 +83,13 @@ export class Coupond {
     #child;
 
     /**
-     * Options: `env` (settings), `args` (further flags), `dataDir` (default: a fresh folder),
-     * `cwd`, `prefix` (words of a command to run it by, which must exec it).
+     * Options: `env` (settings), `args` (further flags), `data` (default: fresh one), `cwd`,
+     * `prefix` (words of a command to run it by, which must exec it).
      */
     constructor(options = {}) {
         this.#options = options;
-        this.dataDir = options.dataDir ?? path.join(temporaryFolder(), 'data');
-        if (!existsSync(this.dataDir)) mkdirSync(this.dataDir, { recursive: true });
+        this.data = options.data ?? freshData();
+        this.data.retain();
     }
 
     static async start(options) {
@@ -186,14 +98,23 @@ export class Coupond {
         return server;
     }
 
-    /** Starts it, again on the same data folder where it ran before. */
+    /** Several processes that share one database: a Cluster. Options as for one. */
+    static async startSeveral(count, options) {
+        const cluster = new Cluster(count, options);
+        await cluster.start();
+        return cluster;
+    }
+
+    /** Starts it, again on the same data where it ran before. */
     async start() {
         const { args = [], env, cwd, prefix } = this.#options;
-        this.#child = new Child(
-            ['serve', '--host', '127.0.0.1', '--port', '0', '--data-dir', this.dataDir, ...args],
-            { env, cwd, prefix },
+        await this.data.prepare();
+        this.#child = new CoupondChild(
+            ['serve', '--host', '127.0.0.1', '--port', '0', ...this.data.args, ...args],
+            { env: { ...this.data.env, ...env }, cwd, prefix },
         );
         const [, port] = await this.#child.outputMatching(
+            'stdout',
             /http:\/\/127\.0\.0\.1:(\d+)/,
             readyWithinMs,
         );
@@ -245,13 +166,63 @@ export class Coupond {
         const end = await this.#child.exit();
         assert.equal(end.signal, 'SIGKILL', this.#child.stderr);
     }
+    /** Stops it for good; the last one on its data removes that. */
+    async remove() {
+        await this.stop();
+        await this.data.release();
+    }
 }
 
-/** The SQLite file below a data folder. */
-export function databaseFile(dataDir) {
-    const files = readdirSync(dataDir)
-        .filter((name) => !/-(wal|shm|journal)$/.test(name))
-        .filter((name) => /\.(db|sqlite3?)$/.test(name));
-    assert.equal(files.length, 1, `database files in ${dataDir}: ${files}`);
-    return path.join(dataDir, files[0]);
+/** Several couponds on the same data, which a client may take for one. */
+export class Cluster {
+    #next = 0;
+
+    constructor(count, options = {}) {
+        this.data = options.data ?? freshData();
+        assert.notEqual(this.data.backend, 'sqlite', 'one process a SQLite file');
+        this.servers = Array.from(
+            { length: count },
+            () => new Coupond({ ...options, data: this.data }),
+        );
+    }
+
+    /** Of the one whose turn it is: requests are spread over all that run. */
+    get port() {
+        const running = this.servers.filter((server) => server.running);
+        this.#next += 1;
+        const able = running.length > 0 ? running : this.servers;
+        return able[this.#next % able.length].port;
+    }
+
+    get running() {
+        return this.servers.every((server) => server.running);
+    }
+
+    get stdout() {
+        return this.servers.map(({ stdout }) => stdout).join('');
+    }
+
+    get stderr() {
+        return this.servers.map(({ stderr }) => stderr).join('');
+    }
+
+    async #all(work) {
+        await Promise.all(this.servers.map(work));
+    }
+
+    start() {
+        return this.#all((server) => server.start());
+    }
+
+    stop(signal) {
+        return this.#all((server) => server.stop(signal));
+    }
+
+    kill9() {
+        return this.#all((server) => server.kill9());
+    }
+
+    remove() {
+        return this.#all((server) => server.remove());
+    }
 }

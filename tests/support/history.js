@@ -269,3 +269,30 @@ function verifyLimit(book) {
         );
     }
 }
+
+const countSql = `SELECT book_id, sum(total) AS total, sum(available) AS available,
+    sum(redeemed) AS redeemed FROM book_count GROUP BY book_id`;
+const countedSql = `SELECT book_id, count(*) AS total,
+    sum(CASE WHEN assigned_to IS NULL THEN 1 ELSE 0 END) AS available,
+    sum(CASE WHEN redeemed_at IS NULL THEN 0 ELSE 1 END) AS redeemed
+    FROM coupon_code GROUP BY book_id`;
+const limitSql = 'SELECT book_id, user_id, redeemed FROM user_redemption_count';
+const limitedSql = `SELECT book_id, assigned_to AS user_id, count(*) AS redeemed
+    FROM coupon_code JOIN coupon_book ON coupon_book.id = book_id
+    WHERE redeemed_at IS NOT NULL AND max_redemptions_per_user IS NOT NULL
+    GROUP BY book_id, assigned_to`;
+
+/** What the server's database keeps count of is what there is; while nothing changes it. */
+export async function verifyTables(server) {
+    for (const [kept, counted] of [
+        [countSql, countedSql],
+        [limitSql, limitedSql],
+    ]) {
+        const rows = async (sql) =>
+            (await server.data.query(sql))
+                .filter((row) => row.total !== 0)
+                .map((row) => JSON.stringify(row))
+                .sort();
+        assert.deepEqual(await rows(kept), await rows(counted));
+    }
+}

@@ -14,7 +14,7 @@ import {
     writeSync,
 } from 'node:fs';
 import path from 'node:path';
-import { temporaryFolder } from './coupond.js';
+import { temporaryFolder } from './processes.js';
 
 class MountedDisk {
     constructor(folder) {

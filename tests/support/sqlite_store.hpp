@@ -3,14 +3,11 @@
 
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
-#include <utility>
-#include <vector>
 
-#include "base/check.hpp"
-#include "domain/domain.hpp"
 #include "store/sqlite/sqlite.hpp"
+#include "support/run.hpp"
+#include "support/second_connection.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace coupond::test {
@@ -37,8 +34,16 @@ public:
     Store& store() { return *store_; }
     ReadStore& reads() { return *reads_; }
     std::unique_ptr<ReadStore> open_reads() { return database_->open_read_store(); }
+    SecondConnection connect() const { return SecondConnection(file()); }
     const std::filesystem::path& folder() const { return folder_.path(); }
     std::filesystem::path file() const { return folder_.path() / "coupond.db"; }
+
+    /// Makes the database refuse that a code is assigned to `user`.
+    void refuse(const std::string& user) const {
+        connect().run(
+            "CREATE TRIGGER refused BEFORE UPDATE ON coupon_code WHEN NEW.assigned_to = '" + user +
+            "' BEGIN SELECT RAISE(ABORT, 'refused'); END");
+    }
 
 private:
     TemporaryFolder folder_;
@@ -46,35 +51,5 @@ private:
     std::unique_ptr<Store> store_;
     std::unique_ptr<ReadStore> reads_;
 };
-
-/// Loads what `commands` touch, decides them and saves: the engine's way without its care for
-/// failures, which are handed on.
-inline Result<std::vector<Outcome>> run(Store& store, std::span<const Command> commands,
-                                        Timestamp now) {
-    std::vector<const Command*> pointers;
-    for (const Command& command : commands) pointers.push_back(&command);
-    const Needs needed = needs(pointers);
-    Result<World> world = store.load(needed);
-    if (!world) return world.error();
-    Decision decision = decide(*world, pointers, now);
-    COUPOND_CHECK(!decision.shortage);
-    if (!decision.delta.empty()) {
-        const Result<void> saved = store.save(decision.delta);
-        if (!saved) return saved.error();
-    }
-    return std::move(decision.outcomes);
-}
-
-inline Result<std::vector<Outcome>> run(Store& store, const Command& command, Timestamp now) {
-    return run(store, std::span(&command, 1), now);
-}
-
-/// `count` codes that begin with `prefix`.
-inline std::vector<std::string> numbered(const std::string& prefix, std::size_t count) {
-    std::vector<std::string> codes;
-    codes.reserve(count);
-    for (std::size_t i = 0; i < count; ++i) codes.push_back(prefix + std::to_string(i));
-    return codes;
-}
 
 }  // namespace coupond::test

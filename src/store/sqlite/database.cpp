@@ -90,10 +90,10 @@ struct Database::Impl {
         if ((id != application_id && !(id == 0 && empty)) || version < 0) {
             throw OpenError(path + " is not a coupond database");
         }
-        if (version > latest_schema_version()) {
+        const auto latest = static_cast<int>(sqlite::migrations().size());
+        if (version > latest) {
             throw OpenError(path + " has schema version " + std::to_string(version) +
-                            ", this coupond knows up to " +
-                            std::to_string(latest_schema_version()) +
+                            ", this coupond knows up to " + std::to_string(latest) +
                             ": run a newer coupond, or restore a backup made before the upgrade");
         }
     }
@@ -113,19 +113,28 @@ Database::Database(const std::filesystem::path& data_dir)
 
 Database::~Database() = default;
 
-int Database::schema_version() const {
-    return static_cast<int>(impl_->connection->integer("PRAGMA user_version"));
+std::string Database::name() const {
+    return impl_->path;
 }
 
-int Database::latest_schema_version() {
-    return static_cast<int>(migrations().size());
+const std::vector<Migration>& Database::migrations() const {
+    return sqlite::migrations();
+}
+
+int Database::schema_version() {
+    try {
+        return static_cast<int>(impl_->connection->integer("PRAGMA user_version"));
+    } catch (const Error& error) {
+        throw impl_->fault(error);
+    }
 }
 
 int Database::migrate() {
     try {
         const int from = schema_version();
+        const auto latest = static_cast<int>(migrations().size());
         const std::string id = std::to_string(application_id);
-        for (int version = from + 1; version <= latest_schema_version(); ++version) {
+        for (int version = from + 1; version <= latest; ++version) {
             const Migration& migration = migrations()[static_cast<std::size_t>(version - 1)];
             const std::string transaction =
                 "BEGIN IMMEDIATE;" + std::string(migration.sql) + ";PRAGMA application_id = " + id +
@@ -138,7 +147,7 @@ int Database::migrate() {
             }
             log::info("schema migrated", {{"to", version}, {"step", migration.title}});
         }
-        return latest_schema_version() - from;
+        return latest - from;
     } catch (const Error& error) {
         throw impl_->fault(error);
     }

@@ -1,14 +1,11 @@
-// The schema's steps. Step N brings a file from version N-1 to N.
+// The schema's steps, compiled in from src/store/schema/sqlite/.
 #pragma once
 
 #include <vector>
 
-namespace coupond::sqlite {
+#include "store/store.hpp"
 
-struct Migration {
-    const char* title;
-    const char* sql;
-};
+namespace coupond::sqlite {
 
 const std::vector<Migration>& migrations();
 

@@ -1,10 +1,8 @@
 #include <sqlite3.h>
 
-#include <algorithm>
-#include <numeric>
-
 #include "base/log.hpp"
 #include "base/random.hpp"
+#include "store/pool_draw.hpp"
 #include "store/sqlite/checkpointer.hpp"
 #include "store/sqlite/connection.hpp"
 #include "store/sqlite/rows.hpp"
@@ -14,11 +12,6 @@ namespace coupond::sqlite {
 namespace {
 
 constexpr std::int64_t dead_locks_kept_ms = 3'600'000;  // so that a clock set back finds them again
-
-/// A random shuffle key: uniform from 0 to 2^63 - 1.
-std::int64_t random_shuffle_key() {
-    return static_cast<std::int64_t>(secure_random() >> 1);
-}
 
 class SqliteStore final : public Store {
 public:
@@ -47,6 +40,7 @@ public:
     }
 
     Result<void> save(const Delta& delta) override {
+        if (delta.empty()) return {};
         try {
             begin_write_.run();
             if (!save_rows(delta)) {
@@ -73,6 +67,24 @@ public:
             checkpoint_health_.failed(error);
         }
         return {};
+    }
+
+    /// Where the last change failed, for want of room say, only a change can tell that it is over.
+    Result<void> ping() override {
+        try {
+            if (health_.failing()) {
+                begin_write_.run();
+                const std::int64_t version = connection_.integer("PRAGMA user_version");
+                connection_.execute(("PRAGMA user_version = " + std::to_string(version)).c_str());
+                commit_.run();
+            } else {
+                connection_.integer(max_book_id);
+            }
+            health_.worked();
+            return {};
+        } catch (const Error& error) {
+            return failed(error);
+        }
     }
 
 private:
@@ -160,38 +172,16 @@ private:
 
     /// Free codes of every book, each with the same chance: books are drawn by how many they have.
     void load_any_free(World& world, Pool& pool, std::size_t count) {
-        std::vector<BookId> books;
-        std::vector<std::int64_t> up_to;  // how many free codes the books up to this one have
+        std::vector<FreeCodes> books;
         while (select_available_.step()) {
-            books.push_back(select_available_.integer(0));
-            up_to.push_back((up_to.empty() ? 0 : up_to.back()) + select_available_.integer(1));
+            books.push_back({select_available_.integer(0), select_available_.integer(1)});
         }
-        const std::int64_t total = up_to.empty() ? 0 : up_to.back();
-        pool.complete = total <= static_cast<std::int64_t>(count);
-        std::vector<std::size_t> draws;  // indices into books, in the order to give
-        std::vector<std::size_t> wanted(books.size());
-        for (std::size_t i = 0; i < count && !pool.complete; ++i) {
-            const auto draw =
-                static_cast<std::int64_t>(secure_random_below(static_cast<std::uint64_t>(total)));
-            const auto book = std::upper_bound(up_to.begin(), up_to.end(), draw) - up_to.begin();
-            draws.push_back(static_cast<std::size_t>(book));
-            ++wanted[static_cast<std::size_t>(book)];
-        }
-        std::vector<std::vector<CodeRow*>> free(books.size());
+        const PoolDraw draw(books, count);
+        std::vector<std::vector<CodeRow*>> drawn(books.size());
         for (std::size_t i = 0; i < books.size(); ++i) {
-            if (pool.complete) {
-                const auto all = static_cast<std::size_t>(up_to[i] - (i == 0 ? 0 : up_to[i - 1]));
-                load_free(world, pool.codes, books[i], all);
-            } else if (wanted[i] > 0) {
-                load_free(world, free[i], books[i], wanted[i]);
-                std::reverse(free[i].begin(), free[i].end());
-            }
+            load_free(world, drawn[i], books[i].book_id, draw.wanted(i));
         }
-        for (const std::size_t book : draws) {
-            if (free[book].empty()) continue;
-            pool.codes.push_back(free[book].back());
-            free[book].pop_back();
-        }
+        draw.fill(pool, drawn);
     }
 
     /// Up to `count` free codes of a book from a random point of their order on, around its end.

@@ -22,6 +22,7 @@ class Health {
 public:
     void failed(const Error& error);
     void worked();
+    bool failing() const { return failing_; }
 
 private:
     bool failing_ = false;

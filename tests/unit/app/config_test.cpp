@@ -14,8 +14,27 @@
 namespace coupond {
 namespace {
 
-constexpr const char* variables[] = {"HOST",      "PORT",      "DATA_DIR", "LOCK_TTL_SECONDS",
-                                     "LOG_LEVEL", "LOG_FORMAT"};
+constexpr const char* variables[] = {"HOST",
+                                     "PORT",
+                                     "DATA_DIR",
+                                     "LOCK_TTL_SECONDS",
+                                     "LOG_LEVEL",
+                                     "LOG_FORMAT",
+                                     "DATABASE_URL",
+                                     "DB_HOST",
+                                     "DB_PORT",
+                                     "DB_NAME",
+                                     "DB_USERNAME",
+                                     "DB_PASSWORD",
+                                     "DB_SSLMODE",
+                                     "DB_SSLROOTCERT",
+                                     "DB_READ_HOST",
+                                     "REDIS_URL",
+                                     "REDIS_HOST",
+                                     "REDIS_PORT",
+                                     "REDIS_PASSWORD",
+                                     "REDIS_TLS",
+                                     "REDIS_SSLROOTCERT"};
 
 /// Every test begins in an empty folder and without any setting in the environment.
 class ConfigTest : public testing::Test {
@@ -186,6 +205,95 @@ TEST_F(ConfigTest, TakesTheValuesAtTheBounds) {
     EXPECT_EQ(read({"serve", "--port", "65535"}).port, 65535);
     EXPECT_EQ(read({"serve", "--lock-ttl-seconds", "1"}).lock_ttl_ms, 1000);
     EXPECT_EQ(read({"serve", "--lock-ttl-seconds", "2592000"}).lock_ttl_ms, 2'592'000'000);
+}
+
+TEST_F(ConfigTest, KeepsEverythingInSqliteWherePostgresqlIsNotNamed) {
+    const Config config = read({"serve"});
+    EXPECT_FALSE(config.postgres);
+    EXPECT_FALSE(config.redis);
+    EXPECT_FALSE(config.migrate_first);
+}
+
+TEST_F(ConfigTest, ReadsWhereTheDatabasesAre) {
+    write_env(
+        "DB_HOST=db\nDB_PORT=6432\nDB_USERNAME=shop\nDB_PASSWORD=p w\nDB_NAME=coupons\n"
+        "DB_SSLMODE=verify-full\nDB_SSLROOTCERT=/ca.pem\nDB_READ_HOST=replica\n"
+        "REDIS_HOST=cache\nREDIS_PORT=6380\nREDIS_PASSWORD=secret\nREDIS_TLS=true\n"
+        "REDIS_SSLROOTCERT=/redis.pem\n");
+    const Config config = read({"serve", "--migrate"});
+    EXPECT_TRUE(config.migrate_first);
+    ASSERT_TRUE(config.postgres);
+    EXPECT_EQ(config.postgres->host, "db");
+    EXPECT_EQ(config.postgres->port, "6432");
+    EXPECT_EQ(config.postgres->username, "shop");
+    EXPECT_EQ(config.postgres->password, "p w");
+    EXPECT_EQ(config.postgres->name, "coupons");
+    EXPECT_EQ(config.postgres->ssl_mode, "verify-full");
+    EXPECT_EQ(config.postgres->ssl_root_certificate, "/ca.pem");
+    EXPECT_EQ(config.postgres->read_host, "replica");
+    ASSERT_TRUE(config.redis);
+    EXPECT_EQ(config.redis->host, "cache");
+    EXPECT_EQ(config.redis->port, 6380);
+    EXPECT_EQ(config.redis->password, "secret");
+    EXPECT_TRUE(config.redis->tls);
+    EXPECT_EQ(config.redis->root_certificate, "/redis.pem");
+}
+
+TEST_F(ConfigTest, ReadsTheUrlsOfTheDatabases) {
+    setenv("DATABASE_URL", "postgresql://shop:pw@db/coupons", 1);
+    setenv("REDIS_URL", "rediss://:pw@cache:6390/3", 1);
+    const Config config = read({"serve"});
+    ASSERT_TRUE(config.postgres);
+    EXPECT_EQ(config.postgres->url, "postgresql://shop:pw@db/coupons");
+    ASSERT_TRUE(config.redis);
+    EXPECT_EQ(config.redis->host, "cache");
+    EXPECT_EQ(config.redis->port, 6390);
+    EXPECT_EQ(config.redis->database, 3);
+    EXPECT_TRUE(config.redis->tls);
+}
+
+TEST_F(ConfigTest, TakesRedisToBeServesOwnBusiness) {
+    setenv("DB_HOST", "db", 1);
+    setenv("REDIS_PASSWORD", "without a host", 1);
+    EXPECT_TRUE(read({"migrate"}).postgres);
+}
+
+TEST_F(ConfigTest, KnowsWhatMigrateIsToDo) {
+    EXPECT_EQ(read({"migrate"}).subcommand, Config::Subcommand::migrate);
+    EXPECT_EQ(read({"migrate", "--status"}).subcommand, Config::Subcommand::migration_status);
+    EXPECT_EQ(read({"migrate", "--dry-run"}).subcommand, Config::Subcommand::migration_dry_run);
+    EXPECT_NE(complaint({"migrate", "--status", "--dry-run"}), "");
+}
+
+TEST_F(ConfigTest, RefusesDatabasesThatAreHalfConfiguredOrTwice) {
+    using Environment = std::vector<std::pair<const char*, const char*>>;
+    const std::pair<Environment, std::vector<std::string>> cases[] = {
+        {{{"DB_NAME", "n"}}, {"DB_NAME", "DB_HOST"}},
+        {{{"DB_PASSWORD", "n"}}, {"DB_PASSWORD", "DB_HOST"}},
+        {{{"DB_READ_HOST", "n"}}, {"DB_READ_HOST", "DB_HOST"}},
+        {{{"DATABASE_URL", "postgresql://h"}, {"DB_HOST", "h"}}, {"DATABASE_URL", "DB_HOST"}},
+        {{{"DATABASE_URL", "postgresql://h"}, {"DB_PORT", "1"}}, {"DATABASE_URL", "DB_PORT"}},
+        {{{"DB_HOST", "h"}, {"DB_PORT", "x"}}, {"DB_PORT", "1 to 65535"}},
+        {{{"DB_HOST", "h"}, {"DB_PORT", "5432,0"}}, {"DB_PORT", "1 to 65535"}},
+        {{{"DB_HOST", "h"}, {"DB_SSLMODE", "on"}}, {"DB_SSLMODE", "verify-full"}},
+        {{{"REDIS_HOST", "h"}}, {"Redis", "DB_HOST"}},
+        {{{"DB_HOST", "h"}, {"REDIS_PORT", "1"}}, {"REDIS_PORT", "REDIS_HOST"}},
+        {{{"DB_HOST", "h"}, {"REDIS_PASSWORD", "n"}}, {"REDIS_PASSWORD", "REDIS_HOST"}},
+        {{{"DB_HOST", "h"}, {"REDIS_HOST", "h"}, {"REDIS_PORT", "0"}}, {"REDIS_PORT", "65535"}},
+        {{{"DB_HOST", "h"}, {"REDIS_HOST", "h"}, {"REDIS_TLS", "yes"}}, {"REDIS_TLS", "true"}},
+        {{{"DB_HOST", "h"}, {"REDIS_URL", "http://:s3cret@h"}}, {"REDIS_URL"}},
+        {{{"DB_HOST", "h"}, {"REDIS_URL", "redis://h"}, {"REDIS_HOST", "h"}},
+         {"REDIS_URL", "REDIS_HOST"}},
+    };
+    for (const auto& [environment, words] : cases) {
+        for (const auto& [name, value] : environment) setenv(name, value, 1);
+        const std::string said = complaint({"serve"});
+        for (const std::string& word : words) {
+            EXPECT_NE(said.find(word), std::string::npos) << word << " in: " << said;
+        }
+        EXPECT_EQ(said.find("s3cret"), std::string::npos) << said;
+        for (const auto& [name, value] : environment) unsetenv(name);
+    }
 }
 
 TEST_F(ConfigTest, RefusesACallThatDoesNotFitAndPointsToTheHelp) {

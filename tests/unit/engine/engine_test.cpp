@@ -201,7 +201,7 @@ TEST_F(EngineTest, KeepsLocksAndTheirEndsOverARestart) {
     prepare({"A", "B"});
     const auto one = [this](Command command) {
         Answers answers;
-        Engine engine(sqlite_.store(), clock_, answers.deliver());
+        Engine engine(sqlite_.store(), nullptr, clock_, answers.deliver());
         EXPECT_TRUE(engine.submit(std::move(command), answers.done(0)));
         return answers.await(1)[0];
     };

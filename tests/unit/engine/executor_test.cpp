@@ -14,7 +14,7 @@ protected:
         std::vector<const Command*> pointers;
         for (const Command& command : commands) pointers.push_back(&command);
         std::vector<Answered> answers;
-        for (Executed& executed : execute(store_, clock_, pointers)) {
+        for (Executed& executed : execute(store_, nullptr, clock_, pointers)) {
             answers.push_back({0, std::move(executed.outcome), executed.decided_at, {}});
         }
         EXPECT_EQ(answers.size(), commands.size());
@@ -167,7 +167,7 @@ TEST_F(ExecutorTest, LoadsMoreFreeCodesWhereABatchHasTakenThoseItHad) {
         commands.push_back(AssignAny{"zoe", {}});
         std::vector<const Command*> pointers;
         for (const Command& command : commands) pointers.push_back(&command);
-        const auto results = execute(store, clock_, pointers);
+        const auto results = execute(store, nullptr, clock_, pointers);
         ASSERT_TRUE(results[39].outcome);
         ASSERT_TRUE(std::holds_alternative<CodeAssigned>(*results[39].outcome));
         EXPECT_EQ(std::get<CodeAssigned>(*results[39].outcome).code.code, "C39");

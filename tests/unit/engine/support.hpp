@@ -40,6 +40,8 @@ public:
         return real_.save(delta);
     }
 
+    Result<void> ping() override { return real_.ping(); }
+
     using Hook = std::function<std::optional<Failure>()>;  ///< a failure is what is answered
     Hook before_load, before_save;
     int loads = 0, saves = 0;
@@ -136,7 +138,7 @@ private:
 class EngineTest : public testing::Test {
 protected:
     void start(EngineOptions options = {}) {
-        engine_.emplace(store_, clock_, answers_.deliver(), options);
+        engine_.emplace(store_, nullptr, clock_, answers_.deliver(), options);
     }
 
     bool submit(Command command) {

@@ -13,7 +13,10 @@ namespace coupond::test {
 namespace {
 
 using sqlite::Database;
-using sqlite::OpenError;
+
+int latest_schema_version() {
+    return static_cast<int>(sqlite::migrations().size());
+}
 
 std::string bytes_of(const std::filesystem::path& file) {
     std::stringstream bytes;
@@ -41,9 +44,9 @@ protected:
 TEST_F(DatabaseTest, IsMigratedFromNothingOnce) {
     Database database(folder_.path());
     EXPECT_EQ(database.schema_version(), 0);
-    EXPECT_GE(Database::latest_schema_version(), 1);
-    EXPECT_EQ(database.migrate(), Database::latest_schema_version());
-    EXPECT_EQ(database.schema_version(), Database::latest_schema_version());
+    EXPECT_GE(latest_schema_version(), 1);
+    EXPECT_EQ(database.migrate(), latest_schema_version());
+    EXPECT_EQ(database.schema_version(), latest_schema_version());
     EXPECT_EQ(database.migrate(), 0);
     EXPECT_EQ(SecondConnection(file()).integer("PRAGMA application_id"), 0x636f7570);
 }
@@ -61,13 +64,13 @@ TEST_F(DatabaseTest, OfEveryEarlierVersionIsMigratedToTheSameSchema) {
     const std::string schema = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name";
     const auto wanted = SecondConnection(file()).rows(schema);
     std::string sql = "PRAGMA application_id = 1668248944;";
-    for (int version = 1; version < Database::latest_schema_version(); ++version) {
+    for (int version = 1; version < latest_schema_version(); ++version) {
         sql += sqlite::migrations()[static_cast<std::size_t>(version - 1)].sql;
         const TemporaryFolder old(TemporaryFolder::Disk::memory);
         SecondConnection(old.path() / "coupond.db")
             .run(sql + "; PRAGMA user_version = " + std::to_string(version));
         Database database(old.path());
-        EXPECT_EQ(database.migrate(), Database::latest_schema_version() - version);
+        EXPECT_EQ(database.migrate(), latest_schema_version() - version);
         EXPECT_EQ(SecondConnection(old.path() / "coupond.db").rows(schema), wanted);
     }
 }
@@ -84,7 +87,7 @@ TEST_F(DatabaseTest, WhoseMigrationFailsStaysAtItsVersion) {
 
 TEST_F(DatabaseTest, OfANewerSchemaIsRefused) {
     Database(folder_.path()).migrate();
-    const int newer = Database::latest_schema_version() + 1;
+    const int newer = latest_schema_version() + 1;
     SecondConnection(file()).run("PRAGMA user_version = " + std::to_string(newer));
     const std::string said = complaint(folder_.path());
     EXPECT_NE(said.find("schema version " + std::to_string(newer)), std::string::npos) << said;

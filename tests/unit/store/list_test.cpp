@@ -12,13 +12,13 @@ class ListTest : public testing::Test {
 protected:
     /// Runs a command by the rules and fails the test where it is refused.
     void run(const Command& command) {
-        const auto outcomes = test::run(sqlite_.store(), command, clock_.now());
+        const auto outcomes = test::run(tested_.store(), command, clock_.now());
         ASSERT_TRUE(outcomes);
         ASSERT_FALSE(std::holds_alternative<Refusal>(outcomes->front()));
     }
 
     BookPage list(BookId after = 0, std::size_t limit = 100, bool with_codes = false) {
-        Result<BookPage> page = sqlite_.reads().list_books(after, limit, with_codes, clock_.now());
+        Result<BookPage> page = tested_.reads().list_books(after, limit, with_codes, clock_.now());
         EXPECT_TRUE(page);
         return page ? std::move(*page) : BookPage{};
     }
@@ -31,7 +31,7 @@ protected:
         EXPECT_EQ(listing.counts.redeemed, wanted.redeemed);
     }
 
-    SqliteStore sqlite_;
+    TestedStore tested_;
     ManualClock clock_;
 };
 
@@ -130,10 +130,10 @@ TEST_F(ListTest, LeavesCodesOutWhereThePageHasTooMany) {
 }
 
 TEST_F(ListTest, SeesWhatWasCommittedBeforeTheCall) {
-    const auto second = sqlite_.open_reads();
+    const auto second = tested_.open_reads();
     for (int i = 1; i <= 20; ++i) {
         run(CreateBook{"n", "p", {}, {}});
-        for (ReadStore* const reads : {&sqlite_.reads(), second.get()}) {
+        for (ReadStore* const reads : {&tested_.reads(), second.get()}) {
             EXPECT_EQ(reads->list_books(0, 100, false, clock_.now())->books.size(),
                       static_cast<std::size_t>(i));
         }
@@ -142,23 +142,23 @@ TEST_F(ListTest, SeesWhatWasCommittedBeforeTheCall) {
 
 TEST_F(ListTest, GoesOnWhileSomebodyWrites) {
     run(CreateBook{"n", "p", {}, {}});
-    SecondConnection second(sqlite_.file());
-    second.run("BEGIN IMMEDIATE; INSERT INTO coupon_book VALUES (9, 'n', 'p', NULL, NULL, 0, 0)");
+    auto second = tested_.connect();
+    second.run("BEGIN; INSERT INTO coupon_book VALUES (9, 'n', 'p', NULL, NULL, 0, 0)");
     EXPECT_EQ(list().books.size(), 1u);
-    EXPECT_TRUE(sqlite_.reads().ping());
+    EXPECT_TRUE(tested_.reads().ping());
     second.run("ROLLBACK");
 }
 
 TEST_F(ListTest, IsUnavailableWhereTheDatabaseDoesNotWorkAndRecovers) {
     run(CreateBook{"n", "p", {}, {}});
-    SecondConnection second(sqlite_.file());
+    auto second = tested_.connect();
     second.run("ALTER TABLE book_count RENAME TO gone");
-    EXPECT_EQ(sqlite_.reads().list_books(0, 1, false, clock_.now()).error(), Failure::unavailable);
+    EXPECT_EQ(tested_.reads().list_books(0, 1, false, clock_.now()).error(), Failure::unavailable);
     second.run("ALTER TABLE coupon_book RENAME TO gone_too");
-    EXPECT_EQ(sqlite_.reads().ping().error(), Failure::unavailable);
+    EXPECT_EQ(tested_.reads().ping().error(), Failure::unavailable);
     second.run("ALTER TABLE gone RENAME TO book_count; ALTER TABLE gone_too RENAME TO coupon_book");
     EXPECT_EQ(list().books.size(), 1u);
-    EXPECT_TRUE(sqlite_.reads().ping());
+    EXPECT_TRUE(tested_.reads().ping());
 }
 
 }  // namespace

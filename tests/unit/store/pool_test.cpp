@@ -24,18 +24,18 @@ protected:
             code.assigned_to = "ann";
             draft.code(code);
         }
-        ASSERT_TRUE(sqlite_.store().save(draft.delta));
+        ASSERT_TRUE(tested_.store().save(draft.delta));
     }
 
     /// Good until the next call.
     const Pool& load(PoolScope scope, std::size_t count) {
         Needs needs;
         needs.pools[scope] = count;
-        world_ = sqlite_.store().load(needs);
+        world_ = tested_.store().load(needs);
         return world_->pools.at(scope);
     }
 
-    SqliteStore sqlite_;
+    TestedStore tested_;
     Result<World> world_ = World();
     CodeId last_id_ = 0;
 };
@@ -139,7 +139,7 @@ TEST_F(PoolTest, SharesTheRowsOfCodesAndOtherPools) {
     needs.codes = {{"B1-free-1", {}}};
     needs.pools[PoolScope{1}] = 9;
     needs.pools[PoolScope{}] = 9;
-    Result<World> world = sqlite_.store().load(needs);
+    Result<World> world = tested_.store().load(needs);
     ASSERT_TRUE(world);
     const auto rows = [&](PoolScope scope) {
         const auto& codes = world->pools.at(scope).codes;

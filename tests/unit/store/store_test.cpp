@@ -46,9 +46,9 @@ protected:
         ASSERT_TRUE(store().save(draft.delta));
     }
 
-    Store& store() { return sqlite_.store(); }
+    Store& store() { return tested_.store(); }
 
-    SqliteStore sqlite_;
+    TestedStore tested_;
 };
 
 TEST_F(StoreTest, GivesBackBooksAsTheyWereSaved) {
@@ -65,8 +65,8 @@ TEST_F(StoreTest, GivesBackBooksAsTheyWereSaved) {
 
     for (const bool reopened : {false, true}) {
         if (reopened) {
-            sqlite_.close();
-            sqlite_.open();
+            tested_.close();
+            tested_.open();
         }
         Needs needs;
         needs.books = {1, 2, 7, 8, 1};
@@ -78,7 +78,7 @@ TEST_F(StoreTest, GivesBackBooksAsTheyWereSaved) {
             ASSERT_NE(world->find_book(book.id), nullptr);
             expect_equal(*world->find_book(book.id), book);
         }
-        EXPECT_EQ(world->next_book_id, 8);
+        EXPECT_GE(world->next_book_id, 8);
     }
 }
 
@@ -101,8 +101,8 @@ TEST_F(StoreTest, GivesBackCodesInEveryStateAsTheyWereSaved) {
 
     for (const bool reopened : {false, true}) {
         if (reopened) {
-            sqlite_.close();
-            sqlite_.open();
+            tested_.close();
+            tested_.open();
         }
         for (const Code& code : all) {
             const auto loaded = load_code(store(), code.code);
@@ -111,9 +111,9 @@ TEST_F(StoreTest, GivesBackCodesInEveryStateAsTheyWereSaved) {
         }
         Needs needs;
         needs.code_ids = 1;
-        EXPECT_EQ(store().load(needs)->next_code_id, 10);
+        EXPECT_GE(store().load(needs)->next_code_id, 10);
     }
-    expect_sound(sqlite_.file());
+    expect_counted(tested_.connect());
 }
 
 TEST_F(StoreTest, GivesBackAChangedCodeWithItsNextVersion) {
@@ -211,9 +211,10 @@ TEST_F(StoreTest, AddsUpCounts) {
     draft.delta.counts[1] = {0, -1, 1};
     draft.delta.locks = {{{1, noon + 5}, -1}, {{1, noon + 6}, 1}};
     ASSERT_TRUE(store().save(draft.delta));
-    SecondConnection second(sqlite_.file());
-    EXPECT_EQ(second.rows("SELECT total, available, redeemed FROM book_count ORDER BY book_id"),
-              (std::vector<std::string>{"2|0|1", "0|0|0"}));
+    auto second = tested_.connect();
+    EXPECT_EQ(second.text("SELECT sum(total), sum(available), sum(redeemed) FROM book_count "
+                          "WHERE book_id = 1"),
+              "2|0|1");
     EXPECT_EQ(
         second.rows("SELECT locked_until - " + std::to_string(noon.ms) + ", codes FROM lock_count"),
         (std::vector<std::string>{"5|1", "6|2"}));
@@ -229,21 +230,20 @@ TEST_F(StoreTest, ForgetsTheCountsOfLocksThatHaveLongExpired) {
     later.delta.at = noon + 3'600'002;  // an hour is kept, for a clock that was set back
     later.delta.locks[{1, later.delta.at + 1}] = 1;
     ASSERT_TRUE(store().save(later.delta));
-    EXPECT_EQ(
-        SecondConnection(sqlite_.file())
-            .rows("SELECT book_id, locked_until - " + std::to_string(noon.ms) + " FROM lock_count"),
-        (std::vector<std::string>{"1|3600003", "2|1"}));
+    EXPECT_EQ(tested_.connect().rows("SELECT book_id, locked_until - " + std::to_string(noon.ms) +
+                                     " FROM lock_count"),
+              (std::vector<std::string>{"1|3600003", "2|1"}));
 }
 
 // What another connection does between a load and its save, and that the save then changes nothing.
 class Guard : public StoreTest {
 protected:
     void expect_conflict(const Delta& delta) {
-        const std::vector<std::string> before = contents(sqlite_.file());
+        const std::vector<std::string> before = contents(tested_.connect());
         const Result<void> saved = store().save(delta);
         ASSERT_FALSE(saved);
         EXPECT_EQ(saved.error(), Failure::conflict);
-        EXPECT_EQ(contents(sqlite_.file()), before);
+        EXPECT_EQ(contents(tested_.connect()), before);
     }
 
     /// A delta of every kind of change, of which only that of code A can be in conflict.
@@ -266,8 +266,8 @@ TEST_F(Guard, OfNothingChangedLetsTheSaveThrough) {
 TEST_F(Guard, MeetsARowThatAnotherConnectionHasChanged) {
     save_basics();
     const Draft draft = everything();
-    SecondConnection(sqlite_.file())
-        .run("UPDATE coupon_code SET assigned_to = 'zoe', version = version + 1 WHERE code = 'A'");
+    tested_.connect().run(
+        "UPDATE coupon_code SET assigned_to = 'zoe', version = version + 1 WHERE code = 'A'");
     expect_conflict(draft.delta);
     EXPECT_EQ(load_code(store(), "A")->assigned_to, "zoe");
     EXPECT_EQ(load_code(store(), "B")->assigned_to, std::nullopt);
@@ -279,22 +279,22 @@ TEST_F(Guard, MeetsAnAssignedRowThatAnotherConnectionHasChanged) {
     Code code = *load_code(store(), "A");
     code.lock = Lock{"ann", noon + 5};
     const Draft draft = std::move(Draft().change(code));
-    SecondConnection(sqlite_.file())
-        .run("UPDATE coupon_code SET redeemed_at = 5, version = version + 1 WHERE code = 'A'");
+    tested_.connect().run(
+        "UPDATE coupon_code SET redeemed_at = 5, version = version + 1 WHERE code = 'A'");
     expect_conflict(draft.delta);
 }
 
 TEST_F(Guard, MeetsARowThatAnotherConnectionHasRemoved) {
     save_basics();
     const Draft draft = everything();
-    SecondConnection(sqlite_.file()).run("DELETE FROM coupon_code WHERE code = 'A'");
+    tested_.connect().run("DELETE FROM coupon_code WHERE code = 'A'");
     expect_conflict(draft.delta);
 }
 
 TEST_F(Guard, MeetsAUserWhoHasRedeemedMeanwhile) {
     save_basics();
     const Draft first = everything();  // loaded: no row yet
-    SecondConnection second(sqlite_.file());
+    auto second = tested_.connect();
     second.run("INSERT INTO user_redemption_count VALUES (1, 'ann', 1)");
     expect_conflict(first.delta);
 
@@ -307,16 +307,15 @@ TEST_F(Guard, MeetsAUserWhoHasRedeemedMeanwhile) {
 TEST_F(Guard, MeetsACodeThatAnotherConnectionHasUploaded) {
     save_basics();
     const Draft draft = everything();
-    SecondConnection(sqlite_.file())
-        .run(
-            "INSERT INTO coupon_code (id, book_id, version, shuffle_key, created_at, code) "
-            "VALUES (9, 2, 0, 0, 0, 'C')");
+    tested_.connect().run(
+        "INSERT INTO coupon_code (id, book_id, version, shuffle_key, created_at, code) "
+        "VALUES (9, 2, 0, 0, 0, 'C')");
     expect_conflict(draft.delta);
 }
 
 TEST_F(Guard, MeetsIdsThatAnotherConnectionHasTaken) {
     save_basics();
-    SecondConnection second(sqlite_.file());
+    auto second = tested_.connect();
     const Draft codes = everything();
     second.run(
         "INSERT INTO coupon_code (id, book_id, version, shuffle_key, created_at, code) "
@@ -331,30 +330,14 @@ TEST_F(Guard, MeetsIdsThatAnotherConnectionHasTaken) {
 
 TEST_F(StoreTest, TellsDataThatTheDatabaseRefusesFromTheRest) {
     save_basics();
-    SecondConnection(sqlite_.file())
-        .run(
-            "CREATE TRIGGER no_bob BEFORE UPDATE ON coupon_code WHEN NEW.assigned_to = 'bob' "
-            "BEGIN SELECT RAISE(ABORT, 'not bob'); END");
-    const auto before = contents(sqlite_.file());
+    tested_.refuse("bob");
+    const auto before = contents(tested_.connect());
     const Code a = *load_code(store(), "A"), b = *load_code(store(), "B");
     const Result<void> saved = store().save(Draft().assign(a, "ann").assign(b, "bob").delta);
     ASSERT_FALSE(saved);
     EXPECT_EQ(saved.error(), Failure::refused);
-    EXPECT_EQ(contents(sqlite_.file()), before);
+    EXPECT_EQ(contents(tested_.connect()), before);
     EXPECT_TRUE(store().save(Draft().assign(a, "ann").delta));
-}
-
-TEST_F(StoreTest, IsUnavailableWhileAnotherConnectionHoldsTheFileAndWorksAfterwards) {
-    save_basics();
-    const Draft draft = std::move(Draft().assign(*load_code(store(), "A"), "ann"));
-    SecondConnection second(sqlite_.file());
-    second.run("BEGIN IMMEDIATE");
-    const Result<void> saved = store().save(draft.delta);
-    ASSERT_FALSE(saved);
-    EXPECT_EQ(saved.error(), Failure::unavailable);
-    EXPECT_EQ(load_code(store(), "A")->assigned_to, std::nullopt);  // reading goes on
-    second.run("ROLLBACK");
-    EXPECT_TRUE(store().save(draft.delta));
 }
 
 TEST_F(StoreTest, LoadsOneMomentOfTheDatabase) {

@@ -8,11 +8,20 @@
 #include <utility>
 #include <vector>
 
-#include "store/sqlite/sqlite.hpp"
-#include "support/second_connection.hpp"
+#ifdef COUPOND_TEST_ON_POSTGRES
+#include "support/postgres_store.hpp"
+#else
 #include "support/sqlite_store.hpp"
+#endif
 
 namespace coupond::test {
+
+/// The adapter that the tests of both are built for: store_test.cpp, pool_test.cpp, list_test.cpp.
+#ifdef COUPOND_TEST_ON_POSTGRES
+using TestedStore = PostgresStore;
+#else
+using TestedStore = SqliteStore;
+#endif
 
 inline constexpr Timestamp noon{1'795'348'800'000};
 
@@ -94,8 +103,8 @@ inline std::optional<Code> load_code(Store& store, std::string_view text) {
 }
 
 /// All of a database, row by row, so that two moments can be compared.
-inline std::vector<std::string> contents(const std::filesystem::path& file) {
-    SecondConnection connection(file);
+template <class Connection>
+std::vector<std::string> contents(Connection&& connection) {
     std::vector<std::string> all;
     for (const std::string table :
          {"coupon_book", "coupon_code", "book_count", "lock_count", "user_redemption_count"}) {
@@ -105,6 +114,21 @@ inline std::vector<std::string> contents(const std::filesystem::path& file) {
         }
     }
     return all;
+}
+
+/// Whether a database's counts are those of its rows.
+template <class Connection>
+void expect_counted(Connection&& connection) {
+    EXPECT_EQ(connection.rows("SELECT book_id, sum(total), sum(available), sum(redeemed) "
+                              "FROM book_count GROUP BY book_id ORDER BY book_id"),
+              connection.rows("SELECT book_id, count(id), count(id) - count(assigned_to), "
+                              "count(redeemed_at) FROM coupon_code GROUP BY book_id "
+                              "ORDER BY book_id"));
+}
+
+#ifndef COUPOND_TEST_ON_POSTGRES
+inline std::vector<std::string> contents(const std::filesystem::path& file) {
+    return contents(SecondConnection(file));
 }
 
 /// Whether SQLite finds a file sound and its counts are those of its rows.
@@ -118,5 +142,6 @@ inline void expect_sound(const std::filesystem::path& file) {
                               "FROM coupon_book b LEFT JOIN coupon_code c ON c.book_id = b.id "
                               "GROUP BY b.id ORDER BY b.id"));
 }
+#endif
 
 }  // namespace coupond::test

@@ -85,7 +85,7 @@ TEST(Encode, Failures) {
         std::string message;
     };
     const std::string unavailable =
-        "The database cannot be used now and nothing was changed; try again";
+        "A database that this needs cannot be used now and nothing was changed; try again";
     const std::vector<Case> cases = {
         {Failure::overloaded, 503, "overloaded",
          "The server is at its limit now and has changed nothing; try again"},

@@ -1,48 +1,11 @@
-// The data a run is made on: folders with one book of codes, all free, all assigned or all locked.
+// The data that SQLite is measured on: folders with one book of codes, all free, all assigned or all
+// locked.
 import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { code, codesPerUpload, longCode, sendUpload, upload } from './codes.mjs';
+import { commands } from './command.mjs';
 import { Server, run } from './processes.mjs';
-
-export const codesPerUpload = 100_000; // as many as one request may bring
-const digits = 'ABCDEFGHJKMNPQRSTVWXYZ0123456789';
-
-/** The codes that load.lua and baseline.cpp know how to compute; i from 0. */
-export function code(i) {
-    const number = Math.imul(i, 2654435761) >>> 0;
-    return `B-${number.toString(16).toUpperCase().padStart(8, '0')}`;
-}
-
-/** Other codes, of 12 characters in no order; no two alike for n below 2^30. */
-export function longCode(n) {
-    let unique = Math.imul(n, 0x9e3779b1) & 0x3fffffff;
-    let more = Math.imul(n ^ (n >>> 15), 0x85ebca6b) >>> 2;
-    let text = '';
-    for (let i = 0; i < 6; i += 1) {
-        text += digits[unique & 31] + digits[more & 31];
-        unique >>>= 5;
-        more >>>= 5;
-    }
-    return text;
-}
-
-/** The document of an upload of codes `from` up to `to` as `nameOf` has them. */
-export function upload(from, to, nameOf) {
-    return JSON.stringify({ codes: Array.from({ length: to - from }, (_, i) => nameOf(from + i)) });
-}
-
-/** Uploads a document kept in a file; returns the seconds from connecting to the last byte. */
-export async function sendUpload(server, file) {
-    const printed = await run(
-        'curl',
-        ['--silent', '--show-error', '--output', '/dev/null', '--max-time', '60', '--header',
-            'Content-Type: application/json', '--header', 'Expect:', '--data-binary', `@${file}`,
-            '--write-out', '%{http_code} %{time_total}', `${server.url}/coupon/codes/1`],
-    );
-    const [status, seconds] = printed.split(' ').map(Number);
-    if (status !== 201) throw new Error(`an upload was answered with ${status}`);
-    return seconds;
-}
 
 export class Data {
     #binary;
@@ -139,20 +102,69 @@ export class Data {
         });
     }
 
-    /** A copy of a folder, on the disk, so that its writing is not measured; returns its name. */
+    /** A copy of a folder, on the disk, so that its writing is not measured. */
     async copy(name) {
         this.#copies += 1;
         const copy = `copy-${this.#copies}`;
         await this.#copy(name, copy);
         await run('sync', ['--file-system', this.file(copy)], { withinMs: 300_000 });
-        return copy;
+        return new Copy(this, this.#binary, copy);
     }
 
     remove(name) {
         rmSync(this.file(name), { recursive: true, force: true });
     }
+}
 
-    serve(name) {
-        return Server.start(this.#binary, this.file(name));
+/** A copy as command.mjs wants it. */
+class Copy {
+    pids = {};
+    #data;
+    #binary;
+    #name;
+
+    constructor(data, binary, name) {
+        this.#data = data;
+        this.#binary = binary;
+        this.#name = name;
+    }
+
+    get folder() {
+        return this.#data.file(this.#name);
+    }
+
+    get database() {
+        return this.#data.database(this.#name);
+    }
+
+    sql(text) {
+        return this.#data.sql(this.#name, text);
+    }
+
+    async count(condition) {
+        return Number(await this.sql(`SELECT count(*) FROM coupon_code WHERE ${condition}`));
+    }
+
+    rows(name) {
+        return this.count(commands[name].carriedOut);
+    }
+
+    async checkCounters() {
+        const differences = await this.sql(
+            `SELECT * FROM book_count EXCEPT SELECT book_id, count(*),
+                 sum(assigned_to IS NULL), sum(redeemed_at IS NOT NULL)
+             FROM coupon_code GROUP BY book_id`,
+        );
+        assert.equal(differences, '', 'book_count is not what is in coupon_code');
+    }
+
+    serve() {
+        return Server.start(this.#binary, this.folder);
+    }
+
+    logPosition() {}
+
+    remove() {
+        this.#data.remove(this.#name);
     }
 }

@@ -1,5 +1,8 @@
-// The figures as Markdown for the README.
-import { commands } from './measure.mjs';
+// The figures of SQLite as Markdown for the README.
+import { commands } from './command.mjs';
+import {
+    header, held, integer, mebibytes, microseconds, milliseconds, percent, table,
+} from './table.mjs';
 
 /** What coupond is held to. */
 const floors = {
@@ -9,34 +12,6 @@ const floors = {
     startMs: 100,
     memoryBytes: 256 * 1024 * 1024,
 };
-
-const integer = (number) => Math.round(number).toLocaleString('en-US');
-const mebibytes = (bytes) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
-const microseconds = (us) => `${us.toFixed(1)} µs`;
-const milliseconds = (ms) => `${ms.toFixed(1)} ms`;
-const percent = (share) => `${(100 * share).toFixed(0)} %`;
-
-function held(words, met) {
-    return met ? words : `${words}, **missed**`;
-}
-
-function table(columns, rows) {
-    const rule = columns.map((name) => (name.startsWith('>') ? '--:' : '---'));
-    const names = columns.map((name) => name.replace(/^>/, ''));
-    return [names, rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
-}
-
-function header({ machine, codes, quick }) {
-    return [
-        `${machine.cpu}, ${machine.cores} cores, ${mebibytes(machine.memoryBytes)} of memory,`,
-        `${machine.kernel}, ${machine.filesystem}; ${machine.compiler};`,
-        `coupond ${machine.revision}, ${machine.date.slice(0, 16).replace('T', ' ')} UTC.`,
-        `Load average at the start: ${machine.loadAverage.map((n) => n.toFixed(1)).join(', ')}.`,
-        'The load generator (wrk, one thread) runs on the same machine.',
-        `${integer(codes)} codes; every answer is durable (SQLite, WAL, synchronous=FULL).`,
-        ...(quick ? ['**A quick run, to see that it works: no figures to quote.**'] : []),
-    ].join('\n');
-}
 
 function commandTable(results) {
     const oneRow = results.baseline?.rows.perSecond;
@@ -124,7 +99,8 @@ function baselineRows({ baseline, read }) {
 }
 
 export function markdown(results) {
-    const parts = [header(results)];
+    const durable = 'every answer is durable (SQLite, WAL, synchronous=FULL).';
+    const parts = [header(results, [`${integer(results.codes)} codes; ${durable}`])];
     if (results.commands.length > 0) parts.push(commandTable(results));
     const others = otherRows(results);
     if (others.length > 0) parts.push(table(['', '>measured', 'floor'], others));

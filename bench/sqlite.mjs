@@ -1,0 +1,310 @@
+// What is measured with SQLite.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { codesPerUpload, longCode, sendUpload, upload } from './codes.mjs';
+import { commands, countErrors, load, measureCommand, median, perRequest } from './command.mjs';
+import { watch } from './machine.mjs';
+import { run } from './processes.mjs';
+import { progress, progressOf, root } from './progress.mjs';
+import { Data } from './sqlite_data.mjs';
+
+const commandNames = ['redeem', 'limited', 'lock', 'assign', 'random'];
+export const phases = [...commandNames, 'pools', 'uploads', 'starts', 'memory', 'baseline'];
+const defaultConnections = { limited: [256] };
+
+class Bench {
+    peaks = []; // {phase, bytes}
+    #data;
+    #options;
+
+    /** Options: `codes`, `warmUpSeconds`, `seconds`. */
+    constructor(data, options) {
+        this.#data = data;
+        this.#options = options;
+    }
+
+    async #stop(server, phase) {
+        const end = await server.stop();
+        this.peaks.push({ phase, bytes: end.peakMemoryBytes });
+        return end;
+    }
+
+    async command(name, connections) {
+        const copy = await this.#data.copy(commands[name].from);
+        if (commands[name].sql) await copy.sql(commands[name].sql);
+        const result = await measureCommand(copy, name, { ...this.#options, connections });
+        this.peaks.push({ phase: `${name} ${connections}`, bytes: result.peakMemoryBytes });
+        copy.remove();
+        return result;
+    }
+
+    /** An answer that needs no database. */
+    async read(connections) {
+        const copy = await this.#data.copy('free');
+        const server = await copy.serve();
+        const options = { connections, codes: this.#options.codes, first: 0, most: 1e15 };
+        await load(server, 'read', { ...options, seconds: this.#options.warmUpSeconds });
+        const stopWatch = watch([server.pid]);
+        const figures = await load(server, 'read', {
+            ...options,
+            seconds: Math.min(5, this.#options.seconds),
+        });
+        const taken = stopWatch();
+        await this.#stop(server, 'read');
+        copy.remove();
+        return {
+            connections,
+            perSecond: figures.requests / figures.seconds,
+            p50Ms: figures.p50Us / 1000,
+            p99Ms: figures.p99Us / 1000,
+            errors: figures.statusErrors + figures.socketErrors,
+            ...perRequest(taken, figures.requests),
+        };
+    }
+
+    /**
+     * Random assignment with few and with many free codes: rounds of `few / 2` assignments on
+     * either server in turn, and as many new codes before the next.
+     */
+    async pools(few, many, rounds) {
+        const most = few / 2;
+        await this.#data.makeFree('few', few, longCode);
+        const sizes = [];
+        for (const [from, free] of [['few', few], [many.from, many.free]]) {
+            const copy = await this.#data.copy(from);
+            const server = await copy.serve();
+            sizes.push({ free, copy, server, paces: [], loads: [] });
+        }
+        for (let round = 0; round < rounds; round += 1) {
+            // In turns, so that neither always comes right after the uploads.
+            for (const size of round % 2 === 0 ? sizes : [...sizes].reverse()) {
+                const figures = await load(size.server, 'random', {
+                    connections: 64,
+                    seconds: 2,
+                    codes: most,
+                    first: 0,
+                    most,
+                });
+                size.loads.push(figures);
+                size.paces.push(
+                    figures.ended > 0
+                        ? (figures.sent - figures.skipped) / (figures.ended - figures.settled)
+                        : figures.requests / figures.seconds,
+                );
+            }
+            for (const size of sizes) {
+                writeFileSync(
+                    this.#data.file('refill.json'),
+                    upload(1e8 + round * most, 1e8 + (round + 1) * most, longCode),
+                );
+                await sendUpload(size.server, this.#data.file('refill.json'));
+            }
+        }
+        for (const size of sizes) {
+            await this.#stop(size.server, `random of ${size.free}`);
+            const rows = await size.copy.rows('random');
+            size.errors = countErrors(size.loads, rows).errors;
+            size.copy.remove();
+        }
+        this.#data.remove('few');
+        const [small, large] = sizes.map(({ free, errors, paces }) => ({
+            free,
+            errors,
+            perSecond: median(paces),
+            paces,
+        }));
+        return {
+            small,
+            large,
+            ratio: small.perSecond / large.perSecond,
+            errors: small.errors + large.errors,
+        };
+    }
+
+    /** As many codes as one request may bring, on top of the others, some times over. */
+    async uploads(times) {
+        const copy = await this.#data.copy('free');
+        const server = await copy.serve();
+        const seconds = [];
+        for (let i = 0; i < times; i += 1) {
+            const from = 2e8 + i * codesPerUpload;
+            const file = this.#data.file('upload.json');
+            writeFileSync(file, upload(from, from + codesPerUpload, longCode));
+            seconds.push(await sendUpload(server, file));
+        }
+        await this.#stop(server, 'upload');
+        copy.remove();
+        return {
+            codes: codesPerUpload,
+            onto: this.#options.codes,
+            seconds: median(seconds),
+            all: seconds,
+        };
+    }
+
+    /**
+     * The whole life of codes through one server: assigned, locked, redeemed, assigned at random,
+     * and uploads. For its peak memory.
+     */
+    async life() {
+        const copy = await this.#data.copy('free');
+        const server = await copy.serve();
+        const { codes, seconds } = this.#options;
+        const options = { connections: 256, seconds, codes, first: 0 };
+        let most = Math.floor(codes / 5);
+        let errors = 0;
+        for (const kind of ['assign', 'lock', 'redeem', 'random']) {
+            const figures = await load(server, kind, { ...options, most });
+            errors += figures.statusErrors + figures.socketErrors;
+            // Only codes whose answer has come are taken further.
+            most = figures.ended > 0 ? most : Math.max(1, figures.sent - 2 * 256);
+        }
+        for (let i = 0; i < 3; i += 1) await this.#data.addLongCodes(server, codesPerUpload);
+        const { peakMemoryBytes } = await this.#stop(server, 'one server through everything');
+        await copy.checkCounters();
+        copy.remove();
+        return { peakMemoryBytes, errors };
+    }
+
+    /** From the start of the process to its ready line, on the file as a clean stop leaves it. */
+    async starts(times) {
+        const copy = await this.#data.copy('free');
+        const all = [];
+        for (let i = 0; i < times; i += 1) {
+            const server = await copy.serve();
+            all.push(server.readyMs);
+            await this.#stop(server, 'start');
+        }
+        copy.remove();
+        return { ms: median(all), all };
+    }
+
+    /** What the disk does, and the SQLite library with one row a transaction. */
+    async baseline(program, seconds) {
+        const copy = await this.#data.copy('locked');
+        const limit = { withinMs: (seconds + 60) * 1000 };
+        const figures = async (...args) => JSON.parse(await run(program, args, limit));
+        const append = await figures('append', copy.folder, String(seconds));
+        const overwrite = await figures('overwrite', copy.folder, String(seconds));
+        const rows = await figures(
+            'rows',
+            copy.database,
+            String(seconds),
+            String(this.#options.codes),
+        );
+        copy.remove();
+        return { append, overwrite, rows };
+    }
+}
+
+/** The C++ program with the baselines, compiled anew. */
+async function compileBaseline() {
+    const folder = path.join(root, 'build/bench');
+    mkdirSync(folder, { recursive: true });
+    const program = path.join(folder, 'baseline');
+    const source = path.join(root, 'bench/baseline.cpp');
+    await run('c++', ['-std=c++20', '-O2', '-Wall', '-Wextra', '-o', program, source, '-lsqlite3']);
+    return program;
+}
+
+/** The middle of several runs of the baselines, spread over the whole run. */
+function middleOf(baselines) {
+    const middle = (name) => ({
+        perSecond: median(baselines.map((each) => each[name].perSecond)),
+        cpuUs: median(baselines.map((each) => each[name].cpuUs)),
+    });
+    return {
+        append: middle('append'),
+        overwrite: middle('overwrite'),
+        rows: middle('rows'),
+        all: baselines,
+    };
+}
+
+async function makeData(data, codes, wanted) {
+    progress(`uploading ${codes.toLocaleString('en-US')} codes`);
+    await data.makeFree('free', codes);
+    if (!wanted.assigned && !wanted.locked) return;
+    progress('assigning them');
+    await data.makeAssigned('assigned', 'free', codes);
+    if (!wanted.locked) return;
+    progress('locking them');
+    await data.makeLocked('locked', 'assigned', codes);
+}
+
+/** The folder with many free codes for the comparison of random assignment. */
+async function makeMany(data, { full, codes }) {
+    if (!full) return { from: 'free', free: codes };
+    const free = 10_000_000;
+    progress('uploading 10,000,000 codes, which takes minutes');
+    await data.makeFree('many', free, longCode);
+    return { from: 'many', free };
+}
+
+/** Measures what is chosen, and puts the figures into `results`. */
+export async function measure(chosen, results, folder) {
+    const { wants, quick } = chosen;
+    const data = new Data(chosen.binary, folder);
+    const bench = new Bench(data, chosen);
+    const names = commandNames.filter(wants);
+    const baselines = [];
+    const program = wants('baseline') ? await compileBaseline() : undefined;
+    const takeBaseline = async () => {
+        if (!program) return;
+        progress('baselines: the disk, and SQLite with one row a transaction');
+        baselines.push(await bench.baseline(program, quick ? 1 : 3));
+    };
+
+    await makeData(data, chosen.codes, {
+        assigned: names.some((name) => commands[name].from === 'assigned'),
+        locked: program !== undefined || names.some((name) => commands[name].from === 'locked'),
+    });
+    await takeBaseline();
+    for (const [index, name] of names.entries()) {
+        for (const connections of chosen.connections ?? defaultConnections[name] ?? [64, 256]) {
+            progress(`${commands[name].title}, ${connections} connections`);
+            const result = await bench.command(name, connections);
+            results.commands.push(result);
+            progressOf(result);
+        }
+        if (index === names.length >> 1) await takeBaseline();
+    }
+    if (program) {
+        progress('reads without a database');
+        results.read = await bench.read(256);
+    }
+    if (wants('uploads')) {
+        progress('uploads');
+        results.uploads = await bench.uploads(quick ? 3 : 5);
+    }
+    if (wants('starts')) {
+        progress('starts');
+        results.starts = await bench.starts(5);
+    }
+    if (wants('memory')) {
+        progress('one server through everything');
+        results.life = await bench.life();
+    }
+    await takeBaseline();
+    if (wants('pools')) {
+        for (const name of ['assigned', 'locked']) data.remove(name);
+        const many = await makeMany(data, chosen);
+        progress('random assignment with few and with many free codes');
+        results.pools = await bench.pools(10_000, many, quick ? 5 : 15);
+    }
+    if (baselines.length > 0) results.baseline = middleOf(baselines);
+    results.peaks = bench.peaks;
+    if (wants('memory')) {
+        results.peak = bench.peaks.reduce((most, peak) => (peak.bytes > most.bytes ? peak : most));
+    }
+}
+
+/** How many requests were not answered as they must be. */
+export function failures({ commands: measured, read, pools, life }) {
+    return [...measured, read, pools, life].reduce((sum, part) => sum + (part?.errors ?? 0), 0);
+}
+
+/** How much room on the disk it takes. */
+export function neededBytes({ full, codes }) {
+    return (full ? 12e9 : 0) + codes * 4_000;
+}

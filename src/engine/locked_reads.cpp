@@ -1,0 +1,69 @@
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "engine/engine.hpp"
+
+namespace coupond {
+namespace {
+
+class LockedReadStore final : public ReadStore {
+public:
+    LockedReadStore(std::unique_ptr<ReadStore> store, std::unique_ptr<Locks> locks)
+        : store_(std::move(store)), locks_(std::move(locks)) {}
+
+    Result<BookPage> list_books(BookId after, std::size_t limit, bool with_codes,
+                                Timestamp now) override {
+        Result<BookPage> page = store_->list_books(after, limit, with_codes, now);
+        if (!page) return page;
+        const Result<void> counted = count_locked(*page, now);
+        if (!counted) return counted.error();
+        for (BookListing& listing : page->books) {
+            const Result<void> filled = put_locks(listing.codes);
+            if (!filled) return filled.error();
+        }
+        return page;
+    }
+
+    Result<void> ping() override { return store_->ping(); }
+
+private:
+    Result<void> count_locked(BookPage& page, Timestamp now) {
+        std::vector<BookId> books;
+        for (const BookListing& listing : page.books) books.push_back(listing.book.id);
+        const auto locked = locks_->count(books, now);
+        if (!locked) return locked.error();
+        COUPOND_CHECK(locked->size() == books.size());
+        for (std::size_t i = 0; i < books.size(); ++i) {
+            BookCounts& counts = page.books[i].counts;
+            const std::int64_t held = counts.total - counts.available - counts.redeemed;
+            // The database is the truth: a code that has just been redeemed may still have a lock.
+            counts.locked = std::clamp((*locked)[i], std::int64_t{0}, held);
+            counts.assigned = held - counts.locked;
+        }
+        return {};
+    }
+
+    Result<void> put_locks(std::vector<Code>& codes) {
+        std::vector<std::string_view> names;
+        for (const Code& code : codes) names.push_back(code.code);
+        auto found = locks_->load(names);
+        if (!found) return found.error();
+        COUPOND_CHECK(found->size() == codes.size());
+        for (std::size_t i = 0; i < codes.size(); ++i) {
+            codes[i].lock = codes[i].redeemed_at ? std::nullopt : std::move((*found)[i]);
+        }
+        return {};
+    }
+
+    std::unique_ptr<ReadStore> store_;
+    std::unique_ptr<Locks> locks_;
+};
+
+}  // namespace
+
+std::unique_ptr<ReadStore> with_locks(std::unique_ptr<ReadStore> store,
+                                      std::unique_ptr<Locks> locks) {
+    return std::make_unique<LockedReadStore>(std::move(store), std::move(locks));
+}
+
+}  // namespace coupond

@@ -1,0 +1,52 @@
+// The port to a place for coupon locks outside the database. Where there is none, locks are kept
+// in the database, by the store. A lock only opens the door to redemption: losing all of them may
+// cost a customer a second lock, never a second redemption.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/failure.hpp"
+#include "domain/types.hpp"
+
+namespace coupond {
+
+/// What becomes of a code's lock.
+struct LockChange {
+    std::string_view code;
+    BookId book_id = 0;
+    std::optional<Lock> lock;  ///< nothing: released
+};
+
+/// Locks of codes. Used by one thread at a time. Every call may block on I/O, but ends within
+/// limits::locks_wait_ms.
+class Locks {
+public:
+    virtual ~Locks() = default;
+
+    /// The lock of each code, in the order asked; nothing where there is none. May be dead.
+    /// Failures: unavailable.
+    virtual Result<std::vector<std::optional<Lock>>> load(
+        std::span<const std::string_view> codes) = 0;
+
+    /// Takes the locks, all or none: each only if it is still as the last `load` returned it. A
+    /// change without a lock is none. `now`: locks dead by then may be forgotten. Failures:
+    /// conflict, unavailable (nothing was taken), indeterminate.
+    virtual Result<void> acquire(std::span<const LockChange> changes, Timestamp now) = 0;
+
+    /// Releases those of the locks that are as this object loaded or took them last; leaves
+    /// others'. One that cannot be released ends by itself when its time has come.
+    virtual void release(std::span<const LockChange> changes, Timestamp now) = 0;
+
+    /// How many codes of each book are under a lock that is live at `now`. Failures: unavailable.
+    virtual Result<std::vector<std::int64_t>> count(std::span<const BookId> books,
+                                                    Timestamp now) = 0;
+
+    /// Whether locks can be taken. Failures: unavailable.
+    virtual Result<void> ping() = 0;
+};
+
+}  // namespace coupond

@@ -1,0 +1,22 @@
+// What goes wrong with Redis.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+namespace coupond::redis {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+/// The connection cannot be used (any more): it cannot be made, was lost, did not answer in time or
+/// not in Redis' protocol.
+class Lost {
+public:
+    explicit Lost(std::string reason) : reason_(std::move(reason)) {}
+    const std::string& reason() const { return reason_; }
+
+private:
+    std::string reason_;
+};
+
+}  // namespace coupond::redis

@@ -1,0 +1,38 @@
+// Tells the log when the locks stop working and when they work again; not in between.
+#pragma once
+
+#include <string>
+
+#include "base/log.hpp"
+
+namespace coupond::redis {
+
+/// What a call was there for. A Redis that takes no changes may still answer questions; then the
+/// locks do not work until it takes changes again.
+enum class Purpose { question, change };
+
+class Health {
+public:
+    explicit Health(std::string name) : name_(std::move(name)) {}
+
+    void failed(Purpose purpose, const std::string& reason) {
+        if (!failing_) {
+            log::error("the locks do not work", {{"reason", reason}, {"where", name_}});
+        }
+        failing_ = true;
+        refuses_changes_ = refuses_changes_ || purpose == Purpose::change;
+    }
+
+    void worked(Purpose purpose) {
+        if (!failing_ || (refuses_changes_ && purpose == Purpose::question)) return;
+        log::info("the locks work again", {{"where", name_}});
+        failing_ = refuses_changes_ = false;
+    }
+
+private:
+    const std::string name_;
+    bool failing_ = false;
+    bool refuses_changes_ = false;
+};
+
+}  // namespace coupond::redis

@@ -1,0 +1,36 @@
+// Coupon locks in Redis 7: `coupon:lock:<code>` holds the user id and ends with the lock.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "lock/lock.hpp"
+
+namespace coupond::redis {
+
+struct Options {
+    std::string host;
+    std::uint16_t port = 6379;
+    std::string username;  ///< empty: Redis' default user
+    std::string password;  ///< empty: none is asked for
+    int database = 0;
+    bool tls = false;
+    std::string root_certificate;  ///< a PEM file to trust; empty: the system's
+};
+
+/// Reads redis://[user][:password]@host[:port][/database] or rediss://, which is the same with
+/// TLS. Throws std::invalid_argument with what is wrong, without the URL itself: it may hold a
+/// password.
+Options parse_url(std::string_view url);
+
+/// Where it is, for messages; without secrets: `Redis at cache.internal:6379`.
+std::string name(const Options& options);
+
+/// Locks on a connection of their own, which is made when they are first used and again when it is
+/// lost. Throws std::invalid_argument where the root certificate cannot be read.
+std::unique_ptr<Locks> open(const Options& options);
+
+}  // namespace coupond::redis

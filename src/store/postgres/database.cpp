@@ -1,0 +1,139 @@
+#include "base/limits.hpp"
+#include "base/log.hpp"
+#include "store/postgres/libpq.hpp"
+#include "store/postgres/link.hpp"
+#include "store/postgres/migrations.hpp"
+#include "store/postgres/postgres.hpp"
+#include "store/postgres/stores.hpp"
+
+namespace coupond::postgres {
+namespace {
+
+constexpr const char* lock_migrations = "SELECT pg_advisory_xact_lock(7166182916438356016)";
+
+class PostgresDatabase final : public Database {
+public:
+    explicit PostgresDatabase(const Options& options) : servers_(options) {}
+
+    std::string name() const override { return servers_.name(); }
+
+    const std::vector<Migration>& migrations() const override { return postgres::migrations(); }
+
+    int schema_version() override {
+        return guarded([this] {
+            const auto connection = connect();
+            return Servers::schema_version(*connection, deadline());
+        });
+    }
+
+    int migrate() override {
+        return guarded([this] {
+            const auto connection = connect();
+            const auto latest = static_cast<int>(migrations().size());
+            int run = 0;
+            for (;;) {
+                const int version = Servers::schema_version(*connection, deadline());
+                if (version > latest) throw newer(version);
+                if (version == latest) return run;
+                run += run_next(*connection) ? 1 : 0;
+            }
+        });
+    }
+
+    std::unique_ptr<Store> open_store() override { return make_store(servers_); }
+    std::unique_ptr<ReadStore> open_read_store() override { return make_read_store(servers_); }
+
+private:
+    static Deadline deadline() {
+        return std::chrono::steady_clock::now() +
+               std::chrono::milliseconds(limits::database_wait_ms);
+    }
+
+    std::unique_ptr<Connection> connect() {
+        std::size_t first = 0;
+        const auto until =
+            std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::connect_wait_ms);
+        auto connection = servers_.connect(Servers::Side::write, first, until);
+        servers_.check(*connection, until);
+        return connection;
+    }
+
+    /// Runs the next migration in a transaction; false where another process has run all of them
+    /// meanwhile. As long as it takes.
+    bool run_next(Connection& connection) {
+        connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
+        connection.execute(lock_migrations);
+        connection.sync();
+        connection.receive_all(no_deadline);
+        try {
+            const int version = Servers::schema_version(connection, no_deadline);
+            const bool pending = version < static_cast<int>(migrations().size());
+            if (pending) run_migration(connection, version);
+            connection.script(pending ? "COMMIT" : "ROLLBACK");
+            if (pending) {
+                log::info("schema migrated",
+                          {{"to", version + 1},
+                           {"step", migrations()[static_cast<std::size_t>(version)].title}});
+            }
+            return pending;
+        } catch (const Rejected&) {
+            connection.script("ROLLBACK");
+            throw;
+        }
+    }
+
+    void run_migration(Connection& connection, int version) {
+        const Migration& migration = migrations()[static_cast<std::size_t>(version)];
+        if (version == 0) {
+            connection.script(
+                "CREATE TABLE schema_migration (version integer NOT NULL CONSTRAINT "
+                "schema_migration_pkey PRIMARY KEY, title text NOT NULL, "
+                "applied_at timestamptz NOT NULL DEFAULT now())");
+        }
+        connection.script(migration.sql);
+        connection.script(("INSERT INTO schema_migration (version, title) VALUES (" +
+                           std::to_string(version + 1) + ", '" + migration.title + "')")
+                              .c_str());
+    }
+
+    OpenError newer(int version) const {
+        return OpenError(name() + " has schema version " + std::to_string(version) +
+                         ", this coupond knows up to " + std::to_string(migrations().size()) +
+                         ": run a newer coupond, or restore a backup made before the upgrade");
+    }
+
+    /// What `work` returns, or its failure as the port's.
+    template <class Work>
+    int guarded(const Work& work) const {
+        try {
+            return work();
+        } catch (const Lost& lost) {
+            throw Unreachable("cannot reach " + name() + ": " + lost.error.message);
+        } catch (const NoConnection& unfit) {
+            throw OpenError("cannot use " + name() + ": " + unfit.error.message);
+        } catch (const Rejected& rejected) {
+            // A table or a function of that name is there, or one of ours has other columns.
+            const std::string& state = rejected.error.sqlstate;
+            if (state == "42P07" || state == "42723" || state == "42703") {
+                throw OpenError(name() +
+                                " holds something of that name that coupond did not make (" +
+                                rejected.error.message + "): use another database or schema");
+            }
+            if (connection_is_of_no_use(rejected.error)) {
+                throw Unreachable("cannot use " + name() + ": " + rejected.error.message);
+            }
+            throw OpenError("cannot use " + name() + ": " + rejected.error.message);
+        }
+    }
+
+    Servers servers_;
+};
+
+}  // namespace
+
+std::unique_ptr<Database> open(Options options) {
+    libpq();
+    return std::make_unique<PostgresDatabase>(options);
+}
+
+}  // namespace coupond::postgres

@@ -1,0 +1,20 @@
+#include "store/postgres/health.hpp"
+
+#include "base/log.hpp"
+
+namespace coupond::postgres {
+
+void Health::failed(const Error& error) {
+    if (!failing_) {
+        log::error("the database does not work", {{"reason", std::string_view(error.message)},
+                                                  {"code", std::string_view(error.sqlstate)}});
+    }
+    failing_ = true;
+}
+
+void Health::worked() {
+    if (failing_) log::info("the database works again");
+    failing_ = false;
+}
+
+}  // namespace coupond::postgres

@@ -1,0 +1,82 @@
+#include "store/postgres/link.hpp"
+
+#include <algorithm>
+#include <thread>
+
+#include "base/limits.hpp"
+#include "base/log.hpp"
+#include "base/random.hpp"
+#include "store/postgres/migrations.hpp"
+
+namespace coupond::postgres {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+/// 0.5 to 1 times as long, so that processes that lost a server together do not come back together.
+milliseconds jittered(milliseconds pause) {
+    const auto half = static_cast<std::uint64_t>(pause.count()) / 2;
+    return milliseconds(half + secure_random_below(half + 1));
+}
+
+}  // namespace
+
+Connection& Link::get(Deadline deadline) {
+    while (!connection_) {
+        if (steady_clock::now() >= next_try_) {
+            try_connect(deadline);
+            continue;
+        }
+        if (!worked_ || next_try_ >= deadline) {
+            worked_ = false;
+            throw NoConnection{reason_};
+        }
+        std::this_thread::sleep_until(next_try_);
+    }
+    worked_ = true;
+    return *connection_;
+}
+
+void Link::lost(const Error& error) {
+    log::warn("lost the connection to the database", {{"reason", std::string_view(error.message)},
+                                                      {"code", std::string_view(error.sqlstate)}});
+    drop();
+}
+
+/// Fills connection_, or reason_ and next_try_.
+void Link::try_connect(Deadline deadline) {
+    const Deadline enough = steady_clock::now() + milliseconds(limits::connect_wait_ms);
+    try {
+        connection_ = servers_.connect(side_, target_, std::min(enough, deadline));
+        server_ = servers_.check(*connection_, enough);
+        check_schema(enough);
+        pause_ = {};
+        next_try_ = {};
+        return;
+    } catch (const Lost& lost) {
+        reason_ = lost.error;
+    } catch (const Rejected& rejected) {
+        reason_ = rejected.error;
+    } catch (const NoConnection& unfit) {
+        reason_ = unfit.error;
+        worked_ = false;  // waiting will not help soon
+    }
+    drop();
+    pause_ = std::clamp(2 * pause_, milliseconds(limits::reconnect_first_ms),
+                        milliseconds(limits::reconnect_most_ms));
+    next_try_ = steady_clock::now() + jittered(pause_);
+}
+
+void Link::check_schema(Deadline deadline) {
+    const int version = Servers::schema_version(*connection_, deadline);
+    const auto latest = static_cast<int>(migrations().size());
+    if (version == latest) return;
+    throw NoConnection{{{},
+                        "the database has schema version " + std::to_string(version) +
+                            ", this coupond needs " + std::to_string(latest) +
+                            (version < latest ? ": run coupond migrate" : ": run a newer coupond"),
+                        {}}};
+}
+
+}  // namespace coupond::postgres

@@ -1,0 +1,306 @@
+#include "store/postgres/load.hpp"
+
+#include <functional>
+
+#include "store/pool_draw.hpp"
+#include "store/postgres/rows.hpp"
+
+namespace coupond::postgres {
+namespace {
+
+// Each look-up below has one right plan, by an index, whatever the statistics of the moment say:
+// those of a table that has just been filled speak of an empty one. So the server plans a
+// statement once, and without the choices that would be right for a handful of rows only.
+#define COUPOND_PLANS                                                                         \
+    "set_config('plan_cache_mode', 'force_generic_plan', true), "                             \
+    "set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), " \
+    "set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true)"
+
+const Statement choose_plans{"SELECT " COUPOND_PLANS};
+
+const Statement name_transaction{"SELECT " COUPOND_PLANS
+                                 ", pg_current_xact_id()::text, pg_backend_pid()"};
+constexpr int transaction_column = 5;
+
+const Statement reserve_book_ids{
+    "UPDATE id_counter SET next = $1::bigint + "
+    "greatest(next, (SELECT coalesce(max(id), 0) + 1 FROM coupon_book)) "
+    "WHERE \"of\" = 'coupon_book' RETURNING next - $1::bigint"};
+
+const Statement reserve_code_ids{
+    "UPDATE id_counter SET next = $1::bigint + "
+    "greatest(next, (SELECT coalesce(max(id), 0) + 1 FROM coupon_code)) "
+    "WHERE \"of\" = 'coupon_code' RETURNING next - $1::bigint"};
+
+// Codes with their books and, where the book has a limit, how often the redeemer has redeemed: of
+// one moment.
+const Statement select_codes{
+    "SELECT " COUPOND_CODE_COLUMNS ", " COUPOND_BOOK_COLUMNS
+    ", need.n, used.redeemed "
+    "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS need (code, redeemer, n) "
+    "JOIN coupon_code AS code ON code.code = need.code "
+    "JOIN coupon_book AS book ON book.id = code.book_id "
+    "LEFT JOIN user_redemption_count AS used ON used.user_id = need.redeemer "
+    "AND used.book_id = CASE WHEN book.max_redemptions_per_user IS NOT NULL THEN book.id END"};
+
+const Statement select_books{"SELECT " COUPOND_BOOK_COLUMNS
+                             " FROM coupon_book AS book WHERE book.id = ANY($1::bigint[])"};
+
+const Statement select_two_books{"SELECT " COUPOND_BOOK_COLUMNS
+                                 " FROM coupon_book AS book ORDER BY book.id LIMIT 2"};
+
+const Statement select_existing{
+    "SELECT need.n FROM unnest($1::text[]) WITH ORDINALITY AS need (code, n) "
+    "WHERE EXISTS (SELECT FROM coupon_code AS code WHERE code.code = need.code)"};
+
+const Statement select_available{
+    "SELECT book_id, sum(available)::bigint FROM book_count GROUP BY book_id "
+    "HAVING sum(available) > 0 ORDER BY book_id"};
+
+// For each book: up to `count` free codes from a point of their order on, around its end.
+const Statement select_free{"SELECT " COUPOND_CODE_COLUMNS
+                            ", need.n "
+                            "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY "
+                            "AS need (book_id, start, count, n) "
+                            "CROSS JOIN LATERAL ("
+                            "(SELECT * FROM coupon_code WHERE assigned_to IS NULL "
+                            "AND book_id = need.book_id AND shuffle_key >= need.start "
+                            "ORDER BY shuffle_key LIMIT need.count) "
+                            "UNION ALL "
+                            "(SELECT * FROM coupon_code WHERE assigned_to IS NULL "
+                            "AND book_id = need.book_id AND shuffle_key < need.start "
+                            "ORDER BY shuffle_key LIMIT need.count) "
+                            "LIMIT need.count) AS code ORDER BY need.n"};
+
+class Loader {
+public:
+    Loader(Connection& connection, const Needs& needs, Transaction& transaction, Deadline deadline)
+        : connection_(connection), needs_(needs), transaction_(transaction), deadline_(deadline) {}
+
+    World load() {
+        begin();
+        if (!needs_.codes.empty()) ask_codes();
+        ask_books();
+        if (needs_.only_book) ask_only_book();
+        if (!needs_.new_codes.empty()) ask_existing();
+        ask_pools();
+        if (needs_.locks_only) end();
+        receive();
+        const auto any = needs_.pools.find(PoolScope{});
+        if (any != needs_.pools.end()) load_any_free(any->second);
+        return std::move(world_);
+    }
+
+private:
+    using Read = std::function<void(const Rows&)>;
+
+    void ask(const Statement& statement, const Parameters& parameters, Read read) {
+        connection_.execute(statement, parameters);
+        reads_.push_back(std::move(read));
+    }
+
+    void ask(const char* sql) {
+        connection_.execute(sql);
+        reads_.emplace_back([](const Rows&) {});
+    }
+
+    void receive() {
+        connection_.sync();
+        const Replies replies = connection_.receive_all(deadline_);
+        for (std::size_t i = 0; i < reads_.size(); ++i) reads_[i](replies.rows.at(i));
+        reads_.clear();
+    }
+
+    void begin() {
+        const bool reserve = needs_.book_ids > 0 || needs_.code_ids > 0;
+        if (transaction_.open) ask("ROLLBACK");
+        if (needs_.book_ids > 0) ask_ids(reserve_book_ids, needs_.book_ids, world_.next_book_id);
+        if (needs_.code_ids > 0) ask_ids(reserve_code_ids, needs_.code_ids, world_.next_code_id);
+        if (reserve) connection_.sync();  // on its own, so that nobody waits for it for long
+        ask(needs_.locks_only ? "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
+                              : "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
+        transaction_ = {};
+        transaction_.open = true;
+        if (needs_.locks_only) {
+            ask(choose_plans, Parameters(), [](const Rows&) {});
+            return;
+        }
+        ask(name_transaction, Parameters(), [this](const Rows& rows) {
+            transaction_.id = rows.text(0, transaction_column);
+            transaction_.pid = static_cast<int>(rows.integer(0, transaction_column + 1));
+        });
+    }
+
+    void end() {
+        connection_.execute("COMMIT");
+        reads_.emplace_back([this](const Rows&) { transaction_.open = false; });
+    }
+
+    void ask_ids(const Statement& reserve, std::size_t count, std::int64_t& first) {
+        ask(reserve, Parameters(static_cast<std::int64_t>(count)),
+            [&first](const Rows& rows) { first = rows.integer(0, 0); });
+    }
+
+    void ask_codes() {
+        TextArray codes, redeemers;
+        bool redeeming = false;
+        for (const Needs::CodeNeed& need : needs_.codes) {
+            codes.add(need.code);
+            if (need.redeemer.empty()) {
+                redeemers.add_null();
+            } else {
+                redeemers.add(need.redeemer);
+                redeeming = true;
+            }
+        }
+        TextArray nobody;  // unnest() fills it up with nulls
+        ask(select_codes, Parameters(codes, redeeming ? redeemers : nobody),
+            [this](const Rows& rows) {
+                for (int row = 0; row < rows.size(); ++row) take_code(rows, row);
+            });
+    }
+
+    void take_code(const Rows& rows, int row) {
+        constexpr int need_column = code_columns + book_columns;
+        const auto n = static_cast<std::size_t>(rows.integer(row, need_column)) - 1;
+        const Needs::CodeNeed& need = needs_.codes.at(n);
+        if (world_.find(need.code) == nullptr) world_.add(read_code(rows, row));
+        const BookId book_id = rows.integer(row, code_columns);
+        if (!world_.books.contains(book_id)) take_book(rows, row, code_columns);
+        if (need.redeemer.empty() || !world_.books.at(book_id).max_redemptions_per_user) return;
+        const std::int64_t used = rows.optional_integer(row, need_column + 1).value_or(0);
+        world_.user_redemptions.try_emplace({book_id, std::string(need.redeemer)},
+                                            World::UserRedemptions{used, used});
+    }
+
+    void take_book(const Rows& rows, int row, int column = 0) {
+        Book book = read_book(rows, row, column);
+        const BookId id = book.id;
+        world_.books.emplace(id, std::move(book));
+    }
+
+    void take_books(const Rows& rows) {
+        for (int row = 0; row < rows.size(); ++row) take_book(rows, row);
+    }
+
+    /// Those named, and those of the pools.
+    void ask_books() {
+        BigintArray ids;
+        for (const BookId id : needs_.books) ids.add(id);
+        for (const auto& [scope, count] : needs_.pools) {
+            if (scope) ids.add(*scope);
+        }
+        if (ids.size() == 0) return;
+        ask(select_books, Parameters(ids), [this](const Rows& rows) { take_books(rows); });
+    }
+
+    void ask_only_book() {
+        ask(select_two_books, Parameters(), [this](const Rows& rows) {
+            world_.book_count = static_cast<std::size_t>(rows.size());
+            if (rows.size() != 1) return;
+            take_books(rows);
+            world_.only_book = rows.integer(0, 0);
+        });
+    }
+
+    void ask_existing() {
+        TextArray codes;
+        for (const std::string_view code : needs_.new_codes) codes.add(code);
+        ask(select_existing, Parameters(codes), [this](const Rows& rows) {
+            for (int row = 0; row < rows.size(); ++row) {
+                const auto n = static_cast<std::size_t>(rows.integer(row, 0)) - 1;
+                world_.existing_codes.insert(needs_.new_codes.at(n));
+            }
+        });
+    }
+
+    /// The pools of one book each; and, for the one of any book, how many free codes each has.
+    void ask_pools() {
+        std::vector<FreeCodes> wanted;
+        for (const auto& [scope, count] : needs_.pools) {
+            if (scope) wanted.push_back({*scope, static_cast<std::int64_t>(count)});
+        }
+        if (!wanted.empty()) {
+            ask_free(wanted, [this, wanted](const std::vector<std::vector<CodeRow*>>& found) {
+                for (std::size_t i = 0; i < wanted.size(); ++i) {
+                    Pool& pool = world_.pools[wanted[i].book_id];
+                    pool.codes = found[i];
+                    pool.complete = found[i].size() < static_cast<std::size_t>(wanted[i].count);
+                }
+            });
+        }
+        if (!needs_.pools.contains(PoolScope{})) return;
+        ask(select_available, Parameters(), [this](const Rows& rows) {
+            for (int row = 0; row < rows.size(); ++row) {
+                available_.push_back({rows.integer(row, 0), rows.integer(row, 1)});
+            }
+        });
+    }
+
+    /// Free codes of every book, each with the same chance: books are drawn by how many they have.
+    void load_any_free(std::size_t count) {
+        const PoolDraw draw(available_, count);
+        Pool& pool = world_.pools[PoolScope{}];
+        std::vector<FreeCodes> wanted;
+        std::vector<std::size_t> places;
+        BigintArray books;
+        for (std::size_t i = 0; i < available_.size(); ++i) {
+            if (draw.wanted(i) == 0) continue;
+            const BookId id = available_[i].book_id;
+            wanted.push_back({id, static_cast<std::int64_t>(draw.wanted(i))});
+            places.push_back(i);
+            if (!world_.books.contains(id)) books.add(id);
+        }
+        std::vector<std::vector<CodeRow*>> drawn(available_.size());
+        if (!wanted.empty()) {
+            ask_free(wanted, [&](std::vector<std::vector<CodeRow*>>& found) {
+                for (std::size_t i = 0; i < wanted.size(); ++i) drawn[places[i]] = found[i];
+            });
+            if (books.size() > 0) {
+                ask(select_books, Parameters(books),
+                    [this](const Rows& rows) { take_books(rows); });
+            }
+            receive();
+        }
+        draw.fill(pool, drawn);
+    }
+
+    /// Up to so many free codes of each book, from a random point of their order on.
+    void ask_free(const std::vector<FreeCodes>& wanted,
+                  std::function<void(std::vector<std::vector<CodeRow*>>&)> take) {
+        BigintArray books, starts, counts;
+        for (const FreeCodes& want : wanted) {
+            books.add(want.book_id);
+            starts.add(random_shuffle_key());
+            counts.add(want.count);
+        }
+        ask(select_free, Parameters(books, starts, counts),
+            [this, size = wanted.size(), take = std::move(take)](const Rows& rows) {
+                std::vector<std::vector<CodeRow*>> found(size);
+                for (int row = 0; row < rows.size(); ++row) {
+                    const auto n = static_cast<std::size_t>(rows.integer(row, code_columns)) - 1;
+                    CodeRow* const known = world_.find(rows.text(row, 2));
+                    found.at(n).push_back(known != nullptr ? known
+                                                           : &world_.add(read_code(rows, row)));
+                }
+                take(found);
+            });
+    }
+
+    Connection& connection_;
+    const Needs& needs_;
+    Transaction& transaction_;
+    const Deadline deadline_;
+    World world_;
+    std::vector<Read> reads_;  ///< of what was asked and is not answered yet
+    std::vector<FreeCodes> available_;
+};
+
+}  // namespace
+
+World load(Connection& connection, const Needs& needs, Transaction& transaction,
+           Deadline deadline) {
+    return Loader(connection, needs, transaction, deadline).load();
+}
+
+}  // namespace coupond::postgres

@@ -1,0 +1,170 @@
+#include "store/postgres/lost_commit.hpp"
+
+#include <algorithm>
+#include <thread>
+
+#include "base/limits.hpp"
+#include "base/log.hpp"
+#include "store/postgres/rows.hpp"
+
+namespace coupond::postgres {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+const Statement select_status{"SELECT pg_xact_status($1::text::xid8)"};
+
+const Statement end_transaction{
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE pid = $1::bigint AND backend_xid = $2::text::xid8::xid"};
+
+const Statement select_code_versions{"SELECT " COUPOND_CODE_COLUMNS
+                                     " FROM coupon_code AS code WHERE id = ANY($1::bigint[])"};
+
+const Statement select_book{"SELECT id FROM coupon_book WHERE id = $1::bigint"};
+
+constexpr std::size_t rows_looked_at = 1000;
+constexpr milliseconds first_pause{1};
+constexpr milliseconds most_pause{50};
+
+enum class Commit { done, not_done, unknown };
+
+class LookUp {
+public:
+    LookUp(Connection& connection, const Transaction& transaction, const Delta& delta,
+           Deadline deadline)
+        : connection_(connection), transaction_(transaction), delta_(delta), deadline_(deadline) {}
+
+    /// On the server, or a later life of it, that the transaction was on.
+    Commit by_id() {
+        for (milliseconds pause = first_pause;; pause = std::min(2 * pause, most_pause)) {
+            const std::string status = status_of_id();
+            if (status == "aborted") return Commit::not_done;
+            // After a crash the number of a transaction that was lost may be given again.
+            if (status == "committed") {
+                return by_rows() == Commit::not_done ? Commit::not_done : Commit::done;
+            }
+            if (status != "in progress") return Commit::unknown;
+            end();
+            if (steady_clock::now() + pause >= deadline_) return Commit::unknown;
+            std::this_thread::sleep_for(pause);
+        }
+    }
+
+    /// By what it would have changed: a new row is there or not, a changed one is of its version,
+    /// of the one before, or has gone on from either.
+    Commit by_rows() {
+        if (!delta_.new_books.empty()) {
+            const Rows rows = ask(select_book, Parameters(delta_.new_books.front()->id));
+            return rows.size() == 1 ? Commit::done : Commit::not_done;
+        }
+        const std::vector<CodeRow*>& sent =
+            delta_.new_codes.empty() ? delta_.changed_codes : delta_.new_codes;
+        const std::size_t count = std::min(sent.size(), rows_looked_at);
+        BigintArray ids;
+        for (std::size_t i = 0; i < count; ++i) ids.add(sent[i]->code.id);
+        const Rows rows = ask(select_code_versions, Parameters(ids));
+        std::unordered_map<CodeId, Code> stored;
+        for (int row = 0; row < rows.size(); ++row) {
+            Code code = read_code(rows, row);
+            stored.emplace(code.id, std::move(code));
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+            const auto found = stored.find(sent[i]->code.id);
+            const Commit told =
+                found == stored.end() ? Commit::not_done : by_row(*sent[i], found->second);
+            if (told != Commit::unknown) return told;
+        }
+        return Commit::unknown;
+    }
+
+private:
+    static Commit by_row(const CodeRow& sent, const Code& stored) {
+        const Code& code = sent.code;
+        if (sent.is_new) return stored.code == code.code ? Commit::done : Commit::not_done;
+        if (stored.version > code.version) return Commit::unknown;
+        const auto same_lock = [](const Lock& a, const Lock& b) {
+            return a.user_id == b.user_id && a.until == b.until;
+        };
+        const bool same = stored.version == code.version &&
+                          stored.assigned_to == code.assigned_to &&
+                          stored.redeemed_at == code.redeemed_at &&
+                          stored.lock.has_value() == code.lock.has_value() &&
+                          (!code.lock || same_lock(*stored.lock, *code.lock));
+        return same ? Commit::done : Commit::not_done;
+    }
+
+    Rows ask(const Statement& statement, const Parameters& parameters) {
+        connection_.execute(statement, parameters);
+        connection_.sync();
+        return std::move(connection_.receive_all(deadline_).rows.at(0));
+    }
+
+    std::string status_of_id() {
+        try {
+            const Rows rows = ask(select_status, Parameters(transaction_.id));
+            return rows.optional_text(0, 0).value_or("");  // null: too long ago
+        } catch (const Rejected& rejected) {
+            // A number that has not been given yet: the server has crashed and forgotten it, which
+            // it never does once it has committed.
+            if (rejected.error.sqlstate == "22023") return "aborted";
+            throw;
+        }
+    }
+
+    void end() {
+        try {
+            ask(end_transaction,
+                Parameters(static_cast<std::int64_t>(transaction_.pid), transaction_.id));
+        } catch (const Rejected& rejected) {  // not allowed to: it will end by itself
+            log::debug("cannot end a transaction",
+                       {{"reason", std::string_view(rejected.error.message)}});
+        }
+    }
+
+    Connection& connection_;
+    const Transaction& transaction_;
+    const Delta& delta_;
+    const Deadline deadline_;
+};
+
+Commit ask(Link& link, const Server& sent_to, const Transaction& transaction, const Delta& delta,
+           Deadline deadline) {
+    Connection& connection = link.get(deadline);
+    LookUp look_up(connection, transaction, delta, deadline);
+    if (link.server().history == sent_to.history) return look_up.by_id();
+    log::warn("a replica has taken over: looking for what was sent to the server before it");
+    return look_up.by_rows();
+}
+
+}  // namespace
+
+Result<void> look_up_commit(Link& link, const Server& sent_to, const Transaction& transaction,
+                            const Delta& delta, Deadline deadline) {
+    std::string reason = "nothing there tells";
+    do {
+        try {
+            const Commit commit = ask(link, sent_to, transaction, delta, deadline);
+            if (commit == Commit::done) return {};
+            if (commit == Commit::not_done) return Failure::conflict;
+            break;
+        } catch (const Lost& lost) {
+            link.lost(lost.error);
+            reason = lost.error.message;
+        } catch (const NoConnection& none) {
+            reason = none.error.message;
+            std::this_thread::sleep_for(most_pause);
+        } catch (const Rejected& rejected) {
+            reason = rejected.error.message;
+            link.drop();
+            if (!lost_prepared_statement(rejected.error)) break;
+        }
+    } while (steady_clock::now() < deadline);
+    log::error(
+        "cannot tell whether a transaction has committed",
+        {{"transaction", std::string_view(transaction.id)}, {"reason", std::string_view(reason)}});
+    return Failure::indeterminate;
+}
+
+}  // namespace coupond::postgres

@@ -1,0 +1,154 @@
+#include "base/limits.hpp"
+#include "store/postgres/health.hpp"
+#include "store/postgres/rows.hpp"
+#include "store/postgres/stores.hpp"
+
+namespace coupond::postgres {
+namespace {
+
+constexpr int most_tries = 3;
+
+constexpr const char* begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+const Statement select_books{
+    "SELECT " COUPOND_BOOK_COLUMNS
+    ", counts.total, counts.available, counts.redeemed, locks.locked "
+    "FROM coupon_book AS book "
+    "CROSS JOIN LATERAL (SELECT coalesce(sum(total), 0)::bigint AS total, "
+    "coalesce(sum(available), 0)::bigint AS available, "
+    "coalesce(sum(redeemed), 0)::bigint AS redeemed FROM book_count "
+    "WHERE book_count.book_id = book.id) AS counts "
+    "CROSS JOIN LATERAL (SELECT coalesce(sum(codes), 0)::bigint AS locked FROM lock_count "
+    "WHERE lock_count.book_id = book.id AND locked_until > $3::bigint) AS locks "
+    "WHERE book.id > $1::bigint ORDER BY book.id LIMIT $2::bigint"};
+
+// None where there are more than $3 of them.
+const Statement select_codes{
+    "WITH page AS MATERIALIZED (SELECT id FROM coupon_book WHERE id > $1::bigint "
+    "ORDER BY id LIMIT $2::bigint) "
+    "SELECT " COUPOND_CODE_COLUMNS
+    " FROM coupon_code AS code WHERE code.book_id = ANY(ARRAY(SELECT id FROM page)) "
+    "AND (SELECT coalesce(sum(total), 0) FROM book_count "
+    "WHERE book_id = ANY(ARRAY(SELECT id FROM page))) <= $3::bigint "
+    "ORDER BY code.book_id, code.id"};
+
+class PostgresReadStore final : public ReadStore {
+public:
+    explicit PostgresReadStore(Servers& servers) : link_(servers, Servers::Side::read) {}
+
+    Result<BookPage> list_books(BookId after, std::size_t limit, bool with_codes,
+                                Timestamp now) override {
+        return answer([&](Connection& connection, Deadline deadline) {
+            return list(connection, deadline, {after, limit, with_codes, now});
+        });
+    }
+
+    Result<void> ping() override {
+        return answer([](Connection& connection, Deadline deadline) {
+            connection.execute("SELECT count(*) FROM (SELECT 1 FROM coupon_book LIMIT 1) AS book");
+            connection.sync();
+            connection.receive_all(deadline);
+        });
+    }
+
+private:
+    struct Query {
+        BookId after;
+        std::size_t limit;
+        bool with_codes;
+        Timestamp now;
+    };
+
+    /// What `ask` returns of the server, which is asked again on another connection where the first
+    /// one was lost.
+    template <class Ask>
+    auto answer(const Ask& ask) -> Result<decltype(ask(std::declval<Connection&>(), Deadline()))> {
+        const Deadline deadline =
+            std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::database_wait_ms);
+        for (int tries = 1;; ++tries) {
+            try {
+                Connection& connection = link_.get(deadline);
+                if constexpr (std::is_void_v<decltype(ask(connection, deadline))>) {
+                    ask(connection, deadline);
+                    health_.worked();
+                    return {};
+                } else {
+                    auto asked = ask(connection, deadline);
+                    health_.worked();
+                    return asked;
+                }
+            } catch (const Lost& lost) {
+                link_.lost(lost.error);
+                if (!lost.late && tries < most_tries) continue;
+                health_.failed(lost.error);
+            } catch (const Rejected& rejected) {
+                const bool again = classify(rejected.error) == Failure::conflict;
+                link_.drop();  // and with it the transaction
+                if (again && tries < most_tries) continue;
+                health_.failed(rejected.error);
+            } catch (const NoConnection& none) {
+                health_.failed(none.error);
+            }
+            return Failure::unavailable;
+        }
+    }
+
+    static BookPage list(Connection& connection, Deadline deadline, const Query& query) {
+        const auto limit = static_cast<std::int64_t>(query.limit);
+        connection.execute(begin);
+        connection.execute(select_books, Parameters(query.after, limit + 1, query.now.ms));
+        if (query.with_codes) {
+            connection.execute(
+                select_codes,
+                Parameters(query.after, limit, static_cast<std::int64_t>(limits::page_codes)));
+        }
+        connection.execute("COMMIT");
+        connection.sync();
+        const Replies replies = connection.receive_all(deadline);
+        BookPage page = read_page(replies.rows.at(1), query.limit);
+        if (query.with_codes) add_codes(page, replies.rows.at(2));
+        return page;
+    }
+
+    static BookPage read_page(const Rows& rows, std::size_t limit) {
+        BookPage page;
+        for (int row = 0; row < rows.size(); ++row) {
+            if (page.books.size() == limit) {
+                page.more = true;
+                break;
+            }
+            BookListing& listing = page.books.emplace_back();
+            listing.book = read_book(rows, row);
+            BookCounts& counts = listing.counts;
+            counts.total = rows.integer(row, book_columns);
+            counts.available = rows.integer(row, book_columns + 1);
+            counts.redeemed = rows.integer(row, book_columns + 2);
+            counts.locked = rows.integer(row, book_columns + 3);
+            counts.assigned = counts.total - counts.available - counts.redeemed - counts.locked;
+        }
+        return page;
+    }
+
+    static void add_codes(BookPage& page, const Rows& rows) {
+        std::int64_t total = 0;
+        for (const BookListing& listing : page.books) total += listing.counts.total;
+        page.too_many_codes = total > static_cast<std::int64_t>(limits::page_codes);
+        int row = 0;
+        for (BookListing& listing : page.books) {
+            while (row < rows.size() && rows.integer(row, 1) == listing.book.id) {
+                listing.codes.push_back(read_code(rows, row++));
+            }
+        }
+    }
+
+    Link link_;
+    Health health_;
+};
+
+}  // namespace
+
+std::unique_ptr<ReadStore> make_read_store(Servers& servers) {
+    return std::make_unique<PostgresReadStore>(servers);
+}
+
+}  // namespace coupond::postgres

@@ -1,0 +1,25 @@
+// Saves what a batch changes.
+#pragma once
+
+#include "domain/domain.hpp"
+#include "store/postgres/connection.hpp"
+
+namespace coupond::postgres {
+
+/// Turns Deltas into statements.
+class Saver {
+public:
+    Saver();
+
+    /// Sends the statements for `delta` and the COMMIT behind them. One that meets a row that is
+    /// not as it was loaded fails, and all after it are not carried out. Throws Lost.
+    void send(Connection& connection, const Delta& delta);
+
+private:
+    void send_locks(Connection& connection, const Delta& delta);
+
+    const std::int64_t slot_;  ///< where this process counts codes
+    Timestamp swept_at_{INT64_MIN};
+};
+
+}  // namespace coupond::postgres

@@ -1,0 +1,184 @@
+#include "base/limits.hpp"
+#include "base/log.hpp"
+#include "store/postgres/health.hpp"
+#include "store/postgres/load.hpp"
+#include "store/postgres/lost_commit.hpp"
+#include "store/postgres/save.hpp"
+#include "store/postgres/stores.hpp"
+
+namespace coupond::postgres {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+constexpr microseconds row_wait{100};  // how much longer a save may take for each row
+
+const Statement is_read_only{
+    "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"};
+const Statement try_a_change{"UPDATE id_counter SET next = next WHERE \"of\" = 'coupon_book'"};
+
+Deadline deadline_for(std::size_t rows) {
+    return steady_clock::now() + milliseconds(limits::database_wait_ms) + row_wait * rows;
+}
+
+class PostgresStore final : public Store {
+public:
+    explicit PostgresStore(Servers& servers) : link_(servers, Servers::Side::write) {}
+
+    Result<World> load(const Needs& needs) override {
+        const Deadline deadline = deadline_for(needs.new_codes.size());
+        try {
+            Connection& connection = connect(deadline);
+            World world = postgres::load(connection, needs, transaction_, deadline);
+            health_.worked();
+            return world;
+        } catch (const Lost& lost) {
+            return lost_while_nothing_was_sent(lost);
+        } catch (const Rejected& rejected) {
+            return failed(rejected.error);
+        } catch (const NoConnection& none) {
+            health_.failed(none.error);
+            return Failure::unavailable;
+        }
+    }
+
+    Result<void> save(const Delta& delta) override {
+        if (delta.empty()) {
+            roll_back();
+            return {};
+        }
+        if (!transaction_.open) {
+            Needs nothing_but_begin;
+            nothing_but_begin.locks_only = false;
+            const Result<World> nothing = load(nothing_but_begin);
+            if (!nothing) return nothing.error();
+        }
+        const Transaction transaction = transaction_;
+        const Server server = link_.server();
+        const Deadline deadline = deadline_for(delta.new_codes.size() + delta.changed_codes.size());
+        Connection& connection = link_.get(deadline);
+        try {
+            connection.check();
+        } catch (const Lost& lost) {
+            return lost_while_nothing_was_sent(lost);
+        }
+        try {
+            saver_.send(connection, delta);
+            const Replies replies = connection.receive(deadline);
+            if (replies.error) {
+                // Not the answer of the server that has the transaction: it may have committed.
+                const Error& error = *replies.error;
+                if (error.sqlstate.empty() || connection_is_of_no_use(error)) throw Lost{error};
+                return failed(error);
+            }
+            transaction_ = {};
+            if (replies.rows.back().command() != "COMMIT") {
+                return failed({{}, "the database did not commit", {}});
+            }
+            health_.worked();
+            return {};
+        } catch (const Lost& lost) {
+            transaction_ = {};
+            link_.lost(lost.error);
+            const Result<void> found =
+                look_up_commit(link_, server, transaction, delta, deadline_for(0));
+            if (!found && found.error() == Failure::indeterminate) health_.failed(lost.error);
+            return found;
+        }
+    }
+
+    /// Where the last change failed, for want of room say, only a change can tell that it is over.
+    Result<void> ping() override {
+        const Deadline deadline = deadline_for(0);
+        try {
+            roll_back();
+            Connection& connection = connect(deadline);
+            const bool change = health_.failing();
+            connection.execute(change ? try_a_change : is_read_only);
+            connection.sync();
+            const Replies replies = connection.receive_all(deadline);
+            if (!change && replies.rows.at(0).boolean(0, 0)) {
+                throw Rejected{{"25006", "the database takes no changes", {}}};
+            }
+            health_.worked();
+            return {};
+        } catch (const Lost& lost) {
+            drop(lost.error);
+            health_.failed(lost.error);
+        } catch (const Rejected& rejected) {
+            failed(rejected.error);
+            health_.failed(rejected.error);
+        } catch (const NoConnection& none) {
+            health_.failed(none.error);
+        }
+        return Failure::unavailable;
+    }
+
+private:
+    Connection& connect(Deadline deadline) {
+        if (!link_.connected()) transaction_ = {};
+        return link_.get(deadline);
+    }
+
+    void drop(const Error& error) {
+        transaction_ = {};
+        link_.lost(error);
+    }
+
+    Failure lost_while_nothing_was_sent(const Lost& lost) {
+        drop(lost.error);
+        if (!lost.late) return Failure::conflict;  // the next load finds another connection
+        health_.failed(lost.error);
+        return Failure::unavailable;
+    }
+
+    /// What is left of a transaction that the server did not want, and what that means.
+    Failure failed(const Error& error) {
+        if (connection_is_of_no_use(error)) {
+            drop(error);
+        } else {
+            roll_back();
+        }
+        const Failure failure = classify(error);
+        if (failure == Failure::unavailable) health_.failed(error);
+        if (failure == Failure::refused) {
+            log::error("the database refuses a row",
+                       {{"reason", std::string_view(error.message)},
+                        {"code", std::string_view(error.sqlstate)},
+                        {"constraint", std::string_view(error.constraint)}});
+        }
+        return failure;
+    }
+
+    void roll_back() {
+        if (!transaction_.open) return;
+        transaction_ = {};
+        if (!link_.connected()) return;
+        const Deadline deadline = deadline_for(0);
+        try {
+            Connection& connection = link_.get(deadline);
+            connection.execute("ROLLBACK");
+            connection.sync();
+            connection.receive_all(deadline);
+        } catch (const Lost& lost) {
+            link_.lost(lost.error);
+        } catch (const Rejected& rejected) {
+            link_.lost(rejected.error);
+        }
+    }
+
+    Link link_;
+    Health health_;
+    Saver saver_;
+    Transaction transaction_;
+};
+
+}  // namespace
+
+std::unique_ptr<Store> make_store(Servers& servers) {
+    return std::make_unique<PostgresStore>(servers);
+}
+
+}  // namespace coupond::postgres

@@ -1,0 +1,180 @@
+// PostgreSQL as the database: how it is named, what it must hold, and what is said where it does not.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { inParallel } from '../support/client.js';
+import { Coupond, run } from '../support/coupond.js';
+import { PostgresData } from '../support/data.js';
+import { testServer } from '../support/harness.js';
+import { PgBouncer } from '../support/pgbouncer.js';
+import { Postgres } from '../support/postgres.js';
+
+const lines = (text) => text.split('\n').filter((line) => line.trim() !== '');
+const quiet = { LOG_LEVEL: 'error' };
+
+let postgres;
+before(async () => {
+    postgres = await Postgres.start();
+});
+after(() => postgres?.remove());
+
+/** A database without coupond's schema, as data for a Coupond. */
+async function emptyData(options) {
+    return new PostgresData({
+        postgres,
+        database: await postgres.createEmptyDatabase(),
+        ...options,
+    });
+}
+
+const serve = (data, ...flags) =>
+    run(['serve', '--host', '127.0.0.1', '--port', '0', ...flags], { data, env: quiet });
+const migrate = (data, ...flags) => run(['migrate', ...flags], { data, env: quiet });
+
+const assertOneLine = ({ code, signal, stdout, stderr }, pattern) => {
+    assert.equal(signal, null);
+    assert.equal(code, 1);
+    assert.equal(stdout, '');
+    assert.equal(lines(stderr).length, 1, stderr);
+    assert.match(stderr, pattern);
+};
+
+const tables = async (data) =>
+    data.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename");
+
+describe('a database without the schema', () => {
+    it('is refused by serve, which says what to do and changes nothing', async () => {
+        const data = await emptyData();
+        const end = await serve(data);
+        assertOneLine(end, /coupond migrate/);
+        assert.match(end.stderr, /--migrate/);
+        assert.deepEqual(await tables(data), []);
+    });
+
+    it('gets it by coupond migrate, once', async (t) => {
+        const data = await emptyData();
+        const first = await migrate(data);
+        assert.equal(first.code, 0, first.stderr);
+        const made = await tables(data);
+        for (const name of ['coupon_book', 'coupon_code']) {
+            assert.ok(made.some(({ tablename }) => tablename === name));
+        }
+        const second = await migrate(data);
+        assert.equal(second.code, 0, second.stderr);
+        assert.deepEqual(await tables(data), made);
+        const { client } = await testServer(t, { data });
+        assert.deepEqual((await client.get('/coupon')).body, []);
+    });
+
+    it('gets it by serve --migrate, of many at once too', async (t) => {
+        const data = await emptyData();
+        const servers = Array.from({ length: 4 }, () => new Coupond({ data, args: ['--migrate'] }));
+        t.after(() => inParallel(servers, servers.length, (server) => server.remove()));
+        await inParallel(servers, servers.length, (server) => server.start());
+    });
+
+    it('is shown as such by migrate --status and --dry-run, which change nothing', async () => {
+        const data = await emptyData();
+        for (const [flag, pattern] of [
+            ['--status', /pending/],
+            ['--dry-run', /CREATE TABLE coupon_code/],
+        ]) {
+            const { code, stdout, stderr } = await migrate(data, flag);
+            assert.equal(code, 0, stderr);
+            assert.match(stdout, pattern);
+        }
+        assert.deepEqual(await tables(data), []);
+    });
+});
+
+describe('a database that cannot be used', () => {
+    it('is one of a newer version', async () => {
+        const data = await emptyData();
+        assert.equal((await migrate(data)).code, 0);
+        await data.execute("INSERT INTO schema_migration VALUES (9999, 'later')");
+        for (const end of [await serve(data), await serve(data, '--migrate')]) {
+            assertOneLine(end, /9999/);
+        }
+        assertOneLine(await migrate(data), /9999/);
+    });
+
+    it("is another program's", async () => {
+        const data = await emptyData();
+        await data.execute('CREATE TABLE coupon_book (x int)');
+        assertOneLine(await serve(data), /coupond migrate/);
+        assertOneLine(await migrate(data), /coupon_book/);
+        assert.deepEqual(await tables(data), [{ tablename: 'coupon_book' }]);
+    });
+});
+
+describe('PostgreSQL is named', () => {
+    it('by DATABASE_URL', async (t) => {
+        const data = new PostgresData({ postgres, byUrl: true });
+        const { client } = await testServer(t, { data });
+        await client.newBook();
+        assert.equal((await data.query('SELECT count(*) AS n FROM coupon_book'))[0].n, 1);
+    });
+
+    it('with TLS, its certificate verified', async (t) => {
+        const secure = await Postgres.start({ tls: true });
+        t.after(() => secure.remove());
+        const { client, server } = await testServer(t, {
+            data: new PostgresData({ postgres: secure }),
+        });
+        await client.newBookWith(['TLS']);
+        const sessions = await server.data.query(
+            "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'coupond'",
+        );
+        assert.ok(sessions.length > 0 && sessions.every(({ ssl }) => ssl));
+    });
+
+    it('by a PgBouncer in transaction mode', async (t) => {
+        const bouncer = await PgBouncer.start({ postgres });
+        t.after(() => bouncer.remove());
+        const { client } = await testServer(t, {
+            data: new PostgresData({ postgres, through: bouncer }),
+        });
+        const book = await client.newBookWith(['B-1', 'B-2'], { maxRedemptionsPerUser: 1 });
+        for (const code of ['B-1', 'B-2']) {
+            await client.mustAssign(code, 'ann');
+            await client.mustLock(code, 'ann');
+        }
+        await client.mustRedeem('B-1', 'ann');
+        assert.equal((await client.bookWithCodes(book.id)).counts.redeemed, 1);
+    });
+});
+
+describe('a PostgreSQL that is down', () => {
+    it('is waited for, while /health/live answers and /health/ready says so', async (t) => {
+        const own = await Postgres.start();
+        t.after(() => own.remove());
+        const { server, client } = await testServer(t, {
+            data: new PostgresData({ postgres: own }),
+        });
+        await client.newBookWith(['D-1']);
+        await own.stop();
+        assert.equal((await client.get('/health/live')).status, 200);
+        assert.equal((await client.get('/health/ready')).status, 503);
+        assert.equal((await client.assign('D-1', 'ann')).status, 503);
+        await own.start();
+        for (const deadline = Date.now() + 30_000; ; ) {
+            if ((await client.get('/health/ready')).status === 200) break;
+            assert.ok(Date.now() < deadline, server.stderr);
+        }
+        await client.mustAssign('D-1', 'ann');
+    });
+});
+
+describe('what is said', () => {
+    it('never holds the password', async (t) => {
+        const data = new PostgresData({ postgres });
+        const { server, client } = await testServer(t, { data, env: { LOG_LEVEL: 'debug' } });
+        await client.newBook();
+        const password = data.env.DB_PASSWORD;
+        const shown = [password, encodeURIComponent(password)];
+        const wrong = await run(['migrate'], { data, env: { DB_NAME: 'nowhere' } });
+        assert.notEqual(wrong.code, 0);
+        for (const text of [server.stdout, server.stderr, wrong.stdout, wrong.stderr]) {
+            for (const secret of shown) assert.ok(!text.includes(secret), text);
+        }
+    });
+});

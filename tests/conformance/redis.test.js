@@ -1,0 +1,82 @@
+// Redis for the locks: how it is named, what it holds, and what is answered without it.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { assertRefused } from '../support/client.js';
+import { PostgresData } from '../support/data.js';
+import { testServer } from '../support/harness.js';
+import { Redis } from '../support/redis.js';
+import { refusals } from '../support/refusals.js';
+
+describe('Redis', () => {
+    it('holds a lock under its code, with its end, and no lock that is over', async (t) => {
+        const { server, client } = await testServer(t);
+        const { redis } = server.data;
+        await client.newBookWith(['ü b', 'X']);
+        for (const code of ['ü b', 'X']) await client.mustAssign(code, 'ann');
+        const { lockedUntil } = await client.mustLock('ü b', 'ann');
+        assert.deepEqual(await redis.ask('KEYS', 'coupon:lock:*'), ['coupon:lock:ü b']);
+        assert.equal(await redis.ask('GET', 'coupon:lock:ü b'), 'ann');
+        const end = await redis.ask('PEXPIRETIME', 'coupon:lock:ü b');
+        assert.equal(end, Date.parse(lockedUntil));
+        await client.mustRedeem('ü b', 'ann');
+        assert.deepEqual(await redis.ask('KEYS', 'coupon:lock:*'), []);
+    });
+
+    it('that lost its locks costs a second lock, never a second redemption', async (t) => {
+        const { server, client } = await testServer(t);
+        await client.newBookWith(['X', 'Y']);
+        for (const code of ['X', 'Y']) {
+            await client.mustAssign(code, 'ann');
+            await client.mustLock(code, 'ann');
+        }
+        await client.mustRedeem('X', 'ann');
+        await server.data.redis.ask('FLUSHALL');
+        assertRefused(await client.redeem('X', 'ann'), ...refusals.redeemed);
+        assertRefused(await client.redeem('Y', 'ann'), ...refusals.notLocked);
+        await client.mustLock('Y', 'ann');
+        await client.mustRedeem('Y', 'ann');
+    });
+
+    for (const byUrl of [false, true]) {
+        for (const tls of [false, true]) {
+            const how = `${tls ? ' over TLS' : ''}${byUrl ? ', named by REDIS_URL' : ''}`;
+            it(`is used with a password${how}`, async (t) => {
+                const redis = await Redis.start({ password: `pass:word/@%'" é`, tls });
+                t.after(() => redis.remove());
+                const { client } = await testServer(t, {
+                    data: new PostgresData({ redis, byUrl }),
+                });
+                await client.newBookWith(['X']);
+                await client.mustAssign('X', 'ann');
+                await client.mustLock('X', 'ann');
+                assert.equal(await redis.ask('GET', 'coupon:lock:X'), 'ann');
+            });
+        }
+    }
+
+    it('that is down stops only what needs a lock, and is found again', async (t) => {
+        const { server, client } = await testServer(t);
+        const { redis } = server.data;
+        const book = await client.newBookWith(['X', 'Y']);
+        await client.mustAssign('X', 'ann');
+        await redis.kill9();
+        assert.equal((await client.get('/health/live')).status, 200);
+        assert.equal((await client.get('/health/ready')).status, 503);
+        for (const answer of [
+            await client.lock('X', 'ann'),
+            await client.redeem('X', 'ann'),
+            await client.get('/coupon'),
+        ]) {
+            assertRefused(answer, 503);
+        }
+        assert.equal((await client.upload(book.id, ['Z'])).status, 201);
+        assert.equal((await client.assignAny('bob')).status, 201);
+        await redis.start();
+        for (const deadline = Date.now() + 30_000; ; ) {
+            if ((await client.get('/health/ready')).status === 200) break;
+            assert.ok(Date.now() < deadline, server.stderr);
+        }
+        await client.mustLock('X', 'ann');
+        await client.mustRedeem('X', 'ann');
+    });
+});

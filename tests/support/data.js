@@ -1,0 +1,185 @@
+// Where a coupond keeps what it knows: a SQLite file, or a PostgreSQL database and perhaps a Redis.
+// A test that says nothing gets what COUPOND_BACKEND names: sqlite (the default), postgres or redis
+// (PostgreSQL, and Redis for the locks).
+//
+//   new SqliteData(folder)
+//   new PostgresData({postgres, through, redis, redisThrough})
+//   data.env, data.args                the settings by which coupond uses it, once prepare() is done
+//   data.query(sql)                    the rows of a SELECT, as objects
+//   data.execute(sql)                  any statements
+//
+// Tables and columns have the same names in all of them, but that the figures of a book are the sum
+// of its rows of book_count.
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { PostgresAddress, Postgres } from './postgres.js';
+import { outputOf, removeFolder, runToEnd, temporaryFolder } from './processes.js';
+import { Redis } from './redis.js';
+
+export const backends = ['sqlite', 'postgres', 'redis'];
+
+/** The backend that tests run on where they do not say. */
+export function defaultBackend() {
+    const backend = process.env.COUPOND_BACKEND ?? 'sqlite';
+    assert.ok(backends.includes(backend), `COUPOND_BACKEND=${backend}: one of ${backends}`);
+    return backend;
+}
+
+/** Fresh data for one coupond, or several that share it. */
+export function freshData(backend = defaultBackend()) {
+    return backend === 'sqlite' ? new SqliteData() : new PostgresData({ redis: backend === 'redis' });
+}
+
+/** Counts who uses it; the last one who lets it go has it removed. */
+class Data {
+    #users = 0;
+
+    retain() {
+        this.#users += 1;
+    }
+
+    async release() {
+        this.#users -= 1;
+        if (this.#users === 0) await this.remove();
+    }
+}
+
+export class SqliteData extends Data {
+    backend = 'sqlite';
+    env = {};
+    #temporary;
+
+    /** `folder` is the data folder; left out, a fresh one. */
+    constructor(folder) {
+        super();
+        this.#temporary = folder === undefined ? temporaryFolder() : undefined;
+        this.folder = folder ?? path.join(this.#temporary, 'data');
+        if (!existsSync(this.folder)) mkdirSync(this.folder, { recursive: true });
+        this.args = ['--data-dir', this.folder];
+    }
+
+    async prepare() {}
+
+    /** The file itself. */
+    get file() {
+        const files = readdirSync(this.folder)
+            .filter((name) => !/-(wal|shm|journal)$/.test(name))
+            .filter((name) => /\.(db|sqlite3?)$/.test(name));
+        assert.equal(files.length, 1, `database files in ${this.folder}: ${files}`);
+        return path.join(this.folder, files[0]);
+    }
+
+    async query(sql) {
+        return JSON.parse((await outputOf(['sqlite3', '-readonly', '-json', this.file, sql])) || '[]');
+    }
+
+    execute(sql) {
+        return outputOf(['sqlite3', this.file, sql]);
+    }
+
+    async remove() {
+        if (this.#temporary) removeFolder(this.#temporary);
+    }
+}
+
+let shared;
+
+/**
+ * The PostgreSQL that with_servers.js has started; where nothing has, one that lives as long as
+ * this process.
+ */
+function sharedPostgres() {
+    const named = process.env.COUPOND_TEST_POSTGRES;
+    shared ??= named ? Promise.resolve(PostgresAddress.read(named)) : startWithTemplate();
+    return shared;
+}
+
+/** A PostgreSQL that createDatabase() works on. */
+export async function startWithTemplate(options) {
+    const postgres = await Postgres.start(options);
+    await postgres.prepareTemplate(migrate);
+    return postgres;
+}
+
+/** Puts coupond's schema into the database that `env` names. */
+async function migrate(env) {
+    const words = [path.resolve(process.env.COUPOND_BIN ?? ''), 'migrate'];
+    const { code, stderr } = await runToEnd(words, { env: { ...sanitizers(), ...env } });
+    assert.equal(code, 0, `coupond migrate: ${stderr}`);
+}
+
+/** What a sanitizer in a program under test is to be told. */
+export function sanitizers() {
+    const names = ['ASAN_OPTIONS', 'LSAN_OPTIONS', 'TSAN_OPTIONS', 'UBSAN_OPTIONS'];
+    return Object.fromEntries(
+        names
+            .filter((name) => process.env[name] !== undefined)
+            .map((name) => [name, process.env[name]]),
+    );
+}
+
+export class PostgresData extends Data {
+    args = [];
+    #options;
+    #ownRedis = false;
+    #prepared;
+
+    /**
+     * Options: `postgres` (a Postgres or PostgresAddress; default: the shared one), `database`
+     * (default: a fresh one), `through` ({host, port}: what coupond connects to instead of it, a
+     * Proxy or PgBouncer), `redis` (a Redis; true: one of its own; default: none, the locks are in
+     * PostgreSQL), `redisThrough`, `byUrl` (DATABASE_URL and REDIS_URL instead of DB_* and REDIS_*).
+     */
+    constructor(options = {}) {
+        super();
+        this.#options = options;
+        this.backend = options.redis ? 'redis' : 'postgres';
+    }
+
+    /** Makes the database, and starts a Redis of its own; what is there stays. */
+    prepare() {
+        this.#prepared ??= this.#prepare();
+        return this.#prepared;
+    }
+
+    async #prepare() {
+        const { postgres, database, redis } = this.#options;
+        this.postgres = postgres ?? (await sharedPostgres());
+        if (database === undefined) await this.postgres.prepareTemplate(migrate);
+        this.database = database ?? (await this.postgres.createDatabase());
+        this.#ownRedis = redis === true;
+        this.redis = this.#ownRedis ? await Redis.start() : redis || undefined;
+    }
+
+    /** Settings for coupond. */
+    get env() {
+        const { through, redisThrough, byUrl } = this.#options;
+        if (!byUrl) {
+            return {
+                ...this.postgres.env(this.database, through),
+                ...this.redis?.env(redisThrough),
+            };
+        }
+        return {
+            DATABASE_URL: this.postgres.url(this.database, through),
+            ...this.redis?.urlEnv(redisThrough),
+        };
+    }
+
+    query(sql) {
+        return this.postgres.query(this.database, sql);
+    }
+
+    execute(sql) {
+        return this.postgres.execute(this.database, sql);
+    }
+
+    async remove() {
+        if (!this.#prepared) return;
+        if (this.#ownRedis) await this.redis.remove();
+        if (this.#options.database === undefined && this.postgres.running !== false) {
+            await this.postgres.dropDatabase(this.database);
+        }
+    }
+}

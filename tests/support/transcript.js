@@ -1,0 +1,181 @@
+// One conversation with a coupond, written down so that it can be compared, byte by byte, with the
+// same one held with another: what no two have in common (ids, times, request ids) is checked on its
+// way and given a name.
+import assert from 'node:assert/strict';
+import { Client } from './client.js';
+
+const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+const timeMember = /"(createdAt|updatedAt|redeemedAt|lockedUntil)":"([^"]*)"/g;
+// In a JSON text no string holds such a sequence: its quotes would be escaped.
+const idMember = /"id":(\d+),"(name|code)":/g;
+const requestIdMember = /"requestId":"([^"]*)"/;
+const madeRequestId = /^[0-9a-f]+-\d+$/;
+
+/** Two texts from a little before where they begin to differ. */
+function difference(one, other = '', names) {
+    let at = 0;
+    while (at < one.length && one[at] === other[at]) at += 1;
+    const part = (text) => text.slice(Math.max(0, at - 200), at + 400);
+    return `--- ${names[0]}\n${part(one)}\n--- ${names[1]}\n${part(other)}`;
+}
+
+export class Transcript {
+    exchanges = []; // {request, answer}, each a text
+    lockTtlMs = 300_000; // how long the server's locks last
+    #client;
+    #ids = { name: new Map(), code: new Map() }; // id → its number, in the order they came up
+    #seen = new Map(); // entity and member → time
+
+    /** `port` as for Client. */
+    constructor(port) {
+        this.#client = new Client(port, { connections: 1 });
+    }
+
+    close() {
+        this.#client.close();
+    }
+
+    /** For requests whose answers are not the same everywhere. */
+    get unrecorded() {
+        return this.#client;
+    }
+
+    /** Sends a request, writes the exchange down and returns the answer, as Client does. */
+    async ask(method, path, options = {}) {
+        const asked = Date.now();
+        const answer = await this.#client.request(method, path, options);
+        const window = { asked, answered: Date.now() };
+        const { body, headers = {} } = options;
+        const sent = Buffer.isBuffer(body) ? body.toString('latin1') : (JSON.stringify(body) ?? '');
+        this.exchanges.push({
+            request: this.#request(method, path, headers, sent),
+            answer: this.#answer(path, answer, headers, window),
+        });
+        return answer;
+    }
+
+    get(path, options) {
+        return this.ask('GET', path, options);
+    }
+
+    post(path, body, options) {
+        return this.ask('POST', path, { body, ...options });
+    }
+
+    /** Throws at the first exchange that is not the same in both; `names` are theirs. */
+    static assertSame(expected, found, names) {
+        expected.forEach(({ request, answer }, at) => {
+            for (const [what, one, other] of [
+                ['the request', request, found[at]?.request],
+                [`the answer to ${request}`, answer, found[at]?.answer],
+            ]) {
+                if (one !== other) assert.fail(`${what} differs\n${difference(one, other, names)}`);
+            }
+        });
+        assert.equal(found.length, expected.length);
+    }
+
+    #request(method, path, headers, sent) {
+        const named = path
+            .replace(/^(\/coupon\/codes\/)(\d+)$/, (_, before, id) => before + this.#bookIn(id))
+            .replace(/([?&]after=)(\d+)/, (_, before, id) => before + this.#bookIn(id));
+        const body = sent.replace(
+            /"couponBookId":(\d+)/,
+            (_, id) => `"couponBookId":${this.#bookIn(id)}`,
+        );
+        const short = body.length > 500 ? `${body.slice(0, 500)}… (${body.length})` : body;
+        return [`${method} ${named}`, JSON.stringify(headers), short].join('\n');
+    }
+
+    /** A book's name where its id is known, else the number itself. */
+    #bookIn(id) {
+        const number = this.#ids.name.get(Number(id));
+        return number === undefined ? id : `<book ${number}>`;
+    }
+
+    #answer(path, { status, rawHeaders, text, body }, sentHeaders, window) {
+        const lines = [`${status}`];
+        for (let index = 0; index < rawHeaders.length; index += 2) {
+            const [name, value] = rawHeaders.slice(index, index + 2);
+            const shown = this.#header(name.toLowerCase(), value, text, sentHeaders);
+            lines.push(`${name}: ${shown}`);
+        }
+        const withRequestId =
+            status < 400
+                ? text
+                : text.replace(
+                      requestIdMember,
+                      (_, id) => `"requestId":"${this.#requestId(id, sentHeaders)}"`,
+                  );
+        // The other paths answer documents.
+        if (!path.startsWith('/coupon')) return [...lines, '', withRequestId].join('\n');
+        if (typeof body === 'object') this.#checkTimes(body, window);
+        const named = withRequestId
+            .replace(idMember, (_, id, member) => {
+                const kind = member === 'name' ? 'book' : 'code';
+                return `"id":<${kind} ${this.#number(member, Number(id))}>,"${member}":`;
+            })
+            .replace(timeMember, (_, member) => `"${member}":"<time>"`);
+        return [...lines, '', named].join('\n');
+    }
+
+    #header(name, value, text, sentHeaders) {
+        if (name === 'x-request-id') return this.#requestId(value, sentHeaders);
+        if (name === 'date') {
+            assert.equal(new Date(value).toUTCString(), value);
+            return '<date>';
+        }
+        if (name === 'content-length') {
+            // It depends on how long the ids are; of an answer to HEAD it is the only trace.
+            if (text !== '') assert.equal(Number(value), Buffer.byteLength(text));
+            return '<length>';
+        }
+        if (name === 'link') {
+            return value.replace(/after=(\d+)/, (_, id) => `after=${this.#bookIn(id)}`);
+        }
+        return value;
+    }
+
+    /** One that the client has sent stays as it is. */
+    #requestId(id, sentHeaders) {
+        if (id === sentHeaders['x-request-id']) return id;
+        assert.match(id, madeRequestId);
+        return '<request id>';
+    }
+
+    #number(member, id) {
+        const numbers = this.#ids[member];
+        if (!numbers.has(id)) {
+            const last = Math.max(0, ...numbers.keys());
+            assert.ok(id > last, `id ${id} after ${last}`);
+            numbers.set(id, numbers.size + 1);
+        }
+        return numbers.get(id);
+    }
+
+    /** A time that is new is of this request; one that was answered before is the same again. */
+    #checkTimes(value, window) {
+        if (Array.isArray(value)) for (const entry of value) this.#checkTimes(entry, window);
+        if (value === null || typeof value !== 'object' || Array.isArray(value)) return;
+        for (const [member, inner] of Object.entries(value)) {
+            if (typeof inner === 'object') this.#checkTimes(inner, window);
+            else if (/^(createdAt|updatedAt|redeemedAt)$/.test(member)) {
+                const kind = 'name' in value ? 'book' : 'code';
+                this.#checkTime(`${kind} ${value.id} ${member}`, inner, window, 0);
+            } else if (member === 'lockedUntil') {
+                this.#checkTime(`lock ${inner}`, inner, window, this.lockTtlMs);
+            }
+        }
+    }
+
+    #checkTime(what, text, { asked, answered }, later) {
+        assert.match(text, time);
+        if (this.#seen.has(what)) {
+            assert.equal(text, this.#seen.get(what), what);
+            return;
+        }
+        this.#seen.set(what, text);
+        const at = Date.parse(text) - later;
+        assert.ok(at >= asked && at <= answered, `${what}: ${text} is not of this request`);
+    }
+}

@@ -1,0 +1,346 @@
+// The same conversation on every backend: SQLite, PostgreSQL, and PostgreSQL with the locks in
+// Redis answer alike, to the byte.
+import assert from 'node:assert/strict';
+import { before, describe, it } from 'node:test';
+import { Coupond } from '../support/coupond.js';
+import { backends, freshData } from '../support/data.js';
+import { numbered } from '../support/client.js';
+import { Transcript } from '../support/transcript.js';
+
+// Long enough for what is asked of a lock while it lives, also on a busy machine.
+const shortTtlSeconds = 3;
+
+const encode = encodeURIComponent;
+
+/** Waits until the clock, which the server shares, has passed a time. */
+async function passed(text) {
+    for (const until = Date.parse(text); Date.now() <= until; ) {
+        await new Promise((resolve) => setTimeout(resolve, until - Date.now() + 1));
+    }
+}
+
+/** The calls of the contract, whatever they answer. */
+const calls = (c) => ({
+    book: (members) => c.post('/coupon', { name: 'Book', codePattern: 'B-{6}', ...members }),
+    upload: (id, codes) => c.post(`/coupon/codes/${id}`, { codes }),
+    any: (userId, couponBookId) => c.post('/coupon/assign', { userId, couponBookId }),
+    assign: (code, userId) => c.post(`/coupon/assign/${encode(code)}`, { userId }),
+    lock: (code, userId) => c.post(`/coupon/lock/${encode(code)}`, { userId }),
+    redeem: (code, userId) => c.post(`/coupon/redeem/${encode(code)}`, { userId }),
+});
+
+/** Before there is anything. */
+async function empty(c) {
+    const { upload, any, assign, lock, redeem } = calls(c);
+    for (const path of ['/health/live', '/health/ready', '/coupon', '/coupon?include=codes']) {
+        await c.get(path);
+        await c.ask('HEAD', path);
+    }
+    for (const path of ['/api', '/api-json', '/', '/nope', '/coupon/1', '/coupon/assign/X']) {
+        await c.get(path);
+    }
+    for (const method of ['PUT', 'PATCH', 'DELETE', 'OPTIONS']) await c.ask(method, '/coupon');
+    await c.post('/coupon/codes', { codes: ['X'] });
+    await upload(1, ['X']);
+    await any('ann');
+    await any('ann', 1);
+    for (const call of [assign, lock, redeem]) await call('X', 'ann');
+}
+
+/** With exactly one book. */
+async function oneBook(c) {
+    const { book, any } = calls(c);
+    const { body: made } = await book({ name: 'The only one' });
+    await any('ann');
+    await c.post('/coupon/codes', { codes: ['ONLY'] });
+    await c.post('/coupon/codes', { codes: ['ONLY'] });
+    await c.post('/coupon/codes', { codes: ['ONLY-2'], couponBookId: null });
+    await c.post('/coupon/codes', { codes: ['ONLY-3'], couponBookId: made.id });
+    await c.post('/coupon/codes', { codes: ['ONLY-4'], couponBookId: 999_999 });
+    await c.get('/coupon?include=codes');
+    for (const code of ['ONLY-2', 'ONLY-3']) await calls(c).assign(code, 'bob');
+    await any('ann');
+    await any('ann');
+    await any('ann', made.id);
+    await any('ann', 999_999);
+    await c.get('/coupon?include=codes');
+    return made.id;
+}
+
+/** Books of all kinds, good and bad. */
+async function books(c) {
+    const { book } = calls(c);
+    const ids = [];
+    for (const members of [
+        { name: 'Summer', codePattern: 'SUMMER-{6}', maxRedemptionsPerUser: 2, discountAmount: 20 },
+        { name: 'Été d’or 🎟️', discountAmount: 0.29 },
+        { name: ' a"b\\c/d\u2028 ', discountAmount: 99_999_999.99 },
+        { name: 'n'.repeat(255), maxRedemptionsPerUser: 1_000_000_000 },
+        { name: '🎟'.repeat(255), discountAmount: 0 },
+        { name: '\u{10FFFF} e\u0301', maxRedemptionsPerUser: null, discountAmount: null },
+    ]) {
+        ids.push((await book(members)).body.id);
+    }
+    await c.post('/coupon', '{"name":"\\u00e9\\ud83c\\udf9f","codePattern":"{3}","discountAmount":2e1}');
+    for (const members of [
+        { name: 5 },
+        { name: '' },
+        { name: 'n'.repeat(256) },
+        { name: 'tab\t' },
+        { name: 'nul\0' },
+        { codePattern: 'A-{0}' },
+        { codePattern: '{64}{64}{1}' },
+        { maxRedemptionsPerUser: 0 },
+        { maxRedemptionsPerUser: 1.5 },
+        { maxRedemptionsPerUser: 1_000_000_001 },
+        { discountAmount: -0.01 },
+        { discountAmount: 0.001 },
+        { discountAmount: 100_000_000 },
+        { discountAmount: '20.00' },
+        { colour: 'red', id: 7 },
+        { name: 5, codePattern: 6, maxRedemptionsPerUser: 'x', discountAmount: 'y', more: 1 },
+    ]) {
+        await book(members);
+    }
+    for (const body of ['', '[]', 'null', '{', '{"name":"N",}', '{"name":"\\ud800"}', '{}x']) {
+        await c.post('/coupon', body);
+    }
+    await c.post('/coupon', Buffer.from('{"codePattern":"P","name":"\xff"}', 'latin1'));
+    return ids;
+}
+
+const odd = [
+    ...['a/b', '..', 'a b', 'a+b', 'a?b#c', '100% off', '%2F', '"', '\\', "it's", '<b>', '{x}'],
+    ...['ключ', '🏖️', '\u{10FFFF}', 'á', 'a\u0301', 'A\u030A', 'Å', 'ß', 'SS', 'ss', 'İ', 'i', 'ı'],
+    ...['x'.repeat(128), '🎟'.repeat(128), ' ', '  ', ' x', 'x ', 'NULL', '0', '00', '-', '\u00a0'],
+];
+
+async function uploads(c, [summer, winter]) {
+    const { upload } = calls(c);
+    await upload(summer, numbered('S-', 12));
+    await upload(winter, odd);
+    await upload(winter, ['S-3']);
+    await upload(winter, ['NEW', 'S-3']);
+    await upload(winter, ['D', 'D']);
+    await upload(winter, ['D', 'é', 'e\u0301', 'D']);
+    await upload(999_999, ['S-3', 'S-3']);
+    await upload('9223372036854775807', ['FAR']);
+    for (const id of ['x', '0', '-1', '1.5', '9223372036854775808']) await upload(id, ['W']);
+    await c.post('/coupon/codes', { codes: ['NOWHERE'] });
+    await c.post('/coupon/codes', { codes: ['HERE'], couponBookId: winter });
+    await c.post(`/coupon/codes/${summer}`, { codes: ['NEITHER'], couponBookId: winter });
+    for (const codes of ['A', null, {}, [], [1], ['A', null], [''], ['c'.repeat(129)], ['c\0']]) {
+        await upload(summer, codes);
+    }
+    await c.post(`/coupon/codes/${summer}`, { codes: ['A'], extra: true });
+    await c.get('/coupon?include=codes');
+}
+
+/** Every code through its whole life, and everybody who may not. */
+async function cycle(c, [summer, winter]) {
+    const { assign, lock, redeem, any } = calls(c);
+    await lock('S-0', 'ann');
+    await redeem('S-0', 'ann');
+    for (const user of ['ann', 'ann', 'bob', 'Ann', 'ann ']) await assign('S-0', user);
+    await redeem('S-0', 'ann');
+    await redeem('S-0', 'bob');
+    for (const user of ['bob', 'Ann', 'ann ', 'ann', 'ann']) await lock('S-0', user);
+    await assign('S-0', 'ann');
+    await c.get(`/coupon?include=codes&limit=1&after=${summer - 1}`);
+    await redeem('S-0', 'bob');
+    await redeem('S-0', 'ann');
+    for (const call of [redeem, lock, assign]) {
+        await call('S-0', 'ann');
+        await call('S-0', 'bob');
+    }
+    for (const code of ['S-1', 'S-2', 'S-3']) {
+        await assign(code, 'ann');
+        await lock(code, 'ann');
+    }
+    await redeem('S-1', 'ann');
+    await redeem('S-2', 'ann'); // beyond the limit of two
+    await assign('S-4', 'ann');
+    await redeem('S-4', 'ann');
+    await assign('S-5', 'bob');
+    await lock('S-5', 'bob');
+    await redeem('S-5', 'bob');
+    for (const code of odd) {
+        const user = `user of ${code}`;
+        await assign(code, user);
+        await lock(code, user);
+        await redeem(code, user);
+    }
+    for (const user of ['u'.repeat(255), '🎟'.repeat(255), ' a', '%41', 'ü', '0', 'null']) {
+        await any(user, winter); // HERE, then nothing
+        await assign('S-6', user);
+    }
+    for (const code of ['nope', 's-0', 'S-0 ', ' S-0', 'S-0/', 'S_0', 'S-%', 'å']) {
+        for (const call of [assign, lock, redeem]) await call(code, 'ann');
+    }
+    for (const target of ['%', '%zz', '%FF', '%00', 'a%0Ab', 'c'.repeat(129), 'a/b', '']) {
+        for (const verb of ['assign', 'lock', 'redeem']) {
+            await c.post(`/coupon/${verb}/${target}`, { userId: 'u' });
+        }
+    }
+    for (const body of [{}, { userId: '' }, { userId: 5 }, { userId: null }, { userId: 'u\n' }]) {
+        for (const path of ['assign', 'assign/S-7', 'lock/S-7', 'redeem/S-7']) {
+            await c.post(`/coupon/${path}`, body);
+        }
+    }
+    await c.post('/coupon/assign', { userId: 'u'.repeat(256), couponBookId: 'x', more: 1 });
+    await c.post('/coupon/lock/S-7', { userId: 'u', couponBookId: summer });
+    await c.get('/coupon?include=codes');
+}
+
+/** Locks that end by themselves. */
+async function expiry(c, [summer]) {
+    const { assign, lock, redeem } = calls(c);
+    const page = `/coupon?include=codes&limit=1&after=${summer - 1}`;
+    for (const code of ['S-8', 'S-9']) await assign(code, 'eve');
+    await lock('S-8', 'eve');
+    const { body } = await lock('S-9', 'eve');
+    await c.get(page);
+    await passed(body.lockedUntil);
+    await c.get(page);
+    await redeem('S-8', 'eve');
+    await assign('S-8', 'eve');
+    await lock('S-8', 'bob');
+    await lock('S-8', 'eve');
+    await c.get(page);
+    await redeem('S-8', 'eve');
+    await lock('S-8', 'eve');
+    // One that has ended is no hindrance to the next.
+    await passed((await lock('S-9', 'eve')).body.lockedUntil);
+    await lock('S-9', 'eve');
+    await c.get(page);
+}
+
+/** Draws, of which only what they leave behind is the same everywhere. */
+async function draws(c) {
+    const { book, upload, any } = calls(c);
+    const { body: made } = await book({ name: 'Draws' });
+    await upload(made.id, numbered('DRAW-', 30));
+    for (let index = 0; index < 30; index += 1) {
+        const answer = await c.unrecorded.post('/coupon/assign', {
+            userId: 'ann',
+            couponBookId: made.id,
+        });
+        assert.equal(answer.status, 201);
+    }
+    await any('ann', made.id);
+    await c.get(`/coupon?include=codes&limit=1&after=${made.id - 1}`);
+}
+
+async function pages(c, ids) {
+    for (const query of [
+        ...['limit=1', 'limit=2', 'limit=1000', 'limit=3&include=codes', '%6Cimit=%32'],
+        ...[`after=${ids[1]}`, `limit=1&after=${ids[0]}`, 'after=9007199254740991'],
+        ...['limit=0', 'limit=1001', 'limit=x', 'limit=', 'limit=1&limit=2', 'after=0'],
+        ...['after=x', 'include=all', 'page=1', 'limit=0&after=x&page=1&include=y', 'limit=%zz'],
+    ]) {
+        await c.get(`/coupon?${query}`);
+    }
+    const large = (await calls(c).book({ name: 'Large' })).body.id;
+    await calls(c).upload(large, numbered('LARGE-', 10_000));
+    await c.get(`/coupon?include=codes&limit=1&after=${large - 1}`);
+    await calls(c).upload(large, ['LARGE-10000', 'LARGE-0']);
+    await calls(c).upload(large, ['LARGE-10000']);
+    await c.get(`/coupon?include=codes&limit=1&after=${large - 1}`);
+    await c.get('/coupon?include=codes');
+    await c.get('/coupon');
+}
+
+/** What HTTP itself makes of requests. */
+async function http(c) {
+    const body = { name: 'N', codePattern: 'P' };
+    for (const id of ['abc-DEF_0.9', 'x'.repeat(64)]) {
+        await c.post('/coupon', body, { headers: { 'x-request-id': id } });
+        await c.get('/nope', { headers: { 'x-request-id': id } });
+    }
+    for (const type of ['text/plain', 'application/json; charset=latin1', null]) {
+        await c.post('/coupon', body, { headers: { 'content-type': type } });
+    }
+    await c.post('/coupon', body, { headers: { expect: '200-ok' } });
+    await c.post('/coupon', Buffer.alloc(8 * 1024 * 1024 + 1, 0x20), {
+        headers: { connection: 'close' },
+    });
+    await c.get('/health/live', { headers: { 'x-fill': 'x'.repeat(16 * 1024) } });
+}
+
+/** The whole conversation, with a server that is started again in its midst. */
+async function converse(backend) {
+    const data = freshData(backend);
+    const first = new Coupond({ data });
+    const env = { LOCK_TTL_SECONDS: String(shortTtlSeconds) };
+    const second = new Coupond({ data, env });
+    const c = new Transcript(() => (first.running ? first : second).port);
+    try {
+        await first.start();
+        await empty(c);
+        await oneBook(c);
+        const ids = await books(c);
+        await uploads(c, ids);
+        await cycle(c, ids);
+        await draws(c);
+        await first.stop();
+        await second.start();
+        c.lockTtlMs = shortTtlSeconds * 1000;
+        await c.get('/coupon?include=codes');
+        for (const call of ['redeem', 'lock', 'assign']) await calls(c)[call]('S-0', 'ann');
+        await expiry(c, ids);
+        await pages(c, ids);
+        await http(c);
+        return c.exchanges;
+    } finally {
+        c.close();
+        await first.remove();
+        await second.remove();
+    }
+}
+
+describe('the same conversation', () => {
+    let transcripts;
+
+    before(async () => {
+        transcripts = await Promise.all(backends.map(converse));
+    });
+
+    it('is a long one', () => {
+        const [sqlite] = transcripts;
+        assert.ok(sqlite.length > 350, `${sqlite.length} exchanges`);
+        const statuses = new Set(sqlite.map(({ answer }) => answer.split('\n')[0]));
+        for (const status of ['200', '201', '400', '404', '409', '413', '415', '417', '431']) {
+            assert.ok(statuses.has(status), status);
+        }
+        for (const code of [
+            'coupon_book_not_found',
+            'coupon_book_required',
+            'codes_already_exist',
+            'no_available_coupons',
+            'coupon_not_found',
+            'coupon_already_redeemed',
+            'coupon_assigned_to_another_user',
+            'coupon_not_assigned_to_user',
+            'coupon_already_locked',
+            'coupon_not_locked',
+            'user_redemption_limit_reached',
+            'too_many_codes',
+            'validation_failed',
+            'malformed_json',
+            'malformed_target',
+            'route_not_found',
+        ]) {
+            assert.ok(
+                sqlite.some(({ answer }) => answer.includes(`"code":"${code}"`)),
+                code,
+            );
+        }
+    });
+
+    backends.slice(1).forEach((backend, index) => {
+        it(`goes on ${backend} as on ${backends[0]}`, () => {
+            const found = transcripts[index + 1];
+            Transcript.assertSame(transcripts[0], found, [backends[0], backend]);
+        });
+    });
+});
