@@ -1,10 +1,10 @@
-# coupond as an image: the first stage builds it, the second holds what it needs to run, and nothing else.
+# coupond as an image: the first stage builds it, the second holds what it needs to run.
 FROM debian:12-slim AS build
 WORKDIR /coupond
 # By itself: fetched again only where one of these files changes.
 COPY package.json package-lock.json .npmrc ./
 COPY script/bootstrap script/
-RUN script/bootstrap && apt-get clean && rm -rf /var/lib/apt/lists/*
+RUN script/bootstrap
 COPY CMakeLists.txt CMakePresets.json ./
 COPY tests/CMakeLists.txt tests/
 COPY api/ api/
@@ -18,8 +18,9 @@ FROM debian:12-slim
 RUN apt-get update -qq \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
         ca-certificates libpq5 libstdc++6 >/dev/null \
-    && apt-get clean && rm -rf /var/lib/apt/lists/* \
-    && useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin coupond \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --user-group --no-create-home --home-dir /data \
+        --shell /usr/sbin/nologin coupond \
     && install -d -o coupond -g coupond -m 0700 /data
 COPY --from=build /coupond/build/release/coupond /usr/local/bin/
 
@@ -29,10 +30,10 @@ ENV HOST=0.0.0.0 PORT=3000 DATA_DIR=/data
 VOLUME /data
 EXPOSE 3000
 STOPSIGNAL SIGTERM
-# There is no curl in here, and need not be: bash speaks TCP. An address for all (0.0.0.0) is also one to reach it at.
+# There is no curl in here, and need not be: bash speaks TCP. What stands for all addresses
+# (0.0.0.0) is one to connect to as well.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD bash -c \
-    'exec 3<>"/dev/tcp/$HOST/$PORT" \
-    && printf "GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" >&3 \
+    'exec 3<>"/dev/tcp/$HOST/$PORT" && printf "GET /health/ready HTTP/1.0\r\n\r\n" >&3 \
     && read -r _ status _ <&3 && [ "$status" = 200 ]'
 ENTRYPOINT ["coupond"]
 CMD ["serve"]

@@ -18,7 +18,7 @@ table in Markdown.
                                         minutes, and with --full five to ten more
   script/bench --postgres               the same with PostgreSQL 15 and Redis 7, which it starts for
                                         itself, against pgbench: about five minutes
-  script/bench --quick                  does it work? in about a minute; no figures to quote
+  script/bench --quick                  does it work? in a minute or two; no figures to quote
   script/bench --phase redeem           only that; again for more: redeem, limited, lock,
                                         assign, random, pools, uploads, starts, memory, baseline;
                                         with --postgres: redeem, assign, random, lock, alone
@@ -152,6 +152,7 @@ try {
     if (alsoRow) {
         const program = path.join(path.dirname(chosen.binary), rowProgram);
         if (existsSync(program)) chosen.rowBinary = program;
+        else progress(`${program} is not there: nothing is measured with batches of one`);
     }
     results.machine = { ...describeMachine(root, folder, chosen.binary), loadAverage };
     if (chosen.given) results.machine.revision = `of unknown revision, ${chosen.binary}`;

@@ -111,7 +111,9 @@ export function watch(pids, { postgres, redis } = {}) {
     return () => {
         const after = look();
         const total = (valueOf) =>
-            pids.reduce((sum, pid, i) => sum + valueOf(pid, after.servers[i], before.servers[i]), 0);
+            pids
+                .map((pid, i) => valueOf(pid, after.servers[i], before.servers[i]))
+                .reduce((sum, value) => sum + value, 0);
         const spent = (tid, now, then) => now.threads.get(tid) - (then.threads.get(tid) ?? 0);
         const taken = {
             serverSeconds: total((pid, now, then) => now.own - then.own),

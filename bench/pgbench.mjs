@@ -11,8 +11,8 @@ import { root } from './progress.mjs';
 function readLogs(folder) {
     return readdirSync(folder).flatMap((name) =>
         readFileSync(path.join(folder, name), 'utf8')
-            .trimEnd()
             .split('\n')
+            .filter((line) => line !== '')
             .map((line) => line.split(' ').map(Number))
             .map(([, , us, , seconds, fraction]) => ({ at: seconds + fraction / 1e6, us })),
     );
@@ -42,15 +42,17 @@ export async function pgbench({ postgres, data, folder, codes, clients, warmUpSe
     }
     await data.drop(database);
 
-    // From the first one's beginning; connecting comes before that.
+    // The time given to pgbench begins before its clients have connected, so what counts is the
+    // time from the first transaction's beginning to the last one's end.
     const from = all.reduce((first, { at, us }) => Math.min(first, at - us / 1e6), Infinity);
-    const to = from + warmUpSeconds + seconds;
-    const counted = all.filter(({ at }) => at >= from + warmUpSeconds && at < to);
+    const to = all.reduce((last, { at }) => Math.max(last, at), 0);
+    const counted = all.filter(({ at }) => at >= from + warmUpSeconds);
+    if (counted.length === 0) throw new Error('pgbench came to no transaction in its time');
     const latencies = counted.map(({ us }) => us).sort((a, b) => a - b);
     const percentile = (share) => latencies[Math.floor(share * (latencies.length - 1))] / 1000;
     return {
         clients,
-        perSecond: counted.length / seconds,
+        perSecond: counted.length / (to - from - warmUpSeconds),
         p50Ms: percentile(0.5),
         p99Ms: percentile(0.99),
         postgresUs: (taken.postgresSeconds * 1e6) / all.length,

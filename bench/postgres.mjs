@@ -1,5 +1,6 @@
-// What is measured with PostgreSQL and Redis. Before and after each measurement pgbench does one row
-// a transaction; the ratios are to the mean of both, for the machine is not always equally fast.
+// What is measured with PostgreSQL and Redis. Before and after each measurement pgbench does its
+// one change a transaction; the ratios are to the mean of both, for the machine is not always
+// equally fast.
 import { commands, measureCommand, median } from './command.mjs';
 import { pgbench } from './pgbench.mjs';
 import { PostgresData } from './postgres_data.mjs';
@@ -50,7 +51,7 @@ class Bench {
             codes: this.#chosen.codes,
             clients,
             warmUpSeconds: 1,
-            seconds: this.#chosen.quick ? 1 : 4,
+            seconds: this.#chosen.quick ? 2 : 4,
         });
         progress(`  ${Math.round(figures.perSecond)}/s, ${figures.p50Ms.toFixed(2)} ms`);
         return figures;
@@ -65,7 +66,7 @@ class Bench {
     async command(name, { inRedis, connections, processes = 1, seconds, binary }) {
         const words = [
             commands[name].title,
-            `${connections} connections`,
+            connections === 1 ? 'one connection' : `${connections} connections`,
             inRedis ? 'locks in Redis' : 'locks in PostgreSQL',
             ...(processes > 1 ? [`${processes} processes`] : []),
             ...(binary ? ['batches of one'] : []),
@@ -129,7 +130,7 @@ class Bench {
     }
 }
 
-async function makeData(data, wanted) {
+async function makeData(data, wanted, alsoPgbench) {
     for (const state of ['free', 'assigned', 'locked']) {
         if (!wanted.some(({ name, inRedis }) => PostgresData.stateFor(name, inRedis) === state)) {
             continue;
@@ -141,6 +142,7 @@ async function makeData(data, wanted) {
         progress('locking them in Redis');
         await data.makeLocks();
     }
+    if (!alsoPgbench) return;
     progress("making pgbench's database");
     await data.makePgbench();
 }
@@ -156,7 +158,11 @@ export async function measure(chosen, results, folder) {
     const bench = new Bench({ chosen, postgres, data, folder });
     const wanted = measurements.filter(({ phase }) => wants(phase));
     const redeemsMore = ['latency', 'processes', 'row'].some(wants);
-    await makeData(data, redeemsMore ? [...wanted, { name: 'redeem', inRedis: true }] : wanted);
+    await makeData(
+        data,
+        redeemsMore ? [...wanted, { name: 'redeem', inRedis: true }] : wanted,
+        wants('pgbench') || wants('latency'),
+    );
 
     const rows = [];
     const takeRow = async () => {
@@ -169,8 +175,8 @@ export async function measure(chosen, results, folder) {
             const options = { inRedis, connections: each };
             results.commands.push(await bench.compared(() => bench.command(name, options)));
         }
-        if (rows.length === 1) await takeRow();
     }
+    await takeRow();
     if (wants('latency')) results.latency = await bench.latency();
     if (wants('processes')) results.processes = await bench.processes();
     if (rows.length > 0) {
@@ -183,14 +189,14 @@ export async function measure(chosen, results, folder) {
         results.pgbench = {
             clients: 64,
             ...Object.fromEntries(
-                ['perSecond', 'p50Ms', 'p99Ms', 'postgresUs', 'loadUs'].map((name) => [
-                    name,
-                    middle(name),
-                ]),
+                ['perSecond', 'p50Ms', 'p99Ms', 'postgresUs', 'loadUs', 'othersShare'].map(
+                    (name) => [name, middle(name)],
+                ),
             ),
             all: bench.baselines,
         };
     }
+    results.postgres.checkpoints = postgres.checkpoints;
     await postgres.stop();
 }
 

@@ -1,5 +1,5 @@
-// The data that PostgreSQL and Redis are measured on: databases to copy, with one book of codes, all
-// free, all assigned or all locked; a dump of Redis where all are locked; and pgbench's table.
+// The data that PostgreSQL and Redis are measured on: databases to copy, with one book of codes,
+// all free, all assigned or all locked; a dump of Redis where all are locked; and pgbench's table.
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';

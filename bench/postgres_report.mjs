@@ -1,6 +1,6 @@
 // The figures of PostgreSQL and Redis as Markdown for the README.
 import { commands } from './command.mjs';
-import { header, held, integer, microseconds, milliseconds, percent, table } from './table.mjs';
+import { header, held, integer, milliseconds, percent, table } from './table.mjs';
 
 /** What coupond is held to; ratios are to pgbench, or to one process. */
 const floors = {
@@ -17,26 +17,18 @@ function floorOf({ name, connections, inRedis, ratio, perSecond }) {
     return leastRatio && ratio ? held(`≥ ${leastRatio}×`, ratio >= leastRatio) : '';
 }
 
-function split(result) {
-    return [
-        microseconds(result.cpuUs + result.postgresUs + result.redisUs),
-        `${result.networkUs.toFixed(1)}, ${result.laneUs.toFixed(1)}, ` +
-            `${result.postgresUs.toFixed(1)}, ${microseconds(result.redisUs)}`,
-        microseconds(result.loadUs),
-    ];
+function titleOf({ name, inRedis, processes }) {
+    const title = commands[name].title;
+    if (processes > 1) return `${title}, two processes`;
+    return inRedis ? title : `${title}, PostgreSQL alone`;
 }
-
-const costs = ['>CPU a request', '>of it network, lane, PostgreSQL, Redis', '>load generator'];
 
 function commandTable({ commands: measured, row }) {
     return table(
-        ['', 'locks in', '>connections', '>requests/s', 'floor', '>× pgbench',
-            '>pgbench before, after', '>× one row a transaction', '>p50', '>p99',
-            '>commands a batch', ...costs, '>log a request', '>machine taken by others',
-            '>errors'],
+        ['', '>connections', '>requests/s', 'floor', '>× pgbench', '>pgbench before, after',
+            '>× one row a transaction', '>p50', '>p99', '>errors'],
         measured.map((result) => [
-            commands[result.name].title,
-            result.inRedis ? 'Redis' : 'PostgreSQL',
+            titleOf(result),
             result.connections,
             integer(result.perSecond),
             floorOf(result),
@@ -45,10 +37,6 @@ function commandTable({ commands: measured, row }) {
             row ? (result.perSecond / row.perSecond).toFixed(1) : '',
             milliseconds(result.p50Ms),
             milliseconds(result.p99Ms),
-            integer(result.batch),
-            ...split(result),
-            `${(result.writtenBytes / 1024).toFixed(1)} KiB`,
-            percent(result.othersShare),
             result.errors,
         ]),
     );
@@ -56,58 +44,90 @@ function commandTable({ commands: measured, row }) {
 
 function otherTable({ latency, processes }) {
     const rows = [];
-    const add = (what, { ratio, errors, ...result }, measured, compared, floor) =>
-        rows.push([what, measured, compared, `${ratio.toFixed(2)}×`, floor, ...split(result), errors]);
     if (latency) {
-        const { p50Ms, before, after, ratio } = latency;
-        add(
-            'redeem, one connection: p50, against one client of pgbench, before and after',
-            latency,
+        const { p50Ms, before, after, ratio, errors } = latency;
+        rows.push([
+            'redeem, one connection: p50, against that of one client of pgbench',
             `${p50Ms.toFixed(2)} ms`,
             `${before.toFixed(2)}, ${after.toFixed(2)} ms`,
+            `${ratio.toFixed(2)}×`,
             held(`≤ ${floors.latencyRatio}×`, ratio <= floors.latencyRatio),
-        );
+            errors,
+        ]);
     }
     if (processes) {
-        const { perSecond, before, after, ratio } = processes;
-        add(
-            'redeem, two processes with 128 connections each, against one with 256, before and after',
-            processes,
+        const { perSecond, before, after, ratio, errors } = processes;
+        rows.push([
+            'redeem, two processes with 128 connections each, against one with 256',
             `${integer(perSecond)}/s`,
             `${integer(before)}, ${integer(after)}/s`,
+            `${ratio.toFixed(2)}×`,
             held(`≥ ${floors.processesRatio}×`, ratio >= floors.processesRatio),
-        );
+            errors,
+        ]);
     }
     if (rows.length === 0) return undefined;
     return table(
-        ['', '>measured', '>against', '>ratio', 'floor', ...costs, '>errors'],
+        ['', '>measured', '>against that before, after', '>ratio', 'floor', '>errors'],
         rows,
     );
 }
 
+const pgbenchWords = 'pgbench: one UPDATE and one INSERT a transaction, prepared';
+
 function baselineTable({ pgbench, latency, row }) {
     const rows = [];
-    const add = (what, { perSecond, p50Ms, p99Ms, postgresUs, loadUs }, own) =>
+    const add = (what, connections, { perSecond, p50Ms, p99Ms }) =>
         rows.push([
             what,
+            connections,
             integer(perSecond),
             `${p50Ms.toFixed(2)} ms`,
             `${p99Ms.toFixed(2)} ms`,
-            own ?? '',
-            microseconds(postgresUs),
-            microseconds(loadUs),
         ]);
-    const words = 'pgbench, one UPDATE and one INSERT a transaction, prepared';
-    if (pgbench) add(`${words}, 64 clients; the middle of ${pgbench.all.length} runs`, pgbench);
-    if (latency) add(`${words}, one client`, latency.baseline);
-    if (row) {
-        const own = microseconds(row.cpuUs + row.redisUs);
-        add('coupond with batches of one: redeem, locks in Redis, 64 connections', row, own);
-    }
+    if (pgbench) add(`${pgbenchWords}; the middle of ${pgbench.all.length} runs`, 64, pgbench);
+    if (latency) add(pgbenchWords, 1, latency.baseline);
+    if (row) add('coupond with batches of one: redeem', row.connections, row);
     if (rows.length === 0) return undefined;
     return table(
-        ['for comparison, in the same run', '>/s', '>p50', '>p99',
-            '>CPU each of coupond and Redis', '>of PostgreSQL', '>of the load generator'],
+        ['for comparison, in the same run', '>connections', '>/s', '>p50', '>p99'],
+        rows,
+    );
+}
+
+function costTable({ commands: measured, latency, processes, row, pgbench }) {
+    const rows = [];
+    const us = (value) => value.toFixed(1);
+    const add = (what, result) =>
+        rows.push([
+            what,
+            result.connections,
+            integer(result.batch),
+            us(result.cpuUs + result.postgresUs + result.redisUs),
+            us(result.networkUs),
+            us(result.laneUs),
+            us(result.postgresUs),
+            us(result.redisUs),
+            us(result.loadUs),
+            `${(result.writtenBytes / 1024).toFixed(1)} KiB`,
+            percent(result.othersShare),
+        ]);
+    for (const result of [...measured, processes, latency]) {
+        if (result) add(titleOf(result), result);
+    }
+    if (row) add('redeem, batches of one', row);
+    const addPgbench = ({ clients, postgresUs, loadUs, othersShare }) => {
+        const none = ['', ''];
+        rows.push(['pgbench', clients, '', us(postgresUs), ...none, us(postgresUs), '', us(loadUs),
+            '', percent(othersShare)]);
+    };
+    if (pgbench) addPgbench(pgbench);
+    if (latency) addPgbench(latency.baseline);
+    if (rows.length === 0) return undefined;
+    return table(
+        ['CPU a request, in µs', '>connections', '>commands a batch', '>all', '>network thread',
+            '>lane', '>PostgreSQL', '>Redis', '>besides, load generator', '>log a request',
+            '>machine taken by others'],
         rows,
     );
 }
@@ -115,10 +135,12 @@ function baselineTable({ pgbench, latency, row }) {
 export function markdown(results) {
     const { codes, postgres, redis } = results;
     const settings = Object.entries(postgres.settings).map((setting) => setting.join('='));
+    const half = settings.length >> 1;
     const about = [
         `${integer(codes)} codes; every answer is durable but that of a lock in Redis.`,
         `PostgreSQL ${postgres.version} on the same machine and disk:`,
-        `${settings.join(', ')};`,
+        `${settings.slice(0, half).join(', ')},`,
+        `${settings.slice(half).join(', ')}; checkpoints meanwhile: ${postgres.checkpoints};`,
         `Redis ${redis.version}, which keeps nothing on the disk; all over TCP on loopback.`,
     ];
     const parts = [
@@ -126,6 +148,7 @@ export function markdown(results) {
         results.commands.length > 0 ? commandTable(results) : undefined,
         otherTable(results),
         baselineTable(results),
+        costTable(results),
     ];
     return `${parts.filter((part) => part !== undefined).join('\n\n')}\n`;
 }

@@ -69,7 +69,7 @@ export class Postgres extends Service {
         await run(
             `${programs}/initdb`,
             ['--no-instructions', '--username=postgres', `--pwfile=${passwordFile}`,
-                '--auth=scram-sha-256', '--encoding=UTF8', '--locale=C.UTF-8', this.#data],
+                '--auth=md5', '--encoding=UTF8', '--locale=C.UTF-8', this.#data],
             options,
         );
         await launchOnFreePort(this, () => {
@@ -77,6 +77,7 @@ export class Postgres extends Service {
                 listen_addresses: host,
                 port: this.port,
                 unix_socket_directories: '',
+                password_encryption: 'md5', // quick: pgbench connects in the time it is given
                 ...this.settings,
             };
             return this.launch(
@@ -101,6 +102,11 @@ export class Postgres extends Service {
             { env: this.clientEnvironment(), input: text, withinMs: 300_000 },
         );
         return printed.trim();
+    }
+
+    /** How many checkpoints began by themselves, not by a copy that asked for one. */
+    get checkpoints() {
+        return [...this.output.stderr.matchAll(/checkpoint starting: (time|wal)/g)].length;
     }
 
     /** How its own client programs reach it. */
@@ -157,8 +163,8 @@ export class Redis extends Service {
 
     /** Sends one command; returns what it answers. Throws where that is an error. */
     async ask(...words) {
-        const printed = await run('redis-cli', ['-h', host, '-p', String(this.port), '-e', ...words]);
-        return printed.trim();
+        const where = ['-h', host, '-p', String(this.port)];
+        return (await run('redis-cli', [...where, '-e', ...words])).trim();
     }
 
     environment() {

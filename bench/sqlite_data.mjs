@@ -1,5 +1,5 @@
-// The data that SQLite is measured on: folders with one book of codes, all free, all assigned or all
-// locked.
+// The data that SQLite is measured on: folders with one book of codes, all free, all assigned or
+// all locked.
 import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

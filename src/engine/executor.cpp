@@ -41,8 +41,8 @@ public:
     void run(std::span<const Command* const> commands, std::span<Executed> results) {
         const Result<void> done = try_as_one(commands, results);
         if (done || commands.size() == 1) return;
-        if (lock_failure_) {
-            run_without_locks(commands, results);
+        if (lock_failure_ != LockFailure::none) {
+            run_what_needs_no(lock_failure_, commands, results);
         } else if (done.error() == Failure::refused || done.error() == Failure::conflict) {
             // One of them carries what the database does not take, or needs what another one of
             // them makes: halve until it stands alone.
@@ -53,11 +53,14 @@ public:
     }
 
 private:
+    /// What the locks have failed at.
+    enum class LockFailure { none, reading, taking };
+
     /// Fills `results`; fails where they all hold that failure, or with a conflict that stayed,
     /// where there are several commands.
     Result<void> try_as_one(std::span<const Command* const> commands, std::span<Executed> results) {
         std::size_t pool_factor = 1;
-        lock_failure_ = false;
+        lock_failure_ = LockFailure::none;
         for (int reruns = 0; reruns <= limits::batch_reruns && !late(); ++reruns) {
             Needs needed = needs(commands, pool_factor);
             needed.locks_only = needed.locks_only && locks_ != nullptr;
@@ -68,13 +71,13 @@ private:
                 // not as one whose lock is gone.
                 for (const Needs::CodeNeed& need : needed.codes) codes.push_back(need.code);
                 auto loaded = locks_->load(codes);
-                if (!loaded) return fail_locks(results, loaded.error());
+                if (!loaded) return fail_locks(LockFailure::reading, results, loaded.error());
                 found = std::move(*loaded);
             }
             Result<World> world = store_.load(needed);
             if (!world && world.error() == Failure::conflict) continue;
             if (!world) return fail(results, world.error());
-            if (locks_ != nullptr) put_locks(*world, codes, std::move(found));
+            put_locks(*world, codes, std::move(found));
             const Timestamp now = clock_.now();
             Decision decision = decide(*world, commands, now);
             if (decision.shortage) {
@@ -87,9 +90,7 @@ private:
             }
             const Result<void> saved = save(decision.delta, now);
             if (!saved && saved.error() == Failure::conflict) continue;
-            if (!saved)
-                return lock_failure_ ? fail_locks(results, saved.error())
-                                     : fail(results, saved.error());
+            if (!saved) return fail(results, saved.error());
             COUPOND_CHECK(decision.outcomes.size() == results.size());
             for (std::size_t i = 0; i < results.size(); ++i) {
                 results[i] = {std::move(decision.outcomes[i]), now};
@@ -106,11 +107,12 @@ private:
     /// between leaves a lock too many rather than one too few.
     Result<void> save(Delta& delta, Timestamp now) {
         if (locks_ == nullptr) return store_.save(delta);
-        const LockDelta locks(delta);
+        LockDelta locks(delta);
+        locks.released.insert(locks.released.end(), left_behind_.begin(), left_behind_.end());
         if (!locks.acquired.empty()) {
             const Result<void> acquired = locks_->acquire(locks.acquired, now);
             if (!acquired) {
-                lock_failure_ = acquired.error() != Failure::conflict;
+                if (acquired.error() != Failure::conflict) lock_failure_ = LockFailure::taking;
                 return acquired;
             }
         }
@@ -123,24 +125,36 @@ private:
         return saved;
     }
 
-    static void put_locks(World& world, std::span<const std::string_view> codes,
-                          std::vector<std::optional<Lock>> found) {
+    void put_locks(World& world, std::span<const std::string_view> codes,
+                   std::vector<std::optional<Lock>> found) {
+        left_behind_.clear();
         for (std::size_t i = 0; i < codes.size(); ++i) {
             CodeRow* const row = world.find(codes[i]);
-            if (row != nullptr) row->code.lock = std::move(found[i]);
+            if (row == nullptr) continue;
+            if (row->code.redeemed_at && found[i]) {
+                left_behind_.push_back({row->code.code, row->code.book_id, std::nullopt});
+            } else {
+                row->code.lock = std::move(found[i]);
+            }
         }
     }
 
-    /// Runs what does not need the locks that do not work now.
-    void run_without_locks(std::span<const Command* const> commands, std::span<Executed> results) {
+    /// Runs again what the failure of the locks does not concern: where they could not be taken,
+    /// all but who wants one; where they could not be read, what names no code.
+    void run_what_needs_no(LockFailure failed, std::span<const Command* const> commands,
+                           std::span<Executed> results) {
         std::vector<const Command*> others;
         std::vector<std::size_t> places;
         for (std::size_t i = 0; i < commands.size(); ++i) {
-            if (!needs(commands.subspan(i, 1)).codes.empty()) continue;
+            const bool concerned = failed == LockFailure::taking
+                                       ? std::holds_alternative<LockCode>(*commands[i])
+                                       : !needs(commands.subspan(i, 1)).codes.empty();
+            if (concerned) continue;
             others.push_back(commands[i]);
             places.push_back(i);
         }
         if (others.empty()) return;
+        COUPOND_CHECK(others.size() < commands.size());
         std::vector<Executed> executed(others.size());
         run(others, executed);
         for (std::size_t i = 0; i < places.size(); ++i) {
@@ -153,8 +167,8 @@ private:
         return failure;
     }
 
-    Failure fail_locks(std::span<Executed> results, Failure failure) {
-        lock_failure_ = true;
+    Failure fail_locks(LockFailure at, std::span<Executed> results, Failure failure) {
+        lock_failure_ = at;
         return fail(results, failure);
     }
 
@@ -165,7 +179,10 @@ private:
     const Clock& clock_;
     const std::chrono::steady_clock::time_point deadline_ =
         std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::batch_ms);
-    bool lock_failure_ = false;  ///< it was the locks that failed
+    LockFailure lock_failure_ = LockFailure::none;  ///< whether it was the locks that failed
+    /// Of codes that are redeemed: a process that has ended between its commit and the release of
+    /// the lock has left it. Points into the World.
+    std::vector<LockChange> left_behind_;
 };
 
 }  // namespace

@@ -15,12 +15,19 @@ public:
                                 Timestamp now) override {
         Result<BookPage> page = store_->list_books(after, limit, with_codes, now);
         if (!page) return page;
+        if (with_codes && !page->too_many_codes) {
+            for (BookListing& listing : page->books) {
+                const Result<void> filled = put_locks(listing.codes);
+                if (!filled) return filled.error();
+                const auto locked =
+                    std::count_if(listing.codes.begin(), listing.codes.end(),
+                                  [now](const Code& code) { return code.is_locked(now); });
+                set_locked(listing.counts, locked);
+            }
+            return page;
+        }
         const Result<void> counted = count_locked(*page, now);
         if (!counted) return counted.error();
-        for (BookListing& listing : page->books) {
-            const Result<void> filled = put_locks(listing.codes);
-            if (!filled) return filled.error();
-        }
         return page;
     }
 
@@ -34,13 +41,16 @@ private:
         if (!locked) return locked.error();
         COUPOND_CHECK(locked->size() == books.size());
         for (std::size_t i = 0; i < books.size(); ++i) {
-            BookCounts& counts = page.books[i].counts;
-            const std::int64_t held = counts.total - counts.available - counts.redeemed;
-            // The database is the truth: a code that has just been redeemed may still have a lock.
-            counts.locked = std::clamp((*locked)[i], std::int64_t{0}, held);
-            counts.assigned = held - counts.locked;
+            set_locked(page.books[i].counts, (*locked)[i]);
         }
         return {};
+    }
+
+    /// The database is the truth: a code that has just been redeemed may still have a lock.
+    static void set_locked(BookCounts& counts, std::int64_t locked) {
+        const std::int64_t held = counts.total - counts.available - counts.redeemed;
+        counts.locked = std::clamp(locked, std::int64_t{0}, held);
+        counts.assigned = held - counts.locked;
     }
 
     Result<void> put_locks(std::vector<Code>& codes) {

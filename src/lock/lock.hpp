@@ -32,9 +32,10 @@ public:
     virtual Result<std::vector<std::optional<Lock>>> load(
         std::span<const std::string_view> codes) = 0;
 
-    /// Takes the locks, all or none: each only if it is still as the last `load` returned it. A
-    /// change without a lock is none. `now`: locks dead by then may be forgotten. Failures:
-    /// conflict, unavailable (nothing was taken), indeterminate.
+    /// Takes the locks, all or none: each only if it has not been touched since the last `load`,
+    /// which must have been asked for its code a few seconds ago at most. A change without a lock
+    /// is none. `now`: locks dead by then may be forgotten. Failures: conflict, unavailable
+    /// (nothing was taken), indeterminate.
     virtual Result<void> acquire(std::span<const LockChange> changes, Timestamp now) = 0;
 
     /// Releases those of the locks that are as this object loaded or took them last; leaves

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { Coupond, run } from '../support/coupond.js';
+import { run } from '../support/coupond.js';
 import { freshData } from '../support/data.js';
 import { testServer } from '../support/harness.js';
 import { openapiDocument } from '../support/openapi.js';
@@ -200,8 +200,9 @@ describe('what cannot be had', () => {
 });
 
 describe('the log', () => {
-    it('is lines of JSON with LOG_FORMAT=json', async () => {
-        const server = await Coupond.start({ env: { LOG_FORMAT: 'json', LOG_LEVEL: 'debug' } });
+    it('is lines of JSON with LOG_FORMAT=json', async (t) => {
+        const env = { LOG_FORMAT: 'json', LOG_LEVEL: 'debug' };
+        const { server } = await testServer(t, { env });
         await server.stop();
         assert.ok(lines(server.stderr).length > 0);
         for (const line of lines(server.stderr)) {

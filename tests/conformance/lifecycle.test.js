@@ -5,7 +5,6 @@ import http from 'node:http';
 import net from 'node:net';
 import { describe, it } from 'node:test';
 import { assertRefused, numbered, tallyStatus } from '../support/client.js';
-import { Coupond } from '../support/coupond.js';
 import { testServer } from '../support/harness.js';
 import { RawConnection, requestText } from '../support/raw.js';
 import { refusals } from '../support/refusals.js';
@@ -200,8 +199,8 @@ for (const signal of ['SIGTERM', 'SIGINT']) {
 }
 
 describe('a second start', () => {
-    it('after kill -9 needs no help', async () => {
-        const server = await Coupond.start();
+    it('after kill -9 needs no help', async (t) => {
+        const { server } = await testServer(t);
         await server.kill9();
         await server.start();
         await server.stop();

@@ -18,12 +18,10 @@ before(async () => {
 after(() => postgres?.remove());
 
 /** A database without coupond's schema, as data for a Coupond. */
-async function emptyData(options) {
-    return new PostgresData({
-        postgres,
-        database: await postgres.createEmptyDatabase(),
-        ...options,
-    });
+async function emptyData() {
+    const data = new PostgresData({ postgres, database: await postgres.createEmptyDatabase() });
+    await data.prepare();
+    return data;
 }
 
 const serve = (data, ...flags) =>

@@ -19,7 +19,10 @@ describe('Redis', () => {
         const end = await redis.ask('PEXPIRETIME', 'coupon:lock:ü b');
         assert.equal(end, Date.parse(lockedUntil));
         await client.mustRedeem('ü b', 'ann');
-        assert.deepEqual(await redis.ask('KEYS', 'coupon:lock:*'), []);
+        // A mark without a holder may stay for a while, and come a little after the answer.
+        for (const deadline = Date.now() + 10_000; await redis.ask('GET', 'coupon:lock:ü b'); ) {
+            assert.ok(Date.now() < deadline, 'the lock stays');
+        }
     });
 
     it('that lost its locks costs a second lock, never a second redemption', async (t) => {

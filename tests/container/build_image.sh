@@ -2,15 +2,11 @@
 # Builds the images `coupond` and `coupond-build` of the Dockerfile, where there is neither Docker
 # nor an image registry: with Podman, on a debian:12-slim made of Debian's packages.
 #
-#   build_image.sh LOCK       LOCK: a file beside Podman's images; builds wait for each other on it
-#
 # Packages come from where this machine's apt and npm get theirs, and its ccache is shared. What a
 # step of the Dockerfile has made is used again, for a week, until the step or what it copies
 # changes.
 set -euo pipefail
 context=$(cd "$(dirname "$0")/../.." && pwd)
-exec 9>"$1"
-flock 9
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 base=docker.io/library/debian:12-slim
@@ -22,8 +18,10 @@ make_base() {
     apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
         grep -E ' bookworm(-updates|-security)? main$' | sort -u >"$work/sources.list"
     apt-config dump --no-empty --format '%F "%v";%n' Acquire |
-        grep -E '^Acquire::(https?|Check-Date|Check-Valid-Until|Languages|Retries)' >"$work/apt.conf"
-    # Without manuals, as the real image. And no care for a machine that goes down meanwhile.
+        grep -E '^Acquire::(https?|Check-Date|Check-Valid-Until|Languages|Retries)' \
+            >"$work/apt.conf"
+    # As the real image: it has no manuals, takes no care for a machine that goes down meanwhile,
+    # and keeps no packages that have been unpacked.
     cat >"$work/dpkg.cfg" <<'END'
 path-exclude=/usr/share/doc/*
 path-include=/usr/share/doc/*/copyright
@@ -33,9 +31,12 @@ path-exclude=/usr/share/locale/*
 path-exclude=/usr/share/man/*
 force-unsafe-io
 END
-    mmdebstrap --mode=root --variant=minbase --format=tar \
-        --aptopt="$work/apt.conf" --dpkgopt="$work/dpkg.cfg" bookworm - "$work/sources.list" |
-        podman import - "$base"
+    echo 'APT::Keep-Downloaded-Packages "false";' >"$work/clean.conf"
+    mmdebstrap --mode=root --variant=minbase --aptopt="$work/apt.conf" \
+        --dpkgopt="$work/dpkg.cfg" \
+        --customize-hook="upload $work/clean.conf /etc/apt/apt.conf.d/docker-clean" \
+        bookworm "$work/base.tar" "$work/sources.list"
+    podman import "$work/base.tar" "$base"
 }
 made=$(podman image inspect --format '{{.Created.Unix}}' "$base" 2>/dev/null || echo 0)
 if [ $(($(date +%s) - made)) -gt $((7 * 24 * 3600)) ]; then

@@ -14,14 +14,16 @@ import { runToEnd, temporaryFolder } from '../support/processes.js';
 import { Server } from '../support/server.js';
 
 const file = fileURLToPath(new URL('../../compose.yaml', import.meta.url));
+const yaml = readFileSync(file, 'utf8').replace(/^ *#.*/gm, '');
 export const variables = [
-    ...new Set([...readFileSync(file, 'utf8').matchAll(/(?<!\$)\$\{(\w+)/g)].map(([, name]) => name)),
+    ...new Set(Array.from(yaml.matchAll(/(?<!\$)\$\{(\w+)/g), ([, name]) => name)),
 ];
 
 export async function tryCompose(env, ...words) {
     const noSettings = path.join(temporaryFolder(), 'env');
     writeFileSync(noSettings, '');
-    return runToEnd(['docker-compose', '--file', file, '--env-file', noSettings, ...words], { env });
+    const options = ['--file', file, '--env-file', noSettings];
+    return runToEnd(['docker-compose', ...options, ...words], { env });
 }
 
 /** Compose writes a $ as it is read in its files. */

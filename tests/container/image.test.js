@@ -1,9 +1,9 @@
 // The Dockerfile: its image is built, and run as Docker would run it.
 import assert from 'node:assert/strict';
-import { before, describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import { Client } from '../support/client.js';
 import { temporaryFolder } from '../support/processes.js';
-import { buildImage, cannotRun, Container, podman, tryPodman } from './podman.js';
+import { cannotRun, Container, podman, releaseImage, takeImage, tryPodman } from './podman.js';
 
 /** A container and a client of it, for one test. */
 async function testContainer(t, options) {
@@ -17,7 +17,8 @@ async function testContainer(t, options) {
 }
 
 describe('the image', { skip: cannotRun }, () => {
-    before(buildImage);
+    before(takeImage);
+    after(releaseImage);
 
     it('says how it is to be run', async () => {
         const [{ Config: config }] = JSON.parse(await podman('image', 'inspect', 'coupond'));
@@ -35,15 +36,14 @@ describe('the image', { skip: cannotRun }, () => {
     });
 
     it('holds nothing that only its building needs', async () => {
-        const { code, stdout } = await tryPodman(
+        const { stdout } = await tryPodman(
             ...['run', '--rm', '--entrypoint', 'sh', 'coupond', '-c'],
-            'command -v c++ cmake curl git node npm; ls -A /coupond /root /var/lib/apt/lists',
+            'command -v c++ cmake curl git node npm; ls -d /coupond',
         );
-        assert.notEqual(code, 0);
-        assert.equal(stdout.replace(/^\/root:\n(\.bashrc\n|\.profile\n)*|^\/.*:\n|\n/gm, ''), '');
+        assert.equal(stdout, '');
     });
 
-    it('serves as a user without rights, says whether it is healthy, and ends in order', async (t) => {
+    it('serves as a user without rights, is healthy, and ends in order', async (t) => {
         const { container, client } = await testContainer(t);
         const status = await container.exec('cat', '/proc/1/status');
         assert.match(status, /^Uid:\t10001\t10001\t10001\t10001$/m);
@@ -57,7 +57,8 @@ describe('the image', { skip: cannotRun }, () => {
 
     it('is not healthy where nobody serves', async (t) => {
         const name = `coupond-test-${process.pid}-idle`;
-        await podman('run', '--detach', '--rm', '--name', name, '--entrypoint', 'sleep', 'coupond', '600');
+        const options = ['--detach', '--rm', '--name', name, '--entrypoint', 'sleep'];
+        await podman('run', ...options, 'coupond', '600');
         t.after(() => podman('rm', '--force', '--time', '0', name));
         assert.equal((await tryPodman('healthcheck', 'run', name)).code, 1);
     });

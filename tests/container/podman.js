@@ -2,10 +2,12 @@
 // making them takes minutes.
 //
 //   cannotRun                          why there are no containers on this machine, else undefined
-//   await buildImage()                 has the image `coupond` made of this checkout
+//   await takeImage(), releaseImage()  has the image `coupond` made of this checkout, for this
+//                                      process alone: another checkout's tests wait
 //   podman('inspect', …)               what it prints; throws where it fails
-//   podmanCommand('run', …)            the words and options of a Child or runToEnd()
-//   await Container.start({env, ...})  coupond in a container: port, stop(), isHealthy(), remove()
+//   tryPodman('inspect', …)            its `{code, stdout, stderr}`
+//   await Container.start({env, ...})  coupond in a container: port, output, isHealthy(), exec(),
+//                                      stop()
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -52,11 +54,23 @@ export const podman = (...words) => outputOf(['podman', ...words], { env: podman
 /** Runs it to its end: `{code, stdout, stderr}`. */
 export const tryPodman = (...words) => runToEnd(['podman', ...words], { env: podmanEnvironment() });
 
-export async function buildImage() {
-    await outputOf([path.join(here, 'build_image.sh'), path.join(images, 'lock')], {
-        env: podmanEnvironment(),
-        withinMs: buildWithinMs,
-    });
+let lock;
+
+export async function takeImage() {
+    const env = podmanEnvironment();
+    lock = new Child(
+        [
+            ...['flock', '--no-fork', path.join(images, 'lock')],
+            ...['sh', '-c', 'echo taken; exec sleep infinity'],
+        ],
+        { name: 'the lock on the images' },
+    );
+    await lock.outputMatching('stdout', /taken/, buildWithinMs);
+    await outputOf([path.join(here, 'build_image.sh')], { env, withinMs: buildWithinMs });
+}
+
+export function releaseImage() {
+    lock?.kill('SIGTERM');
 }
 
 let containers = 0;
@@ -65,7 +79,10 @@ let containers = 0;
 export class Container {
     #child;
 
-    /** Options: `env`, `words` (the command, where it is not the image's), `options` (podman run's). */
+    /**
+     * Options: `env`, `words` (the command, where it is not the image's), `options` (of podman
+     * run).
+     */
     static async start({ env = {}, words = [], options = [] } = {}) {
         const container = new Container();
         containers += 1;

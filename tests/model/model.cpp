@@ -11,28 +11,32 @@ std::string text(std::int64_t number) {
 
 std::string shown(const std::string& code, const Model::CodeState& state) {
     return "code " + text(state.id) + " " + code + " of book " + text(state.book) + " holder " +
-           state.holder + " redeemed " + text(state.redeemed_at) + " created " +
-           text(state.created_at);
+           state.holder + " lock until " + text(state.locked_until) + " redeemed " +
+           text(state.redeemed_at) + " created " + text(state.created_at);
 }
 
 }  // namespace
 
-std::string Model::apply(const Command& command, std::int64_t now, const std::string& given) {
-    if (const auto* it = std::get_if<CreateBook>(&command)) return create(*it);
-    if (const auto* it = std::get_if<UploadCodes>(&command)) return upload(*it, now);
-    if (const auto* it = std::get_if<AssignAny>(&command)) return assign_any(*it, given);
+std::string Model::apply(const Command& command, std::int64_t now, const Given& given) {
+    if (const auto* it = std::get_if<CreateBook>(&command)) return create(*it, given.id);
+    if (const auto* it = std::get_if<UploadCodes>(&command)) return upload(*it, now, given.id);
+    if (const auto* it = std::get_if<AssignAny>(&command)) return assign_any(*it, given.code);
     if (const auto* it = std::get_if<AssignCode>(&command)) return assign(*it);
     if (const auto* it = std::get_if<LockCode>(&command)) return lock(*it, now);
     return redeem(std::get<RedeemCode>(command), now);
 }
 
-std::string Model::create(const CreateBook& command) {
-    const auto id = static_cast<std::int64_t>(books.size()) + 1;
+std::int64_t Model::next_id(std::int64_t last, std::int64_t given) const {
+    return ids_may_skip_ && given > last ? given : last + 1;
+}
+
+std::string Model::create(const CreateBook& command, std::int64_t given_id) {
+    const std::int64_t id = next_id(books.empty() ? 0 : books.rbegin()->first, given_id);
     books[id] = {command.name, command.max_redemptions_per_user};
     return "book " + text(id) + " " + command.name;
 }
 
-std::string Model::upload(const UploadCodes& command, std::int64_t now) {
+std::string Model::upload(const UploadCodes& command, std::int64_t now, std::int64_t given_id) {
     std::int64_t book = 0;
     if (command.book_id) {
         book = *command.book_id;
@@ -47,7 +51,8 @@ std::string Model::upload(const UploadCodes& command, std::int64_t now) {
             return "refused codes_already_exist";
         }
     }
-    const std::int64_t first = last_code_id_ + 1;
+    const std::int64_t first = next_id(last_code_id_, given_id);
+    last_code_id_ = first - 1;
     std::string answer = "uploaded to book " + text(book) + " from id " + text(first);
     for (const std::string& code : command.codes) {
         codes[code] = {++last_code_id_, book, "", 0, 0, now};
@@ -118,7 +123,8 @@ std::string Model::redeem(const RedeemCode& command, std::int64_t now) {
 namespace {
 
 std::string shown(const Code& code) {
-    return shown(code.code, {code.id, code.book_id, code.assigned_to.value_or(""), 0,
+    return shown(code.code, {code.id, code.book_id, code.assigned_to.value_or(""),
+                             code.lock ? code.lock->until.ms : 0,
                              code.redeemed_at ? code.redeemed_at->ms : 0, code.created_at.ms});
 }
 
@@ -148,9 +154,11 @@ std::string describe(const Outcome& outcome) {
     return std::visit(Describer{}, outcome);
 }
 
-std::string given_code(const Outcome& outcome) {
-    const auto* const assigned = std::get_if<CodeAssigned>(&outcome);
-    return assigned == nullptr ? "" : assigned->code.code;
+Given given(const Outcome& outcome) {
+    if (const auto* const it = std::get_if<BookCreated>(&outcome)) return {{}, it->book.id};
+    if (const auto* const it = std::get_if<CodesUploaded>(&outcome)) return {{}, it->first_id};
+    if (const auto* const it = std::get_if<CodeAssigned>(&outcome)) return {it->code.code, 0};
+    return {};
 }
 
 }  // namespace coupond::test

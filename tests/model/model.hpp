@@ -12,6 +12,12 @@
 
 namespace coupond::test {
 
+/// What coupond chose in an answer, where the contract leaves it the choice.
+struct Given {
+    std::string code;     ///< to an AssignAny; empty: none
+    std::int64_t id = 0;  ///< to a book, or to the first code of an upload
+};
+
 class Model {
 public:
     struct CodeState {
@@ -27,28 +33,32 @@ public:
         std::optional<std::int64_t> limit;
     };
 
-    /// What to answer, as text. `given` is the code that coupond has given to an AssignAny, empty
-    /// where it gave none: the model checks that it was free to give.
-    std::string apply(const Command& command, std::int64_t now, const std::string& given);
+    /// `ids_may_skip`: whether the next id may be any larger one, not only the next larger.
+    explicit Model(bool ids_may_skip) : ids_may_skip_(ids_may_skip) {}
+
+    /// What to answer, as text. The model checks that coupond was free to give what it has given.
+    std::string apply(const Command& command, std::int64_t now, const Given& given);
 
     std::map<std::string, CodeState> codes;
     std::map<std::int64_t, BookState> books;
 
 private:
-    std::string create(const CreateBook& command);
-    std::string upload(const UploadCodes& command, std::int64_t now);
+    /// The id that follows `last`; `given`, where it may.
+    std::int64_t next_id(std::int64_t last, std::int64_t given) const;
+    std::string create(const CreateBook& command, std::int64_t given_id);
+    std::string upload(const UploadCodes& command, std::int64_t now, std::int64_t given_id);
     std::string assign_any(const AssignAny& command, const std::string& given);
     std::string assign(const AssignCode& command);
     std::string lock(const LockCode& command, std::int64_t now);
     std::string redeem(const RedeemCode& command, std::int64_t now);
 
+    const bool ids_may_skip_;
     std::int64_t last_code_id_ = 0;
 };
 
 /// coupond's answer as the text that the model gives.
 std::string describe(const Outcome& outcome);
 
-/// The code that an answer hands out; empty where it is none of that kind.
-std::string given_code(const Outcome& outcome);
+Given given(const Outcome& outcome);
 
 }  // namespace coupond::test

@@ -108,6 +108,16 @@ export class Client {
         return this.post(`/coupon/redeem/${encode(code)}`, { userId });
     }
 
+    /** Waits until /health/ready says that commands can be run. */
+    async untilReady(withinMs = 30_000) {
+        for (const deadline = Date.now() + withinMs; ; ) {
+            const { status, text } = await this.get('/health/ready');
+            if (status === 200) return;
+            assert.ok(Date.now() < deadline, `not ready within ${withinMs} ms: ${text}`);
+            await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+    }
+
     // What a test needs to have before it starts: anything but success throws.
 
     async newBook(members = {}) {

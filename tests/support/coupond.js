@@ -9,30 +9,14 @@
 //
 // A sanitizer's report in the child makes whatever stops it throw, with the report.
 import assert from 'node:assert/strict';
-import { accessSync, constants } from 'node:fs';
-import path from 'node:path';
-import { freshData, sanitizers } from './data.js';
+import { binary, sanitizers } from './binary.js';
+import { freshData } from './data.js';
 import { Child } from './processes.js';
 
 const readyWithinMs = 60_000;
 const stopWithinMs = 10_000;
 const sanitizerReport =
     /(ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|SUMMARY: \w+Sanitizer|runtime error:)/;
-
-/**
- * The binary under test; throws where there is none, so that no suite passes by testing nothing.
- */
-export function binary() {
-    const named = process.env.COUPOND_BIN;
-    if (!named) throw new Error('COUPOND_BIN must name the coupond binary under test');
-    const file = path.resolve(named);
-    try {
-        accessSync(file, constants.X_OK);
-    } catch {
-        throw new Error(`COUPOND_BIN=${named}: no such executable`);
-    }
-    return file;
-}
 
 /** A running process of the binary. */
 class CoupondChild extends Child {
@@ -166,6 +150,12 @@ export class Coupond {
         const end = await this.#child.exit();
         assert.equal(end.signal, 'SIGKILL', this.#child.stderr);
     }
+
+    /** Waits until it ends, however it does. */
+    async ended() {
+        await this.#child.exit();
+    }
+
     /** Stops it for good; the last one on its data removes that. */
     async remove() {
         await this.stop();

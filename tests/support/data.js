@@ -13,8 +13,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
+import { binary, sanitizers } from './binary.js';
 import { PostgresAddress, Postgres } from './postgres.js';
-import { outputOf, removeFolder, runToEnd, temporaryFolder } from './processes.js';
+import { outputOf, removeFolder, temporaryFolder } from './processes.js';
 import { Redis } from './redis.js';
 
 export const backends = ['sqlite', 'postgres', 'redis'];
@@ -104,19 +105,7 @@ export async function startWithTemplate(options) {
 
 /** Puts coupond's schema into the database that `env` names. */
 async function migrate(env) {
-    const words = [path.resolve(process.env.COUPOND_BIN ?? ''), 'migrate'];
-    const { code, stderr } = await runToEnd(words, { env: { ...sanitizers(), ...env } });
-    assert.equal(code, 0, `coupond migrate: ${stderr}`);
-}
-
-/** What a sanitizer in a program under test is to be told. */
-export function sanitizers() {
-    const names = ['ASAN_OPTIONS', 'LSAN_OPTIONS', 'TSAN_OPTIONS', 'UBSAN_OPTIONS'];
-    return Object.fromEntries(
-        names
-            .filter((name) => process.env[name] !== undefined)
-            .map((name) => [name, process.env[name]]),
-    );
+    await outputOf([binary(), 'migrate'], { env: { ...sanitizers(), ...env } });
 }
 
 export class PostgresData extends Data {

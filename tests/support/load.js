@@ -21,12 +21,18 @@ export class Load {
     #room = 0; // codes that the book can still take
     #open = []; // [code, user]: known to be assigned, not yet known to be redeemed
     answers = new Map(); // status → how many
+    codes = new Map(); // an error's code → how many
+    slowestMs = 0; // the longest that an answer has taken; may be set back
     failures = 0; // requests whose connection failed
+    error; // what a worker has met, of what must not be
+    #prefix;
 
-    constructor(client, history, random) {
+    /** `prefix` begins the codes that it uploads. */
+    constructor(client, history, random, { prefix = 'UP-' } = {}) {
         this.#client = client;
         this.#history = history;
         this.#random = random;
+        this.#prefix = prefix;
     }
 
     /** Starts `connections` workers, each with one request at a time. */
@@ -34,7 +40,12 @@ export class Load {
         this.#running = true;
         this.#workers = Array.from({ length: connections }, (_, index) => this.#work(index));
         // A worker's error is thrown by stop(); until then it is no unhandled rejection.
-        for (const worker of this.#workers) worker.catch(() => this.#wake());
+        for (const worker of this.#workers) {
+            worker.catch((error) => {
+                this.error ??= error;
+                this.#wake();
+            });
+        }
     }
 
     /** Lets every worker finish its request; throws what any of them has met. */
@@ -82,17 +93,22 @@ export class Load {
 
     async #work(index) {
         while (this.#running) {
+            const began = performance.now();
             const answer = await this.#step(index);
             if (answer) {
+                this.slowestMs = Math.max(this.slowestMs, performance.now() - began);
                 this.answers.set(answer.status, this.count(answer.status) + 1);
+                const { code } = answer.body;
+                if (answer.status >= 400) this.codes.set(code, (this.codes.get(code) ?? 0) + 1);
                 assert.ok([201, 404, 409, 503].includes(answer.status), answer.text);
             } else {
                 this.failures += 1;
-                // The server is gone: whoever watches decides what is next. Until then, a pause
-                // keeps the processor free.
-                await new Promise((resolve) => setTimeout(resolve, 10));
             }
             this.#wake();
+            // The server cannot be used: whoever watches decides what is next. Until then, a pause
+            // keeps the processor free.
+            if (!answer || answer.status === 503)
+                await new Promise((resolve) => setTimeout(resolve, 10));
         }
     }
 
@@ -126,7 +142,7 @@ export class Load {
         this.#room -= codesPerUpload;
         return this.#history.upload(
             this.#bookId,
-            numbered(`UP-${this.#uploads++}-`, codesPerUpload),
+            numbered(`${this.#prefix}${this.#uploads++}-`, codesPerUpload),
         );
     }
 

@@ -7,7 +7,7 @@
 //   disk.restorePower()                mounts it again; nobody may have files of it open
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chownSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { temporaryFolder } from './processes.js';
 
@@ -30,6 +30,7 @@ export class LossyDisk {
 
     static make() {
         const folder = temporaryFolder();
+        chmodSync(folder, 0o711); // on the way to a folder that is somebody else's
         const image = path.join(folder, 'image');
         const mountPoint = path.join(folder, 'disk');
         writeFileSync(image, '');

@@ -74,6 +74,13 @@ export class PostgresAddress {
         );
     }
 
+    /** The superuser's, for tests that are no Node programs. */
+    superuserUrl() {
+        assert.ok(!this.#rootCertificate, 'without TLS only');
+        const secret = encodeURIComponent(superuserPassword);
+        return `postgresql://postgres:${secret}@${this.host}:${this.port}/postgres`;
+    }
+
     async #psql(database, ...words) {
         const env = {
             PGHOST: this.host,
@@ -154,12 +161,13 @@ export class Postgres extends Server {
 
     /**
      * Options: `fsync` (default off: what a killed process has written stays), `settings` (further
-     * ones of postgresql.conf), `tls` (it takes no connection without).
+     * ones of postgresql.conf), `tls` (it takes no connection without), `folder` (for its data; its
+     * user's; default: one of its own).
      */
     constructor(options = {}) {
         super({ user: unprivilegedUser() });
         this.#options = options;
-        this.dataFolder = path.join(this.folder, 'data');
+        this.dataFolder = path.join(options.folder ?? this.folder, 'data');
     }
 
     /** A running one, with a user for coupond and no database yet. */
@@ -179,7 +187,8 @@ export class Postgres extends Server {
         writeFileSync(passwordFile, superuserPassword);
         await outputOf(
             [
-                ...[`${programs}/initdb`, '--no-sync', '--no-instructions', this.dataFolder],
+                ...[`${programs}/initdb`, '--no-instructions', this.dataFolder],
+                ...(this.#options.fsync ? [] : ['--no-sync']),
                 ...['--username=postgres', `--pwfile=${passwordFile}`, '--auth=scram-sha-256'],
                 ...['--encoding=UTF8', '--locale=C.UTF-8'],
             ],

@@ -139,6 +139,7 @@ public:
     std::unique_ptr<ReadStore> open_reads() { return database_->open_read_store(); }
     Database& database() { return *database_; }
     static PostgresConnection connect() { return shared().connect(); }
+    static std::string url() { return shared().url(); }
     /// Makes the database refuse that a code is assigned to `user`.
     static void refuse(const std::string& user) {
         connect().run("ALTER TABLE coupon_code ADD CONSTRAINT refused CHECK (assigned_to <> '" +

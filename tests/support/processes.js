@@ -151,6 +151,13 @@ export class Child {
         return this.#process.kill(signal);
     }
 
+    /** Lets the test process end while this one runs, which ends it. */
+    unref() {
+        this.#process.unref();
+        this.#process.stdout.unref();
+        this.#process.stderr.unref();
+    }
+
     /** Its end; throws after `withinMs`. */
     async exit(withinMs) {
         let timer;

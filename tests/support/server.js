@@ -61,6 +61,7 @@ export class Server {
                 user: this.user,
                 deathSignal: this.deathSignal,
             });
+            this.#child.unref();
             try {
                 await this.#child.outputMatching(...this.ready, readyWithinMs);
                 return;

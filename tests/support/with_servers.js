@@ -16,7 +16,11 @@ if (words.length === 0) {
 // Each Coupond has a few connections; several files of tests may run at once.
 const postgres = await startWithTemplate({ settings: { max_connections: 200 } });
 const command = spawn('/usr/bin/setpriv', ['--pdeathsig', 'KILL', '--', ...words], {
-    env: { ...process.env, COUPOND_TEST_POSTGRES: String(postgres.address) },
+    env: {
+        ...process.env,
+        COUPOND_TEST_POSTGRES: String(postgres.address),
+        COUPOND_TEST_POSTGRES_URL: postgres.address.superuserUrl(), // for the tests in C++
+    },
     stdio: 'inherit',
 });
 process.on('exit', () => command.kill('SIGKILL'));

@@ -1,4 +1,10 @@
-// Coupon locks in Redis 7: `coupon:lock:<code>` holds the user id and ends with the lock.
+// Coupon locks in Redis 7 (one server or one with replicas, no cluster). The keys, which other
+// programs may read:
+//   coupon:lock:<code>      the user id, until the lock's end; for ten seconds after a release it
+//   is
+//                           empty, which is no lock
+//   coupon:locked:<book id> the book's locked codes, sorted by the end of their locks in ms
+// Redis' clock and this machine's must agree: a lock ends by the one that is ahead.
 #pragma once
 
 #include <cstdint>

@@ -48,7 +48,7 @@ void Resolver::begin() {
         question = std::make_shared<Question>();
         try {
             std::thread([question, host = host_, port = port_] {
-                question->ask(host, port, AI_ADDRCONFIG);
+                question->ask(host, port, 0);
             }).detach();
         } catch (const std::system_error& error) {
             throw Lost(std::string("cannot start a thread to look up the host: ") + error.what());

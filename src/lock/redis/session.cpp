@@ -1,7 +1,5 @@
 #include "lock/redis/session.hpp"
 
-#include <hiredis/hiredis.h>
-
 #include <algorithm>
 #include <array>
 #include <thread>
@@ -23,6 +21,9 @@ constexpr milliseconds call_wait{limits::locks_wait_ms};
 /// later call.
 constexpr milliseconds try_wait{200};
 static_assert(try_wait <= call_wait);
+
+/// The longest pause between two tries of a call that waits for a connection.
+constexpr milliseconds waiting_pause{100};
 
 /// Errors that Redis answers instead of doing anything.
 constexpr std::array<std::string_view, 15> nothing_done{
@@ -64,36 +65,36 @@ Session::Session(const Options& options)
 }
 
 Session::~Session() {
+    settle(steady_clock::now() + call_wait);
+}
+
+/// Waits for the replies to what was posted.
+void Session::settle(SteadyTime until) {
     if (!posted_) return;
     try {
-        ask(Pipeline());
+        exchange(Pipeline(), std::nullopt, until);
     } catch (const Failed& failed) {
         log::debug("what was posted to Redis may be lost", {{"reason", failed.reason()}});
     }
 }
 
 std::vector<Reply> Session::ask(const Pipeline& pipeline) {
-    return exchange(pipeline, std::nullopt);
+    return exchange(pipeline, std::nullopt, steady_clock::now() + call_wait);
 }
 
 std::vector<Reply> Session::ask_once(const Pipeline& pipeline, std::uint64_t epoch) {
-    return exchange(pipeline, epoch);
+    return exchange(pipeline, epoch, steady_clock::now() + call_wait);
 }
 
 void Session::post(Pipeline pipeline) {
-    if (posted_) {
-        try {
-            ask(Pipeline());
-        } catch (const Failed& failed) {
-            log::debug("what was posted to Redis may be lost", {{"reason", failed.reason()}});
-        }
-    }
+    const SteadyTime until = steady_clock::now() + call_wait;
+    settle(until);
     posted_ = Posted{std::move(pipeline)};
     if (!connected_) return;  // it goes with the next question
     try {
         posted_->due = true;
         ++posted_->times_sent;
-        connection_->post(posted_->pipeline, steady_clock::now() + call_wait);
+        connection_->post(posted_->pipeline, until);
     } catch (const Lost& lost) {
         drop(lost);
     }
@@ -104,8 +105,8 @@ void Session::misunderstood(Failure failure) {
     throw Failed(failure, last_reason_);
 }
 
-std::vector<Reply> Session::exchange(const Pipeline& pipeline, std::optional<std::uint64_t> epoch) {
-    const SteadyTime until = steady_clock::now() + call_wait;
+std::vector<Reply> Session::exchange(const Pipeline& pipeline, std::optional<std::uint64_t> epoch,
+                                     SteadyTime until) {
     for (;;) {
         connect(until);
         std::size_t sent_before = connection_->sent_bytes();
@@ -191,7 +192,9 @@ void Session::connect(SteadyTime until) {
             connected_ = connection_->advance(wait_until);
             if (!connected_) {
                 failing_ = true;
-                throw Failed(Failure::unavailable, "connecting takes long");
+                // What an earlier try met says more.
+                throw Failed(Failure::unavailable,
+                             tries_ > 1 ? last_reason_ : "no connection in time");
             }
             ++epoch_;
         } catch (const Lost& lost) {
@@ -205,12 +208,13 @@ void Session::connect(SteadyTime until) {
 
 /// Where a try is due, or will be while it can be waited for.
 void Session::begin_connecting(SteadyTime until) {
-    if (steady_clock::now() < next_try_) {
-        if (failing_ || next_try_ >= until) {
+    const SteadyTime now = steady_clock::now();
+    if (now < next_try_) {
+        if (failing_ || now >= until) {
             failing_ = true;
             throw Failed(Failure::unavailable, last_reason_);
         }
-        std::this_thread::sleep_until(next_try_);
+        std::this_thread::sleep_until(std::min({next_try_, now + waiting_pause, until}));
     }
     ++tries_;
     connection_.emplace(options_, tls_ ? &*tls_ : nullptr, resolver_);

@@ -62,7 +62,9 @@ private:
         bool due = false;  ///< its replies come next
     };
 
-    std::vector<Reply> exchange(const Pipeline& pipeline, std::optional<std::uint64_t> epoch);
+    void settle(SteadyTime until);
+    std::vector<Reply> exchange(const Pipeline& pipeline, std::optional<std::uint64_t> epoch,
+                                SteadyTime until);
     std::vector<Reply> exchange_now(const Pipeline& pipeline, SteadyTime until);
     std::vector<Reply> receive_posted_and(std::size_t count, SteadyTime until);
     void send_posted();

@@ -38,6 +38,15 @@ Connection& Link::get(Deadline deadline) {
     return *connection_;
 }
 
+bool Link::alive() {
+    try {
+        if (connection_) connection_->check();
+    } catch (const Lost& closed) {
+        lost(closed.error);
+    }
+    return connection_ != nullptr;
+}
+
 void Link::lost(const Error& error) {
     log::warn("lost the connection to the database", {{"reason", std::string_view(error.message)},
                                                       {"code", std::string_view(error.sqlstate)}});

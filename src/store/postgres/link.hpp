@@ -59,8 +59,10 @@ public:
     /// `deadline` if there was one until now; else once, and that only when the last try is some
     /// time ago. Throws NoConnection.
     Connection& get(Deadline deadline);
-    /// Whether there is one.
-    bool connected() const { return connection_ != nullptr; }
+    /// The one that get() returned last; null where it is gone.
+    Connection* current() const { return connection_.get(); }
+    /// Whether there is one that the server has not closed; lets go of one that it has.
+    bool alive();
     /// Where get() led to.
     const Server& server() const { return server_; }
     /// Ends the connection, if there is one.

@@ -32,16 +32,19 @@ const Statement reserve_code_ids{
     "greatest(next, (SELECT coalesce(max(id), 0) + 1 FROM coupon_code)) "
     "WHERE \"of\" = 'coupon_code' RETURNING next - $1::bigint"};
 
+// OFFSET 0: each row on the left is looked up by itself, whatever else the planner would think of.
+
 // Codes with their books and, where the book has a limit, how often the redeemer has redeemed: of
 // one moment.
 const Statement select_codes{
     "SELECT " COUPOND_CODE_COLUMNS ", " COUPOND_BOOK_COLUMNS
     ", need.n, used.redeemed "
     "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS need (code, redeemer, n) "
-    "JOIN coupon_code AS code ON code.code = need.code "
-    "JOIN coupon_book AS book ON book.id = code.book_id "
-    "LEFT JOIN user_redemption_count AS used ON used.user_id = need.redeemer "
-    "AND used.book_id = CASE WHEN book.max_redemptions_per_user IS NOT NULL THEN book.id END"};
+    "CROSS JOIN LATERAL (SELECT ctid, * FROM coupon_code WHERE code = need.code OFFSET 0) AS code "
+    "CROSS JOIN LATERAL (SELECT * FROM coupon_book WHERE id = code.book_id OFFSET 0) AS book "
+    "LEFT JOIN LATERAL (SELECT redeemed FROM user_redemption_count WHERE book_id = "
+    "CASE WHEN book.max_redemptions_per_user IS NOT NULL THEN book.id END "
+    "AND user_id = need.redeemer OFFSET 0) AS used ON true"};
 
 const Statement select_books{"SELECT " COUPOND_BOOK_COLUMNS
                              " FROM coupon_book AS book WHERE book.id = ANY($1::bigint[])"};
@@ -51,7 +54,7 @@ const Statement select_two_books{"SELECT " COUPOND_BOOK_COLUMNS
 
 const Statement select_existing{
     "SELECT need.n FROM unnest($1::text[]) WITH ORDINALITY AS need (code, n) "
-    "WHERE EXISTS (SELECT FROM coupon_code AS code WHERE code.code = need.code)"};
+    "CROSS JOIN LATERAL (SELECT FROM coupon_code WHERE code = need.code OFFSET 0) AS code"};
 
 const Statement select_available{
     "SELECT book_id, sum(available)::bigint FROM book_count GROUP BY book_id "
@@ -63,19 +66,26 @@ const Statement select_free{"SELECT " COUPOND_CODE_COLUMNS
                             "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY "
                             "AS need (book_id, start, count, n) "
                             "CROSS JOIN LATERAL ("
-                            "(SELECT * FROM coupon_code WHERE assigned_to IS NULL "
+                            "(SELECT ctid, * FROM coupon_code WHERE assigned_to IS NULL "
                             "AND book_id = need.book_id AND shuffle_key >= need.start "
                             "ORDER BY shuffle_key LIMIT need.count) "
                             "UNION ALL "
-                            "(SELECT * FROM coupon_code WHERE assigned_to IS NULL "
+                            "(SELECT ctid, * FROM coupon_code WHERE assigned_to IS NULL "
                             "AND book_id = need.book_id AND shuffle_key < need.start "
                             "ORDER BY shuffle_key LIMIT need.count) "
                             "LIMIT need.count) AS code ORDER BY need.n"};
 
 class Loader {
 public:
-    Loader(Connection& connection, const Needs& needs, Transaction& transaction, Deadline deadline)
-        : connection_(connection), needs_(needs), transaction_(transaction), deadline_(deadline) {}
+    Loader(Connection& connection, const Needs& needs, Transaction& transaction, Places& places,
+           Deadline deadline)
+        : connection_(connection),
+          needs_(needs),
+          transaction_(transaction),
+          places_(places),
+          deadline_(deadline) {
+        places_.clear();
+    }
 
     World load() {
         begin();
@@ -164,13 +174,19 @@ private:
         constexpr int need_column = code_columns + book_columns;
         const auto n = static_cast<std::size_t>(rows.integer(row, need_column)) - 1;
         const Needs::CodeNeed& need = needs_.codes.at(n);
-        if (world_.find(need.code) == nullptr) world_.add(read_code(rows, row));
+        if (world_.find(need.code) == nullptr) add_code(rows, row);
         const BookId book_id = rows.integer(row, code_columns);
         if (!world_.books.contains(book_id)) take_book(rows, row, code_columns);
         if (need.redeemer.empty() || !world_.books.at(book_id).max_redemptions_per_user) return;
         const std::int64_t used = rows.optional_integer(row, need_column + 1).value_or(0);
         world_.user_redemptions.try_emplace({book_id, std::string(need.redeemer)},
                                             World::UserRedemptions{used, used});
+    }
+
+    CodeRow& add_code(const Rows& rows, int row) {
+        CodeRow& added = world_.add(read_code(rows, row));
+        places_.emplace(added.code.id, read_place(rows, row));
+        return added;
     }
 
     void take_book(const Rows& rows, int row, int column = 0) {
@@ -280,8 +296,7 @@ private:
                 for (int row = 0; row < rows.size(); ++row) {
                     const auto n = static_cast<std::size_t>(rows.integer(row, code_columns)) - 1;
                     CodeRow* const known = world_.find(rows.text(row, 2));
-                    found.at(n).push_back(known != nullptr ? known
-                                                           : &world_.add(read_code(rows, row)));
+                    found.at(n).push_back(known != nullptr ? known : &add_code(rows, row));
                 }
                 take(found);
             });
@@ -290,6 +305,7 @@ private:
     Connection& connection_;
     const Needs& needs_;
     Transaction& transaction_;
+    Places& places_;
     const Deadline deadline_;
     World world_;
     std::vector<Read> reads_;  ///< of what was asked and is not answered yet
@@ -298,9 +314,9 @@ private:
 
 }  // namespace
 
-World load(Connection& connection, const Needs& needs, Transaction& transaction,
+World load(Connection& connection, const Needs& needs, Transaction& transaction, Places& places,
            Deadline deadline) {
-    return Loader(connection, needs, transaction, deadline).load();
+    return Loader(connection, needs, transaction, places, deadline).load();
 }
 
 }  // namespace coupond::postgres

@@ -13,8 +13,13 @@ struct Transaction {
     int pid = 0;     ///< the server's process that runs it
 };
 
-/// What `needs` names. `transaction` is the one that is open on `connection`; it is rolled back,
-/// and another one begun where rows may be changed. Throws Lost, Rejected.
-World load(Connection& connection, const Needs& needs, Transaction& transaction, Deadline deadline);
+/// Where the codes were that a load has found.
+using Places = std::unordered_map<CodeId, Place>;
+
+/// What `needs` names, and `places` of the codes. `transaction` is the one that is open on
+/// `connection`; it is rolled back, and another one begun where rows may be changed. Throws Lost,
+/// Rejected.
+World load(Connection& connection, const Needs& needs, Transaction& transaction, Places& places,
+           Deadline deadline);
 
 }  // namespace coupond::postgres

@@ -9,8 +9,7 @@
 namespace coupond::postgres {
 namespace {
 
-constexpr std::uint32_t bigint_oid = 20;
-constexpr std::uint32_t text_oid = 25;
+constexpr std::array<std::uint32_t, 3> oids = {20, 25, 27};  // of the enumerators of Array::Of
 constexpr std::size_t header_bytes = 20;
 constexpr std::size_t empty_bytes = 12;  // an array without elements has no dimension
 
@@ -42,6 +41,13 @@ void Array::add(std::string_view value) {
     bytes_.append(value);
 }
 
+void Array::add(const Place& place) {
+    COUPOND_CHECK(type_ == Of::place);
+    ++size_;
+    append(bytes_, std::uint32_t{sizeof place});
+    bytes_.append(place.data(), place.size());
+}
+
 void Array::add_null() {
     ++size_;
     append(bytes_, UINT32_MAX);
@@ -53,7 +59,7 @@ std::string_view Array::encoded() {
     std::string header;
     append(header, size_ == 0 ? 0 : 1);
     append(header, has_null_ ? 1 : 0);
-    append(header, type_ == Of::bigint ? bigint_oid : text_oid);
+    append(header, oids[static_cast<std::size_t>(type_)]);
     append(header, static_cast<std::uint32_t>(size_));
     append(header, 1);
     bytes_.replace(0, header_bytes, header);

@@ -11,15 +11,19 @@
 
 namespace coupond::postgres {
 
-/// One column of many rows: a bigint[] or a text[].
+/// Where a version of a row stands in its table: PostgreSQL's ctid.
+using Place = std::array<char, 6>;
+
+/// One column of many rows: a bigint[], a text[] or a tid[].
 class Array {
 public:
-    enum class Of { bigint, text };
+    enum class Of { bigint, text, place };
 
     explicit Array(Of type);
 
     void add(std::int64_t value);
     void add(std::string_view value);
+    void add(const Place& place);
     void add(Timestamp at) { add(at.ms); }
     void add_null();
     template <class T>
@@ -43,6 +47,10 @@ struct BigintArray : Array {
 };
 struct TextArray : Array {
     TextArray() : Array(Of::text) {}
+};
+
+struct PlaceArray : Array {
+    PlaceArray() : Array(Of::place) {}
 };
 
 /// The parameters $1, $2, ... of a statement. Arrays and texts must live as long as it.

@@ -67,6 +67,7 @@ private:
             std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::database_wait_ms);
         for (int tries = 1;; ++tries) {
             try {
+                link_.alive();
                 Connection& connection = link_.get(deadline);
                 if constexpr (std::is_void_v<decltype(ask(connection, deadline))>) {
                     ask(connection, deadline);

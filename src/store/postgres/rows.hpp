@@ -8,12 +8,12 @@ namespace coupond::postgres {
 
 #define COUPOND_CODE_COLUMNS                                               \
     "code.id, code.book_id, code.code, code.assigned_to, code.locked_by, " \
-    "code.locked_until, code.redeemed_at, code.created_at, code.version"
+    "code.locked_until, code.redeemed_at, code.created_at, code.version, code.ctid"
 #define COUPOND_BOOK_COLUMNS                                                 \
     "book.id, book.name, book.code_pattern, book.max_redemptions_per_user, " \
     "book.discount_cents, book.created_at, book.updated_at"
 
-inline constexpr int code_columns = 9;
+inline constexpr int code_columns = 10;
 inline constexpr int book_columns = 7;
 
 inline std::optional<Timestamp> optional_time(const Rows& rows, int row, int column) {
@@ -35,6 +35,13 @@ inline Code read_code(const Rows& rows, int row) {
     code.created_at = {rows.integer(row, 7)};
     code.version = rows.integer(row, 8);
     return code;
+}
+
+/// Where that code is.
+inline Place read_place(const Rows& rows, int row) {
+    Place place{};
+    rows.text(row, code_columns - 1).copy(place.data(), place.size());
+    return place;
 }
 
 /// From a row with COUPOND_BOOK_COLUMNS from `column` on.

@@ -10,14 +10,7 @@ namespace {
 
 constexpr std::uint64_t slots = 16;
 constexpr std::int64_t dead_locks_kept_ms = 3'600'000;  // so that a clock set back finds them again
-constexpr std::int64_t sweep_every_ms = 100;
-
-// Around a statement that changes a row for each element of $1: fails, and with it the
-// transaction, where it has changed fewer.
-#define COUPOND_ALL_OR_CONFLICT(statement)                                  \
-    "WITH changed AS (" statement                                           \
-    " RETURNING 1) SELECT CASE WHEN count(*) <> cardinality($1::bigint[]) " \
-    "THEN coupond_conflict() END FROM changed"
+constexpr std::int64_t sweep_every_ms = 50;
 
 const Statement insert_books{
     "INSERT INTO coupon_book (id, name, code_pattern, max_redemptions_per_user, discount_cents, "
@@ -30,30 +23,39 @@ const Statement insert_codes{
     "$3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], "
     "$9::text[], $10::text[])"};
 
+// A code is changed where it was loaded, if it is still there and of that version: MERGE because it
+// tells for each row which of the two it is, and by place because that needs no index.
+#define COUPOND_IF_AS_LOADED(update)                                                    \
+    "ON code.ctid = new.place "                                                         \
+    "WHEN MATCHED AND code.id = new.id AND code.version = new.version - 1 THEN " update \
+    " WHEN MATCHED AND coupond_conflict() IS NULL THEN DO NOTHING "                     \
+    "WHEN NOT MATCHED THEN INSERT (id) VALUES (coupond_conflict())"
+
 // Apart from the one below, because only an assignment concerns the index of free codes.
-const Statement assign_codes{COUPOND_ALL_OR_CONFLICT(
-    "UPDATE coupon_code AS code SET version = new.version, locked_until = new.locked_until, "
-    "redeemed_at = new.redeemed_at, locked_by = new.locked_by, assigned_to = new.assigned_to "
-    "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[]) "
-    "AS new (id, version, locked_until, redeemed_at, locked_by, assigned_to) "
-    "WHERE code.id = new.id AND code.version = new.version - 1")};
+const Statement assign_codes{
+    "MERGE INTO coupon_code AS code USING unnest($1::tid[], $2::bigint[], $3::bigint[], "
+    "$4::bigint[], $5::bigint[], $6::text[], $7::text[]) "
+    "AS new (place, id, version, locked_until, redeemed_at, locked_by, "
+    "assigned_to) " COUPOND_IF_AS_LOADED(
+        "UPDATE SET version = new.version, locked_until = new.locked_until, "
+        "redeemed_at = new.redeemed_at, locked_by = new.locked_by, "
+        "assigned_to = new.assigned_to")};
 
-const Statement change_codes{COUPOND_ALL_OR_CONFLICT(
-    "UPDATE coupon_code AS code SET version = new.version, locked_until = new.locked_until, "
-    "redeemed_at = new.redeemed_at, locked_by = new.locked_by "
-    "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[]) "
-    "AS new (id, version, locked_until, redeemed_at, locked_by) "
-    "WHERE code.id = new.id AND code.version = new.version - 1")};
+const Statement change_codes{
+    "MERGE INTO coupon_code AS code USING unnest($1::tid[], $2::bigint[], $3::bigint[], "
+    "$4::bigint[], $5::bigint[], $6::text[]) "
+    "AS new (place, id, version, locked_until, redeemed_at, locked_by) " COUPOND_IF_AS_LOADED(
+        "UPDATE SET version = new.version, locked_until = new.locked_until, "
+        "redeemed_at = new.redeemed_at, locked_by = new.locked_by")};
 
-const Statement insert_users{
-    "INSERT INTO user_redemption_count (book_id, user_id, redeemed) "
-    "SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[])"};
-
-const Statement change_users{COUPOND_ALL_OR_CONFLICT(
-    "UPDATE user_redemption_count AS used SET redeemed = new.redeemed "
-    "FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) "
-    "AS new (book_id, user_id, redeemed, loaded) WHERE used.book_id = new.book_id "
-    "AND used.user_id = new.user_id AND used.redeemed = new.loaded")};
+// Users whose count has grown by $4; there is no row yet where it was 0.
+const Statement count_users{
+    "WITH counted AS (INSERT INTO user_redemption_count AS old (book_id, user_id, redeemed) "
+    "SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[]) "
+    "ON CONFLICT (book_id, user_id) DO UPDATE SET redeemed = excluded.redeemed "
+    "WHERE old.redeemed = excluded.redeemed - $4::bigint RETURNING 1) "
+    "SELECT CASE WHEN count(*) <> cardinality($1::bigint[]) THEN coupond_conflict() END "
+    "FROM counted"};
 
 const Statement add_counts{
     "INSERT INTO book_count AS old (book_id, slot, total, available, redeemed) "
@@ -68,17 +70,11 @@ const Statement add_locks{
     "SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) "
     "ON CONFLICT (book_id, locked_until) DO UPDATE SET codes = old.codes + excluded.codes"};
 
-// A row that is not there any more was of a lock that has long been dead.
-const Statement subtract_locks{
-    "UPDATE lock_count AS old SET codes = old.codes + new.codes "
-    "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS new (book_id, locked_until, codes) "
-    "WHERE old.book_id = new.book_id AND old.locked_until = new.locked_until"};
-
 const Statement sweep_locks{
-    "DELETE FROM lock_count WHERE (book_id, locked_until) IN (SELECT old.book_id, old.locked_until "
-    "FROM unnest($1::bigint[]) AS book (id) CROSS JOIN LATERAL (SELECT book_id, locked_until "
-    "FROM lock_count WHERE book_id = book.id AND locked_until < $2::bigint "
-    "ORDER BY locked_until LIMIT 100 FOR UPDATE SKIP LOCKED) AS old)"};
+    "DELETE FROM lock_count WHERE ctid = ANY(ARRAY(SELECT old.ctid "
+    "FROM unnest($1::bigint[]) AS book (id) CROSS JOIN LATERAL (SELECT ctid FROM lock_count "
+    "WHERE book_id = book.id AND locked_until < $2::bigint ORDER BY locked_until LIMIT 100 "
+    "FOR UPDATE SKIP LOCKED) AS old))"};
 
 std::optional<Timestamp> locked_until(const Code& code) {
     return code.lock ? std::optional(code.lock->until) : std::nullopt;
@@ -125,7 +121,8 @@ void send_new_codes(Connection& connection, const Delta& delta) {
 }
 
 /// In the order of their ids, so that two processes lock rows in the same order.
-void send_changed_codes(Connection& connection, const Delta& delta, bool assigned) {
+void send_changed_codes(Connection& connection, const Delta& delta, const Places& places,
+                        bool assigned) {
     std::vector<const CodeRow*> rows;
     for (const CodeRow* const row : delta.changed_codes) {
         if (row->assigned == assigned) rows.push_back(row);
@@ -133,9 +130,11 @@ void send_changed_codes(Connection& connection, const Delta& delta, bool assigne
     if (rows.empty()) return;
     std::sort(rows.begin(), rows.end(),
               [](const CodeRow* a, const CodeRow* b) { return a->code.id < b->code.id; });
+    PlaceArray loaded;
     BigintArray ids, versions, until, redeemed;
     TextArray lockers, holders;
     for (const CodeRow* const row : rows) {
+        loaded.add(places.at(row->code.id));
         ids.add(row->code.id);
         versions.add(row->code.version);
         until.add(locked_until(row->code));
@@ -145,30 +144,28 @@ void send_changed_codes(Connection& connection, const Delta& delta, bool assigne
     }
     if (assigned) {
         connection.execute(assign_codes,
-                           Parameters(ids, versions, until, redeemed, lockers, holders));
+                           Parameters(loaded, ids, versions, until, redeemed, lockers, holders));
     } else {
-        connection.execute(change_codes, Parameters(ids, versions, until, redeemed, lockers));
+        connection.execute(change_codes,
+                           Parameters(loaded, ids, versions, until, redeemed, lockers));
     }
 }
 
 void send_users(Connection& connection, const Delta& delta) {
     auto users = delta.user_redemptions;
-    std::sort(users.begin(), users.end(),
-              [](const auto& a, const auto& b) { return *a.key < *b.key; });
-    BigintArray new_books, new_counts, books, counts, loaded;
-    TextArray new_names, names;
-    for (const Delta::UserRedemptions& user : users) {
-        const bool is_new = user.loaded == 0;
-        (is_new ? new_books : books).add(user.key->first);
-        (is_new ? new_names : names).add(user.key->second);
-        (is_new ? new_counts : counts).add(user.now);
-        if (!is_new) loaded.add(user.loaded);
-    }
-    if (new_books.size() > 0) {
-        connection.execute(insert_users, Parameters(new_books, new_names, new_counts));
-    }
-    if (books.size() > 0) {
-        connection.execute(change_users, Parameters(books, names, counts, loaded));
+    std::sort(users.begin(), users.end(), [](const auto& a, const auto& b) {
+        return std::pair(a.now - a.loaded, *a.key) < std::pair(b.now - b.loaded, *b.key);
+    });
+    for (auto user = users.begin(); user != users.end();) {
+        const std::int64_t growth = user->now - user->loaded;
+        BigintArray books, counts;
+        TextArray names;
+        for (; user != users.end() && user->now - user->loaded == growth; ++user) {
+            books.add(user->key->first);
+            names.add(user->key->second);
+            counts.add(user->now);
+        }
+        connection.execute(count_users, Parameters(books, names, counts, growth));
     }
 }
 
@@ -189,10 +186,12 @@ void send_counts(Connection& connection, const Delta& delta, std::int64_t slot) 
 
 Saver::Saver() : slot_(static_cast<std::int64_t>(secure_random_below(slots))) {}
 
-void Saver::send(Connection& connection, const Delta& delta) {
+void Saver::send(Connection& connection, const Delta& delta, const Places& places) {
     if (!delta.new_books.empty()) send_new_books(connection, delta);
     if (!delta.new_codes.empty()) send_new_codes(connection, delta);
-    for (const bool assigned : {true, false}) send_changed_codes(connection, delta, assigned);
+    for (const bool assigned : {true, false}) {
+        send_changed_codes(connection, delta, places, assigned);
+    }
     if (!delta.user_redemptions.empty()) send_users(connection, delta);
     send_counts(connection, delta, slot_);
     if (!delta.locks.empty()) send_locks(connection, delta);
@@ -201,22 +200,16 @@ void Saver::send(Connection& connection, const Delta& delta) {
 }
 
 void Saver::send_locks(Connection& connection, const Delta& delta) {
-    BigintArray books, until, codes;                  // to be added
-    BigintArray less_books, less_until, fewer_codes;  // to be subtracted
-    BigintArray touched;
+    BigintArray books, until, codes, touched;
     BookId last = 0;
     for (const auto& [lock, change] : delta.locks) {
-        const auto& [book_id, time] = lock;
-        (change > 0 ? books : less_books).add(book_id);
-        (change > 0 ? until : less_until).add(time);
-        (change > 0 ? codes : fewer_codes).add(change);
-        if (book_id != last) touched.add(book_id);
-        last = book_id;
+        books.add(lock.first);
+        until.add(lock.second);
+        codes.add(change);
+        if (lock.first != last) touched.add(lock.first);
+        last = lock.first;
     }
-    if (books.size() > 0) connection.execute(add_locks, Parameters(books, until, codes));
-    if (less_books.size() > 0) {
-        connection.execute(subtract_locks, Parameters(less_books, less_until, fewer_codes));
-    }
+    connection.execute(add_locks, Parameters(books, until, codes));
     if (delta.at < swept_at_ + sweep_every_ms && swept_at_ <= delta.at) return;
     swept_at_ = delta.at;
     connection.execute(sweep_locks, Parameters(touched, (delta.at + -dead_locks_kept_ms).ms));

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "domain/domain.hpp"
-#include "store/postgres/connection.hpp"
+#include "store/postgres/load.hpp"
 
 namespace coupond::postgres {
 
@@ -12,14 +12,15 @@ public:
     Saver();
 
     /// Sends the statements for `delta` and the COMMIT behind them. One that meets a row that is
-    /// not as it was loaded fails, and all after it are not carried out. Throws Lost.
-    void send(Connection& connection, const Delta& delta);
+    /// not as it was loaded fails, and all after it are not carried out. `places`: of the changed
+    /// codes. Throws Lost.
+    void send(Connection& connection, const Delta& delta, const Places& places);
 
 private:
     void send_locks(Connection& connection, const Delta& delta);
 
     const std::int64_t slot_;  ///< where this process counts codes
-    Timestamp swept_at_{INT64_MIN};
+    Timestamp swept_at_;
 };
 
 }  // namespace coupond::postgres

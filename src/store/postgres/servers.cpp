@@ -116,12 +116,12 @@ std::string url_of(Settings settings) {
     return url + "/" + value("dbname");
 }
 
-const Statement look_at_server{
+constexpr const char* look_at_server =
     "SELECT current_setting('server_version_num')::integer, current_setting('server_version'), "
     "current_setting('server_encoding'), current_setting('synchronous_commit'), "
     "current_setting('fsync'), pg_backend_pid(), "
     "CASE WHEN pg_is_in_recovery() THEN '' ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
-    " END, (SELECT system_identifier FROM pg_control_system())"};
+    " END, (SELECT system_identifier FROM pg_control_system())";
 
 constexpr int oldest_version = 150000;
 

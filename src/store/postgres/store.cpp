@@ -15,9 +15,19 @@ using std::chrono::steady_clock;
 
 constexpr microseconds row_wait{100};  // how much longer a save may take for each row
 
-const Statement is_read_only{
-    "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"};
-const Statement try_a_change{"UPDATE id_counter SET next = next WHERE \"of\" = 'coupon_book'"};
+constexpr const char* is_read_only =
+    "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean";
+constexpr const char* try_a_change =
+    "UPDATE id_counter SET next = next WHERE \"of\" = 'coupon_book'";
+
+// Ends a connection of ours that has not answered: what it may have begun would keep others
+// waiting.
+const Statement end_abandoned{
+    "SELECT pg_terminate_backend(old.pid) FROM pg_stat_activity AS old "
+    "JOIN pg_stat_activity AS own ON own.pid = pg_backend_pid() "
+    "WHERE old.pid = $1::bigint AND old.datid = own.datid AND old.usesysid = own.usesysid "
+    "AND old.application_name = own.application_name AND old.backend_start < own.backend_start "
+    "AND old.state_change < clock_timestamp() - interval '1 second'"};
 
 Deadline deadline_for(std::size_t rows) {
     return steady_clock::now() + milliseconds(limits::database_wait_ms) + row_wait * rows;
@@ -31,8 +41,8 @@ public:
         const Deadline deadline = deadline_for(needs.new_codes.size());
         try {
             Connection& connection = connect(deadline);
-            World world = postgres::load(connection, needs, transaction_, deadline);
-            health_.worked();
+            World world = postgres::load(connection, needs, transaction_, places_, deadline);
+            if (!changes_fail_) health_.worked();
             return world;
         } catch (const Lost& lost) {
             return lost_while_nothing_was_sent(lost);
@@ -49,41 +59,46 @@ public:
             roll_back();
             return {};
         }
+        for (const CodeRow* const row : delta.changed_codes) {
+            if (!places_.contains(row->code.id)) {  // not of the last load
+                roll_back();
+                return Failure::conflict;
+            }
+        }
         if (!transaction_.open) {
-            Needs nothing_but_begin;
-            nothing_but_begin.locks_only = false;
-            const Result<World> nothing = load(nothing_but_begin);
-            if (!nothing) return nothing.error();
+            const Result<void> begun = begin();
+            if (!begun) return begun;
         }
         const Transaction transaction = transaction_;
         const Server server = link_.server();
         const Deadline deadline = deadline_for(delta.new_codes.size() + delta.changed_codes.size());
-        Connection& connection = link_.get(deadline);
+        Connection& connection = *link_.current();
         try {
             connection.check();
         } catch (const Lost& lost) {
             return lost_while_nothing_was_sent(lost);
         }
         try {
-            saver_.send(connection, delta);
+            saver_.send(connection, delta, places_);
             const Replies replies = connection.receive(deadline);
             if (replies.error) {
                 // Not the answer of the server that has the transaction: it may have committed.
                 const Error& error = *replies.error;
                 if (error.sqlstate.empty() || connection_is_of_no_use(error)) throw Lost{error};
-                return failed(error);
+                return failed_change(error);
             }
             transaction_ = {};
             if (replies.rows.back().command() != "COMMIT") {
-                return failed({{}, "the database did not commit", {}});
+                return failed_change({{}, "the database did not commit", {}});
             }
-            health_.worked();
+            changed();
             return {};
         } catch (const Lost& lost) {
             transaction_ = {};
             link_.lost(lost.error);
             const Result<void> found =
                 look_up_commit(link_, server, transaction, delta, deadline_for(0));
+            if (found) changed();
             if (!found && found.error() == Failure::indeterminate) health_.failed(lost.error);
             return found;
         }
@@ -102,7 +117,7 @@ public:
             if (!change && replies.rows.at(0).boolean(0, 0)) {
                 throw Rejected{{"25006", "the database takes no changes", {}}};
             }
-            health_.worked();
+            changed();
             return {};
         } catch (const Lost& lost) {
             drop(lost.error);
@@ -118,8 +133,44 @@ public:
 
 private:
     Connection& connect(Deadline deadline) {
-        if (!link_.connected()) transaction_ = {};
-        return link_.get(deadline);
+        if (!link_.alive()) transaction_ = {};
+        Connection& connection = link_.get(deadline);
+        if (abandoned_) end_the_abandoned(connection, deadline);
+        return connection;
+    }
+
+    void end_the_abandoned(Connection& connection, Deadline deadline) {
+        const Server abandoned = *std::exchange(abandoned_, std::nullopt);
+        if (abandoned.pooled || abandoned.history != link_.server().history) return;
+        connection.execute(end_abandoned, Parameters(static_cast<std::int64_t>(abandoned.pid)));
+        connection.sync();
+        const Replies replies = connection.receive(deadline);
+        if (replies.error) {
+            log::debug("cannot end a connection",
+                       {{"reason", std::string_view(replies.error->message)}});
+        }
+    }
+
+    /// For a save that does not follow a load.
+    Result<void> begin() {
+        Needs nothing;
+        nothing.locks_only = false;
+        Places places = std::move(places_);
+        const Result<World> loaded = load(nothing);
+        places_ = std::move(places);
+        if (!loaded) return loaded.error();
+        return {};
+    }
+
+    void changed() {
+        changes_fail_ = false;
+        health_.worked();
+    }
+
+    Failure failed_change(const Error& error) {
+        const Failure failure = failed(error);
+        changes_fail_ = changes_fail_ || failure == Failure::unavailable;
+        return failure;
     }
 
     void drop(const Error& error) {
@@ -130,6 +181,7 @@ private:
     Failure lost_while_nothing_was_sent(const Lost& lost) {
         drop(lost.error);
         if (!lost.late) return Failure::conflict;  // the next load finds another connection
+        abandoned_ = link_.server();
         health_.failed(lost.error);
         return Failure::unavailable;
     }
@@ -155,10 +207,10 @@ private:
     void roll_back() {
         if (!transaction_.open) return;
         transaction_ = {};
-        if (!link_.connected()) return;
+        if (link_.current() == nullptr) return;
         const Deadline deadline = deadline_for(0);
         try {
-            Connection& connection = link_.get(deadline);
+            Connection& connection = *link_.current();
             connection.execute("ROLLBACK");
             connection.sync();
             connection.receive_all(deadline);
@@ -171,8 +223,11 @@ private:
 
     Link link_;
     Health health_;
+    bool changes_fail_ = false;  ///< until one succeeds, whatever can be read meanwhile
     Saver saver_;
     Transaction transaction_;
+    std::optional<Server> abandoned_;  ///< where a connection was that has not answered
+    Places places_;                    ///< of the codes of the last load
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Conflicts, refused rows and pools that run out.
 #include "engine/executor.hpp"
 
+#include <map>
 #include <set>
 
 #include "unit/engine/support.hpp"
@@ -10,11 +11,11 @@ namespace {
 
 class ExecutorTest : public EngineTest {
 protected:
-    std::vector<Answered> run_batch(const std::vector<Command>& commands) {
+    std::vector<Answered> run_batch(const std::vector<Command>& commands, Locks* locks = nullptr) {
         std::vector<const Command*> pointers;
         for (const Command& command : commands) pointers.push_back(&command);
         std::vector<Answered> answers;
-        for (Executed& executed : execute(store_, nullptr, clock_, pointers)) {
+        for (Executed& executed : execute(store_, locks, clock_, pointers)) {
             answers.push_back({0, std::move(executed.outcome), executed.decided_at, {}});
         }
         EXPECT_EQ(answers.size(), commands.size());
@@ -113,6 +114,65 @@ TEST_F(ExecutorTest, LeavesARefusedRowAloneAndLetsItsNeighboursThrough) {
     EXPECT_EQ(second().integer("SELECT count(*) FROM coupon_code WHERE assigned_to = 'ann'"), 13);
     EXPECT_EQ(second().integer("SELECT count(*) FROM coupon_code WHERE assigned_to = 'bob'"), 0);
     EXPECT_EQ(second().integer("SELECT available FROM book_count"), 7);
+}
+
+/// Locks that can be read, and are taken as often as `acquire_fails` says nothing.
+class FailingLocks final : public Locks {
+public:
+    std::optional<Failure> load_fails, acquire_fails;
+
+    Result<std::vector<std::optional<Lock>>> load(
+        std::span<const std::string_view> codes) override {
+        if (load_fails) return *load_fails;
+        std::vector<std::optional<Lock>> found;
+        for (const std::string_view code : codes) {
+            const auto lock = held.find(std::string(code));
+            found.push_back(lock == held.end() ? std::nullopt : std::optional(lock->second));
+        }
+        return found;
+    }
+    Result<void> acquire(std::span<const LockChange>, Timestamp) override {
+        return acquire_fails ? Result<void>(*acquire_fails) : Result<void>();
+    }
+    void release(std::span<const LockChange> changes, Timestamp) override {
+        for (const LockChange& change : changes) held.erase(std::string(change.code));
+    }
+    Result<std::vector<std::int64_t>> count(std::span<const BookId> books, Timestamp) override {
+        return std::vector<std::int64_t>(books.size());
+    }
+    Result<void> ping() override { return {}; }
+
+    std::map<std::string, Lock> held;
+};
+
+TEST_F(ExecutorTest, FailsOnlyWhoWantsALockWhereNoneCanBeTaken) {
+    prepare({"U1", "U2", "U3", "I1", "I2", "I3"});
+    for (const Failure failure : {Failure::unavailable, Failure::indeterminate}) {
+        const std::string tag = failure == Failure::unavailable ? "U" : "I";
+        FailingLocks locks;
+        locks.acquire_fails = failure;
+        locks.held[tag + "1"] = {"ann", clock_.now() + 1000};
+        for (const char* const number : {"1", "2"}) {
+            ASSERT_TRUE(run(sqlite_.store(), AssignCode{tag + number, "ann"}, clock_.now()));
+        }
+        const auto answers =
+            run_batch({RedeemCode{tag + "1", "ann"}, LockCode{tag + "2", "ann", 1000},
+                       AssignCode{tag + "3", "bob"}, CreateBook{"n", "p", {}, {}}},
+                      &locks);
+        EXPECT_TRUE(answers[0].is<CodeRedeemed>());
+        EXPECT_TRUE(answers[1].is(failure));
+        EXPECT_TRUE(answers[2].is<CodeAssigned>());
+        EXPECT_TRUE(answers[3].is<BookCreated>());
+    }
+}
+
+TEST_F(ExecutorTest, FailsOnlyWhatNamesACodeWhereNoLockCanBeRead) {
+    prepare({"A", "B"});
+    FailingLocks locks;
+    locks.load_fails = Failure::unavailable;
+    const auto answers = run_batch({AssignCode{"A", "ann"}, AssignAny{{}, "bob"}}, &locks);
+    EXPECT_TRUE(answers[0].is(Failure::unavailable));
+    EXPECT_TRUE(answers[1].is<CodeAssigned>());
 }
 
 TEST_F(ExecutorTest, KeepsTheOrderOfCommandsWhenItSplits) {

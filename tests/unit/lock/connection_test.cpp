@@ -85,7 +85,8 @@ TEST(RedisConnection, UsesTheDatabaseAskedFor) {
 }
 
 TEST(RedisConnection, ToAClusterIsRefusedWithTheReason) {
-    const RedisServer server(Words{"--cluster-enabled", "yes", "--cluster-port", "0"});
+    const RedisServer server(
+        Words{"--cluster-enabled", "yes", "--cluster-port", std::to_string(free_port())});
     EXPECT_THAT(tried(server.options()), HasSubstr("Redis Cluster is not supported"));
 }
 

@@ -8,8 +8,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <sstream>
 #include <stdexcept>
 #include <thread>
+
+#include "base/random.hpp"
 
 namespace coupond::test {
 namespace {
@@ -92,7 +96,7 @@ void RedisServer::start() {
     for (const std::string& word : settings_) {
         words.push_back(word == "PORT" ? std::to_string(port_) : word);
     }
-    process_ = spawn(words, (folder_.path() / "redis.log").string());
+    process_ = spawn(words, log_file());
     wait_until_ready();
 }
 
@@ -107,7 +111,10 @@ void RedisServer::wait_until_ready() const {
             std::this_thread::sleep_for(std::chrono::milliseconds(10));
         }
     }
-    throw std::runtime_error("redis-server does not start (Debian: apt install redis-server)");
+    std::stringstream said;
+    said << "redis-server (Debian: apt install redis-server) does not start:\n"
+         << std::ifstream(log_file()).rdbuf();
+    throw std::runtime_error(said.str());
 }
 
 void RedisServer::send_signal(int number) const {
@@ -129,16 +136,19 @@ redis::Options RedisServer::options() const {
 }
 
 int free_port() {
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    auto* const any = reinterpret_cast<sockaddr*>(&address);
-    const bool found = bind(fd, any, size) == 0 && getsockname(fd, any, &size) == 0;
-    close(fd);
-    if (!found) throw std::runtime_error("no free port");
-    return ntohs(address.sin_port);
+    for (int tries = 0; tries < 1000; ++tries) {
+        const int port = 20'000 + static_cast<int>(secure_random_below(12'000));
+        const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_port = htons(static_cast<std::uint16_t>(port));
+        const bool is_free =
+            bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+        close(fd);
+        if (is_free) return port;
+    }
+    throw std::runtime_error("no free port");
 }
 
 void run_program(const Words& words) {

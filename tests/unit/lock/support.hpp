@@ -66,6 +66,7 @@ public:
 
 private:
     void wait_until_ready() const;
+    std::string log_file() const { return (folder_.path() / "redis.log").string(); }
 
     TemporaryFolder folder_{TemporaryFolder::Disk::memory};
     const Words settings_;
@@ -73,7 +74,7 @@ private:
     pid_t process_ = 0;
 };
 
-/// A port of 127.0.0.1 that nobody listens on.
+/// A port of 127.0.0.1 that nobody listens on, below those that outgoing connections get.
 int free_port();
 
 /// Runs a program and waits for it. Throws where it does not succeed.

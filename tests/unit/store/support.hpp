@@ -93,9 +93,21 @@ private:
     std::deque<World::UserKey> keys_;
 };
 
-/// What a store gives for one code.
+/// What a store gives for some codes, which must be there.
+inline std::vector<Code> load_codes(Store& store, const std::vector<std::string_view>& texts) {
+    Needs needs;
+    needs.locks_only = false;
+    for (const std::string_view text : texts) needs.codes.push_back({text, {}});
+    Result<World> world = store.load(needs);
+    std::vector<Code> codes;
+    for (const std::string_view text : texts) codes.push_back(world.value().find(text)->code);
+    return codes;
+}
+
+/// What a store gives for one code, if it is there.
 inline std::optional<Code> load_code(Store& store, std::string_view text) {
     Needs needs;
+    needs.locks_only = false;
     needs.codes.push_back({text, {}});
     Result<World> world = store.load(needs);
     CodeRow* const row = world ? world->find(text) : nullptr;

@@ -51,6 +51,8 @@ CREATE UNIQUE INDEX coupon_code_code ON coupon_code (code);
 CREATE INDEX coupon_code_free ON coupon_code (book_id, shuffle_key) WHERE assigned_to IS NULL;
 CREATE INDEX coupon_code_book ON coupon_code (book_id);
 
+-- The counts below have no foreign keys: checking one writes a lock into the row of the book.
+
 -- How many codes of a book there are, are assigned to nobody, and are redeemed: the sums over the slots. Each process
 -- counts in a slot of its own, so that none waits for another one's row; a single slot may go below zero.
 CREATE TABLE book_count (
@@ -59,8 +61,7 @@ CREATE TABLE book_count (
     total     bigint   NOT NULL,
     available bigint   NOT NULL,
     redeemed  bigint   NOT NULL,
-    CONSTRAINT book_count_pkey PRIMARY KEY (book_id, slot),
-    CONSTRAINT book_count_book_id_fkey FOREIGN KEY (book_id) REFERENCES coupon_book (id)
+    CONSTRAINT book_count_pkey PRIMARY KEY (book_id, slot)
 ) WITH (fillfactor = 20);
 
 -- How many codes of a book are locked until when: the codes locked now are the sum over the future, and no expiry needs
@@ -69,8 +70,7 @@ CREATE TABLE lock_count (
     book_id      bigint NOT NULL,
     locked_until bigint NOT NULL,
     codes        bigint NOT NULL,
-    CONSTRAINT lock_count_pkey PRIMARY KEY (book_id, locked_until),
-    CONSTRAINT lock_count_book_id_fkey FOREIGN KEY (book_id) REFERENCES coupon_book (id)
+    CONSTRAINT lock_count_pkey PRIMARY KEY (book_id, locked_until)
 ) WITH (fillfactor = 50);
 
 -- How often a user has redeemed codes of a book, for books that limit it. For the others it is not kept: it can be
@@ -80,6 +80,5 @@ CREATE TABLE user_redemption_count (
     user_id  text   COLLATE "C" NOT NULL,
     redeemed bigint NOT NULL,
     CONSTRAINT user_redemption_count_pkey PRIMARY KEY (book_id, user_id),
-    CONSTRAINT user_redemption_count_book_id_fkey FOREIGN KEY (book_id) REFERENCES coupon_book (id),
     CONSTRAINT user_redemption_count_redeemed_check CHECK (redeemed > 0)
 ) WITH (fillfactor = 80);

@@ -1,0 +1,242 @@
+// Connections and answers that get lost on the way.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "base/limits.hpp"
+#include "store/postgres/lost_commit.hpp"
+#include "unit/store/support.hpp"
+#include "unit/store_postgres/proxy.hpp"
+
+namespace coupond::test {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+class LostTest : public testing::Test {
+protected:
+    LostTest() {
+        // A book, and in it the code A of ann and the free code B.
+        Code a = make_code(1, 1, "A");
+        a.assigned_to = "ann";
+        Draft draft;
+        draft.book(make_book(1)).code(a).code(make_code(2, 1, "B"));
+        EXPECT_TRUE(tested_.store().save(draft.delta));
+        // Ids are given by hand, so let coupond know that they are taken.
+        proxied_ = open_postgres(proxy_.url());
+        store_ = proxied_->open_store();
+        reads_ = proxied_->open_read_store();
+    }
+
+    /// Locks A; what comes of one try.
+    Result<void> lock(const char* user = "ann") {
+        const auto outcomes = run(*store_, LockCode{"A", user, 1000}, noon);
+        if (!outcomes) return outcomes.error();
+        EXPECT_TRUE(std::holds_alternative<CodeLocked>(outcomes->front()));
+        return {};
+    }
+
+    std::int64_t version() {
+        return sql_.integer("SELECT version FROM coupon_code WHERE code = 'A'");
+    }
+
+    /// Ends the connections of all stores.
+    void terminate() {
+        sql_.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'coupond' AND datname = current_database()");
+        std::this_thread::sleep_for(milliseconds(20));
+    }
+
+    template <class Work>
+    static milliseconds time(const Work& work) {
+        const auto begin = steady_clock::now();
+        work();
+        return std::chrono::duration_cast<milliseconds>(steady_clock::now() - begin);
+    }
+
+    PostgresStore tested_;
+    PostgresConnection sql_ = tested_.connect();
+    Proxy proxy_{tested_.url()};
+    std::unique_ptr<Database> proxied_;
+    std::unique_ptr<Store> store_;
+    std::unique_ptr<ReadStore> reads_;
+};
+
+TEST_F(LostTest, ConnectionBetweenTwoBatchesIsReplacedUnnoticed) {
+    ASSERT_TRUE(store_->ping());
+    ASSERT_TRUE(reads_->ping());
+    terminate();
+    EXPECT_TRUE(lock());
+    EXPECT_TRUE(reads_->list_books(0, 1, false, noon));
+}
+
+TEST_F(LostTest, ConnectionBetweenLoadAndSaveIsAConflict) {
+    const Draft draft = [&] {
+        Code code = load_codes(*store_, {"A"})[0];
+        code.lock = Lock{"ann", noon + 5};
+        return std::move(Draft().change(code));
+    }();
+    terminate();
+    EXPECT_EQ(store_->save(draft.delta).error(), Failure::conflict);
+    EXPECT_EQ(version(), 0);
+    EXPECT_TRUE(lock());
+    EXPECT_EQ(version(), 1);
+}
+
+TEST_F(LostTest, ConnectionBeforeSavingNothingDoesNotMatter) {
+    load_codes(*store_, {"A"});
+    terminate();
+    EXPECT_TRUE(store_->save({}));
+    EXPECT_TRUE(lock());
+}
+
+TEST_F(LostTest, CommitThatDidNotArriveIsAConflict) {
+    proxy_.mode = Proxy::Mode::lose_commit;
+    EXPECT_EQ(lock().error(), Failure::conflict);
+    EXPECT_EQ(version(), 0);
+    EXPECT_TRUE(lock());
+    EXPECT_EQ(version(), 1);
+}
+
+TEST_F(LostTest, AnswerToACommitIsFoundOut) {
+    proxy_.mode = Proxy::Mode::lose_answer;
+    EXPECT_TRUE(lock());
+    EXPECT_EQ(version(), 1);
+}
+
+TEST_F(LostTest, AnswerThatDoesNotComeIsFoundOut) {
+    proxy_.mode = Proxy::Mode::stay_silent;
+    EXPECT_LT(time([&] { EXPECT_TRUE(lock()); }), milliseconds(limits::database_wait_ms + 1000));
+    EXPECT_EQ(version(), 1);
+}
+
+TEST_F(LostTest, TransactionThatIsStillRunningIsEnded) {
+    sql_.run("BEGIN; SELECT FROM coupon_code WHERE code = 'A' FOR UPDATE");
+    proxy_.mode = Proxy::Mode::leave_running;
+    EXPECT_EQ(lock().error(), Failure::conflict);
+    sql_.run("COMMIT");
+    std::this_thread::sleep_for(milliseconds(100));
+    EXPECT_EQ(version(), 0);
+    EXPECT_TRUE(lock());
+}
+
+TEST_F(LostTest, SaveThatWaitsTooLongForAnotherOneIsEndedAndAConflict) {
+    sql_.run("BEGIN; SELECT FROM coupon_code WHERE code = 'A' FOR UPDATE");
+    EXPECT_EQ(lock().error(), Failure::conflict);
+    sql_.run("COMMIT");
+    std::this_thread::sleep_for(milliseconds(100));
+    EXPECT_EQ(version(), 0);
+    EXPECT_TRUE(lock());
+}
+
+TEST_F(LostTest, ServerForAMomentCostsTimeOnly) {
+    ASSERT_TRUE(store_->ping());
+    proxy_.mode = Proxy::Mode::down;
+    std::this_thread::sleep_for(milliseconds(50));
+    const std::jthread restart([&] {
+        std::this_thread::sleep_for(milliseconds(500));
+        proxy_.mode = Proxy::Mode::pass;
+    });
+    EXPECT_TRUE(lock());
+    EXPECT_TRUE(reads_->list_books(0, 1, false, noon));
+}
+
+TEST_F(LostTest, ServerForLongIsUnavailableFirstAfterAWaitThenAtOnce) {
+    ASSERT_TRUE(store_->ping());
+    proxy_.mode = Proxy::Mode::down;
+    std::this_thread::sleep_for(milliseconds(50));
+    const auto first = time([&] { EXPECT_EQ(lock().error(), Failure::unavailable); });
+    EXPECT_GT(first, milliseconds(limits::database_wait_ms / 2));
+    EXPECT_LT(first, milliseconds(limits::database_wait_ms + 500));
+    const auto more = time([&] {
+        for (int i = 0; i < 10; ++i) EXPECT_EQ(lock().error(), Failure::unavailable);
+        EXPECT_EQ(store_->ping().error(), Failure::unavailable);
+    });
+    EXPECT_LT(more, milliseconds(500));
+    proxy_.mode = Proxy::Mode::pass;
+    std::this_thread::sleep_for(milliseconds(limits::reconnect_most_ms));
+    EXPECT_TRUE(store_->ping());
+    EXPECT_TRUE(lock());
+}
+
+TEST_F(LostTest, ServerThatHangsIsUnavailableAndItsProcessIsEndedLater) {
+    ASSERT_TRUE(store_->ping());
+    proxy_.mode = Proxy::Mode::hang;
+    const auto waited = time([&] { EXPECT_EQ(lock().error(), Failure::unavailable); });
+    EXPECT_LT(waited, milliseconds(limits::database_wait_ms + 500));
+    proxy_.mode = Proxy::Mode::pass;
+    std::this_thread::sleep_for(milliseconds(limits::reconnect_most_ms));
+    EXPECT_TRUE(lock());
+}
+
+TEST_F(LostTest, ServerThatTakesNoChangesIsUnavailable) {
+    ASSERT_TRUE(store_->ping());
+    sql_.run("ALTER DATABASE " + sql_.text("SELECT current_database()") +
+             " SET default_transaction_read_only = on");
+    terminate();
+    EXPECT_EQ(store_->ping().error(), Failure::unavailable);
+    PostgresConnection(tested_.url())
+        .run("BEGIN READ WRITE; ALTER DATABASE " + sql_.text("SELECT current_database()") +
+             " RESET default_transaction_read_only; COMMIT");
+    std::this_thread::sleep_for(milliseconds(limits::reconnect_most_ms));
+    EXPECT_TRUE(store_->ping());
+    EXPECT_TRUE(lock());
+}
+
+/// What is found out about a save of `delta` whose server, and its numbers, are gone.
+class TakenOver : public LostTest {
+protected:
+    Result<void> look_up(const Delta& delta) {
+        postgres::Options options;
+        options.url = tested_.url();
+        postgres::Servers servers(options);
+        postgres::Link link(servers, postgres::Servers::Side::write);
+        return postgres::look_up_commit(link, {"another", 0, false}, {true, "3", 1}, delta,
+                                        steady_clock::now() + milliseconds(500));
+    }
+
+    Draft locked() {
+        Code code = load_codes(*store_, {"A"})[0];
+        code.lock = Lock{"ann", noon + 5};
+        return std::move(Draft().change(code));
+    }
+};
+
+TEST_F(TakenOver, FindsARowAsItWasLoaded) {
+    EXPECT_EQ(look_up(locked().delta).error(), Failure::conflict);
+}
+
+TEST_F(TakenOver, FindsARowAsItWasSaved) {
+    const Draft draft = locked();
+    ASSERT_TRUE(store_->save(draft.delta));
+    EXPECT_TRUE(look_up(draft.delta));
+}
+
+TEST_F(TakenOver, FindsARowThatAnotherSaveHasChanged) {
+    const Draft draft = locked();
+    sql_.run("UPDATE coupon_code SET version = version + 1 WHERE code = 'A'");
+    EXPECT_EQ(look_up(draft.delta).error(), Failure::conflict);
+}
+
+TEST_F(TakenOver, CannotTellWhereTheRowHasGoneOn) {
+    const Draft draft = locked();
+    sql_.run("UPDATE coupon_code SET version = version + 2 WHERE code = 'A'");
+    EXPECT_EQ(look_up(draft.delta).error(), Failure::indeterminate);
+}
+
+TEST_F(TakenOver, FindsNewRowsOrNot) {
+    const Draft codes = std::move(Draft().code(make_code(7, 1, "G")));
+    EXPECT_EQ(look_up(codes.delta).error(), Failure::conflict);
+    ASSERT_TRUE(store_->save(codes.delta));
+    EXPECT_TRUE(look_up(codes.delta));
+
+    const Draft books = std::move(Draft().book(make_book(2)));
+    EXPECT_EQ(look_up(books.delta).error(), Failure::conflict);
+    ASSERT_TRUE(store_->save(books.delta));
+    EXPECT_TRUE(look_up(books.delta));
+}
+
+}  // namespace
+}  // namespace coupond::test

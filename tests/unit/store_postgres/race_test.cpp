@@ -1,0 +1,141 @@
+// Several stores on one database at once, as several processes have them.
+#include <gtest/gtest.h>
+
+#include <barrier>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "unit/store/support.hpp"
+
+namespace coupond::test {
+namespace {
+
+constexpr int stores = 4;
+
+/// Runs commands until they meet no conflict.
+std::vector<Outcome> run_through(Store& store, const std::vector<Command>& commands) {
+    for (int tries = 0; tries < 1000; ++tries) {
+        auto outcomes = run(store, commands, noon);
+        if (outcomes) return std::move(*outcomes);
+        COUPOND_CHECK(outcomes.error() == Failure::conflict);
+    }
+    throw std::runtime_error("conflicts without end");
+}
+
+class RaceTest : public testing::Test {
+protected:
+    RaceTest() {
+        CreateBook book{"n", "p", {}, {}};
+        book.max_redemptions_per_user = 30;
+        run_through(tested_.store(), {book, CreateBook{"m", "p", {}, {}}});
+        run_through(tested_.store(),
+                    {UploadCodes{1, numbered("A", 100)}, UploadCodes{2, numbered("B", 100)}});
+    }
+
+    /// Runs `work(store, number)` on stores of their own at the same time.
+    template <class Work>
+    void race(const Work& work) {
+        std::barrier start(stores);
+        std::vector<std::jthread> threads;
+        for (int i = 0; i < stores; ++i) {
+            threads.emplace_back([&, i] {
+                const auto store = tested_.database().open_store();
+                start.arrive_and_wait();
+                work(*store, i);
+            });
+        }
+    }
+
+    PostgresStore tested_;
+};
+
+TEST_F(RaceTest, EachCodeIsAssignedAndRedeemedOnce) {
+    std::mutex mutex;
+    std::map<std::string, int> redeemed;
+    race([&](Store& store, int number) {
+        const std::string user = "user" + std::to_string(number);
+        for (int first = 0; first < 100; first += 20) {
+            std::vector<Command> assign, lock, redeem;
+            for (int i = first; i < first + 20; ++i) {
+                const std::string code = (i % 2 == 0 ? "A" : "B") + std::to_string(i);
+                assign.emplace_back(AssignCode{code, user});
+                lock.emplace_back(LockCode{code, user, 1000});
+                redeem.emplace_back(RedeemCode{code, user});
+            }
+            run_through(store, assign);
+            run_through(store, lock);
+            const auto outcomes = run_through(store, redeem);
+            const std::lock_guard guard(mutex);
+            for (const Outcome& outcome : outcomes) {
+                const auto* const done = std::get_if<CodeRedeemed>(&outcome);
+                if (done != nullptr) ++redeemed[done->code.code];
+            }
+        }
+    });
+    for (const auto& [code, times] : redeemed) EXPECT_EQ(times, 1) << code;
+    auto sql = tested_.connect();
+    EXPECT_EQ(sql.integer("SELECT count(*) FROM coupon_code WHERE redeemed_at IS NOT NULL"),
+              static_cast<std::int64_t>(redeemed.size()));
+    EXPECT_GE(redeemed.size(), 70u);  // A's codes as far as the limits of four users go, all of B's
+    expect_counted(tested_.connect());
+    EXPECT_EQ(sql.integer("SELECT coalesce(max(redeemed), 0) FROM user_redemption_count"),
+              sql.integer("SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM coupon_code "
+                          "WHERE book_id = 1 AND redeemed_at IS NOT NULL "
+                          "GROUP BY assigned_to) AS counted"));
+    EXPECT_LE(sql.integer("SELECT coalesce(max(redeemed), 0) FROM user_redemption_count"), 30);
+    EXPECT_EQ(sql.integer("SELECT sum(codes) FROM lock_count"),
+              sql.integer("SELECT count(locked_by) FROM coupon_code"));
+}
+
+TEST_F(RaceTest, EachFreeCodeIsGivenAwayOnce) {
+    std::mutex mutex;
+    std::set<std::string> given;
+    std::atomic<int> none = 0;
+    race([&](Store& store, int number) {
+        for (int i = 0; i < 12; ++i) {
+            const std::string user = "user" + std::to_string(number) + "-" + std::to_string(i);
+            const std::vector<Command> commands(
+                5, AssignAny{user, number % 2 == 0 ? std::optional<BookId>(1) : std::nullopt});
+            const auto outcomes = run_through(store, commands);
+            const std::lock_guard guard(mutex);
+            for (const Outcome& outcome : outcomes) {
+                const auto* const assigned = std::get_if<CodeAssigned>(&outcome);
+                if (assigned == nullptr) {
+                    ++none;
+                } else {
+                    EXPECT_TRUE(given.insert(assigned->code.code).second);
+                }
+            }
+        }
+    });
+    EXPECT_EQ(given.size() + static_cast<std::size_t>(none.load()), 240u);
+    EXPECT_EQ(
+        tested_.connect().integer("SELECT count(*) FROM coupon_code WHERE assigned_to IS NOT NULL"),
+        static_cast<std::int64_t>(given.size()));
+    expect_counted(tested_.connect());
+}
+
+TEST_F(RaceTest, EachCodeIsUploadedOnceAndIdsAreDistinct) {
+    std::atomic<int> uploaded = 0;
+    race([&](Store& store, int number) {
+        for (int i = 0; i < 10; ++i) {
+            const auto outcomes = run_through(
+                store,
+                {UploadCodes{1, {"same" + std::to_string(i)}},
+                 UploadCodes{
+                     1, numbered("of" + std::to_string(number) + "-" + std::to_string(i) + "-", 3)},
+                 CreateBook{"book", "p", {}, {}}});
+            if (std::holds_alternative<CodesUploaded>(outcomes[0])) ++uploaded;
+            EXPECT_TRUE(std::holds_alternative<CodesUploaded>(outcomes[1]));
+        }
+    });
+    EXPECT_EQ(uploaded, 10);
+    auto sql = tested_.connect();
+    EXPECT_EQ(sql.integer("SELECT count(*) FROM coupon_code"), 200 + 10 + stores * 30);
+    EXPECT_EQ(sql.integer("SELECT count(*) FROM coupon_book"), 2 + stores * 10);
+    expect_counted(tested_.connect());
+}
+
+}  // namespace
+}  // namespace coupond::test
