@@ -35,7 +35,8 @@ public:
     /// Takes the locks, all or none: each only if it has not been touched since the last `load`,
     /// which must have been asked for its code a few seconds ago at most. A change without a lock
     /// is none. `now`: locks dead by then may be forgotten. Failures: conflict, unavailable
-    /// (nothing was taken), indeterminate.
+    /// (nothing was taken), indeterminate (the answer was lost, and then what is there could not
+    /// be read within as long a time again).
     virtual Result<void> acquire(std::span<const LockChange> changes, Timestamp now) = 0;
 
     /// Releases those of the locks that are as this object loaded or took them last; leaves

@@ -26,7 +26,7 @@ const arrows = {
 // Libraries of others, and the only files that may include them.
 const libraries = [
     [/^sqlite3/, (file) => file.startsWith('store/sqlite/') && file.endsWith('.cpp')],
-    [/^(libpq|postgresql)/, (file) => file.startsWith('store/postgres/') && file.endsWith('.cpp')],
+    [/^(libpq|postgresql)/, (file) => /^store\/postgres\/(\w+\.cpp|libpq\.hpp)$/.test(file)],
     [/^hiredis/, (file) => file.startsWith('lock/redis/') && file.endsWith('.cpp')],
     [/^boost\/json/, (file) => file.startsWith('wire/') && file.endsWith('.cpp')],
     [

@@ -1,6 +1,6 @@
 // A full disk below the SQLite file, under load: 503 with Retry-After, never 500; the server stays
-// up, and serves again by itself once there is space. Nothing that was answered is lost, and nothing
-// that was refused is done.
+// up, and serves again by itself once there is space. Nothing that was answered is lost, and
+// nothing that was refused is done.
 import assert from 'node:assert/strict';
 import { statSync } from 'node:fs';
 import { describe, it } from 'node:test';

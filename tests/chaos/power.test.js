@@ -1,18 +1,20 @@
 // The disk below the database loses its power under load, again and again: whatever was answered is
-// there afterwards, nothing twice.
+// there afterwards, nothing twice. The load goes on meanwhile; so what coupond was not answered by a
+// PostgreSQL that has gone, it asks the one that has come back about.
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { Client, numbered } from '../support/client.js';
 import { Coupond } from '../support/coupond.js';
 import { PostgresData, SqliteData, defaultBackend, startWithTemplate } from '../support/data.js';
-import { History } from '../support/history.js';
+import { History, verifyTables } from '../support/history.js';
 import { Load } from '../support/load.js';
 import { LossyDisk } from '../support/lossy_disk.js';
 import { seededRandom } from '../support/random.js';
 import { unprivilegedUser } from '../support/server.js';
 
-const losses = 6;
+const losses = defaultBackend() === 'sqlite' ? 6 : 3;
 const connections = 16;
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Data on the disk; `end()` when its power is gone, `begin()` when it is back. */
 async function dataOn(disk, backend) {
@@ -31,7 +33,10 @@ async function dataOn(disk, backend) {
     const postgres = await startWithTemplate({ fsync: true, folder });
     return {
         data: new PostgresData({ postgres, redis: backend === 'redis' }),
-        end: () => (postgres.running ? postgres.kill9() : undefined),
+        async end(server) {
+            if (postgres.running) await postgres.kill9();
+            assert.ok(server.running, `coupond has ended\n${server.stderr}`);
+        },
         begin: () => postgres.start(),
         remove: () => postgres.remove(),
     };
@@ -57,18 +62,17 @@ it(`${losses} losses of power under load lose nothing that was answered`, async 
         const target = load.count(201) + 50 + random.below(600);
         load.start(connections);
         await load.until(() => load.count(201) >= target, 60_000, `round ${round}`);
-        const failed = () => load.failures + load.count(503);
-        const before = failed();
         disk.losePower();
-        await load.until(() => failed() > before, 60_000, `round ${round}, after the loss`);
-        await load.stop();
+        await pause(100 + random.below(200));
         await end(server);
         disk.restorePower();
         await begin(server);
         await client.untilReady(60_000);
+        await load.stop();
         await history.verify();
+        await verifyTables(server);
     }
     const { assigned, locked, redeemed } = history.acknowledged;
     t.diagnostic(`${assigned} assigned, ${locked} locked, ${redeemed} redeemed`);
-    assert.ok(assigned > 50 && locked > 50 && redeemed > 50, 'the load does nothing');
+    assert.ok(assigned > 20 && locked > 20 && redeemed > 20, 'the load does nothing');
 });

@@ -1,4 +1,5 @@
-// PostgreSQL as the database: how it is named, what it must hold, and what is said where it does not.
+// PostgreSQL as the database: how it is named, what it must hold, and what is said where it does
+// not.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { inParallel } from '../support/client.js';
@@ -120,7 +121,7 @@ describe('PostgreSQL is named', () => {
         });
         await client.newBookWith(['TLS']);
         const sessions = await server.data.query(
-            "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'coupond'",
+            "SELECT ssl FROM pg_stat_ssl NATURAL JOIN pg_stat_activity WHERE usename = 'coupond'",
         );
         assert.ok(sessions.length > 0 && sessions.every(({ ssl }) => ssl));
     });
@@ -154,7 +155,7 @@ describe('a PostgreSQL that is down', () => {
         assert.equal((await client.get('/health/ready')).status, 503);
         assert.equal((await client.assign('D-1', 'ann')).status, 503);
         await own.start();
-        for (const deadline = Date.now() + 30_000; ; ) {
+        for (const deadline = Date.now() + 30_000; ;) {
             if ((await client.get('/health/ready')).status === 200) break;
             assert.ok(Date.now() < deadline, server.stderr);
         }

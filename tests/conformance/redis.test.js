@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { assertRefused } from '../support/client.js';
-import { PostgresData } from '../support/data.js';
+import { PostgresData, freshData } from '../support/data.js';
 import { testServer } from '../support/harness.js';
 import { Redis } from '../support/redis.js';
 import { refusals } from '../support/refusals.js';
 
 describe('Redis', () => {
     it('holds a lock under its code, with its end, and no lock that is over', async (t) => {
-        const { server, client } = await testServer(t);
+        const { server, client } = await testServer(t, { data: freshData('redis') });
         const { redis } = server.data;
         await client.newBookWith(['ü b', 'X']);
         for (const code of ['ü b', 'X']) await client.mustAssign(code, 'ann');
@@ -20,13 +20,13 @@ describe('Redis', () => {
         assert.equal(end, Date.parse(lockedUntil));
         await client.mustRedeem('ü b', 'ann');
         // A mark without a holder may stay for a while, and come a little after the answer.
-        for (const deadline = Date.now() + 10_000; await redis.ask('GET', 'coupon:lock:ü b'); ) {
+        for (const deadline = Date.now() + 10_000; await redis.ask('GET', 'coupon:lock:ü b');) {
             assert.ok(Date.now() < deadline, 'the lock stays');
         }
     });
 
     it('that lost its locks costs a second lock, never a second redemption', async (t) => {
-        const { server, client } = await testServer(t);
+        const { server, client } = await testServer(t, { data: freshData('redis') });
         await client.newBookWith(['X', 'Y']);
         for (const code of ['X', 'Y']) {
             await client.mustAssign(code, 'ann');
@@ -58,7 +58,7 @@ describe('Redis', () => {
     }
 
     it('that is down stops only what needs a lock, and is found again', async (t) => {
-        const { server, client } = await testServer(t);
+        const { server, client } = await testServer(t, { data: freshData('redis') });
         const { redis } = server.data;
         const book = await client.newBookWith(['X', 'Y']);
         await client.mustAssign('X', 'ann');
@@ -75,7 +75,7 @@ describe('Redis', () => {
         assert.equal((await client.upload(book.id, ['Z'])).status, 201);
         assert.equal((await client.assignAny('bob')).status, 201);
         await redis.start();
-        for (const deadline = Date.now() + 30_000; ; ) {
+        for (const deadline = Date.now() + 30_000; ;) {
             if ((await client.get('/health/ready')).status === 200) break;
             assert.ok(Date.now() < deadline, server.stderr);
         }

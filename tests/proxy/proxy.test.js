@@ -94,7 +94,7 @@ describe('a proxy in front of PostgreSQL', () => {
             proxy.cutAfterCommit({ early: true, delayMs: 300 });
             const already = await rows();
             assert.equal(await rowsLeft(transaction), 0);
-            for (const deadline = Date.now() + 10_000; (await rows()) === already; ) {
+            for (const deadline = Date.now() + 10_000; (await rows()) === already;) {
                 assert.ok(Date.now() < deadline, 'the COMMIT has never happened');
             }
         });
@@ -141,7 +141,7 @@ describe('a proxy in front of PostgreSQL', () => {
 
     it('refuses, cuts and takes connections again', async () => {
         const waiting = psql('SELECT pg_sleep(60)');
-        for (const deadline = Date.now() + 10_000; ; ) {
+        for (const deadline = Date.now() + 10_000; ;) {
             const [{ n }] = await postgres.query(
                 database,
                 "SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)' " +
@@ -194,10 +194,12 @@ describe('a proxy in front of Redis', () => {
             await redis.remove();
         });
         const ask = (...words) =>
-            runToEnd(['redis-cli', '-p', String(proxy.port), ...words]).then(({ stdout }) => stdout);
+            runToEnd(['redis-cli', '-p', String(proxy.port), ...words]).then(
+                ({ stdout }) => stdout,
+            );
         assert.equal(await ask('SET', 'a', 'b'), 'OK\n');
         const waiting = ask('BLPOP', 'nothing', '60');
-        for (const deadline = Date.now() + 10_000; ; ) {
+        for (const deadline = Date.now() + 10_000; ;) {
             if ((await redis.ask('CLIENT', 'LIST')).includes('cmd=blpop')) break;
             assert.ok(Date.now() < deadline);
         }

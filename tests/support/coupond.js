@@ -4,7 +4,7 @@
 //
 //   const server = await Coupond.start({env, args, data, ...});   port, pid, stdout, stderr, data
 //   server.stop(), start() (again, on the same data), kill9(), signal(name), remove()
-//   const servers = await Coupond.startSeveral(3, {...});         a Cluster: several on the same data
+//   const servers = await Coupond.startSeveral(3, {...});         a Cluster: several on one's data
 //   servers.servers[0].kill9(), …; servers.port is another one's each time it is asked
 //
 // A sanitizer's report in the child makes whatever stops it throw, with the report.

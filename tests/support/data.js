@@ -4,7 +4,7 @@
 //
 //   new SqliteData(folder)
 //   new PostgresData({postgres, through, redis, redisThrough})
-//   data.env, data.args                the settings by which coupond uses it, once prepare() is done
+//   data.env, data.args                the settings by which coupond uses it, after prepare()
 //   data.query(sql)                    the rows of a SELECT, as objects
 //   data.execute(sql)                  any statements
 //
@@ -29,7 +29,9 @@ export function defaultBackend() {
 
 /** Fresh data for one coupond, or several that share it. */
 export function freshData(backend = defaultBackend()) {
-    return backend === 'sqlite' ? new SqliteData() : new PostgresData({ redis: backend === 'redis' });
+    return backend === 'sqlite'
+        ? new SqliteData()
+        : new PostgresData({ redis: backend === 'redis' });
 }
 
 /** Counts who uses it; the last one who lets it go has it removed. */
@@ -72,7 +74,9 @@ export class SqliteData extends Data {
     }
 
     async query(sql) {
-        return JSON.parse((await outputOf(['sqlite3', '-readonly', '-json', this.file, sql])) || '[]');
+        return JSON.parse(
+            (await outputOf(['sqlite3', '-readonly', '-json', this.file, sql])) || '[]',
+        );
     }
 
     execute(sql) {
@@ -118,7 +122,8 @@ export class PostgresData extends Data {
      * Options: `postgres` (a Postgres or PostgresAddress; default: the shared one), `database`
      * (default: a fresh one), `through` ({host, port}: what coupond connects to instead of it, a
      * Proxy or PgBouncer), `redis` (a Redis; true: one of its own; default: none, the locks are in
-     * PostgreSQL), `redisThrough`, `byUrl` (DATABASE_URL and REDIS_URL instead of DB_* and REDIS_*).
+     * PostgreSQL), `redisThrough`, `byUrl` (DATABASE_URL and REDIS_URL instead of DB_* and
+     * REDIS_*).
      */
     constructor(options = {}) {
         super();

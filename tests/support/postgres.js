@@ -92,10 +92,9 @@ export class PostgresAddress {
             PGSSLROOTCERT: this.#rootCertificate ?? '',
         };
         const options = ['--no-psqlrc', '--quiet', '--tuples-only', '--no-align'];
-        return outputOf(
-            [`${programs}/psql`, ...options, '--set=ON_ERROR_STOP=1', ...words],
-            { env },
-        );
+        return outputOf([`${programs}/psql`, ...options, '--set=ON_ERROR_STOP=1', ...words], {
+            env,
+        });
     }
 
     /** Runs statements, as the superuser; several of them in one transaction. */

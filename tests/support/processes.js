@@ -61,9 +61,7 @@ const givenPorts = new Set();
 
 /** Where the kernel begins to take ports for outgoing connections. */
 function ephemeralPorts() {
-    return Number(
-        readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'latin1').split(/\s+/)[0],
-    );
+    return Number(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'latin1').split(/\s+/)[0]);
 }
 
 /**
@@ -103,9 +101,7 @@ export class Child {
     constructor(words, { name, env = {}, cwd, user, deathSignal = 'SIGKILL' } = {}) {
         this.#name = name ?? path.basename(words[0]);
         this.deathSignal = deathSignal;
-        const asUser = user
-            ? [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups']
-            : [];
+        const asUser = user ? [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups'] : [];
         const prefix = ['--pdeathsig', deathSignal.replace('SIG', ''), ...asUser, '--'];
         this.#process = spawn('/usr/bin/setpriv', [...prefix, ...words], {
             cwd: cwd ?? temporaryFolder({ user }),

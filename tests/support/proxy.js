@@ -18,11 +18,11 @@
 //                                   from then on is not; the client's side is closed when the
 //                                   server has answered: it has happened
 //   proxy.stallBeforeCommit(when)   the same, but nothing is closed: the connection passes nothing
-//   proxy.stallAfterCommit(when)    on, either way, until heal() lets it go on or somebody closes it
+//   proxy.stallAfterCommit(when)    on, either way, until heal() or somebody closes it
 //
 // `when` is {times: n} (the next n of them; default 1) or {probability: p}. cutAfterCommit takes
-// two more: with `early` the client's side is closed as soon as the whole COMMIT has come in, before
-// the server has answered, and `delayMs` is how long the proxy waits before it passes it on.
+// two more: with `early` the client's side is closed as soon as the whole COMMIT has come in,
+// before the server has answered, and `delayMs` is how long the proxy waits before it passes it on.
 //
 // A call replaces what the one before has asked for. `proxy.commits` counts the COMMITs that have
 // come by, `proxy.acted` how often one was acted on, all the way; `await proxy.untilActed(n)` waits
@@ -155,7 +155,7 @@ class Connection {
     #phase = 'start'; // start, asked (for encryption), messages, opaque
     #asked = 0; // how many ReadyForQuery the server has been asked for
     #ready = 0; // how many of them have come
-    #action; // what is done with a COMMIT, and `answered`: which ReadyForQuery ends the answer to it
+    #action; // what is done with a COMMIT; `answered`: which ReadyForQuery ends the answer to it
 
     constructor(proxy, client, { host, port }) {
         this.#proxy = proxy;
@@ -274,7 +274,7 @@ class Connection {
             return this.#toClient.pass(chunk);
         }
         this.#fromServer.add(chunk);
-        for (let message; (message = this.#fromServer.next()) !== undefined; ) {
+        for (let message; (message = this.#fromServer.next()) !== undefined;) {
             this.#answer(message);
         }
         return undefined;
@@ -318,8 +318,10 @@ export class Proxy {
     #atCommit;
     #waiting = [];
 
-    /** One that listens. `tls` is refuse or pass: what becomes of a wish for an encrypted
-     * connection; one that has been passed on is opaque, COMMITs are not seen in it. */
+    /**
+     * One that listens. `to` is {host, port}; `tls` is refuse or pass: what becomes of a wish for
+     * an encrypted connection. In one that has been passed on COMMITs are not seen.
+     */
     static async start({ to, protocol = 'any', tls = 'refuse' }) {
         const proxy = new Proxy();
         proxy.#to = to;

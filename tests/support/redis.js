@@ -97,7 +97,17 @@ export class Redis extends Server {
         const { password } = this.#options;
         const tls = this.#certificates ? ['--tls', '--cacert', this.#certificates.authority] : [];
         const text = await outputOf(
-            ['redis-cli', '-h', this.host, '-p', String(this.port), ...tls, '-e', '--json', ...words],
+            [
+                'redis-cli',
+                '-h',
+                this.host,
+                '-p',
+                String(this.port),
+                ...tls,
+                '-e',
+                '--json',
+                ...words,
+            ],
             { env: password ? { REDISCLI_AUTH: password } : {} },
         );
         try {

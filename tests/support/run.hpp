@@ -18,7 +18,8 @@ inline Result<std::vector<Outcome>> run(Store& store, std::span<const Command> c
                                         Timestamp now) {
     std::vector<const Command*> pointers;
     for (const Command& command : commands) pointers.push_back(&command);
-    const Needs needed = needs(pointers);
+    Needs needed = needs(pointers);
+    needed.locks_only = false;  // locks are kept in the store
     Result<World> world = store.load(needed);
     if (!world) return world.error();
     Decision decision = decide(*world, pointers, now);

@@ -113,7 +113,7 @@ export class Server {
             }
         }
         await this.#child.exit(stopWithinMs);
-        for (const deadline = Date.now() + stopWithinMs; others.some(isRunning); ) {
+        for (const deadline = Date.now() + stopWithinMs; others.some(isRunning);) {
             assert.ok(Date.now() < deadline, `${this.constructor.name}: processes outlive kill -9`);
             await new Promise((resolve) => setTimeout(resolve, 5));
         }

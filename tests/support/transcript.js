@@ -1,6 +1,6 @@
 // One conversation with a coupond, written down so that it can be compared, byte by byte, with the
-// same one held with another: what no two have in common (ids, times, request ids) is checked on its
-// way and given a name.
+// same one held with another: what no two have in common (ids, times, request ids) is checked on
+// its way and given a name.
 import assert from 'node:assert/strict';
 import { Client } from './client.js';
 

@@ -14,7 +14,7 @@ const encode = encodeURIComponent;
 
 /** Waits until the clock, which the server shares, has passed a time. */
 async function passed(text) {
-    for (const until = Date.parse(text); Date.now() <= until; ) {
+    for (const until = Date.parse(text); Date.now() <= until;) {
         await new Promise((resolve) => setTimeout(resolve, until - Date.now() + 1));
     }
 }
@@ -81,7 +81,10 @@ async function books(c) {
     ]) {
         ids.push((await book(members)).body.id);
     }
-    await c.post('/coupon', '{"name":"\\u00e9\\ud83c\\udf9f","codePattern":"{3}","discountAmount":2e1}');
+    await c.post(
+        '/coupon',
+        '{"name":"\\u00e9\\ud83c\\udf9f","codePattern":"{3}","discountAmount":2e1}',
+    );
     for (const members of [
         { name: 5 },
         { name: '' },

@@ -60,7 +60,12 @@ public:
     }
 
     Result<void> acquire(std::span<const LockChange> changes, Timestamp now) override {
-        return run<void>(Purpose::change, [&] { acquire_now(changes, now); });
+        const Result<void> acquired =
+            run<void>(Purpose::change, [&] { acquire_now(changes, now); });
+        if (acquired || acquired.error() != Failure::indeterminate) return acquired;
+        const Result<void> found =
+            run<void>(Purpose::question, [&] { look_whether_taken(changes); });
+        return !found && found.error() == Failure::unavailable ? Failure::indeterminate : found;
     }
 
     void release(std::span<const LockChange> changes, Timestamp) override;
@@ -97,6 +102,7 @@ private:
     void take_loaded(const redisReply& reply, std::span<const std::string_view> codes,
                      std::span<std::optional<Lock>> locks);
     void acquire_now(std::span<const LockChange> changes, Timestamp now);
+    void look_whether_taken(std::span<const LockChange> changes);
     std::vector<std::int64_t> count_now(std::span<const BookId> books, Timestamp now);
     void ping_now();
     Pipeline acquire_command(std::span<const LockChange* const> locks, Timestamp now) const;
@@ -183,6 +189,26 @@ void RedisLocks::acquire_now(std::span<const LockChange> changes, Timestamp now)
         const Lock& lock = *change->lock;
         seen_.insert_or_assign(std::string(change->code), image(lock.until.ms, lock.user_id));
     }
+}
+
+/// After the answer to an acquire was lost. All or none were taken, so what is there now tells:
+/// where it is not all that was asked for, the batch goes by what is there.
+void RedisLocks::look_whether_taken(std::span<const LockChange> changes) {
+    std::vector<std::string_view> codes;
+    for (const LockChange& change : changes) {
+        if (change.lock) codes.push_back(change.code);
+    }
+    auto others = std::move(seen_);
+    load_now(codes);
+    for (const LockChange& change : changes) {
+        if (!change.lock) continue;
+        const auto seen = seen_.find(std::string(change.code));
+        if (seen == seen_.end() ||
+            seen->second != image(change.lock->until.ms, change.lock->user_id)) {
+            throw Failed(Failure::conflict, "the locks were not taken");
+        }
+    }
+    seen_.merge(others);  // those that are to be released
 }
 
 /// `locks` by book.

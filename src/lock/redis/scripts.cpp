@@ -12,7 +12,7 @@ namespace {
 // KEYS: locks, at most 1,000.
 // Returns, flat: Redis' time in ms, and for each key that is there its index from 1, its value and
 // its expiry in ms (-1: none).
-constexpr std::string_view load_lua = R"lua(#!lua flags=no-writes
+constexpr std::string_view load_lua = R"lua(#!lua flags=no-writes,allow-oom
 local time = redis.call('TIME')
 local found = {time[1] * 1000 + math.floor(time[2] / 1000)}
 local values = redis.call('MGET', unpack(KEYS))

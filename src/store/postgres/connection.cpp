@@ -26,8 +26,9 @@ std::uint64_t hash(std::string_view text) {
 std::string one_line(std::string_view message) {
     std::string line;
     for (const char c : message) {
+        if (c == '\t') continue;
         if (c != '\n') {
-            line += c == '\t' ? ' ' : c;
+            line += c;
         } else if (!line.empty()) {
             line += ';';
             line += ' ';
@@ -161,15 +162,15 @@ void Connection::receive_item(const Item& item, Replies& replies, Deadline deadl
     const ExecStatusType status = libpq().PQresultStatus(result);
     const bool done = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
     if (status == PGRES_FATAL_ERROR) {
-        if (!replies.error) replies.error = error_of(result);
         if (is_fatal(result)) farewell_ = error_of(result);
+        if (farewell_ || libpq().PQstatus(handle_) == CONNECTION_BAD) fail();
+        if (!replies.error) replies.error = error_of(result);
     }
-    if (libpq().PQstatus(handle_) == CONNECTION_BAD) fail();
     if (item.kind == Sent::sync) {
-        COUPOND_CHECK(status == PGRES_PIPELINE_SYNC);
+        if (status != PGRES_PIPELINE_SYNC) fail();  // an error at the end of the transaction
         return;
     }
-    COUPOND_CHECK(done || status == PGRES_FATAL_ERROR || status == PGRES_PIPELINE_ABORTED);
+    if (!done && status != PGRES_FATAL_ERROR && status != PGRES_PIPELINE_ABORTED) fail();
     if (item.kind == Sent::execute) replies.rows.push_back(std::move(rows));
     if (item.kind == Sent::prepare && !done) prepared_.erase(item.statement);
     if (pg_result* const more = next_result(deadline)) {  // a statement's results end with none

@@ -170,7 +170,7 @@ TEST_F(ExecutorTest, FailsOnlyWhatNamesACodeWhereNoLockCanBeRead) {
     prepare({"A", "B"});
     FailingLocks locks;
     locks.load_fails = Failure::unavailable;
-    const auto answers = run_batch({AssignCode{"A", "ann"}, AssignAny{{}, "bob"}}, &locks);
+    const auto answers = run_batch({AssignCode{"A", "ann"}, AssignAny{"bob", {}}}, &locks);
     EXPECT_TRUE(answers[0].is(Failure::unavailable));
     EXPECT_TRUE(answers[1].is<CodeAssigned>());
 }

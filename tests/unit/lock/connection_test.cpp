@@ -220,17 +220,18 @@ std::string acquired(const std::string& answer) {
     return load_and_acquire(*locks, {take("A", "ann", now() + 300'000)});
 }
 
-TEST(RedisConnection, WithStrangeAnswersLeavesItOpenWhetherALockWasTaken) {
+TEST(RedisConnection, WithStrangeAnswersHasItLookedAtWhetherALockWasTaken) {
     EXPECT_EQ(acquired(":1\r\n"), "ok");
     EXPECT_EQ(acquired(":0\r\n"), "conflict");
     EXPECT_EQ(acquired("-OOM no\r\n"), "unavailable");
     EXPECT_EQ(acquired("-NOREPLICAS no\r\n"), "unavailable");
-    EXPECT_EQ(acquired("-ERR what?\r\n"), "indeterminate");
-    EXPECT_EQ(acquired("+OK\r\n"), "indeterminate");
-    EXPECT_EQ(acquired("*1\r\n:1\r\n"), "indeterminate");
-    EXPECT_EQ(acquired("$-1\r\n"), "indeterminate");
-    EXPECT_EQ(acquired("nonsense\r\n"), "indeterminate");
-    EXPECT_EQ(acquired(""), "indeterminate");
+    // A second look, on another connection, finds no lock.
+    EXPECT_EQ(acquired("-ERR what?\r\n"), "conflict");
+    EXPECT_EQ(acquired("+OK\r\n"), "conflict");
+    EXPECT_EQ(acquired("*1\r\n:1\r\n"), "conflict");
+    EXPECT_EQ(acquired("$-1\r\n"), "conflict");
+    EXPECT_EQ(acquired("nonsense\r\n"), "conflict");
+    EXPECT_EQ(acquired(""), "conflict");
 }
 
 class TlsTest : public testing::Test {
