@@ -3,6 +3,7 @@
 #include <boost/asio/post.hpp>
 #include <chrono>
 #include <memory>
+#include <optional>
 
 #include "wire/wire.hpp"
 
@@ -110,30 +111,26 @@ wire::Answer health_of(Readiness readiness) {
     return wire::health(false, "database unavailable");
 }
 
-/// Asks the reader first, before the lists that wait, for they say nothing about the database; and
-/// then the lane, where changes would be made.
+/// Asks the lane, where changes would be made, and then the reader, before the lists that wait, for
+/// they say nothing about the database.
 void check_ready(const Api& api, const http::Request& request, const http::Responder& responder) {
-    const auto answer = [&api](http::Responder to, wire::Answer with) {
+    // Shared, for what the lane and the reader are given must be copyable.
+    auto to = std::make_shared<http::Responder>(responder);
+    const auto answer = [&api, &request, to](std::optional<Readiness> readiness) {
         // Moved, not copied: the last Responder of a connection ends on the network thread.
-        boost::asio::post(api.io, [to = std::move(to), with = std::move(with)]() mutable {
-            to.send(std::move(with));
+        boost::asio::post(api.io, [&request, readiness, to = std::move(*to)] {
+            to.send(readiness ? health_of(*readiness)
+                              : wire::failed(Failure::overloaded, request.request_id));
         });
     };
-    const bool queued = api.reader.submit_first(
-        [&api, &request, answer, responder = responder](ReadStore& store) mutable {
-            if (!store.ping()) {
-                return answer(std::move(responder), health_of(Readiness::database_unavailable));
-            }
-            // Shared, for what the lane is given must be copyable.
-            auto shared = std::make_shared<http::Responder>(std::move(responder));
-            const bool checking = api.engine.check([answer, shared](Readiness readiness) {
-                answer(std::move(*shared), health_of(readiness));
-            });
-            if (!checking) {
-                answer(std::move(*shared), wire::failed(Failure::overloaded, request.request_id));
-            }
+    const bool checking = api.engine.check([&api, answer](Readiness of_lane) {
+        if (of_lane != Readiness::ready) return answer(of_lane);
+        const bool queued = api.reader.submit_first([answer](ReadStore& store) {
+            answer(store.ping() ? Readiness::ready : Readiness::database_unavailable);
         });
-    if (!queued) responder.send(wire::failed(Failure::overloaded, request.request_id));
+        if (!queued) answer(std::nullopt);
+    });
+    if (!checking) answer(std::nullopt);
 }
 
 void add_reads(http::Router& router, const Api& api) {

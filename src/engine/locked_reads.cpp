@@ -31,7 +31,10 @@ public:
         return page;
     }
 
-    Result<void> ping() override { return store_->ping(); }
+    Result<void> ping() override {
+        const Result<void> database = store_->ping();
+        return database ? locks_->ping() : database;
+    }
 
 private:
     Result<void> count_locked(BookPage& page, Timestamp now) {

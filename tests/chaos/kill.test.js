@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { numbered } from '../support/client.js';
+import { defaultBackend } from '../support/data.js';
 import { testServer } from '../support/harness.js';
 import { History, verifyTables } from '../support/history.js';
 import { Load } from '../support/load.js';
 import { seededRandom } from '../support/random.js';
 
-const kills = 16;
+const kills = defaultBackend() === 'sqlite' ? 16 : 6;
 const connections = 32;
 
 describe('kill -9 under load', () => {

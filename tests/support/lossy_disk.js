@@ -1,5 +1,5 @@
-// A disk that can lose its power: an xfs of its own on a loop device. What was written but not
-// flushed to it is gone when the power is back.
+// A disk that can lose its power: an xfs of its own on a loop device. What was written to a file but
+// not flushed is gone when the power is back.
 //
 //   const disk = LossyDisk.make()      null, and a loud line, where loop mounts are not allowed
 //   disk.folder                        where it is mounted
@@ -60,8 +60,9 @@ export class LossyDisk {
     }
 
     losePower() {
-        // Without -f: not even the file system's own log is flushed before.
-        succeed('xfs_io', '-x', '-c', 'shutdown', this.folder);
+        // With -f, which writes out the file system's own log before: without, xfs answers an
+        // fdatasync with success at times that is under way meanwhile and whose data is then lost.
+        succeed('xfs_io', '-x', '-c', 'shutdown -f', this.folder);
     }
 
     restorePower() {

@@ -99,6 +99,13 @@ export class Work {
         await this.stop();
         this.assertAlive();
         for (const client of this.clients) await client.untilReady(withinMs);
+        // Lists have a connection to Redis of their own, which may take some time more.
+        for (const deadline = Date.now() + 5_000; ; ) {
+            const { status, text } = await this.client.get('/coupon?limit=1');
+            if (status === 200) break;
+            assert.ok(Date.now() < deadline, `no list: ${text}`);
+            await new Promise((resolve) => setTimeout(resolve, 20));
+        }
         await this.history.verify();
         await verifyTables(this.server);
     }

@@ -122,11 +122,8 @@ private:
     }
 
     void begin() {
-        const bool reserve = needs_.book_ids > 0 || needs_.code_ids > 0;
         if (transaction_.open) ask("ROLLBACK");
-        if (needs_.book_ids > 0) ask_ids(reserve_book_ids, needs_.book_ids, world_.next_book_id);
-        if (needs_.code_ids > 0) ask_ids(reserve_code_ids, needs_.code_ids, world_.next_code_id);
-        if (reserve) connection_.sync();  // on its own, so that nobody waits for it for long
+        if (needs_.book_ids > 0 || needs_.code_ids > 0) reserve_ids();
         ask(needs_.locks_only ? "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
                               : "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
         transaction_ = {};
@@ -141,9 +138,22 @@ private:
         });
     }
 
+    // END and not COMMIT, where no change of a batch is committed: whoever looks for those on their
+    // way to the server then finds nothing else.
+
     void end() {
-        connection_.execute("COMMIT");
+        connection_.execute("END");
         reads_.emplace_back([this](const Rows&) { transaction_.open = false; });
+    }
+
+    /// In a transaction of its own, so that nobody waits for it for long.
+    void reserve_ids() {
+        ask("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
+        ask(choose_plans, Parameters(), [](const Rows&) {});
+        if (needs_.book_ids > 0) ask_ids(reserve_book_ids, needs_.book_ids, world_.next_book_id);
+        if (needs_.code_ids > 0) ask_ids(reserve_code_ids, needs_.code_ids, world_.next_code_id);
+        ask("END");
+        connection_.sync();
     }
 
     void ask_ids(const Statement& reserve, std::size_t count, std::int64_t& first) {

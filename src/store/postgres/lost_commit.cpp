@@ -158,7 +158,7 @@ Result<void> look_up_commit(Link& link, const Server& sent_to, const Transaction
         } catch (const Rejected& rejected) {
             reason = rejected.error.message;
             link.drop();
-            if (!lost_prepared_statement(rejected.error)) break;
+            if (classify(rejected.error) != Failure::conflict) break;
         }
     } while (steady_clock::now() < deadline);
     log::error(
