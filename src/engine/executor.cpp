@@ -25,9 +25,8 @@ private:
     void take(std::span<CodeRow* const> rows) {
         for (CodeRow* const row : rows) {
             Code& code = row->code;
-            if (row->lock_changed) {
-                (code.lock ? acquired : released).push_back({code.code, code.book_id, code.lock});
-            }
+            if (row->lock_taken) acquired.push_back({code.code, code.book_id, row->lock_taken});
+            if (row->lock_changed && !code.lock) released.push_back({code.code, code.book_id, {}});
             code.lock.reset();
         }
     }

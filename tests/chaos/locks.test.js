@@ -1,5 +1,5 @@
-// Redis fails under load: it is killed, stands still, loses everything, takes no changes. What needs
-// no lock goes on, what needs one is refused in time, and nothing is ever redeemed twice.
+// Redis fails under load: it is killed, stands still, loses everything, takes no changes. What
+// needs no lock goes on, what needs one is refused in time, and nothing is ever redeemed twice.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { assertRefused } from '../support/client.js';

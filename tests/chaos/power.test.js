@@ -1,6 +1,6 @@
 // The disk below the database loses its power under load, again and again: whatever was answered is
-// there afterwards, nothing twice. The load goes on meanwhile; so what coupond was not answered by a
-// PostgreSQL that has gone, it asks the one that has come back about.
+// there afterwards, nothing twice. The load goes on meanwhile; so what coupond was not answered by
+// a PostgreSQL that has gone, it asks the one that has come back about.
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { Client, numbered } from '../support/client.js';

@@ -2,11 +2,11 @@
 // need fail.
 //
 //   const work = await underLoad(t, {data, processes, connections});
-//   work.server, client, history       the Coupond or Cluster; a client for questions beside the load
+//   work.server, client, history       the Coupond or Cluster; a client for questions beside it
 //   work.loads                         one a process
 //   await work.progress(300)           waits for so many more acknowledged changes
 //   work.count(503), code('unavailable'), failures, slowestMs
-//                                      how many such answers there were so far; of all loads together
+//                                      how many there were so far, of all loads together
 //   await work.check()                 stops the load, and holds the state against the history
 //   work.start()                       lets it go on
 import assert from 'node:assert/strict';

@@ -239,11 +239,11 @@ TEST_F(StoreTest, ForgetsTheCountsOfLocksThatHaveLongExpired) {
 class Guard : public StoreTest {
 protected:
     void expect_conflict(const Delta& delta) {
-        const std::vector<std::string> before = contents(tested_.connect());
+        const std::vector<std::string> before = contents_behind(tested_.connect());
         const Result<void> saved = store().save(delta);
         ASSERT_FALSE(saved);
         EXPECT_EQ(saved.error(), Failure::conflict);
-        EXPECT_EQ(contents(tested_.connect()), before);
+        EXPECT_EQ(contents_behind(tested_.connect()), before);
     }
 
     /// A delta of every kind of change, of which only that of code A can be in conflict.
@@ -332,13 +332,13 @@ TEST_F(Guard, MeetsIdsThatAnotherConnectionHasTaken) {
 TEST_F(StoreTest, TellsDataThatTheDatabaseRefusesFromTheRest) {
     save_basics();
     tested_.refuse("bob");
-    const auto before = contents(tested_.connect());
+    const auto before = contents_behind(tested_.connect());
     const std::vector<Code> codes = load_codes(store(), {"A", "B"});
     const Result<void> saved =
         store().save(Draft().assign(codes[0], "ann").assign(codes[1], "bob").delta);
     ASSERT_FALSE(saved);
     EXPECT_EQ(saved.error(), Failure::refused);
-    EXPECT_EQ(contents(tested_.connect()), before);
+    EXPECT_EQ(contents_behind(tested_.connect()), before);
     EXPECT_TRUE(store().save(Draft().assign(codes[0], "ann").delta));
 }
 

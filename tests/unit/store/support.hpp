@@ -116,7 +116,7 @@ inline std::optional<Code> load_code(Store& store, std::string_view text) {
 
 /// All of a database, row by row, so that two moments can be compared.
 template <class Connection>
-std::vector<std::string> contents(Connection&& connection) {
+std::vector<std::string> contents_behind(Connection&& connection) {
     std::vector<std::string> all;
     for (const std::string table :
          {"coupon_book", "coupon_code", "book_count", "lock_count", "user_redemption_count"}) {
@@ -140,7 +140,7 @@ void expect_counted(Connection&& connection) {
 
 #ifndef COUPOND_TEST_ON_POSTGRES
 inline std::vector<std::string> contents(const std::filesystem::path& file) {
-    return contents(SecondConnection(file));
+    return contents_behind(SecondConnection(file));
 }
 
 /// Whether SQLite finds a file sound and its counts are those of its rows.
