@@ -80,7 +80,7 @@ private:
                 }
             } catch (const Lost& lost) {
                 link_.lost(lost.error);
-                if (!lost.late && tries < most_tries) continue;
+                if (!lost.late && std::chrono::steady_clock::now() < deadline) continue;
                 health_.failed(lost.error);
             } catch (const Rejected& rejected) {
                 const bool again = classify(rejected.error) == Failure::conflict;

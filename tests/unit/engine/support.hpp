@@ -33,6 +33,7 @@ public:
     }
 
     Result<void> save(const Delta& delta) override {
+        if (delta.empty()) return real_.save(delta);
         ++saves;
         if (before_save) {
             if (const auto failure = before_save()) return *failure;
