@@ -1,13 +1,17 @@
 // PostgreSQL as the database: how it is named, what it must hold, and what is said where it does
 // not.
 import assert from 'node:assert/strict';
+import { appendFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { inParallel } from '../support/client.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, inParallel } from '../support/client.js';
 import { Coupond, run } from '../support/coupond.js';
-import { PostgresData } from '../support/data.js';
+import { PostgresData, startWithTemplate } from '../support/data.js';
 import { testServer } from '../support/harness.js';
 import { PgBouncer } from '../support/pgbouncer.js';
 import { Postgres } from '../support/postgres.js';
+import { outputOf } from '../support/processes.js';
 
 const lines = (text) => text.split('\n').filter((line) => line.trim() !== '');
 const quiet = { LOG_LEVEL: 'error' };
@@ -177,3 +181,63 @@ describe('what is said', () => {
         }
     });
 });
+
+describe('DB_READ_HOST', () => {
+    it('is a replica that lists come from, and nothing else', async (t) => {
+        const primary = await startWithTemplate();
+        const replica = await startReplica(primary);
+        const data = new PostgresData({ postgres: primary });
+        const server = await Coupond.start({ data, env: { DB_READ_HOST: replica.host } });
+        const client = new Client(() => server.port);
+        t.after(async () => {
+            client.close();
+            await server.remove();
+            await replica.remove();
+            await primary.remove();
+        });
+        const names = async () => (await client.get('/coupon')).body.map(({ name }) => name);
+        const shows = async (wanted) => {
+            for (const deadline = Date.now() + 20_000; Date.now() < deadline; await sleep(50)) {
+                if ((await names()).join() === wanted) return;
+            }
+            assert.equal((await names()).join(), wanted);
+        };
+        await client.newBook({ name: 'One' });
+        await shows('One');
+        await replica.execute(null, 'SELECT pg_wal_replay_pause()');
+        await client.newBook({ name: 'Two' });
+        await shows('One');
+        await replica.execute(null, 'SELECT pg_wal_replay_resume()');
+        await shows('One,Two');
+
+        await replica.stop();
+        assert.equal((await client.get('/coupon')).status, 503);
+        assert.equal((await client.get('/health/ready')).status, 503);
+        await client.newBook({ name: 'Three' });
+        await replica.start();
+        await client.untilReady(20_000);
+        await shows('One,Two,Three');
+    });
+});
+
+/** A replica on another loopback address and the same port, as DB_READ_HOST has it. */
+async function startReplica(primary) {
+    const replica = new Postgres();
+    replica.host = '127.0.0.2';
+    replica.port = primary.port;
+    replica.ready = ['stderr', /ready to accept read-only connections/];
+    await outputOf(
+        [
+            '/usr/lib/postgresql/15/bin/pg_basebackup',
+            ...[`--dbname=${primary.address.superuserUrl()}`, '--write-recovery-conf'],
+            ...['--checkpoint=fast', '--no-sync', `--pgdata=${replica.dataFolder}`],
+        ],
+        { user: replica.user },
+    );
+    appendFileSync(
+        path.join(replica.dataFolder, 'pg_hba.conf'),
+        'host all all 127.0.0.0/8 scram-sha-256\n',
+    );
+    await replica.start();
+    return replica;
+}
