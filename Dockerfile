@@ -6,6 +6,7 @@ COPY package.json package-lock.json .npmrc ./
 COPY script/bootstrap script/
 RUN script/bootstrap
 COPY CMakeLists.txt CMakePresets.json ./
+COPY bench/CMakeLists.txt bench/one_row.cpp bench/
 COPY tests/CMakeLists.txt tests/
 COPY api/ api/
 COPY src/ src/
