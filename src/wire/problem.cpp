@@ -77,9 +77,10 @@ Answer failed(Failure failure, std::string_view request_id) {
         case Failure::conflict:
         case Failure::unavailable: break;
     }
-    return problem(503, "unavailable",
-                   "A database that this needs cannot be used now and nothing was changed; try again",
-                   request_id);
+    return problem(
+        503, "unavailable",
+        "A database that this needs cannot be used now and nothing was changed; try again",
+        request_id);
 }
 
 Answer health(bool ok, std::string_view status) {

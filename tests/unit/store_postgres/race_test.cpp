@@ -6,6 +6,7 @@
 #include <set>
 #include <thread>
 
+#include "base/check.hpp"
 #include "unit/store/support.hpp"
 
 namespace coupond::test {
