@@ -94,7 +94,6 @@ public:
         row->code.lock = Lock{command.user_id, now_ + command.ttl_ms};
         ++locks_[{row->code.book_id, row->code.lock->until}];
         row->lock_changed = true;
-        row->lock_taken = row->code.lock;
         touch(*row);
         return CodeLocked{row->code.lock->until};
     }

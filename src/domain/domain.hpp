@@ -61,8 +61,6 @@ struct CodeRow {
     bool assigned = false;  ///< given it to a user
     bool redeemed = false;
     bool lock_changed = false;  ///< taken, replaced or released its lock
-    /// The last lock that they have taken, also where they have released it again.
-    std::optional<Lock> lock_taken = std::nullopt;
 };
 
 /// Free codes to give away, in the order to give them.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <unordered_map>
 
 #include "base/check.hpp"
 #include "base/log.hpp"
@@ -25,8 +26,9 @@ private:
     void take(std::span<CodeRow* const> rows) {
         for (CodeRow* const row : rows) {
             Code& code = row->code;
-            if (row->lock_taken) acquired.push_back({code.code, code.book_id, row->lock_taken});
-            if (row->lock_changed && !code.lock) released.push_back({code.code, code.book_id, {}});
+            if (row->lock_changed) {
+                (code.lock ? acquired : released).push_back({code.code, code.book_id, code.lock});
+            }
             code.lock.reset();
         }
     }
@@ -102,8 +104,9 @@ private:
         return fail(results, Failure::unavailable);
     }
 
-    /// Locks are taken before what is saved and released after it, so that whatever fails in
-    /// between leaves a lock too many rather than one too few.
+    /// Locks are released after what is saved, so that whatever fails in between leaves a lock too
+    /// many rather than one too few. They are never taken together with something to save
+    /// (levels_of), so that what is taken needs not be given back: somebody might have used it.
     Result<void> save(Delta& delta, Timestamp now) {
         if (locks_ == nullptr) return store_.save(delta);
         LockDelta locks(delta);
@@ -115,12 +118,9 @@ private:
                 return acquired;
             }
         }
+        COUPOND_CHECK(locks.acquired.empty() || delta.empty());
         const Result<void> saved = store_.save(delta);
-        if (saved) {
-            if (!locks.released.empty()) locks_->release(locks.released, now);
-        } else if (saved.error() != Failure::indeterminate && !locks.acquired.empty()) {
-            locks_->release(locks.acquired, now);
-        }
+        if (saved && !locks.released.empty()) locks_->release(locks.released, now);
         return saved;
     }
 
@@ -184,12 +184,57 @@ private:
     std::vector<LockChange> left_behind_;
 };
 
+/// In which order commands run where locks are kept outside the store: those of a lower level
+/// before those of a higher one, even levels without LockCode, odd ones nothing else. Commands on a
+/// code keep their order; others may change it, for nobody has waited for one to send the other.
+std::vector<std::size_t> levels_of(std::span<const Command* const> commands) {
+    std::unordered_map<std::string_view, std::size_t> level_of_code;
+    std::vector<std::size_t> levels;
+    levels.reserve(commands.size());
+    for (const Command* const command : commands) {
+        const bool locks = std::holds_alternative<LockCode>(*command);
+        const Needs needed = needs(std::span(&command, 1));
+        std::vector<std::string_view> codes = needed.new_codes;
+        for (const Needs::CodeNeed& need : needed.codes) codes.push_back(need.code);
+        std::size_t level = locks ? 1 : 0;
+        for (const std::string_view code : codes) {
+            const auto before = level_of_code.find(code);
+            if (before == level_of_code.end()) continue;
+            const bool same_kind = (before->second % 2 == 1) == locks;
+            level = std::max(level, before->second + (same_kind ? 0 : 1));
+        }
+        for (const std::string_view code : codes) level_of_code[code] = level;
+        levels.push_back(level);
+    }
+    return levels;
+}
+
 }  // namespace
 
 std::vector<Executed> execute(Store& store, Locks* locks, const Clock& clock,
                               std::span<const Command* const> commands) {
     std::vector<Executed> results(commands.size());
-    if (!commands.empty()) Executor(store, locks, clock).run(commands, results);
+    if (commands.empty()) return results;
+    Executor executor(store, locks, clock);
+    if (locks == nullptr) {
+        executor.run(commands, results);
+        return results;
+    }
+    const std::vector<std::size_t> levels = levels_of(commands);
+    const std::size_t last = *std::max_element(levels.begin(), levels.end());
+    for (std::size_t level = 0; level <= last; ++level) {
+        std::vector<const Command*> of_level;
+        std::vector<std::size_t> places;
+        for (std::size_t i = 0; i < commands.size(); ++i) {
+            if (levels[i] != level) continue;
+            of_level.push_back(commands[i]);
+            places.push_back(i);
+        }
+        if (of_level.empty()) continue;
+        std::vector<Executed> executed(of_level.size());
+        executor.run(of_level, executed);
+        for (std::size_t i = 0; i < places.size(); ++i) results[places[i]] = std::move(executed[i]);
+    }
     return results;
 }
 

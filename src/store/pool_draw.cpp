@@ -37,8 +37,10 @@ PoolDraw::PoolDraw(std::span<const FreeCodes> books, std::size_t count) : wanted
 void PoolDraw::fill(Pool& pool, std::span<const std::vector<CodeRow*>> loaded) const {
     pool.complete = complete_;
     if (complete_) {
-        for (const std::vector<CodeRow*>& codes : loaded) {
-            pool.codes.insert(pool.codes.end(), codes.begin(), codes.end());
+        for (std::size_t i = 0; i < loaded.size(); ++i) {
+            pool.codes.insert(pool.codes.end(), loaded[i].begin(), loaded[i].end());
+            // Fewer than were counted: others are at it, and may have brought some elsewhere.
+            pool.complete = pool.complete && loaded[i].size() == wanted_[i];
         }
         return;
     }

@@ -15,9 +15,11 @@ using std::chrono::steady_clock;
 
 const Statement select_status{"SELECT pg_xact_status($1::text::xid8)"};
 
+// Not one that waits for its synchronous replica: it has committed here, and ending it would only
+// end the wait, as if the replica had it.
 const Statement end_transaction{
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-    "WHERE pid = $1::bigint AND backend_xid = $2::text::xid8::xid"};
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::bigint "
+    "AND backend_xid = $2::text::xid8::xid AND wait_event IS DISTINCT FROM 'SyncRep'"};
 
 const Statement select_code_versions{"SELECT " COUPOND_CODE_COLUMNS
                                      " FROM coupon_code AS code WHERE id = ANY($1::bigint[])"};
@@ -135,7 +137,8 @@ Commit ask(Link& link, const Server& sent_to, const Transaction& transaction, co
     LookUp look_up(connection, transaction, delta, deadline);
     if (link.server().history == sent_to.history) return look_up.by_id();
     log::warn("a replica has taken over: looking for what was sent to the server before it");
-    return look_up.by_rows();
+    // What looks like ours may be another process's, which got the same id there.
+    return look_up.by_rows() == Commit::not_done ? Commit::not_done : Commit::unknown;
 }
 
 }  // namespace

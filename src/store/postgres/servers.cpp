@@ -47,7 +47,7 @@ Settings parse_url(const std::string& url) {
     PQconninfoOption* const options = pq.PQconninfoParse(url.c_str(), nullptr);
     if (options == nullptr) {  // libpq's reason may repeat the password
         throw OpenError(
-            "cannot read the URL of the database: it has to be like "
+            "cannot read DATABASE_URL: it has to be like "
             "postgresql://user@host:5432/name, or key=value pairs, with options that libpq knows");
     }
     Settings settings;
@@ -55,6 +55,19 @@ Settings parse_url(const std::string& url) {
         if (option->val != nullptr) settings.emplace_back(option->keyword, option->val);
     }
     pq.PQconninfoFree(options);
+    // Where the password was not percent-encoded, a part of it stands in the wrong place by now,
+    // and would be shown.
+    for (const char* const keyword : {"host", "hostaddr", "port", "dbname"}) {
+        const std::string* const value = find(settings, keyword);
+        const bool port = std::string_view(keyword) == "port";
+        if (value != nullptr &&
+            (value->find('@') != std::string::npos ||
+             (port && value->find_first_not_of("0123456789,") != std::string::npos))) {
+            throw OpenError(
+                "cannot read DATABASE_URL: percent-encode special characters in the user and the "
+                "password");
+        }
+    }
     return settings;
 }
 
