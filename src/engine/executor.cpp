@@ -106,7 +106,7 @@ private:
 
     /// Locks are released after what is saved, so that whatever fails in between leaves a lock too
     /// many rather than one too few. They are never taken together with something to save
-    /// (levels_of), so that what is taken needs not be given back: somebody might have used it.
+    /// (rounds_of), so that what is taken needs not be given back: somebody might have used it.
     Result<void> save(Delta& delta, Timestamp now) {
         if (locks_ == nullptr) return store_.save(delta);
         LockDelta locks(delta);
@@ -184,32 +184,29 @@ private:
     std::vector<LockChange> left_behind_;
 };
 
-/// In which order commands run where locks are kept outside the store: those of a lower level
-/// before those of a higher one, even levels without LockCode, odd ones nothing else. Commands on a
-/// code keep their order; others may change it, for nobody has waited for one to send the other.
-std::vector<std::size_t> levels_of(std::span<const Command* const> commands) {
-    std::unordered_map<std::string_view, std::size_t> level_of_code;
-    std::vector<std::size_t> levels;
-    levels.reserve(commands.size());
-    for (const Command* const command : commands) {
-        const bool locks = std::holds_alternative<LockCode>(*command);
-        const Needs needed = needs(std::span(&command, 1));
+}  // namespace
+
+std::vector<std::vector<std::size_t>> rounds_of(std::span<const Command* const> commands) {
+    std::unordered_map<std::string_view, std::size_t> round_of_code;
+    std::vector<std::vector<std::size_t>> rounds;
+    for (std::size_t i = 0; i < commands.size(); ++i) {
+        const bool locks = std::holds_alternative<LockCode>(*commands[i]);
+        const Needs needed = needs(commands.subspan(i, 1));
         std::vector<std::string_view> codes = needed.new_codes;
         for (const Needs::CodeNeed& need : needed.codes) codes.push_back(need.code);
-        std::size_t level = locks ? 1 : 0;
+        std::size_t round = locks ? 1 : 0;
         for (const std::string_view code : codes) {
-            const auto before = level_of_code.find(code);
-            if (before == level_of_code.end()) continue;
+            const auto before = round_of_code.find(code);
+            if (before == round_of_code.end()) continue;
             const bool same_kind = (before->second % 2 == 1) == locks;
-            level = std::max(level, before->second + (same_kind ? 0 : 1));
+            round = std::max(round, before->second + (same_kind ? 0 : 1));
         }
-        for (const std::string_view code : codes) level_of_code[code] = level;
-        levels.push_back(level);
+        for (const std::string_view code : codes) round_of_code[code] = round;
+        if (rounds.size() <= round) rounds.resize(round + 1);
+        rounds[round].push_back(i);
     }
-    return levels;
+    return rounds;
 }
-
-}  // namespace
 
 std::vector<Executed> execute(Store& store, Locks* locks, const Clock& clock,
                               std::span<const Command* const> commands) {
@@ -220,20 +217,15 @@ std::vector<Executed> execute(Store& store, Locks* locks, const Clock& clock,
         executor.run(commands, results);
         return results;
     }
-    const std::vector<std::size_t> levels = levels_of(commands);
-    const std::size_t last = *std::max_element(levels.begin(), levels.end());
-    for (std::size_t level = 0; level <= last; ++level) {
-        std::vector<const Command*> of_level;
-        std::vector<std::size_t> places;
-        for (std::size_t i = 0; i < commands.size(); ++i) {
-            if (levels[i] != level) continue;
-            of_level.push_back(commands[i]);
-            places.push_back(i);
+    for (const std::vector<std::size_t>& round : rounds_of(commands)) {
+        if (round.empty()) continue;
+        std::vector<const Command*> of_round;
+        for (const std::size_t i : round) of_round.push_back(commands[i]);
+        std::vector<Executed> executed(round.size());
+        executor.run(of_round, executed);
+        for (std::size_t i = 0; i < round.size(); ++i) {
+            results[round[i]] = std::move(executed[i]);
         }
-        if (of_level.empty()) continue;
-        std::vector<Executed> executed(of_level.size());
-        executor.run(of_level, executed);
-        for (std::size_t i = 0; i < places.size(); ++i) results[places[i]] = std::move(executed[i]);
     }
     return results;
 }

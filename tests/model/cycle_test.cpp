@@ -176,16 +176,21 @@ std::map<std::string, int> answers_given;
 /// A coupond on an empty backend, and the model beside it.
 class Pair {
 public:
-    /// Runs one batch in both and compares. Returns coupond's answers as texts.
-    std::vector<std::string> run(std::span<const Step> batch) {
+    struct Ran {
+        std::vector<std::string> answers;  ///< coupond's, one a step
+        std::vector<std::size_t> order;    ///< in which coupond took the steps
+    };
+
+    /// Runs one batch in both and compares.
+    Ran run(std::span<const Step> batch) {
         clock_.advance(batch.front().pause_ms);
         std::vector<const Command*> commands;
         for (const Step& step : batch) commands.push_back(&step.command);
         const std::vector<Executed> results =
             execute(backend_.store(), backend_.locks(), clock_, commands);
         RC_ASSERT(results.size() == batch.size());
-        std::vector<std::string> answers;
-        for (std::size_t i = 0; i < batch.size(); ++i) {
+        Ran ran{std::vector<std::string>(batch.size()), order_of(commands)};
+        for (const std::size_t i : ran.order) {
             const auto& outcome = results[i].outcome;
             const std::string answer =
                 outcome ? describe(*outcome) : "failure " + std::string(to_string(outcome.error()));
@@ -193,9 +198,9 @@ public:
             RC_ASSERT(answer == model_.apply(*commands[i], clock_.now().ms, chosen));
             const bool refused = answer.starts_with("refused ");
             ++answers_given[refused ? answer : answer.substr(0, answer.find(' '))];
-            answers.push_back(answer);
+            ran.answers[i] = answer;
         }
-        return answers;
+        return ran;
     }
 
     /// Compares rows, locks and counts with the model's.
@@ -240,6 +245,18 @@ public:
     }
 
 private:
+    std::vector<std::size_t> order_of(std::span<const Command* const> commands) {
+        std::vector<std::size_t> order;
+        if (backend_.locks() == nullptr) {
+            for (std::size_t i = 0; i < commands.size(); ++i) order.push_back(i);
+        } else {
+            for (const auto& round : rounds_of(commands)) {
+                order.insert(order.end(), round.begin(), round.end());
+            }
+        }
+        return order;
+    }
+
     void compare_locks() {
         std::vector<std::string_view> codes;
         for (const auto& [code, state] : model_.codes) codes.push_back(code);
@@ -283,20 +300,20 @@ private:
 };
 
 /// Runs a history in batches that end where `ends(steps so far in the batch, next step)` says so,
-/// and wherever the clock moves. Returns all answers.
+/// and wherever the clock moves.
 template <class Ends>
-std::vector<std::string> run_all(Pair& pair, const std::vector<Step>& history, Ends ends) {
-    std::vector<std::string> answers;
+Pair::Ran run_all(Pair& pair, const std::vector<Step>& history, Ends ends) {
+    Pair::Ran all_ran;
     const std::span<const Step> all(history);
     for (std::size_t begin = 0; begin < all.size();) {
         std::size_t end = begin + 1;
         while (end < all.size() && all[end].pause_ms == 0 && !ends(end - begin, all[end])) ++end;
-        for (std::string& answer : pair.run(all.subspan(begin, end - begin))) {
-            answers.push_back(std::move(answer));
-        }
+        const Pair::Ran ran = pair.run(all.subspan(begin, end - begin));
+        all_ran.answers.insert(all_ran.answers.end(), ran.answers.begin(), ran.answers.end());
+        for (const std::size_t i : ran.order) all_ran.order.push_back(begin + i);
         begin = end;
     }
-    return answers;
+    return all_ran;
 }
 
 /// Checks a property of many histories, and that they were worth checking it with.
@@ -350,6 +367,43 @@ std::string comparable(const Command& command, const std::string& answer) {
     return std::regex_replace(answer, id, "$1 #");
 }
 
+struct Told {
+    std::vector<std::string> answers, rows;
+    bool operator==(const Told&) const = default;
+};
+
+/// Runs `history` in batches of up to `most` steps on an empty backend. `order`: filled with the
+/// one in which coupond took the steps.
+Told run_in_batches(const std::vector<Step>& history, std::size_t most,
+                    std::vector<std::size_t>& order) {
+    Pair pair;
+    Pair::Ran ran =
+        run_all(pair, history, [&](std::size_t size, const Step&) { return size == most; });
+    pair.compare_state();
+    for (std::size_t i = 0; i < history.size(); ++i) {
+        ran.answers[i] = comparable(history[i].command, ran.answers[i]);
+    }
+    order = std::move(ran.order);
+    return {std::move(ran.answers), pair.rows_of_named_codes()};
+}
+
+/// The same in batches of one, in this order; answers in that of `history`.
+Told run_one_by_one(const std::vector<Step>& history, const std::vector<std::size_t>& order) {
+    std::vector<Step> steps;
+    for (std::size_t place = 0; place < order.size(); ++place) {
+        steps.push_back(history[order[place]]);
+        steps.back().pause_ms = history[place].pause_ms;  // before a batch, whoever comes first
+    }
+    std::vector<std::size_t> same;
+    Told told = run_in_batches(steps, 1, same);
+    std::vector<std::string> answers(order.size());
+    for (std::size_t place = 0; place < order.size(); ++place) {
+        answers[order[place]] = std::move(told.answers[place]);
+    }
+    told.answers = std::move(answers);
+    return told;
+}
+
 TEST(Cycle, AnswersTheSameInBatchesOfOneOfSevenAndAllAtOnce) {
     check("batches do not show", [] {
         std::vector<Step> history = {{CreateBook{"random", "p", {}, {}}},
@@ -362,19 +416,12 @@ TEST(Cycle, AnswersTheSameInBatchesOfOneOfSevenAndAllAtOnce) {
             history.push_back(without_chance(std::move(step), uploads));
         }
         if (Backend::ids_may_skip && history.size() > 2) history[2].pause_ms += 1;
-        std::pair<std::vector<std::string>, std::vector<std::string>> first;  // answers, rows
-        for (const std::size_t most : {std::size_t{1}, std::size_t{7}, history.size()}) {
-            Pair pair;
-            auto answers =
-                run_all(pair, history, [&](std::size_t size, const Step&) { return size == most; });
-            pair.compare_state();
-            for (std::size_t i = 0; i < history.size(); ++i) {
-                answers[i] = comparable(history[i].command, answers[i]);
-            }
-            const auto rows = pair.rows_of_named_codes();
-            if (most == 1) first = {answers, rows};
-            RC_ASSERT(answers == first.first);
-            RC_ASSERT(rows == first.second);
+        std::map<std::vector<std::size_t>, Told> one_by_one;  // by the order of the steps
+        for (const std::size_t most : {std::size_t{7}, history.size()}) {
+            std::vector<std::size_t> order;
+            const Told in_batches = run_in_batches(history, most, order);
+            if (!one_by_one.contains(order)) one_by_one[order] = run_one_by_one(history, order);
+            RC_ASSERT(in_batches == one_by_one[order]);
         }
     });
 }
