@@ -100,10 +100,14 @@ void send_new_books(Connection& connection, const Delta& delta) {
                        Parameters(ids, names, patterns, limits, discounts, created, updated));
 }
 
+/// By their texts: whoever brings the same one waits for it.
 void send_new_codes(Connection& connection, const Delta& delta) {
+    std::vector<const CodeRow*> rows(delta.new_codes.begin(), delta.new_codes.end());
+    std::sort(rows.begin(), rows.end(),
+              [](const CodeRow* a, const CodeRow* b) { return a->code.code < b->code.code; });
     BigintArray ids, books, versions, shuffle_keys, created, until, redeemed;
     TextArray codes, holders, lockers;
-    for (const CodeRow* const row : delta.new_codes) {
+    for (const CodeRow* const row : rows) {
         const Code& code = row->code;
         ids.add(code.id);
         books.add(code.book_id);
@@ -120,7 +124,9 @@ void send_new_codes(Connection& connection, const Delta& delta) {
                                                 redeemed, codes, holders, lockers));
 }
 
-/// In the order of their ids, so that two processes lock rows in the same order.
+/// By their ids. A row that one process assigns and another one changes otherwise does not count:
+/// who holds it has found it as it was loaded, so the other one's is older and meets a conflict
+/// there.
 void send_changed_codes(Connection& connection, const Delta& delta, const Places& places,
                         bool assigned) {
     std::vector<const CodeRow*> rows;
@@ -151,11 +157,11 @@ void send_changed_codes(Connection& connection, const Delta& delta, const Places
     }
 }
 
+/// By book and user; a statement for each run of those that have grown by the same.
 void send_users(Connection& connection, const Delta& delta) {
     auto users = delta.user_redemptions;
-    std::sort(users.begin(), users.end(), [](const auto& a, const auto& b) {
-        return std::pair(a.now - a.loaded, *a.key) < std::pair(b.now - b.loaded, *b.key);
-    });
+    std::sort(users.begin(), users.end(),
+              [](const auto& a, const auto& b) { return *a.key < *b.key; });
     for (auto user = users.begin(); user != users.end();) {
         const std::int64_t growth = user->now - user->loaded;
         BigintArray books, counts;
@@ -186,6 +192,8 @@ void send_counts(Connection& connection, const Delta& delta, std::int64_t slot) 
 
 Saver::Saver() : slot_(static_cast<std::int64_t>(secure_random_below(slots))) {}
 
+/// Every process sends the same tables in this order, and the rows of each by a key: so they lock
+/// rows in one order, and none waits for another one that waits for it.
 void Saver::send(Connection& connection, const Delta& delta, const Places& places) {
     if (!delta.new_books.empty()) send_new_books(connection, delta);
     if (!delta.new_codes.empty()) send_new_codes(connection, delta);

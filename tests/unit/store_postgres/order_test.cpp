@@ -1,0 +1,89 @@
+// In which order a save locks rows: the same one whatever it changes, so that two processes never
+// wait for each other.
+#include <gtest/gtest.h>
+
+#include <future>
+#include <thread>
+
+#include "unit/store/support.hpp"
+
+namespace coupond::test {
+namespace {
+
+class OrderTest : public testing::Test {
+protected:
+    OrderTest() {
+        Draft draft;
+        draft.book(make_book(1)).redemptions(1, "ann", 0, 1).redemptions(1, "bob", 0, 1);
+        EXPECT_TRUE(tested_.store().save(draft.delta));
+    }
+
+    /// Saves `delta` while another program has changed what `first` does; when the save waits for
+    /// that, the other one does `second` too, which must not have to wait, and takes all back.
+    void save_beside(const Delta& delta, const std::string& first, const std::string& second) {
+        auto other = tested_.connect();
+        other.run("BEGIN; SET LOCAL lock_timeout = '100ms'; " + first);
+        auto saved = std::async([&] { return tested_.store().save(delta); });
+        auto watching = tested_.connect();
+        const std::string waits =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND wait_event_type = 'Lock'";
+        while (watching.integer(waits) == 0) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        EXPECT_NO_THROW(other.run(second));
+        other.run("ROLLBACK");
+        EXPECT_TRUE(saved.get());
+    }
+
+    PostgresStore tested_;
+};
+
+TEST_F(OrderTest, IsThatOfTheUsersHoweverMuchTheirCountsGrow) {
+    Draft draft;
+    draft.redemptions(1, "bob", 1, 2).redemptions(1, "ann", 1, 3);
+    const auto touch = [](const std::string& user) {
+        return "UPDATE user_redemption_count SET redeemed = 7 WHERE user_id = '" + user + "'";
+    };
+    save_beside(draft.delta, touch("ann"), touch("bob"));
+    EXPECT_EQ(tested_.connect().rows("SELECT user_id, redeemed FROM user_redemption_count "
+                                     "ORDER BY user_id"),
+              (std::vector<std::string>{"ann|3", "bob|2"}));
+}
+
+TEST_F(OrderTest, IsThatOfNewCodesHoweverTheyWereSent) {
+    Draft draft;
+    draft.code(make_code(1, 1, "B")).code(make_code(2, 1, "A"));
+    const auto add = [](const std::string& code) {
+        return "INSERT INTO coupon_code (id, book_id, version, shuffle_key, created_at, code) "
+               "VALUES (" +
+               std::to_string(100 + code[0]) + ", 1, 0, 0, 0, '" + code + "')";
+    };
+    save_beside(draft.delta, add("A"), add("B"));
+    EXPECT_EQ(tested_.connect().rows("SELECT id, code FROM coupon_code ORDER BY id"),
+              (std::vector<std::string>{"1|B", "2|A"}));
+}
+
+TEST_F(OrderTest, IsThatOfCodesByTheirIds) {
+    Draft codes;
+    for (const CodeId id : {1, 2}) {
+        Code code = make_code(id, 1, std::to_string(id));
+        code.assigned_to = "ann";
+        codes.code(code);
+    }
+    ASSERT_TRUE(tested_.store().save(codes.delta));
+    std::vector<Code> loaded = load_codes(tested_.store(), {"2", "1"});
+    Draft draft;
+    for (Code& code : loaded) {
+        code.lock = Lock{"ann", noon + 5};
+        draft.change(code);
+    }
+    const auto touch = [](int id) {
+        return "SELECT FROM coupon_code WHERE id = " + std::to_string(id) + " FOR UPDATE";
+    };
+    save_beside(draft.delta, touch(1), touch(2));
+    EXPECT_EQ(tested_.connect().integer("SELECT sum(version) FROM coupon_code"), 2);
+}
+
+}  // namespace
+}  // namespace coupond::test
