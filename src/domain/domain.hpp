@@ -142,8 +142,9 @@ struct Decision {
     /// A pool ran out although the database may hold more free codes: load more and decide again.
     bool shortage = false;
     /// A command needed a row that nobody could name before another one of the batch had run: how
-    /// often somebody has redeemed in the book of a code that the batch itself takes in. Decide in
-    /// smaller batches; a batch of one never says so.
+    /// often somebody has redeemed in the book of a code that the batch itself takes in, or that
+    /// came into a pool while the batch was loaded. Decide in smaller batches; a batch of one never
+    /// says so.
     bool unforeseen = false;
 };
 

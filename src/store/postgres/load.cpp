@@ -98,6 +98,7 @@ public:
         receive();
         const auto any = needs_.pools.find(PoolScope{});
         if (any != needs_.pools.end()) load_any_free(any->second);
+        require_books();
         return std::move(world_);
     }
 
@@ -289,6 +290,17 @@ private:
             receive();
         }
         draw.fill(pool, drawn);
+    }
+
+    /// Each statement sees what has been committed until then: a book may be made, and filled,
+    /// after the books were asked for and before the free codes are.
+    void require_books() {
+        for (const auto& [scope, pool] : world_.pools) {
+            for (const CodeRow* const row : pool.codes) {
+                if (world_.books.contains(row->code.book_id)) continue;
+                throw Rejected{{"40001", "a book was made while it was looked for", {}}};
+            }
+        }
     }
 
     /// Up to so many free codes of each book, from a random point of their order on.

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <barrier>
+#include <future>
 #include <map>
 #include <set>
 #include <thread>
@@ -115,6 +116,32 @@ TEST_F(RaceTest, EachFreeCodeIsGivenAwayOnce) {
         tested_.connect().integer("SELECT count(*) FROM coupon_code WHERE assigned_to IS NOT NULL"),
         static_cast<std::int64_t>(given.size()));
     expect_counted(tested_.connect());
+}
+
+TEST_F(RaceTest, ABookThatIsMadeDuringALoadIsLoadedWithItsCodesOrNotAtAll) {
+    // The books are read before another one is there, its codes after that.
+    auto other = tested_.connect();
+    other.run(
+        "BEGIN; LOCK TABLE coupon_code; "
+        "INSERT INTO coupon_book VALUES (3, 'n', 'p', NULL, NULL, 0, 0); "
+        "INSERT INTO coupon_code (id, book_id, version, shuffle_key, created_at, code) "
+        "VALUES (1000, 3, 0, 0, 0, 'N')");
+    Needs needs;
+    needs.locks_only = false;
+    needs.pools[3] = 1;
+    auto loaded = std::async([&] { return tested_.store().load(needs); });
+    auto watching = tested_.connect();
+    while (watching.integer("SELECT count(*) FROM pg_locks WHERE NOT granted") == 0) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    other.run("COMMIT");
+    const Result<World> first = loaded.get();
+    ASSERT_TRUE(first.has_error());
+    EXPECT_EQ(first.error(), Failure::conflict);
+    Result<World> again = tested_.store().load(needs);
+    ASSERT_TRUE(again);
+    EXPECT_EQ(again->pools.at(3).codes.size(), 1u);
+    EXPECT_NE(again->find_book(3), nullptr);
 }
 
 TEST_F(RaceTest, EachCodeIsUploadedOnceAndIdsAreDistinct) {
