@@ -58,8 +58,15 @@ private:
     enum class LockFailure { none, reading, taking };
 
     /// Fills `results`; fails where they all hold that failure, or with a conflict that stayed,
-    /// where there are several commands.
+    /// where there are several commands. The store keeps nothing open afterwards.
     Result<void> try_as_one(std::span<const Command* const> commands, std::span<Executed> results) {
+        const Result<void> done = try_until_saved(commands, results);
+        if (!done) store_.save({});  // of a load that nothing was saved after
+        return done;
+    }
+
+    Result<void> try_until_saved(std::span<const Command* const> commands,
+                                 std::span<Executed> results) {
         std::size_t pool_factor = 1;
         lock_failure_ = LockFailure::none;
         for (int reruns = 0; reruns <= limits::batch_reruns && !late(); ++reruns) {

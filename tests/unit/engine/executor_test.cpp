@@ -175,6 +175,43 @@ TEST_F(ExecutorTest, FailsOnlyWhatNamesACodeWhereNoLockCanBeRead) {
     EXPECT_TRUE(answers[1].is<CodeAssigned>());
 }
 
+TEST_F(ExecutorTest, LetsGoOfWhatItHasLoadedHoweverATryEnds) {
+    prepare({"A", "B"}, 1);
+    // The pool runs out, and then no lock can be read; what needs none is run after that.
+    bool kept_open = false;
+    FailingLocks locks;
+    store_.before_load = [&]() -> std::optional<Failure> {
+        kept_open = kept_open || store_.open;
+        locks.load_fails = Failure::unavailable;
+        return std::nullopt;
+    };
+    const std::vector<Command> all_taken = {AssignCode{"A", "ann"}, AssignCode{"B", "ann"},
+                                            AssignAny{"bob", 1}};
+    EXPECT_TRUE(run_batch(all_taken, &locks)[0].is(Failure::unavailable));
+    EXPECT_EQ(store_.loads, 2);
+    EXPECT_FALSE(kept_open);
+    EXPECT_FALSE(store_.open);
+
+    // The pool runs out when it is too late to load more.
+    store_.before_load = []() -> std::optional<Failure> {
+        std::this_thread::sleep_for(std::chrono::milliseconds(limits::batch_ms + 1));
+        return std::nullopt;
+    };
+    EXPECT_TRUE(run_batch(all_taken)[2].is(Failure::unavailable));
+    EXPECT_FALSE(store_.open);
+
+    // A row is needed that nobody could name, in a batch that was loaded for nothing.
+    store_.before_load = [&]() -> std::optional<Failure> {
+        kept_open = kept_open || store_.open;
+        return std::nullopt;
+    };
+    EXPECT_TRUE(run_batch({UploadCodes{1, {"N"}}, AssignCode{"N", "ann"}, LockCode{"N", "ann", 9},
+                           RedeemCode{"N", "ann"}})[3]
+                    .is<CodeRedeemed>());
+    EXPECT_FALSE(kept_open);
+    EXPECT_FALSE(store_.open);
+}
+
 TEST_F(ExecutorTest, KeepsTheOrderOfCommandsWhenItSplits) {
     prepare({"A", "B"});
     second().run(

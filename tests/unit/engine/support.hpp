@@ -29,10 +29,13 @@ public:
         if (before_load) {
             if (const auto failure = before_load()) return *failure;
         }
-        return real_.load(needs);
+        Result<World> world = real_.load(needs);
+        open = open || world;
+        return world;
     }
 
     Result<void> save(const Delta& delta) override {
+        open = false;
         if (delta.empty()) return real_.save(delta);
         ++saves;
         if (before_save) {
@@ -46,6 +49,7 @@ public:
     using Hook = std::function<std::optional<Failure>()>;  ///< a failure is what is answered
     Hook before_load, before_save;
     int loads = 0, saves = 0;
+    bool open = false;  ///< the last load may have kept something open, which no save has let go of
 
 private:
     Store& real_;
