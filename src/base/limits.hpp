@@ -53,6 +53,11 @@ inline constexpr int retry_after_seconds = 1;         ///< what every 503 asks f
 inline constexpr int connect_wait_ms = 2'000;   ///< for a connection
 inline constexpr int database_wait_ms = 4'000;  ///< for one answer
 inline constexpr int locks_wait_ms = 1'000;     ///< for one answer
+inline constexpr int transaction_idle_ms =
+    5'000;  ///< from a load's last answer to its save; beyond: the server ends the connection
+inline constexpr int silent_client_seconds =
+    5;  ///< until the server asks whether our machine is still there, and asks again
+inline constexpr int silent_client_asked = 3;  ///< in vain; then it ends the connection
 inline constexpr int reconnect_first_ms = 20;  ///< until the second try, then twice as long, and so
 inline constexpr int reconnect_most_ms = 1'000;  ///< on up to this; always times 0.5 to 1 at random
 
@@ -66,6 +71,9 @@ static_assert(page_books_default <= page_books);
 static_assert(command_wait_ms < drain_seconds * 1000,
               "what is queued at SIGTERM can still be answered");
 static_assert(drain_seconds < 10, "the whole stop takes less than ten seconds");
+static_assert(database_wait_ms < transaction_idle_ms,
+              "an answer that is still waited for does not cost the connection");
+static_assert(locks_wait_ms < transaction_idle_ms);
 // A code of 128 four-byte characters, percent-encoded, still fits into the request line.
 static_assert(code_characters * 4 * 3 + 256 <= header_bytes);
 

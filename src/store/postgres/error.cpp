@@ -23,7 +23,8 @@ bool lost_prepared_statement(const Error& error) {
 
 bool connection_is_of_no_use(const Error& error) {
     const std::string_view state = error.sqlstate;
-    return state.starts_with("08") || state.starts_with("57P") || state == "25006";
+    return state.starts_with("08") || state.starts_with("57P") || state == "25006" ||
+           state == "25P03";
 }
 
 }  // namespace coupond::postgres

@@ -36,7 +36,8 @@ Failure classify(const Error& error);
 bool lost_prepared_statement(const Error& error);
 
 /// Whether it says that this connection cannot be used for changes any more: it leads to a server
-/// that has become a replica, is going down, or to a pooler that has lost its own connection.
+/// that has become a replica, is going down, or has waited for us for too long, or to a pooler that
+/// has lost its own connection.
 bool connection_is_of_no_use(const Error& error);
 
 }  // namespace coupond::postgres

@@ -4,23 +4,10 @@
 
 #include "store/pool_draw.hpp"
 #include "store/postgres/rows.hpp"
+#include "store/postgres/statements.hpp"
 
 namespace coupond::postgres {
 namespace {
-
-// Each look-up below has one right plan, by an index, whatever the statistics of the moment say:
-// those of a table that has just been filled speak of an empty one. So the server plans a
-// statement once, and without the choices that would be right for a handful of rows only.
-#define COUPOND_PLANS                                                                         \
-    "set_config('plan_cache_mode', 'force_generic_plan', true), "                             \
-    "set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), " \
-    "set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true)"
-
-const Statement choose_plans{"SELECT " COUPOND_PLANS};
-
-const Statement name_transaction{"SELECT " COUPOND_PLANS
-                                 ", pg_current_xact_id()::text, pg_backend_pid()"};
-constexpr int transaction_column = 5;
 
 const Statement reserve_book_ids{
     "UPDATE id_counter SET next = $1::bigint + "
@@ -130,10 +117,10 @@ private:
         transaction_ = {};
         transaction_.open = true;
         if (needs_.locks_only) {
-            ask(choose_plans, Parameters(), [](const Rows&) {});
+            ask(set_up, Parameters(), [](const Rows&) {});
             return;
         }
-        ask(name_transaction, Parameters(), [this](const Rows& rows) {
+        ask(set_up_and_name, Parameters(), [this](const Rows& rows) {
             transaction_.id = rows.text(0, transaction_column);
             transaction_.pid = static_cast<int>(rows.integer(0, transaction_column + 1));
         });
@@ -150,7 +137,7 @@ private:
     /// In a transaction of its own, so that nobody waits for it for long.
     void reserve_ids() {
         ask("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
-        ask(choose_plans, Parameters(), [](const Rows&) {});
+        ask(set_up, Parameters(), [](const Rows&) {});
         if (needs_.book_ids > 0) ask_ids(reserve_book_ids, needs_.book_ids, world_.next_book_id);
         if (needs_.code_ids > 0) ask_ids(reserve_code_ids, needs_.code_ids, world_.next_code_id);
         ask("END");

@@ -1,6 +1,7 @@
 // Connections and answers that get lost on the way.
 #include <gtest/gtest.h>
 
+#include <future>
 #include <thread>
 
 #include "base/limits.hpp"
@@ -169,6 +170,32 @@ TEST_F(LostTest, ServerThatHangsIsUnavailableAndItsProcessIsEndedLater) {
     proxy_.mode = Proxy::Mode::pass;
     std::this_thread::sleep_for(milliseconds(limits::reconnect_most_ms));
     EXPECT_TRUE(lock());
+}
+
+TEST_F(LostTest, TransactionThatStoodStillForTooLongIsNotSaved) {
+    const auto locked = [](Store& store, const char* text) {
+        Code code = load_codes(store, {text})[0];
+        code.lock = Lock{"ann", noon + 5};
+        return std::move(Draft().change(code));
+    };
+    const Draft a = locked(tested_.store(), "A");
+    const Draft b = locked(*store_, "B");
+    proxy_.mode = Proxy::Mode::hang;  // this one does not see that the server has ended it
+    std::this_thread::sleep_for(milliseconds(limits::transaction_idle_ms + 500));
+    EXPECT_EQ(sql_.integer("SELECT count(*) FROM pg_stat_activity "
+                           "WHERE datname = current_database() AND state LIKE 'idle in %'"),
+              0);
+    auto unseen = std::async([&] { return store_->save(b.delta); });
+    const Result<void> seen = tested_.store().save(a.delta);
+    std::this_thread::sleep_for(milliseconds(100));
+    proxy_.mode = Proxy::Mode::pass;
+    for (const Result<void>& saved : {seen, unseen.get()}) {
+        ASSERT_TRUE(saved.has_error());
+        EXPECT_EQ(saved.error(), Failure::conflict);
+    }
+    EXPECT_EQ(sql_.integer("SELECT sum(version) FROM coupon_code"), 0);
+    EXPECT_TRUE(lock());
+    EXPECT_TRUE(tested_.store().ping());
 }
 
 TEST_F(LostTest, ServerThatTakesNoChangesIsUnavailable) {

@@ -1,0 +1,15 @@
+// Statements that more than one part sends.
+#pragma once
+
+#include "store/postgres/connection.hpp"
+
+namespace coupond::postgres {
+
+/// What a transaction sets for itself, right after its BEGIN: how its statements are planned, and
+/// how long the server keeps it for a process that stands still, or is gone.
+extern const Statement set_up;
+/// The same, for one that changes something; also tells its id and the server's process.
+extern const Statement set_up_and_name;
+inline constexpr int transaction_column = 9;  ///< of the id, a text; the process comes after it
+
+}  // namespace coupond::postgres
