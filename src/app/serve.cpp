@@ -25,10 +25,10 @@ void print_ready_line(const Config& config, std::uint16_t port) {
     std::fflush(stdout);
 }
 
-std::unique_ptr<Locks> open_locks(const Config& config) {
+std::unique_ptr<Locks> open_locks(const Config& config, std::string_view side) {
     if (!config.redis) return nullptr;
     try {
-        return redis::open(*config.redis);
+        return redis::open(*config.redis, side);
     } catch (const std::invalid_argument& error) {
         throw OpenError(std::string("cannot use Redis: ") + error.what());
     }
@@ -36,7 +36,7 @@ std::unique_ptr<Locks> open_locks(const Config& config) {
 
 std::unique_ptr<ReadStore> open_reads(const Config& config, Database& database) {
     std::unique_ptr<ReadStore> reads = database.open_read_store();
-    std::unique_ptr<Locks> locks = open_locks(config);
+    std::unique_ptr<Locks> locks = open_locks(config, log::side_lists);
     return locks ? with_locks(std::move(reads), std::move(locks)) : std::move(reads);
 }
 
@@ -46,7 +46,7 @@ void serve(const Config& config) {
     const std::unique_ptr<Database> database = open_database(config);
     if (!config.postgres) database->migrate();  // the file is ours alone, and there
     const std::unique_ptr<Store> store = database->open_store();
-    const std::unique_ptr<Locks> locks = open_locks(config);
+    const std::unique_ptr<Locks> locks = open_locks(config, log::side_changes);
     const SystemClock clock;
     boost::asio::io_context io{1};
     Reader reader(open_reads(config, *database));
@@ -66,10 +66,10 @@ void serve(const Config& config) {
         server.drain(limits::drain_seconds * 1000, [&io] { io.stop(); });
     });
     server.start();
-    log::info("serving", {{"host", config.host},
-                          {"port", server.port()},
-                          {"database", std::string_view(database->name())},
-                          {"locks", config.redis ? redis::name(*config.redis) : "database"}});
+    log::info("listening", {{"host", config.host},
+                            {"port", server.port()},
+                            {"database", std::string_view(database->name())},
+                            {"locks", config.redis ? redis::name(*config.redis) : "database"}});
     DatabaseWait wait(*database, config.migrate_first, [&](std::exception_ptr failure) {
         boost::asio::post(io, [&, failure] {
             unusable = failure;

@@ -80,6 +80,7 @@ public:
 private:
     void append(std::string& line, const Field& field) const {
         const auto* const text = std::get_if<std::string_view>(&field.value);
+        if (text != nullptr && text->empty()) return;
         if (format_ == Format::json) {
             line += ',';
             append_json_string(line, field.name);

@@ -19,13 +19,18 @@ struct Field {
     std::variant<std::int64_t, std::string_view> value;
 };
 
+/// What the field `side` says of a connection to a database or to Redis: changes go through it, or
+/// lists come from it.
+inline constexpr std::string_view side_changes = "changes", side_lists = "lists";
+
 /// To be called once, before threads start. Until then events from `info` up are written as text.
 void configure(Level level, Format format);
 
 /// Whether an event of this level is written: ask before building costly fields.
 bool enabled(Level level);
 
-/// Writes one event. Thread-safe. `message` is a fixed sentence, what varies goes into `fields`.
+/// Writes one event. Thread-safe. `message` is a fixed sentence, what varies goes into `fields`;
+/// those that hold an empty text are left out.
 void write(Level level, std::string_view message, std::initializer_list<Field> fields = {});
 
 inline void debug(std::string_view message, std::initializer_list<Field> fields = {}) {

@@ -15,14 +15,6 @@ before(async () => {
 });
 after(() => postgres?.remove());
 
-/** Waits until `condition` holds. */
-async function until(condition, what, withinMs = 30_000) {
-    for (const deadline = Date.now() + withinMs; !condition(); ) {
-        assert.ok(Date.now() < deadline, `${what}: not within ${withinMs} ms`);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-}
-
 /**
  * A Coupond that waits for its database, stopped: a client of it, and `started`, which is fulfilled
  * when it says that it is ready.
@@ -35,13 +27,9 @@ async function startWaiting(t, data) {
         if (!postgres.running) await postgres.start();
         await server.remove();
     });
-    const started = server.start();
-    started.catch(() => {});
-    const listening = /serving .*\bport=(\d+)/;
-    await until(() => server.running && listening.test(server.stderr), 'listening');
-    const client = new Client(Number(listening.exec(server.stderr)[1]));
+    const { ready: started } = await server.startWaiting(/waiting for the database/);
+    const client = new Client(server.port);
     t.after(() => client.close());
-    await until(() => server.stderr.includes('waiting for the database'), 'the line that says so');
     return { server, client, started };
 }
 

@@ -158,6 +158,9 @@ describe('a PostgreSQL that is down', () => {
         assert.equal((await client.get('/health/live')).status, 200);
         assert.equal((await client.get('/health/ready')).status, 503);
         assert.equal((await client.assign('D-1', 'ann')).status, 503);
+        assert.match(server.stderr, /lost the connection to the database side=changes /);
+        assert.match(server.stderr, /the database does not work side=changes /);
+        assert.doesNotMatch(server.stderr, /=\s|=""/);
         await own.start();
         for (const deadline = Date.now() + 30_000; ;) {
             if ((await client.get('/health/ready')).status === 200) break;

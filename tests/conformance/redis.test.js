@@ -72,6 +72,9 @@ describe('Redis', () => {
         ]) {
             assertRefused(answer, 503);
         }
+        for (const side of ['changes', 'lists']) {
+            assert.match(server.stderr, new RegExp(`the locks do not work side=${side} `));
+        }
         assert.equal((await client.upload(book.id, ['Z'])).status, 201);
         assert.equal((await client.assignAny('bob')).status, 201);
         await redis.start();

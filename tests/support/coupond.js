@@ -4,6 +4,7 @@
 //
 //   const server = await Coupond.start({env, args, data, ...});   port, pid, stdout, stderr, data
 //   server.stop(), start() (again, on the same data), kill9(), signal(name), remove()
+//   const {ready} = await server.startWaiting(/…/)                where it cannot be ready yet
 //   const servers = await Coupond.startSeveral(3, {...});         a Cluster: several on one's data
 //   servers.servers[0].kill9(), …; servers.port is another one's each time it is asked
 //
@@ -91,12 +92,35 @@ export class Coupond {
 
     /** Starts it, again on the same data where it ran before. */
     async start() {
+        await this.#launch();
+        await this.#untilReady();
+    }
+
+    /**
+     * Starts it where it cannot be ready yet, and returns when it listens and its log says `line`.
+     * `ready` is fulfilled when it says that it is ready.
+     */
+    async startWaiting(line) {
+        await this.#launch();
+        const listening = /listening .*\bport=(\d+)/;
+        const [, port] = await this.#child.outputMatching('stderr', listening, readyWithinMs);
+        this.port = Number(port);
+        await this.#child.outputMatching('stderr', line, readyWithinMs);
+        const ready = this.#untilReady();
+        ready.catch(() => {});
+        return { ready };
+    }
+
+    async #launch() {
         const { args = [], env, cwd, prefix } = this.#options;
         await this.data.prepare();
         this.#child = new CoupondChild(
             ['serve', '--host', '127.0.0.1', '--port', '0', ...this.data.args, ...args],
             { env: { ...this.data.env, ...env }, cwd, prefix },
         );
+    }
+
+    async #untilReady() {
         const [, port] = await this.#child.outputMatching(
             'stdout',
             /http:\/\/127\.0\.0\.1:(\d+)/,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/log.hpp"
 
@@ -13,11 +14,12 @@ enum class Purpose { question, change };
 
 class Health {
 public:
-    explicit Health(std::string name) : name_(std::move(name)) {}
+    Health(std::string name, std::string_view side) : name_(std::move(name)), side_(side) {}
 
     void failed(Purpose purpose, const std::string& reason) {
         if (!failing_) {
-            log::error("the locks do not work", {{"reason", reason}, {"where", name_}});
+            log::error("the locks do not work",
+                       {{"side", side_}, {"reason", reason}, {"where", name_}});
         }
         failing_ = true;
         refuses_changes_ = refuses_changes_ || purpose == Purpose::change;
@@ -25,12 +27,13 @@ public:
 
     void worked(Purpose purpose) {
         if (!failing_ || (refuses_changes_ && purpose == Purpose::question)) return;
-        log::info("the locks work again", {{"where", name_}});
+        log::info("the locks work again", {{"side", side_}, {"where", name_}});
         failing_ = refuses_changes_ = false;
     }
 
 private:
     const std::string name_;
+    const std::string_view side_;
     bool failing_ = false;
     bool refuses_changes_ = false;
 };

@@ -51,7 +51,8 @@ bool is_lock(const std::string& image) {
 
 class RedisLocks final : public Locks {
 public:
-    explicit RedisLocks(const Options& options) : session_(options), health_(name(options)) {}
+    RedisLocks(const Options& options, std::string_view side)
+        : session_(options), health_(name(options), side) {}
 
     Result<std::vector<std::optional<Lock>>> load(
         std::span<const std::string_view> codes) override {
@@ -313,8 +314,8 @@ void RedisLocks::ping_now() {
 
 }  // namespace
 
-std::unique_ptr<Locks> open(const Options& options) {
-    return std::make_unique<RedisLocks>(options);
+std::unique_ptr<Locks> open(const Options& options, std::string_view side) {
+    return std::make_unique<RedisLocks>(options, side);
 }
 
 }  // namespace coupond::redis

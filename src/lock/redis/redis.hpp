@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/log.hpp"
 #include "lock/lock.hpp"
 
 namespace coupond::redis {
@@ -36,7 +37,8 @@ Options parse_url(std::string_view url);
 std::string name(const Options& options);
 
 /// Locks on a connection of their own, which is made when they are first used and again when it is
-/// lost. Throws std::invalid_argument where the root certificate cannot be read.
-std::unique_ptr<Locks> open(const Options& options);
+/// lost; `side` is what the log calls it by. Throws std::invalid_argument where the root
+/// certificate cannot be read.
+std::unique_ptr<Locks> open(const Options& options, std::string_view side = log::side_changes);
 
 }  // namespace coupond::redis

@@ -6,14 +6,15 @@ namespace coupond::postgres {
 
 void Health::failed(const Error& error) {
     if (!failing_) {
-        log::error("the database does not work", {{"reason", std::string_view(error.message)},
+        log::error("the database does not work", {{"side", side_},
+                                                  {"reason", std::string_view(error.message)},
                                                   {"code", std::string_view(error.sqlstate)}});
     }
     failing_ = true;
 }
 
 void Health::worked() {
-    if (failing_) log::info("the database works again");
+    if (failing_) log::info("the database works again", {{"side", side_}});
     failing_ = false;
 }
 

@@ -48,8 +48,11 @@ bool Link::alive() {
 }
 
 void Link::lost(const Error& error) {
-    log::warn("lost the connection to the database", {{"reason", std::string_view(error.message)},
-                                                      {"code", std::string_view(error.sqlstate)}});
+    const bool changes = side_ == Servers::Side::write;
+    log::warn("lost the connection to the database",
+              {{"side", changes ? log::side_changes : log::side_lists},
+               {"reason", std::string_view(error.message)},
+               {"code", std::string_view(error.sqlstate)}});
     drop();
 }
 

@@ -1,4 +1,5 @@
 #include "base/limits.hpp"
+#include "base/log.hpp"
 #include "store/postgres/health.hpp"
 #include "store/postgres/rows.hpp"
 #include "store/postgres/stores.hpp"
@@ -143,7 +144,7 @@ private:
     }
 
     Link link_;
-    Health health_;
+    Health health_{log::side_lists};
 };
 
 }  // namespace

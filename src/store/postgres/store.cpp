@@ -222,7 +222,7 @@ private:
     }
 
     Link link_;
-    Health health_;
+    Health health_{log::side_changes};
     bool changes_fail_ = false;  ///< until one succeeds, whatever can be read meanwhile
     Saver saver_;
     Transaction transaction_;

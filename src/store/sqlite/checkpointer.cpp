@@ -62,7 +62,7 @@ void Checkpointer::after_commit(Connection& writer, int log_pages) {
 
 void Checkpointer::run() {
     pthread_setname_np(pthread_self(), "checkpoint");
-    Health health;
+    Health health(side_checkpoints);
     std::unique_lock lock(mutex_);
     for (;;) {
         wake_.wait(lock, [this] { return stopping_ || state_ == State::wanted; });

@@ -35,13 +35,13 @@ Failure classify(const Error& error) {
 void Health::failed(const Error& error) {
     if (!failing_) {
         log::error("the database does not work",
-                   {{"reason", error.message()}, {"code", error.code()}});
+                   {{"side", side_}, {"reason", error.message()}, {"code", error.code()}});
     }
     failing_ = true;
 }
 
 void Health::worked() {
-    if (failing_) log::info("the database works again");
+    if (failing_) log::info("the database works again", {{"side", side_}});
     failing_ = false;
 }
 

@@ -1,4 +1,5 @@
 #include "base/limits.hpp"
+#include "base/log.hpp"
 #include "store/sqlite/connection.hpp"
 #include "store/sqlite/rows.hpp"
 #include "store/sqlite/stores.hpp"
@@ -87,7 +88,7 @@ private:
                       "WHERE book_id = ? AND locked_until > ?"};
     Statement codes_{connection_, "SELECT " COUPOND_CODE_COLUMNS
                                   " FROM coupon_code WHERE book_id = ? ORDER BY id"};
-    Health health_;
+    Health health_{log::side_lists};
 };
 
 }  // namespace

@@ -276,8 +276,8 @@ private:
 
     Connection connection_;
     Checkpointer checkpointer_;
-    Health health_;
-    Health checkpoint_health_;
+    Health health_{log::side_changes};
+    Health checkpoint_health_{side_checkpoints};
     int log_pages_ = 0;  ///< in the write-ahead log after the last commit
 
     Statement begin_read_{connection_, "BEGIN"};

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "store/store.hpp"
 
@@ -17,14 +18,20 @@ std::unique_ptr<ReadStore> make_read_store(const std::string& path);
 /// What an Error means to the port. Ends the process where the file can no longer be trusted.
 Failure classify(const Error& error);
 
+/// The log's name for what moves changes from the write-ahead log into the file.
+inline constexpr std::string_view side_checkpoints = "checkpoints";
+
 /// Tells the log when a side of the store stops working, and when it works again; not in between.
 class Health {
 public:
+    explicit Health(std::string_view side) : side_(side) {}
+
     void failed(const Error& error);
     void worked();
     bool failing() const { return failing_; }
 
 private:
+    const std::string_view side_;
     bool failing_ = false;
 };
 
