@@ -28,8 +28,18 @@ void require_schema(Database& database) {
 }  // namespace
 
 std::unique_ptr<Database> open_database(const Config& config) {
-    if (config.postgres) return postgres::open(*config.postgres);
-    return std::make_unique<sqlite::Database>(config.data_dir);
+    if (!config.postgres) {
+        using enum Config::Subcommand;
+        const bool look =
+            config.subcommand == migration_status || config.subcommand == migration_dry_run;
+        return std::make_unique<sqlite::Database>(
+            config.data_dir, look ? sqlite::Access::look : sqlite::Access::own);
+    }
+    try {
+        return postgres::open(*config.postgres);
+    } catch (const std::invalid_argument& error) {
+        throw ConfigError(std::string("DATABASE_URL: ") + error.what());
+    }
 }
 
 DatabaseWait::DatabaseWait(Database& database, bool migrate, Done done)

@@ -11,7 +11,8 @@
 
 namespace coupond {
 
-/// Throws OpenError.
+/// For the subcommands that change nothing, one that can only be looked at. Throws OpenError, and
+/// ConfigError where DATABASE_URL is not understood.
 std::unique_ptr<Database> open_database(const Config& config);
 
 /// On a thread of its own: waits until the database answers, says so in the log where that takes

@@ -22,12 +22,12 @@ void print_status(Database& database, int version) {
 void print_sql(Database& database, int version) {
     const auto& steps = database.migrations();
     for (std::size_t i = static_cast<std::size_t>(version); i < steps.size(); ++i) {
-        std::printf("-- %s\n%s\n", steps[i].title, steps[i].sql);
+        std::printf("-- %s\n%s\n", steps[i].title, database.step_sql(static_cast<int>(i)).c_str());
     }
     const std::size_t pending =
         steps.size() - std::min(steps.size(), static_cast<std::size_t>(version));
-    std::printf("-- %s: %zu %s would be run; nothing was changed\n", database.name().c_str(),
-                pending, pending == 1 ? "migration" : "migrations");
+    std::printf("-- %s: %zu %s would be run, each in a transaction; nothing was changed\n",
+                database.name().c_str(), pending, pending == 1 ? "migration" : "migrations");
 }
 
 }  // namespace

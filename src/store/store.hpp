@@ -95,6 +95,10 @@ public:
     /// made it. Throws OpenError.
     virtual int schema_version() = 0;
 
+    /// The SQL by which migrate() takes the schema from `version` to the next: the migration's, and
+    /// what notes that it was run. Where a transaction is not a part of it, it needs one around it.
+    virtual std::string step_sql(int version) const = 0;
+
     /// Brings the schema to the latest version, each migration in a transaction of its own, and
     /// returns how many were run; several processes at once run each once. Throws OpenError, also
     /// where the schema is a newer program's.

@@ -1,7 +1,7 @@
 // PostgreSQL as the database: how it is named, what it must hold, and what is said where it does
 // not.
 import assert from 'node:assert/strict';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +11,7 @@ import { PostgresData, startWithTemplate } from '../support/data.js';
 import { testServer } from '../support/harness.js';
 import { PgBouncer } from '../support/pgbouncer.js';
 import { Postgres } from '../support/postgres.js';
-import { outputOf } from '../support/processes.js';
+import { outputOf, temporaryFolder } from '../support/processes.js';
 
 const lines = (text) => text.split('\n').filter((line) => line.trim() !== '');
 const quiet = { LOG_LEVEL: 'error' };
@@ -86,6 +86,28 @@ describe('a database without the schema', () => {
             assert.match(stdout, pattern);
         }
         assert.deepEqual(await tables(data), []);
+    });
+
+    it('gets it by psql from what --dry-run prints', async () => {
+        const data = await emptyData();
+        const { stdout } = await migrate(data, '--dry-run');
+        const file = path.join(temporaryFolder(), 'schema.sql');
+        writeFileSync(file, stdout);
+        const words = ['--set=ON_ERROR_STOP=1', '--single-transaction', `--file=${file}`];
+        await outputOf(['/usr/lib/postgresql/15/bin/psql', '--no-psqlrc', ...words], {
+            env: {
+                PGHOST: data.env.DB_HOST,
+                PGPORT: data.env.DB_PORT,
+                PGUSER: data.env.DB_USERNAME,
+                PGPASSWORD: data.env.DB_PASSWORD,
+                PGDATABASE: data.env.DB_NAME,
+            },
+        });
+        const status = await migrate(data, '--status');
+        assert.equal(status.code, 0, status.stderr);
+        assert.doesNotMatch(status.stdout, /pending|run coupond migrate/);
+        assert.match((await migrate(data, '--dry-run')).stdout, /0 migrations would be run/);
+        assert.match((await migrate(data)).stdout, /\(0 migrations run\)/);
     });
 });
 

@@ -11,6 +11,14 @@ namespace {
 
 constexpr const char* lock_migrations = "SELECT pg_advisory_xact_lock(7166182916438356016)";
 
+// What notes the migrations that were run.
+const std::string make_notes =
+    "CREATE TABLE schema_migration (\n"
+    "    version    integer     NOT NULL CONSTRAINT schema_migration_pkey PRIMARY KEY,\n"
+    "    title      text        NOT NULL,\n"
+    "    applied_at timestamptz NOT NULL DEFAULT now()\n"
+    ");\n\n";
+
 class PostgresDatabase final : public Database {
 public:
     explicit PostgresDatabase(const Options& options) : servers_(options) {}
@@ -38,6 +46,13 @@ public:
                 run += run_next(*connection) ? 1 : 0;
             }
         });
+    }
+
+    std::string step_sql(int version) const override {
+        const Migration& migration = migrations().at(static_cast<std::size_t>(version));
+        return (version == 0 ? make_notes : std::string()) + migration.sql +
+               "INSERT INTO schema_migration (version, title) VALUES (" +
+               std::to_string(version + 1) + ", '" + migration.title + "');\n";
     }
 
     std::unique_ptr<Store> open_store() override { return make_store(servers_); }
@@ -68,7 +83,7 @@ private:
         try {
             const int version = Servers::schema_version(connection, no_deadline);
             const bool pending = version < static_cast<int>(migrations().size());
-            if (pending) run_migration(connection, version);
+            if (pending) connection.script(step_sql(version).c_str());
             connection.script(pending ? "COMMIT" : "ROLLBACK");
             if (pending) {
                 log::info("schema migrated",
@@ -80,20 +95,6 @@ private:
             connection.script("ROLLBACK");
             throw;
         }
-    }
-
-    void run_migration(Connection& connection, int version) {
-        const Migration& migration = migrations()[static_cast<std::size_t>(version)];
-        if (version == 0) {
-            connection.script(
-                "CREATE TABLE schema_migration (version integer NOT NULL CONSTRAINT "
-                "schema_migration_pkey PRIMARY KEY, title text NOT NULL, "
-                "applied_at timestamptz NOT NULL DEFAULT now())");
-        }
-        connection.script(migration.sql);
-        connection.script(("INSERT INTO schema_migration (version, title) VALUES (" +
-                           std::to_string(version + 1) + ", '" + migration.title + "')")
-                              .c_str());
     }
 
     OpenError newer(int version) const {

@@ -2,18 +2,39 @@
 
 #include <sqlite3.h>
 
+#include <filesystem>
+
 #include "store/sqlite/page_cache.hpp"
 #include "store/sqlite/wal_vfs.hpp"
 
 namespace coupond::sqlite {
+namespace {
+
+/// SQLite's URI for a file that is not to be touched. Even to read, SQLite would make a log where
+/// there is none, and bring the index of one up to date; a file without a log is all there is.
+std::string uri_to_look(const std::string& path) {
+    std::string uri = "file://";
+    for (const char c : std::filesystem::absolute(path).string()) {
+        if (c == '%' || c == '?' || c == '#') {
+            uri += c == '%' ? "%25" : c == '?' ? "%3f" : "%23";
+        } else {
+            uri += c;
+        }
+    }
+    return uri + (std::filesystem::exists(path + "-wal") ? "?readonly_shm=1" : "?immutable=1");
+}
+
+}  // namespace
 
 Connection::Connection(const std::string& path, Mode mode) {
     install_page_cache();
     // NOMUTEX: each connection is used by one thread at a time.
-    const int flags = SQLITE_OPEN_NOMUTEX |
-                      (mode == Mode::read_only ? SQLITE_OPEN_READONLY
-                                               : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-    if (sqlite3_open_v2(path.c_str(), &handle_, flags, wal_vfs()) != SQLITE_OK) {
+    const int flags =
+        SQLITE_OPEN_NOMUTEX | (mode == Mode::read_write ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+                               : mode == Mode::read_only ? SQLITE_OPEN_READONLY
+                                                         : SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
+    const std::string& name = mode == Mode::look ? uri_to_look(path) : path;
+    if (sqlite3_open_v2(name.c_str(), &handle_, flags, wal_vfs()) != SQLITE_OK) {
         const Error error(sqlite3_extended_errcode(handle_), sqlite3_errmsg(handle_));
         sqlite3_close(handle_);
         throw error;
@@ -30,10 +51,9 @@ Connection::Connection(const std::string& path, Mode mode) {
             "PRAGMA temp_store = MEMORY;"
             "PRAGMA trusted_schema = OFF");
         if (mode == Mode::read_write) {
-            // A command changes a row or two on pages far from each other, so smaller pages mean
-            // less to write; below 2 KiB the tree gets too deep. Checkpointer does the checkpoints.
+            execute(page_size_sql);
+            // Checkpointer does the checkpoints.
             execute(
-                "PRAGMA page_size = 2048;"
                 "PRAGMA journal_mode = WAL;"
                 "PRAGMA synchronous = FULL;"
                 "PRAGMA wal_autocheckpoint = 0;"

@@ -25,9 +25,14 @@ private:
     std::string message_;
 };
 
+/// A command changes a row or two on pages far from each other, so smaller pages mean less to
+/// write; below 2 KiB the tree gets too deep. It counts before there is anything in the file.
+inline constexpr const char* page_size_sql = "PRAGMA page_size = 2048";
+
 class Connection {
 public:
-    enum class Mode { read_write, read_only };
+    /// Look: reads only, and makes or changes no file beside the database's either.
+    enum class Mode { read_write, read_only, look };
     /// How long to wait for somebody else at the file: a sqlite3 shell, a backup.
     static constexpr int busy_ms = 2000;
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/check.hpp"
 #include "base/log.hpp"
 #include "store/sqlite/connection.hpp"
 #include "store/sqlite/migrations.hpp"
@@ -66,30 +67,53 @@ private:
 }  // namespace
 
 struct Database::Impl {
-    explicit Impl(const std::filesystem::path& data_dir)
-        : lock(data_dir), path((data_dir / "coupond.db").string()) {
+    Impl(const std::filesystem::path& data_dir, Access access)
+        : path((data_dir / "coupond.db").string()) {
+        if (access == Access::own) lock.emplace(data_dir);
         try {
-            // Reading only: opening to write would turn another program's file to our settings.
-            if (std::filesystem::exists(path)) {
-                Connection look(path, Connection::Mode::read_only);
-                check_application(look);
-            }
-            connection.emplace(path, Connection::Mode::read_write);
-            if (sqlite3_db_readonly(connection->raw(), "main") != 0) {
-                throw OpenError("cannot write to " + path + ": permission denied");
-            }
+            access == Access::own ? own() : look();
         } catch (const Error& error) {
             throw fault(error);
         }
     }
 
-    void check_application(Connection& look) const {
-        const std::int64_t id = look.integer("PRAGMA application_id");
-        const bool empty = look.integer("SELECT count(*) FROM sqlite_schema") == 0;
-        const auto version = static_cast<int>(look.integer("PRAGMA user_version"));
+    void own() {
+        // Reading only: opening to write would turn another program's file to our settings.
+        if (exists()) {
+            Connection before(path, Connection::Mode::read_only);
+            check_version(check_application(before));
+        }
+        connection.emplace(path, Connection::Mode::read_write);
+        if (sqlite3_db_readonly(connection->raw(), "main") != 0) {
+            throw OpenError("cannot write to " + path + ": permission denied");
+        }
+    }
+
+    void look() {
+        if (!exists()) return;
+        connection.emplace(path, Connection::Mode::look);
+        check_application(*connection);
+    }
+
+    bool exists() const {
+        std::error_code error;
+        const bool there = std::filesystem::exists(path, error);
+        if (error) throw OpenError("cannot look for " + path + ": " + error.message());
+        return there;
+    }
+
+    /// Returns the schema's version.
+    int check_application(Connection& connected) const {
+        const std::int64_t id = connected.integer("PRAGMA application_id");
+        const bool empty = connected.integer("SELECT count(*) FROM sqlite_schema") == 0;
+        const auto version = static_cast<int>(connected.integer("PRAGMA user_version"));
         if ((id != application_id && !(id == 0 && empty)) || version < 0) {
             throw OpenError(path + " is not a coupond database");
         }
+        return version;
+    }
+
+    void check_version(int version) const {
         const auto latest = static_cast<int>(sqlite::migrations().size());
         if (version > latest) {
             throw OpenError(path + " has schema version " + std::to_string(version) +
@@ -102,14 +126,14 @@ struct Database::Impl {
         return OpenError("cannot use " + path + ": " + error.message());
     }
 
-    FolderLock lock;
+    std::optional<FolderLock> lock;  ///< where it is ours
     std::string path;
     std::optional<Connection>
         connection;  ///< for the schema; keeps the WAL from being torn down meanwhile
 };
 
-Database::Database(const std::filesystem::path& data_dir)
-    : impl_(std::make_unique<Impl>(data_dir)) {}
+Database::Database(const std::filesystem::path& data_dir, Access access)
+    : impl_(std::make_unique<Impl>(data_dir, access)) {}
 
 Database::~Database() = default;
 
@@ -122,6 +146,7 @@ const std::vector<Migration>& Database::migrations() const {
 }
 
 int Database::schema_version() {
+    if (!impl_->connection) return 0;  // looked for, and not there
     try {
         return static_cast<int>(impl_->connection->integer("PRAGMA user_version"));
     } catch (const Error& error) {
@@ -129,23 +154,28 @@ int Database::schema_version() {
     }
 }
 
+std::string Database::step_sql(int version) const {
+    // The connection has its size of pages already, other programs have not.
+    return (version == 0 ? page_size_sql + std::string(";\n") : std::string()) +
+           "BEGIN IMMEDIATE;\n" + migrations().at(static_cast<std::size_t>(version)).sql +
+           "PRAGMA application_id = " + std::to_string(application_id) +
+           ";\nPRAGMA user_version = " + std::to_string(version + 1) + ";\nCOMMIT;\n";
+}
+
 int Database::migrate() {
+    COUPOND_CHECK(impl_->lock.has_value());
     try {
         const int from = schema_version();
         const auto latest = static_cast<int>(migrations().size());
-        const std::string id = std::to_string(application_id);
-        for (int version = from + 1; version <= latest; ++version) {
-            const Migration& migration = migrations()[static_cast<std::size_t>(version - 1)];
-            const std::string transaction =
-                "BEGIN IMMEDIATE;" + std::string(migration.sql) + ";PRAGMA application_id = " + id +
-                ";PRAGMA user_version = " + std::to_string(version) + ";COMMIT";
+        for (int version = from; version < latest; ++version) {
+            const Migration& migration = migrations()[static_cast<std::size_t>(version)];
             try {
-                impl_->connection->execute(transaction.c_str());
+                impl_->connection->execute(step_sql(version).c_str());
             } catch (const Error&) {
                 impl_->connection->roll_back();
                 throw;
             }
-            log::info("schema migrated", {{"to", version}, {"step", migration.title}});
+            log::info("schema migrated", {{"to", version + 1}, {"step", migration.title}});
         }
         return latest - from;
     } catch (const Error& error) {
@@ -154,6 +184,7 @@ int Database::migrate() {
 }
 
 std::unique_ptr<Store> Database::open_store() {
+    COUPOND_CHECK(impl_->lock.has_value());
     try {
         return make_store(impl_->path);
     } catch (const Error& error) {
@@ -162,6 +193,7 @@ std::unique_ptr<Store> Database::open_store() {
 }
 
 std::unique_ptr<ReadStore> Database::open_read_store() {
+    COUPOND_CHECK(impl_->lock.has_value());
     try {
         return make_read_store(impl_->path);
     } catch (const Error& error) {

@@ -10,18 +10,23 @@
 
 namespace coupond::sqlite {
 
-/// The file `coupond.db` in a data folder, held by this process alone for as long as the object
-/// lives.
+/// Own: held by this process alone for as long as the object lives. Look: beside whoever holds it,
+/// without making or changing anything; only the name, the migrations and the schema's version can
+/// be asked for.
+enum class Access { own, look };
+
+/// The file `coupond.db` in a data folder.
 class Database final : public coupond::Database {
 public:
-    /// Creates folder and file where there are none, and takes them for this process. Throws
-    /// OpenError: not writable, held by another process, not coupond's, of a newer schema.
-    explicit Database(const std::filesystem::path& data_dir);
+    /// Own: creates folder and file where there are none. Throws OpenError: not coupond's, not
+    /// readable; to own: not writable, held by another process, of a newer schema.
+    explicit Database(const std::filesystem::path& data_dir, Access access = Access::own);
     ~Database() override;
 
     std::string name() const override;
     const std::vector<Migration>& migrations() const override;
     int schema_version() override;
+    std::string step_sql(int version) const override;
     int migrate() override;
     std::unique_ptr<Store> open_store() override;
     std::unique_ptr<ReadStore> open_read_store() override;
