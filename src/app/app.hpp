@@ -3,7 +3,8 @@
 
 namespace coupond {
 
-/// What `main` does. Returns the exit status: 0 done, 1 failed, 2 wrongly called.
+/// What `main` does. Returns the exit status: 0 done or stopped, 1 it could not be
+/// done, 2 wrongly called or configured.
 int run_app(int argc, char** argv);
 
 }  // namespace coupond

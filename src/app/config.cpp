@@ -103,7 +103,7 @@ private:
         postgres::Options options;
         options.url = from_environment("DATABASE_URL");
         const bool has_url = !options.url.empty();
-        if (has_url && !db_host.value.empty()) refuse_both("DATABASE_URL", db_host);
+        if (has_url && !db_host.value.empty()) refuse_both("DATABASE_URL", db_host.variable);
         const std::string password = from_environment("DB_PASSWORD");
         if (!has_url && db_host.value.empty()) {
             for (const Setting* const other :
@@ -116,8 +116,9 @@ private:
         if (has_url) {
             for (const Setting* const other :
                  {&db_port, &db_username, &db_name, &db_sslmode, &db_sslrootcert}) {
-                if (!other->value.empty()) refuse_both("DATABASE_URL", *other);
+                if (!other->value.empty()) refuse_both("DATABASE_URL", other->variable);
             }
+            if (!password.empty()) refuse_both("DATABASE_URL", "DB_PASSWORD");
         }
         for (std::string_view ports = db_port.value; !ports.empty();) {
             const std::size_t comma = std::min(ports.find(','), ports.size());
@@ -147,12 +148,11 @@ private:
         const std::string password = from_environment("REDIS_PASSWORD");
         if (!url.empty()) {
             for (const Setting* const other : {&redis_host, &redis_port, &redis_tls}) {
-                if (!other->value.empty()) refuse_both("REDIS_URL", *other);
+                if (!other->value.empty()) refuse_both("REDIS_URL", other->variable);
             }
+            if (!password.empty()) refuse_both("REDIS_URL", "REDIS_PASSWORD");
             try {
-                redis::Options options = redis::parse_url(url);
-                options.root_certificate = redis_sslrootcert.value;
-                return options;
+                return with_root_certificate(redis::parse_url(url), "make REDIS_URL rediss://");
             } catch (const std::invalid_argument& error) {
                 throw ConfigError(std::string("REDIS_URL: ") + error.what());
             }
@@ -175,12 +175,21 @@ private:
             std::array<std::pair<std::string_view, bool>, 5>{
                 {{"", false}, {"false", false}, {"0", false}, {"true", true}, {"1", true}}},
             "true or false");
+        return with_root_certificate(std::move(options), "set REDIS_TLS=true");
+    }
+
+    /// `how` to have TLS: without it, certificates that are to be trusted would mean nothing.
+    redis::Options with_root_certificate(redis::Options options, const std::string& how) const {
+        if (!redis_sslrootcert.value.empty() && !options.tls) {
+            throw ConfigError("REDIS_SSLROOTCERT is set but TLS with Redis is not: " + how +
+                              ", or remove REDIS_SSLROOTCERT");
+        }
         options.root_certificate = redis_sslrootcert.value;
         return options;
     }
 
-    [[noreturn]] static void refuse_both(const std::string& url, const Setting& other) {
-        throw ConfigError(url + " and " + other.variable + " are both set; " + url +
+    [[noreturn]] static void refuse_both(const std::string& url, const std::string& other) {
+        throw ConfigError(url + " and " + other + " are both set; " + url +
                           " says it all, so remove one of them");
     }
 
@@ -224,6 +233,17 @@ void add_serving(CLI::App& command, Settings& settings) {
     add(command, settings.redis_tls, "BOOL", "true: speak TLS with Redis");
     add(command, settings.redis_sslrootcert, "FILE", "Certificates to trust, for Redis' TLS");
 }
+
+constexpr const char* sources =
+    "A setting comes from its flag, else from its environment variable, else from a NAME=value\n"
+    "line in the file .env of the current folder, else it is the default behind the =.\n"
+    "DB_PASSWORD, REDIS_PASSWORD, DATABASE_URL (postgresql://user:password@host/name) and\n"
+    "REDIS_URL (redis://:password@host:port, rediss:// for TLS) have no flags, because\n"
+    "command lines are seen by others.";
+
+constexpr const char* exit_statuses =
+    "Exit status: 0 done, or stopped by SIGTERM or SIGINT; 1 it could not be done, and why is\n"
+    "said on stderr; 2 the settings or the arguments are wrong.";
 
 std::string_view trim(std::string_view text) {
     constexpr std::string_view blank = " \t\r";
@@ -284,23 +304,17 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
         "                                 keep everything in PostgreSQL\n"
         "  coupond migrate --status       which steps of the schema the database has\n"
         "  coupond serve --help           every setting"};
+    app.footer(exit_statuses);
     app.name("coupond");
     app.set_version_flag("--version", "coupond " COUPOND_VERSION, "Print the version and exit");
     app.set_help_flag("--help,-h", "Print this help and exit");
     app.require_subcommand(0, 1);
     app.allow_extras();
-    constexpr const char* sources =
-        "A setting comes from its flag, else from its environment variable, else from a "
-        "NAME=value\n"
-        "line in the file .env of the current folder, else it is the default behind the =.\n"
-        "DB_PASSWORD, REDIS_PASSWORD, DATABASE_URL (postgresql://user:password@host/name) and\n"
-        "REDIS_URL (redis://:password@host:port, rediss:// for TLS) have no flags, because\n"
-        "command lines are seen by others.";
 
     Settings of_serve, of_migrate;  // apart, for CLI11 reads the environment for both of them
     bool migrate_first = false, status = false, dry_run = false;
     CLI::App& serve = *app.add_subcommand("serve", "Serve the HTTP API until SIGTERM or SIGINT");
-    serve.footer(sources);
+    serve.footer(std::string(sources) + "\n\n" + exit_statuses);
     serve.allow_extras();
     add_serving(serve, of_serve);
     serve.add_flag("--migrate", migrate_first,
@@ -308,7 +322,7 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
 
     CLI::App& migrate = *app.add_subcommand(
         "migrate", "Create the database's schema or bring it up to date, and exit");
-    migrate.footer(sources);
+    migrate.footer(std::string(sources) + "\n\n" + exit_statuses);
     migrate.allow_extras();
     add_storage(migrate, of_migrate);
     CLI::Option* const status_flag =

@@ -5,11 +5,13 @@
 
 namespace coupond {
 
-/// Serves until SIGTERM or SIGINT. Throws OpenError and std::system_error where it cannot start; a
-/// PostgreSQL that does not answer yet is waited for.
+/// Serves until SIGTERM or SIGINT. Throws OpenError and std::system_error where it cannot start,
+/// ConfigError where DATABASE_URL is not understood; a PostgreSQL or a Redis that does not answer
+/// yet is waited for.
 void serve(const Config& config);
 
-/// Brings the database's schema up to date, or tells what that would do. Throws OpenError.
+/// Brings the database's schema up to date, or tells what that would do. Throws OpenError and
+/// ConfigError.
 void migrate(const Config& config);
 
 }  // namespace coupond

@@ -21,6 +21,12 @@ describe('help and version', () => {
         assert.equal(stderr, '');
     });
 
+    it('--help says what the exit status means', async () => {
+        for (const words of [['--help'], ['serve', '--help'], ['migrate', '--help']]) {
+            assert.match((await run(words)).stdout, /Exit status: 0 .* 1 .*\n?.* 2 /);
+        }
+    });
+
     it('serve --help names every flag and its environment variable', async () => {
         const { code, stdout, stderr } = await run(['serve', '--help']);
         assert.equal(code, 0);
@@ -121,6 +127,23 @@ describe('bad values', () => {
     });
 });
 
+describe('passwords and certificates that would not be used', () => {
+    const bad = [
+        [{ DATABASE_URL: 'postgresql://h/d', DB_PASSWORD: 's3cret' }, /DB_PASSWORD/],
+        [{ DB_HOST: 'h', REDIS_URL: 'redis://h', REDIS_PASSWORD: 's3cret' }, /REDIS_PASSWORD/],
+        [{ DB_HOST: 'h', REDIS_HOST: 'h', REDIS_SSLROOTCERT: 'ca' }, /REDIS_SSLROOTCERT/],
+        [{ DB_HOST: 'h', REDIS_URL: 'redis://h', REDIS_SSLROOTCERT: 'ca' }, /REDIS_SSLROOTCERT/],
+    ];
+    for (const [env, pattern] of bad) {
+        it(`${Object.keys(env).join(' and ')} are refused`, async () => {
+            const { code, stderr } = await run(['serve'], { env });
+            assert.equal(code, 2, stderr);
+            assert.match(stderr, pattern);
+            assert.doesNotMatch(stderr, /s3cret/);
+        });
+    }
+});
+
 describe('precedence', () => {
     /** How many seconds ahead a lock of this server ends. */
     async function lockTtl(t, options) {
@@ -181,7 +204,7 @@ describe('what cannot be had', () => {
 
     const assertOneLine = ({ code, signal, stdout, stderr }, pattern) => {
         assert.equal(signal, null);
-        assert.notEqual(code, 0);
+        assert.equal(code, 1);
         assert.equal(stdout, '');
         assert.equal(lines(stderr).length, 1, stderr);
         assert.match(stderr, pattern);

@@ -132,6 +132,23 @@ describe('a database that cannot be used', () => {
 });
 
 describe('PostgreSQL is named', () => {
+    it('by a DATABASE_URL that libpq understands, else that is a wrong setting', async () => {
+        const url = postgres.url('any');
+        const bad = [
+            [`${url}?sslmod=require`, /DATABASE_URL.*'sslmod'/],
+            [url.replace('postgresql', 'mysql'), /DATABASE_URL.*postgresql:\/\//],
+        ];
+        for (const [wrong, pattern] of bad) {
+            for (const words of [['serve'], ['migrate'], ['migrate', '--status']]) {
+                const end = await run(words, { env: { ...quiet, DATABASE_URL: wrong } });
+                assert.equal(end.code, 2, end.stderr);
+                assert.equal(lines(end.stderr).length, 1, end.stderr);
+                assert.match(end.stderr, pattern);
+                assert.doesNotMatch(end.stderr, /pass|word/);
+            }
+        }
+    });
+
     it('by DATABASE_URL', async (t) => {
         const data = new PostgresData({ postgres, byUrl: true });
         const { client } = await testServer(t, { data });

@@ -20,6 +20,7 @@ namespace coupond::postgres {
     X(PQexitPipelineMode)          \
     X(PQfinish)                    \
     X(PQflush)                     \
+    X(PQfreemem)                   \
     X(PQgetResult)                 \
     X(PQgetisnull)                 \
     X(PQgetlength)                 \

@@ -20,7 +20,7 @@ struct Server {
 /// What all connections of a Database have in common.
 class Servers {
 public:
-    /// Throws OpenError where the options are not understood.
+    /// Throws std::invalid_argument where the URL is not understood.
     explicit Servers(const Options& options);
 
     enum class Side { write, read };

@@ -23,8 +23,9 @@ struct Options {
     std::string read_host;  ///< a replica for the reading side; empty: the same as for writing
 };
 
-/// Loads libpq, but does not connect yet. Throws OpenError where libpq is not installed or the
-/// options are not understood.
+/// Loads libpq, but does not connect yet. Throws OpenError where libpq is not installed, and
+/// std::invalid_argument where the URL is not understood: with what is wrong, without the URL
+/// itself, for it may hold a password.
 std::unique_ptr<Database> open(Options options);
 
 }  // namespace coupond::postgres

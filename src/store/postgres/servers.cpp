@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <stdexcept>
 
 #include "base/limits.hpp"
 #include "base/log.hpp"
@@ -42,13 +43,43 @@ std::vector<std::string> split(const std::string& list) {
     return parts;
 }
 
+/// The option of `url` that libpq's `reason` says it does not know; empty where it says something
+/// else, or where what it says may be a part of a password: there are characters that no option
+/// has, a password stands before it, or the end of the user's part behind it.
+std::string unknown_option(const std::string& url, std::string_view reason) {
+    for (const std::string_view said :
+         {"invalid URI query parameter: \"", "invalid connection option \""}) {
+        if (!reason.starts_with(said)) continue;
+        reason.remove_prefix(said.size());
+        const std::string name(reason.substr(0, reason.find('"')));
+        if (name.find_first_not_of("abcdefghijklmnopqrstuvwxyz_0123456789") != std::string::npos) {
+            return {};
+        }
+        for (std::size_t at = 0; (at = url.find(name, at)) != std::string::npos; ++at) {
+            const bool begins =
+                at == 0 || std::string_view("?& \t\n").find(url[at - 1]) != std::string::npos;
+            const std::size_t end = url.find_first_not_of(" \t\n", at + name.size());
+            if (!begins || end == std::string::npos || url[end] != '=') continue;
+            const bool secret = url.find("password") < at || url.find('@', at) != std::string::npos;
+            return secret ? std::string() : name;
+        }
+    }
+    return {};
+}
+
 Settings parse_url(const std::string& url) {
     const Libpq& pq = libpq();
-    PQconninfoOption* const options = pq.PQconninfoParse(url.c_str(), nullptr);
+    char* reason = nullptr;
+    PQconninfoOption* const options = pq.PQconninfoParse(url.c_str(), &reason);
     if (options == nullptr) {  // libpq's reason may repeat the password
-        throw OpenError(
-            "cannot read DATABASE_URL: it has to be like "
-            "postgresql://user@host:5432/name, or key=value pairs, with options that libpq knows");
+        const std::string unknown = unknown_option(url, reason == nullptr ? "" : reason);
+        pq.PQfreemem(reason);
+        if (!unknown.empty()) {
+            throw std::invalid_argument("libpq does not know the option '" + unknown + "'");
+        }
+        throw std::invalid_argument(
+            "it has to be like postgresql://user@host:5432/name, or key=value pairs, with options "
+            "that libpq knows");
     }
     Settings settings;
     for (const PQconninfoOption* option = options; option->keyword != nullptr; ++option) {
@@ -63,9 +94,8 @@ Settings parse_url(const std::string& url) {
         if (value != nullptr &&
             (value->find('@') != std::string::npos ||
              (port && value->find_first_not_of("0123456789,") != std::string::npos))) {
-            throw OpenError(
-                "cannot read DATABASE_URL: percent-encode special characters in the user and the "
-                "password");
+            throw std::invalid_argument(
+                "percent-encode special characters in the user and the password");
         }
     }
     return settings;

@@ -273,6 +273,8 @@ TEST_F(ConfigTest, RefusesDatabasesThatAreHalfConfiguredOrTwice) {
         {{{"DB_READ_HOST", "n"}}, {"DB_READ_HOST", "DB_HOST"}},
         {{{"DATABASE_URL", "postgresql://h"}, {"DB_HOST", "h"}}, {"DATABASE_URL", "DB_HOST"}},
         {{{"DATABASE_URL", "postgresql://h"}, {"DB_PORT", "1"}}, {"DATABASE_URL", "DB_PORT"}},
+        {{{"DATABASE_URL", "postgresql://h"}, {"DB_PASSWORD", "s3cret"}},
+         {"DATABASE_URL", "DB_PASSWORD"}},
         {{{"DB_HOST", "h"}, {"DB_PORT", "x"}}, {"DB_PORT", "1 to 65535"}},
         {{{"DB_HOST", "h"}, {"DB_PORT", "5432,0"}}, {"DB_PORT", "1 to 65535"}},
         {{{"DB_HOST", "h"}, {"DB_SSLMODE", "on"}}, {"DB_SSLMODE", "verify-full"}},
@@ -284,6 +286,12 @@ TEST_F(ConfigTest, RefusesDatabasesThatAreHalfConfiguredOrTwice) {
         {{{"DB_HOST", "h"}, {"REDIS_URL", "http://:s3cret@h"}}, {"REDIS_URL"}},
         {{{"DB_HOST", "h"}, {"REDIS_URL", "redis://h"}, {"REDIS_HOST", "h"}},
          {"REDIS_URL", "REDIS_HOST"}},
+        {{{"DB_HOST", "h"}, {"REDIS_URL", "redis://h"}, {"REDIS_PASSWORD", "s3cret"}},
+         {"REDIS_URL", "REDIS_PASSWORD"}},
+        {{{"DB_HOST", "h"}, {"REDIS_HOST", "h"}, {"REDIS_SSLROOTCERT", "c"}},
+         {"REDIS_SSLROOTCERT", "REDIS_TLS=true"}},
+        {{{"DB_HOST", "h"}, {"REDIS_URL", "redis://h"}, {"REDIS_SSLROOTCERT", "c"}},
+         {"REDIS_SSLROOTCERT", "rediss://"}},
     };
     for (const auto& [environment, words] : cases) {
         for (const auto& [name, value] : environment) setenv(name, value, 1);
@@ -318,6 +326,10 @@ TEST_F(ConfigTest, GivesHelpAndVersionInsteadOfSettings) {
     for (const Setting& setting : settings) {
         EXPECT_NE(help.find(setting.flag), std::string::npos) << setting.flag;
         EXPECT_NE(help.find(setting.variable), std::string::npos) << setting.variable;
+    }
+    for (const auto& words : std::vector<std::vector<std::string>>{
+             {"--help"}, {"serve", "--help"}, {"migrate", "-h"}}) {
+        EXPECT_NE(std::get<Information>(ask(words)).text.find("Exit status: 0"), std::string::npos);
     }
     EXPECT_TRUE(std::get<Information>(ask({"--version"})).text.starts_with("coupond "));
 }

@@ -123,8 +123,33 @@ TEST_F(PostgresDatabaseTest, WithAUrlThatCannotBeReadIsRefusedWithoutThePassword
         try {
             open_postgres(url);
             ADD_FAILURE() << url;
-        } catch (const OpenError& error) {
+        } catch (const std::invalid_argument& error) {
             EXPECT_EQ(std::string(error.what()).find("hunter2"), std::string::npos);
+        }
+    }
+}
+
+TEST_F(PostgresDatabaseTest, NamesTheOptionThatLibpqDoesNotKnowUnlessItMayBeOfAPassword) {
+    const std::pair<const char*, bool> cases[] = {
+        {"postgresql://ann:pw@host/db?wrong=1", true},
+        {"postgresql://ann:pw@host/db?sslmode=disable&wrong=1", true},
+        {"host=h wrong=1 password=pw", true},
+        {"host=h wrong = 1", true},
+        {"wrong=1", true},
+        {"postgresql://ann:pa/ss?wrong=1@host/db", false},
+        {"postgresql://host/db?password=a&wrong=1", false},
+        {"password=a wrong=1 host=h", false},
+        {"host=h 'wrong'=1", false},
+        {"postgresql://ann:pw@host/db?wrong", false},
+    };
+    for (const auto& [url, named] : cases) {
+        try {
+            open_postgres(url);
+            ADD_FAILURE() << url;
+        } catch (const std::invalid_argument& error) {
+            const std::string said = error.what();
+            EXPECT_EQ(said.find("'wrong'") != std::string::npos, named) << url << ": " << said;
+            EXPECT_EQ(said.find("wrong") != std::string::npos, named) << url << ": " << said;
         }
     }
 }
