@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "app/readiness.hpp"
 #include "wire/wire.hpp"
 
 namespace coupond {
@@ -111,26 +112,16 @@ wire::Answer health_of(Readiness readiness) {
     return wire::health(false, "database unavailable");
 }
 
-/// Asks the lane, where changes would be made, and then the reader, before the lists that wait, for
-/// they say nothing about the database.
 void check_ready(const Api& api, const http::Request& request, const http::Responder& responder) {
     // Shared, for what the lane and the reader are given must be copyable.
     auto to = std::make_shared<http::Responder>(responder);
-    const auto answer = [&api, &request, to](std::optional<Readiness> readiness) {
+    ask_readiness(api.engine, api.reader, [&api, &request, to](std::optional<Readiness> readiness) {
         // Moved, not copied: the last Responder of a connection ends on the network thread.
         boost::asio::post(api.io, [&request, readiness, to = std::move(*to)] {
             to.send(readiness ? health_of(*readiness)
                               : wire::failed(Failure::overloaded, request.request_id));
         });
-    };
-    const bool checking = api.engine.check([&api, answer](Readiness of_lane) {
-        if (of_lane != Readiness::ready) return answer(of_lane);
-        const bool queued = api.reader.submit_first([answer](ReadStore& store) {
-            answer(store.ping() ? Readiness::ready : Readiness::database_unavailable);
-        });
-        if (!queued) answer(std::nullopt);
     });
-    if (!checking) answer(std::nullopt);
 }
 
 void add_reads(http::Router& router, const Api& api) {

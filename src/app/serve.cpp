@@ -8,6 +8,7 @@
 
 #include "app/api.hpp"
 #include "app/database.hpp"
+#include "app/readiness.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
 #include "engine/engine.hpp"
@@ -58,11 +59,13 @@ void serve(const Config& config) {
     const Api api{io, engine, reader, clock, config.lock_ttl_ms};
     http::Server server(io, {config.host, config.port}, make_router(api));
 
+    ReadyWait ready(io, engine, reader, [&] { print_ready_line(config, server.port()); });
     std::exception_ptr unusable;
     boost::asio::signal_set signals(io, SIGTERM, SIGINT);
     signals.async_wait([&](boost::system::error_code error, int signal) {
         if (error) return;
         log::info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+        ready.stop();
         server.drain(limits::drain_seconds * 1000, [&io] { io.stop(); });
     });
     server.start();
@@ -73,7 +76,7 @@ void serve(const Config& config) {
     DatabaseWait wait(*database, config.migrate_first, [&](std::exception_ptr failure) {
         boost::asio::post(io, [&, failure] {
             unusable = failure;
-            failure ? io.stop() : print_ready_line(config, server.port());
+            failure ? io.stop() : ready.start();
         });
     });
     io.run();

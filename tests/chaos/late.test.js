@@ -86,7 +86,8 @@ describe('coupond started before its Redis', () => {
         const redis = await Redis.start();
         await redis.stop();
         const data = new PostgresData({ postgres, redis });
-        const server = await Coupond.start({ data });
+        const server = new Coupond({ data });
+        const { ready: started } = await server.startWaiting(/the locks do not work/);
         const client = new Client(server.port);
         t.after(async () => {
             client.close();
@@ -99,7 +100,9 @@ describe('coupond started before its Redis', () => {
         const given = await client.assignAny('ann');
         assert.equal(given.status, 201);
         assertRefused(await client.lock('L-1', 'ann'), 503, undefined, 'unavailable');
+        assert.equal(server.stdout, '');
         await redis.start();
+        await started;
         await client.untilReady(15_000);
         await client.mustLock('L-1', 'ann');
         await client.mustRedeem('L-1', 'ann');

@@ -260,6 +260,32 @@ describe('DB_READ_HOST', () => {
         await client.untilReady(20_000);
         await shows('One,Two,Three');
     });
+
+    it('that cannot be used at the start is told of once, and waited for', async (t) => {
+        const primary = await startWithTemplate();
+        const replica = await startReplica(primary);
+        const data = new PostgresData({ postgres: primary });
+        await data.prepare();
+        await replica.stop();
+        const server = new Coupond({ data, env: { DB_READ_HOST: replica.host } });
+        t.after(async () => {
+            await server.remove();
+            await replica.remove();
+            await primary.remove();
+        });
+        const line = /the database does not work side=lists reason=/;
+        const { ready } = await server.startWaiting(line);
+        const client = new Client(server.port);
+        t.after(() => client.close());
+        assert.equal((await client.get('/health/ready')).status, 503);
+        await client.newBook({ name: 'One' });
+        assert.equal(server.stdout, '');
+        assert.equal(server.stderr.match(/does not work/g).length, 1, server.stderr);
+        await replica.start();
+        await ready;
+        assert.equal((await client.get('/health/ready')).status, 200);
+        assert.match(server.stderr, /the database works again side=lists/);
+    });
 });
 
 /** A replica on another loopback address and the same port, as DB_READ_HOST has it. */

@@ -1,7 +1,8 @@
 // Redis for the locks: how it is named, what it holds, and what is answered without it.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { assertRefused } from '../support/client.js';
+import { assertRefused, Client } from '../support/client.js';
+import { Coupond } from '../support/coupond.js';
 import { PostgresData, freshData } from '../support/data.js';
 import { testServer } from '../support/harness.js';
 import { Redis } from '../support/redis.js';
@@ -56,6 +57,25 @@ describe('Redis', () => {
             });
         }
     }
+
+    it('that is down at the start is told of once, and waited for', async (t) => {
+        const data = freshData('redis');
+        await data.prepare();
+        await data.redis.stop();
+        const server = new Coupond({ data });
+        t.after(() => server.remove());
+        const { ready } = await server.startWaiting(/the locks do not work side=changes reason=/);
+        const client = new Client(server.port);
+        t.after(() => client.close());
+        assert.equal((await client.get('/health/ready')).status, 503);
+        await client.newBook();
+        assert.equal(server.stdout, '');
+        assert.equal(server.stderr.match(/the locks do not work/g).length, 1, server.stderr);
+        await data.redis.start();
+        await ready;
+        assert.equal((await client.get('/health/ready')).status, 200);
+        assert.match(server.stderr, /the locks work again side=changes/);
+    });
 
     it('that is down stops only what needs a lock, and is found again', async (t) => {
         const { server, client } = await testServer(t, { data: freshData('redis') });
