@@ -6,6 +6,7 @@
 #include "base/limits.hpp"
 #include "base/log.hpp"
 #include "store/postgres/rows.hpp"
+#include "store/postgres/statements.hpp"
 
 namespace coupond::postgres {
 namespace {
@@ -45,7 +46,9 @@ public:
             if (status == "aborted") return Commit::not_done;
             // After a crash the number of a transaction that was lost may be given again.
             if (status == "committed") {
-                return by_rows() == Commit::not_done ? Commit::not_done : Commit::done;
+                if (by_rows() == Commit::not_done) return Commit::not_done;
+                wait_for_replica();
+                return Commit::done;
             }
             if (status != "in progress") return Commit::unknown;
             end();
@@ -113,6 +116,14 @@ private:
             if (rejected.error.sqlstate == "22023") return "aborted";
             throw;
         }
+    }
+
+    /// A server that has crashed and come back shows what its synchronous replica may not have yet.
+    /// A later commit waits for all before it.
+    void wait_for_replica() {
+        connection_.execute(try_a_change);
+        connection_.sync();
+        connection_.receive_all(deadline_);
     }
 
     void end() {

@@ -12,4 +12,9 @@ extern const Statement set_up;
 extern const Statement set_up_and_name;
 inline constexpr int transaction_column = 9;  ///< of the id, a text; the process comes after it
 
+/// Changes a row to what it is, in a transaction of its own: what only a server that takes changes
+/// does, and a commit like any other.
+inline constexpr const char* try_a_change =
+    "UPDATE id_counter SET next = next WHERE \"of\" = 'coupon_book'";
+
 }  // namespace coupond::postgres

@@ -4,6 +4,7 @@
 #include "store/postgres/load.hpp"
 #include "store/postgres/lost_commit.hpp"
 #include "store/postgres/save.hpp"
+#include "store/postgres/statements.hpp"
 #include "store/postgres/stores.hpp"
 
 namespace coupond::postgres {
@@ -17,8 +18,6 @@ constexpr microseconds row_wait{100};  // how much longer a save may take for ea
 
 constexpr const char* is_read_only =
     "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean";
-constexpr const char* try_a_change =
-    "UPDATE id_counter SET next = next WHERE \"of\" = 'coupon_book'";
 
 // Ends a connection of ours that has not answered: what it may have begun would keep others
 // waiting.

@@ -265,5 +265,66 @@ TEST_F(TakenOver, FindsNewRowsOrNot) {
     EXPECT_EQ(look_up(books.delta).error(), Failure::indeterminate);
 }
 
+/// What is found out about a save that its server has committed, and perhaps nobody else.
+class Committed : public LostTest {
+protected:
+    Committed() {
+        EXPECT_TRUE(store_->save(draft_.delta));
+        transaction_.id = sql_.text("SELECT xmin FROM coupon_code WHERE id = 7");
+    }
+    ~Committed() override {
+        sql_.run("ALTER SYSTEM RESET synchronous_standby_names");
+        sql_.run("SELECT pg_reload_conf()");
+        sql_.run(a_commit);  // answered when that has reached the server
+    }
+
+    /// From now on no commit is answered: it waits for a replica that there is not.
+    void wait_for_nobody() {
+        sql_.run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+        sql_.run("SELECT pg_reload_conf()");
+        committing_ = std::jthread([this] {
+            auto fresh = tested_.connect();
+            while (!waits_) fresh.run(a_commit);
+        });
+        while (sql_.integer("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") ==
+               0) {
+            std::this_thread::sleep_for(milliseconds(1));
+        }
+        waits_ = true;
+    }
+
+    Result<void> look_up(milliseconds for_how_long) {
+        postgres::Options options;
+        options.url = tested_.url();
+        postgres::Servers servers(options);
+        postgres::Link link(servers, postgres::Servers::Side::write);
+        const auto deadline = steady_clock::now() + for_how_long;
+        link.get(deadline);
+        const postgres::Server same = link.server();
+        return postgres::look_up_commit(link, same, transaction_, draft_.delta, deadline);
+    }
+
+private:
+    static constexpr const char* a_commit = "UPDATE coupon_book SET name = name";
+    const Draft draft_ = std::move(Draft().code(make_code(7, 1, "G")));
+    postgres::Transaction transaction_{true, {}, 1};
+    std::atomic<bool> waits_ = false;
+    std::jthread committing_;
+};
+
+TEST_F(Committed, IsDone) {
+    EXPECT_TRUE(look_up(milliseconds(2000)));
+}
+
+TEST_F(Committed, IsInDoubtAsLongAsTheSynchronousReplicaMayNotHaveIt) {
+    wait_for_nobody();
+    const auto waited = time([&] {
+        const Result<void> found = look_up(milliseconds(700));
+        ASSERT_TRUE(found.has_error());
+        EXPECT_EQ(found.error(), Failure::indeterminate);
+    });
+    EXPECT_LT(waited, milliseconds(1500));
+}
+
 }  // namespace
 }  // namespace coupond::test
