@@ -2,6 +2,7 @@
 #include "base/log.hpp"
 #include "store/postgres/health.hpp"
 #include "store/postgres/rows.hpp"
+#include "store/postgres/statements.hpp"
 #include "store/postgres/stores.hpp"
 
 namespace coupond::postgres {
@@ -98,6 +99,7 @@ private:
     static BookPage list(Connection& connection, Deadline deadline, const Query& query) {
         const auto limit = static_cast<std::int64_t>(query.limit);
         connection.execute(begin);
+        connection.execute(set_up);
         connection.execute(select_books, Parameters(query.after, limit + 1, query.now.ms));
         if (query.with_codes) {
             connection.execute(
@@ -107,8 +109,8 @@ private:
         connection.execute("COMMIT");
         connection.sync();
         const Replies replies = connection.receive_all(deadline);
-        BookPage page = read_page(replies.rows.at(1), query.limit);
-        if (query.with_codes) add_codes(page, replies.rows.at(2));
+        BookPage page = read_page(replies.rows.at(2), query.limit);
+        if (query.with_codes) add_codes(page, replies.rows.at(3));
         return page;
     }
 

@@ -1,0 +1,51 @@
+// That a page's rows are looked up by indices, also where the server would rather read all.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "unit/store/support.hpp"
+
+namespace coupond::test {
+namespace {
+
+TEST(PlansTest, OfAPageReadNoTableAsAWhole) {
+    PostgresStore tested;
+    Draft draft;
+    for (BookId id = 1; id <= 3; ++id) {
+        draft.book(make_book(id)).code(make_code(id, id, "C" + std::to_string(id)));
+    }
+    ASSERT_TRUE(tested.store().save(draft.delta));
+    tested.close();
+    auto sql = tested.connect();
+    sql.run("ANALYZE");  // so the server knows how small they are
+    // A process of the server tells what it has done when it ends at the latest.
+    while (sql.integer("SELECT count(*) FROM pg_stat_activity "
+                       "WHERE datname = current_database() AND pid <> pg_backend_pid() "
+                       "AND backend_type = 'client backend'") > 0) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    const auto scans = [&](const std::string& kind) {
+        return sql.rows("SELECT relname, " + kind + " FROM pg_stat_user_tables WHERE relname IN " +
+                        "('coupon_book', 'coupon_code', 'book_count', 'lock_count') ORDER BY 1");
+    };
+    sql.run("SELECT pg_stat_reset()");
+    tested.open();
+    const auto page = tested.reads().list_books(0, 10, true, noon);
+    tested.close();
+    ASSERT_TRUE(page);
+    EXPECT_EQ(page->books.size(), 3u);
+    EXPECT_EQ(page->books[2].codes.size(), 1u);
+    const auto looked_up = [&] {
+        return sql.integer(
+            "SELECT idx_scan FROM pg_stat_user_tables WHERE relname = 'coupon_code'");
+    };
+    for (int tries = 0; tries < 1000 && looked_up() == 0; ++tries) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    EXPECT_GT(looked_up(), 0);
+    EXPECT_EQ(scans("seq_scan"), (std::vector<std::string>{"book_count|0", "coupon_book|0",
+                                                           "coupon_code|0", "lock_count|0"}));
+}
+
+}  // namespace
+}  // namespace coupond::test
