@@ -1,10 +1,16 @@
 #include "app/serve.hpp"
 
+#include <unistd.h>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <chrono>
+#include <condition_variable>
 #include <csignal>
 #include <cstdio>
+#include <mutex>
+#include <thread>
 
 #include "app/api.hpp"
 #include "app/database.hpp"
@@ -41,9 +47,41 @@ std::unique_ptr<ReadStore> open_reads(const Config& config, Database& database) 
     return locks ? with_locks(std::move(reads), std::move(locks)) : std::move(reads);
 }
 
+/// Ends the process where a stop does not come to its end in time: a database may keep a thread
+/// waiting. Whatever was being done then is as after a crash.
+class LastResort {
+public:
+    /// What is waited for now.
+    void waits_for(const char* what) {
+        const std::lock_guard lock(mutex_);
+        waits_for_ = what;
+    }
+
+    /// From now on the time runs.
+    void start() {
+        thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+    }
+
+private:
+    void run(const std::stop_token& stop) {
+        std::unique_lock lock(mutex_);
+        changed_.wait_for(lock, stop, std::chrono::milliseconds(limits::stop_ms),
+                          [] { return false; });
+        if (stop.stop_requested()) return;
+        log::error("not stopped in time, ending all the same", {{"waiting_for", waits_for_}});
+        _exit(EXIT_FAILURE);
+    }
+
+    std::mutex mutex_;
+    std::condition_variable_any changed_;
+    const char* waits_for_ = "clients";
+    std::jthread thread_;
+};
+
 }  // namespace
 
 void serve(const Config& config) {
+    LastResort last_resort;
     const std::unique_ptr<Database> database = open_database(config);
     if (!config.postgres) database->migrate();  // the file is ours alone, and there
     const std::unique_ptr<Store> store = database->open_store();
@@ -66,6 +104,7 @@ void serve(const Config& config) {
         if (error) return;
         log::info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
         ready.stop();
+        last_resort.start();
         server.drain(limits::drain_seconds * 1000, [&io] { io.stop(); });
     });
     server.start();
@@ -81,8 +120,11 @@ void serve(const Config& config) {
     });
     io.run();
 
+    last_resort.waits_for("the schema");
     wait.stop();
+    last_resort.waits_for("a list");
     reader.stop();
+    last_resort.waits_for("a change");
     engine.drain();
     if (unusable) std::rethrow_exception(unusable);
     const Engine::Totals totals = engine.totals();

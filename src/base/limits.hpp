@@ -47,6 +47,7 @@ inline constexpr int batch_reruns = 16;               ///< on conflict, before 5
 inline constexpr int batch_ms = 4'000;                ///< no rerun begins later; beyond: 503
 inline constexpr std::size_t queued_queries = 1'024;  ///< reads waiting; beyond: 503
 inline constexpr int drain_seconds = 8;               ///< from SIGTERM to the last answer
+inline constexpr int stop_ms = 9'500;                 ///< from SIGTERM to the end, whatever hangs
 inline constexpr int retry_after_seconds = 1;         ///< what every 503 asks for
 
 // What is waited for, of the database and the locks, before it counts as unavailable.
@@ -70,7 +71,8 @@ static_assert(connections <= queued_commands, "a command a connection can wait w
 static_assert(page_books_default <= page_books);
 static_assert(command_wait_ms < drain_seconds * 1000,
               "what is queued at SIGTERM can still be answered");
-static_assert(drain_seconds < 10, "the whole stop takes less than ten seconds");
+static_assert(drain_seconds * 1000 < stop_ms, "whoever is answered, is before that");
+static_assert(stop_ms < 10'000, "the whole stop takes less than ten seconds");
 static_assert(database_wait_ms < transaction_idle_ms,
               "an answer that is still waited for does not cost the connection");
 static_assert(locks_wait_ms < transaction_idle_ms);

@@ -209,6 +209,37 @@ describe('a PostgreSQL that is down', () => {
     });
 });
 
+describe('SIGTERM', () => {
+    it('ends within ten seconds what waits to migrate', async (t) => {
+        const data = await emptyData();
+        const migrating = data.execute(
+            'SELECT pg_advisory_lock(7166182916438356016), pg_sleep(60)',
+        );
+        migrating.catch(() => {});
+        const waiting = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+        const sleeping = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        t.after(() => data.query(`SELECT pg_terminate_backend(pid) FROM (${sleeping}) AS one`));
+        const found = async (sql) => {
+            for (const deadline = Date.now() + 30_000; (await data.query(sql)).length === 0; ) {
+                assert.ok(Date.now() < deadline, sql);
+            }
+        };
+        await found(sleeping);
+        const server = new Coupond({ data, args: ['--migrate'] });
+        t.after(() => server.remove());
+        const started = server.start();
+        started.catch(() => {});
+        await found(waiting);
+        const began = Date.now();
+        server.signal('SIGTERM');
+        await server.ended();
+        const ms = Date.now() - began;
+        assert.ok(ms < 10_000, `it took ${ms} ms`);
+        await assert.rejects(started, /ended before it was ready/);
+        assert.match(server.stderr, /not stopped in time.*waiting_for="?the schema/);
+    });
+});
+
 describe('what is said', () => {
     it('never holds the password', async (t) => {
         const data = new PostgresData({ postgres });
