@@ -103,8 +103,8 @@ void serve(const Config& config) {
     signals.async_wait([&](boost::system::error_code error, int signal) {
         if (error) return;
         log::info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
-        ready.stop();
         last_resort.start();
+        ready.stop();
         server.drain(limits::drain_seconds * 1000, [&io] { io.stop(); });
     });
     server.start();
