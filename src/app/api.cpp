@@ -20,7 +20,7 @@ void run(const Api& api, const http::Request& request, const http::Responder& re
         return responder.send(std::move(*answer));
     }
     const bool queued = api.engine.submit(
-        std::get<T>(std::move(decoded)),
+        {std::get<T>(std::move(decoded)), std::string(request.request_id)},
         [responder, &request](Result<Outcome>&& outcome, Timestamp decided_at) {
             responder.send(outcome
                                ? wire::encode(std::move(*outcome), decided_at, request.request_id)
@@ -103,6 +103,20 @@ void list_books(const Api& api, const http::Request& request, const http::Respon
     });
 }
 
+void list_entries(const Api& api, const http::Request& request, const http::Responder& responder) {
+    wire::Decoded<EntryQuery> decoded =
+        wire::decode_list_entries(request.query, request.request_id);
+    if (auto* const answer = std::get_if<wire::Answer>(&decoded)) {
+        return responder.send(std::move(*answer));
+    }
+    run_read(api, request, responder,
+             [&request, query = std::get<EntryQuery>(std::move(decoded))](ReadStore& store) {
+                 const Result<EntryPage> page = store.list_entries(query);
+                 return page ? wire::encode(*page, query)
+                             : wire::failed(page.error(), request.request_id);
+             });
+}
+
 wire::Answer health_of(Readiness readiness) {
     switch (readiness) {
         case Readiness::ready: return wire::health(true, "ready");
@@ -129,6 +143,9 @@ void add_reads(http::Router& router, const Api& api) {
     using http::Responder;
     router.add("GET", "/coupon", [&api](const Request& request, const Responder& responder) {
         list_books(api, request, responder);
+    });
+    router.add("GET", "/coupon/events", [&api](const Request& request, const Responder& responder) {
+        list_entries(api, request, responder);
     });
     router.add("GET", "/health/live", [](const Request&, const Responder& responder) {
         responder.send(wire::health(true, "ok"));

@@ -28,6 +28,9 @@ inline constexpr std::size_t upload_codes = 100'000;  ///< in one request
 // What a list answers.
 inline constexpr std::size_t page_books_default = 100;
 inline constexpr std::size_t page_books = 1'000;
+inline constexpr std::size_t page_entries_default = 100;
+inline constexpr std::size_t page_entries = 1'000;
+inline constexpr std::size_t page_scan = 20'000;   ///< rows looked at for a page, whatever matches
 inline constexpr std::size_t page_codes = 10'000;  ///< of all books of an ?include=codes page
 
 // Connections.
@@ -42,6 +45,7 @@ inline constexpr std::size_t queued_commands = 8'192;          ///< waiting; bey
 inline constexpr std::size_t queued_codes = 4 * upload_codes;  ///< of waiting uploads; beyond: 503
 inline constexpr std::size_t batch_commands = 1'024;
 inline constexpr std::size_t batch_codes = upload_codes;
+inline constexpr std::int64_t batch_entries = 4'096;  ///< of the ledger, in one transaction
 inline constexpr int command_wait_ms = 5'000;         ///< in the queue; beyond: 503
 inline constexpr int batch_reruns = 16;               ///< on conflict, before 503
 inline constexpr int batch_ms = 4'000;                ///< no rerun begins later; beyond: 503
@@ -65,10 +69,12 @@ inline constexpr int reconnect_most_ms = 1'000;  ///< on up to this; always time
 static_assert(header_bytes < body_bytes);
 static_assert(body_bytes <= bodies_in_flight_bytes);
 static_assert(batch_commands <= queued_commands);
+static_assert(batch_commands <= batch_entries, "a command makes one entry at most");
 static_assert(batch_codes <= queued_codes, "an upload that may be sent must fit into the queue");
 static_assert(upload_codes <= batch_codes, "an upload that may be sent must fit into a batch");
 static_assert(connections <= queued_commands, "a command a connection can wait without a refusal");
 static_assert(page_books_default <= page_books);
+static_assert(page_entries_default <= page_entries && page_entries <= page_scan);
 static_assert(command_wait_ms < drain_seconds * 1000,
               "what is queued at SIGTERM can still be answered");
 static_assert(drain_seconds * 1000 < stop_ms, "whoever is answered, is before that");

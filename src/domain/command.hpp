@@ -50,6 +50,12 @@ struct RedeemCode {
 
 using Command = std::variant<CreateBook, UploadCodes, AssignAny, AssignCode, LockCode, RedeemCode>;
 
+/// A command as it came in.
+struct Submission {
+    Command command;
+    std::string request_id;  ///< for the ledger
+};
+
 /// Why a rule says no. An outcome, not an error.
 enum class Refusal {
     book_not_found,

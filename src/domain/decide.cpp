@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "base/check.hpp"
 #include "domain/domain.hpp"
@@ -11,6 +12,11 @@ class Decider {
 public:
     Decider(World& world, Timestamp now) : world_(world), now_(now) {}
 
+    Outcome run(const Submission& submission) {
+        request_id_ = submission.request_id;
+        return std::visit(*this, submission.command);
+    }
+
     Outcome operator()(const CreateBook& command) {
         Book book;
         book.id = world_.next_book_id++;
@@ -22,6 +28,7 @@ public:
         book.updated_at = now_;
         world_.books.emplace(book.id, book);
         new_books_.push_back(book.id);
+        enter(LedgerEntry::Type::book_created, book.id);
         world_.only_book = ++world_.book_count == 1 ? std::optional<BookId>(book.id) : std::nullopt;
         return BookCreated{std::move(book)};
     }
@@ -40,12 +47,16 @@ public:
         }
 
         CodesUploaded uploaded{*book, world_.next_code_id, command.codes, now_};
+        LedgerEntry& entry = enter(LedgerEntry::Type::codes_uploaded, book->id);
+        entry.code_id = uploaded.first_id;
+        entry.codes = static_cast<std::int64_t>(command.codes.size());
         for (const std::string& text : command.codes) {
             Code code;
             code.id = world_.next_code_id++;
             code.book_id = book->id;
             code.code = text;
             code.created_at = now_;
+            code.last_entry = entry.id;
             CodeRow& row = world_.add(std::move(code));
             row.is_new = true;
             new_codes_.push_back(&row);
@@ -54,9 +65,8 @@ public:
                 if (pool != world_.pools.end()) uploaded_free_[scope].push_back(&row);
             }
         }
-        const auto count = static_cast<std::int64_t>(command.codes.size());
-        counts_[book->id].total += count;
-        counts_[book->id].available += count;
+        counts_[book->id].total += entry.codes;
+        counts_[book->id].available += entry.codes;
         return uploaded;
     }
 
@@ -94,7 +104,7 @@ public:
         row->code.lock = Lock{command.user_id, now_ + command.ttl_ms};
         ++locks_[{row->code.book_id, row->code.lock->until}];
         row->lock_changed = true;
-        touch(*row);
+        change(*row, LedgerEntry::Type::code_locked).locked_until = row->code.lock->until;
         return CodeLocked{row->code.lock->until};
     }
 
@@ -118,13 +128,15 @@ public:
             if (used->second.now++ == used->second.loaded) changed_users_.push_back(&*used);
         }
 
+        LedgerEntry& entry = change(*row, LedgerEntry::Type::code_redeemed);
+        entry.locked_until = row->code.lock->until;
+        entry.discount_cents = book->discount_cents;
         --locks_[{book->id, row->code.lock->until}];
         row->code.lock.reset();
         row->lock_changed = true;
         row->code.redeemed_at = now_;
         row->redeemed = true;
         ++counts_[book->id].redeemed;
-        touch(*row);
         return CodeRedeemed{row->code};
     }
 
@@ -135,6 +147,7 @@ public:
         for (const BookId id : new_books_) delta.new_books.push_back(world_.find_book(id));
         delta.new_codes = std::move(new_codes_);
         delta.changed_codes = std::move(changed_codes_);
+        delta.entries = std::move(entries_);
         for (const auto* user : changed_users_) {
             delta.user_redemptions.push_back({&user->first, user->second.loaded, user->second.now});
         }
@@ -170,24 +183,42 @@ private:
         row.code.assigned_to = user_id;
         row.assigned = true;
         --counts_[row.code.book_id].available;
-        touch(row);
+        change(row, LedgerEntry::Type::code_assigned);
     }
 
-    void touch(CodeRow& row) {
-        if (row.is_new || row.changed) return;
-        row.changed = true;
-        ++row.code.version;
-        changed_codes_.push_back(&row);
+    /// The ledger's entry for a change of `row`, to be filled in before the next one.
+    LedgerEntry& change(CodeRow& row, LedgerEntry::Type type) {
+        LedgerEntry& entry = enter(type, row.code.book_id);
+        entry.code_id = row.code.id;
+        entry.user_id = row.code.assigned_to;
+        entry.previous = std::exchange(row.code.last_entry, entry.id);
+        if (!row.is_new && !row.changed) {
+            row.changed = true;
+            changed_codes_.push_back(&row);
+        }
+        return entry;
+    }
+
+    LedgerEntry& enter(LedgerEntry::Type type, BookId book_id) {
+        LedgerEntry& entry = entries_.emplace_back();
+        entry.id = world_.next_entry_id++;
+        entry.at = now_;
+        entry.type = type;
+        entry.book_id = book_id;
+        entry.request_id = request_id_;
+        return entry;
     }
 
     World& world_;
     const Timestamp now_;
+    std::string_view request_id_;  ///< of the command that is being decided
     bool shortage_ = false;
     bool unforeseen_ = false;
     std::map<PoolScope, std::deque<CodeRow*>> uploaded_free_;
     std::vector<BookId> new_books_;
     std::vector<CodeRow*> new_codes_;
     std::vector<CodeRow*> changed_codes_;
+    std::vector<LedgerEntry> entries_;
     std::vector<const std::pair<const World::UserKey, World::UserRedemptions>*> changed_users_;
     std::map<BookId, Delta::Counts> counts_;
     std::map<std::pair<BookId, Timestamp>, std::int64_t> locks_;
@@ -195,12 +226,12 @@ private:
 
 }  // namespace
 
-Decision decide(World& world, std::span<const Command* const> commands, Timestamp now) {
+Decision decide(World& world, std::span<const Submission* const> submissions, Timestamp now) {
     Decider decider(world, now);
     Decision decision;
-    decision.outcomes.reserve(commands.size());
-    for (const Command* const command : commands) {
-        decision.outcomes.push_back(std::visit(decider, *command));
+    decision.outcomes.reserve(submissions.size());
+    for (const Submission* const submission : submissions) {
+        decision.outcomes.push_back(decider.run(*submission));
     }
     decision.delta = decider.take_delta();
     decision.shortage = decider.shortage();

@@ -1,7 +1,7 @@
 // The rules of coupond, all of them and nothing else: no I/O, no clock, no randomness.
 //
-//     needs(commands) → the rows they touch → a store loads them → World
-//     decide(World, commands, now) → what to answer, and the Delta that a store saves
+//     needs(submissions) → the rows they touch → a store loads them → World
+//     decide(World, submissions, now) → what to answer, and the Delta that a store saves
 //
 // The shape follows TigerBeetle's state machine: load, decide, save; in each rule the refusals
 // first, then a point from which nothing fails.
@@ -45,19 +45,19 @@ struct Needs {
     std::map<PoolScope, std::size_t> pools;  ///< how many free codes, at random
     std::size_t book_ids = 0;                ///< how many new ids to set aside
     std::size_t code_ids = 0;
-    bool locks_only = true;  ///< of what may change: nothing but the locks of codes
 };
 
-/// What `commands` touch. `pool_factor` multiplies the free codes asked for, after a
+/// What `submissions` touch. `pool_factor` multiplies the free codes asked for, after a
 /// Decision::shortage.
-Needs needs(std::span<const Command* const> commands, std::size_t pool_factor = 1);
+Needs needs(std::span<const Submission* const> submissions, std::size_t pool_factor = 1);
 
 /// A code in the World.
 struct CodeRow {
     Code code;
+    EntryId loaded_entry = 0;  ///< `code.last_entry` as it was loaded
     // What commands of this batch have done to it.
     bool is_new = false;    ///< made it
-    bool changed = false;   ///< changed it in some way; `code.version` has grown by one
+    bool changed = false;   ///< changed it in some way
     bool assigned = false;  ///< given it to a user
     bool redeemed = false;
     bool lock_changed = false;  ///< taken, replaced or released its lock
@@ -100,8 +100,9 @@ public:
     std::map<UserKey, UserRedemptions>
         user_redemptions;  ///< an entry for each redeemer of a loaded code
     std::map<PoolScope, Pool> pools;
-    BookId next_book_id = 0;  ///< the first of Needs::book_ids consecutive free ids
-    CodeId next_code_id = 0;  ///< the first of Needs::code_ids consecutive free ids
+    BookId next_book_id = 0;    ///< the first of Needs::book_ids consecutive free ids
+    CodeId next_code_id = 0;    ///< the first of Needs::code_ids consecutive free ids
+    EntryId next_entry_id = 0;  ///< the first of limits::batch_entries consecutive free ids
 
 private:
     std::deque<CodeRow> rows_;
@@ -124,14 +125,15 @@ struct Delta {
     Timestamp at;
     std::vector<const Book*> new_books;   ///< by id
     std::vector<CodeRow*> new_codes;      ///< by id, in the state to store
-    std::vector<CodeRow*> changed_codes;  ///< in the state to store; loaded as `version` - 1
+    std::vector<CodeRow*> changed_codes;  ///< in the state to store; loaded as of `loaded_entry`
+    std::vector<LedgerEntry> entries;     ///< by id
     std::vector<UserRedemptions> user_redemptions;
     std::map<BookId, Counts> counts;  ///< to be added
     std::map<std::pair<BookId, Timestamp>, std::int64_t>
         locks;  ///< to be added: codes locked until then
 
     bool empty() const {
-        return new_books.empty() && new_codes.empty() && changed_codes.empty() &&
+        return new_books.empty() && new_codes.empty() && changed_codes.empty() && entries.empty() &&
                user_redemptions.empty() && counts.empty() && locks.empty();
     }
 };
@@ -148,8 +150,8 @@ struct Decision {
     bool unforeseen = false;
 };
 
-/// Decides `commands` in order, each seeing what those before it did, all at the time `now`.
-/// `world` holds what `needs(commands)` names; it is used up.
-Decision decide(World& world, std::span<const Command* const> commands, Timestamp now);
+/// Decides `submissions` in order, each seeing what those before it did, all at the time `now`.
+/// `world` holds what `needs(submissions)` names; it is used up.
+Decision decide(World& world, std::span<const Submission* const> submissions, Timestamp now);
 
 }  // namespace coupond

@@ -8,13 +8,11 @@ struct Collector {
     std::size_t pool_factor;
 
     void operator()(const CreateBook&) const {
-        needs.locks_only = false;
         ++needs.book_ids;
         needs.only_book = true;
     }
 
     void operator()(const UploadCodes& command) const {
-        needs.locks_only = false;
         if (command.book_id) {
             needs.books.push_back(*command.book_id);
         } else {
@@ -25,31 +23,28 @@ struct Collector {
     }
 
     void operator()(const AssignAny& command) const {
-        needs.locks_only = false;
         if (command.book_id) needs.books.push_back(*command.book_id);
         needs.pools[command.book_id] += pool_factor;
     }
 
-    void operator()(const AssignCode& command) const {
-        needs.locks_only = false;
-        needs.codes.push_back({command.code, {}});
-    }
+    void operator()(const AssignCode& command) const { needs.codes.push_back({command.code, {}}); }
 
     void operator()(const LockCode& command) const { needs.codes.push_back({command.code, {}}); }
 
     void operator()(const RedeemCode& command) const {
-        needs.locks_only = false;
         needs.codes.push_back({command.code, command.user_id});
     }
 };
 
 }  // namespace
 
-Needs needs(std::span<const Command* const> commands, std::size_t pool_factor) {
+Needs needs(std::span<const Submission* const> submissions, std::size_t pool_factor) {
     Needs needs;
-    needs.codes.reserve(commands.size());
+    needs.codes.reserve(submissions.size());
     const Collector collector{needs, pool_factor};
-    for (const Command* const command : commands) std::visit(collector, *command);
+    for (const Submission* const submission : submissions) {
+        std::visit(collector, submission->command);
+    }
     return needs;
 }
 

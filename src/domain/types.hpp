@@ -11,6 +11,9 @@ namespace coupond {
 
 using BookId = std::int64_t;  ///< positive, in order of creation
 using CodeId = std::int64_t;  ///< positive, in order of creation
+/// Of a ledger entry: positive, in an order in which the changes could have been made one after the
+/// other, however many processes made them at once. There may be gaps.
+using EntryId = std::int64_t;
 
 /// A coupon book: a named set of codes that share their rules.
 struct Book {
@@ -39,9 +42,35 @@ struct Code {
     std::optional<Timestamp>
         redeemed_at;  ///< set at most once; only an assigned code can be redeemed
     Timestamp created_at;
-    std::int64_t version = 0;  ///< grows with every change: what a guarded save compares
+    EntryId last_entry = 0;  ///< of its last change: what a guarded save compares
 
     bool is_locked(Timestamp now) const { return lock && now < lock->until; }
+};
+
+/// What the ledger keeps of one change.
+struct LedgerEntry {
+    enum class Type : std::int16_t {
+        book_created = 1,
+        codes_uploaded = 2,
+        code_assigned = 3,
+        code_locked = 4,
+        code_redeemed = 5,
+    };
+
+    EntryId id = 0;
+    Timestamp at;
+    Type type{};
+    BookId book_id = 0;
+    CodeId code_id = 0;                  ///< of an upload: of its first code; of a book: 0
+    std::int64_t codes = 0;              ///< of an upload: how many, with ids one after the other
+    std::optional<std::string> user_id;  ///< whom a code was assigned to, and so on
+    /// The lock that was taken, or, of a redemption, used.
+    std::optional<Timestamp> locked_until;
+    std::optional<std::int64_t> discount_cents;  ///< of a redemption: what it was worth
+    /// The change of the same code before this one, which leads on to its upload. Nothing for locks
+    /// that are not kept in the database, which do not change the code there.
+    std::optional<EntryId> previous;
+    std::string request_id;  ///< of the request that asked for it
 };
 
 /// How many codes of a book are in which state. Every code is in exactly one:

@@ -5,6 +5,7 @@ namespace coupond {
 
 CodeRow& World::add(Code code) {
     CodeRow& row = rows_.emplace_back(CodeRow{std::move(code)});
+    row.loaded_entry = row.code.last_entry;
     const bool added = by_code_.emplace(row.code.code, &row).second;
     COUPOND_CHECK(added);
     return row;

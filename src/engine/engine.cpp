@@ -28,9 +28,9 @@ Engine::~Engine() {
     drain();
 }
 
-bool Engine::submit(Command command, Done done) {
+bool Engine::submit(Submission submission, Done done) {
     const auto deadline = std::chrono::steady_clock::now() + options_.command_wait;
-    const std::size_t codes = codes_of(command);
+    const std::size_t codes = codes_of(submission.command);
     bool was_empty = false;
     {
         const std::lock_guard lock(mutex_);
@@ -40,7 +40,7 @@ bool Engine::submit(Command command, Done done) {
         }
         was_empty = queue_.empty();
         queued_codes_ += codes;
-        queue_.push_back({std::move(command), std::move(done), deadline});
+        queue_.push_back({std::move(submission), std::move(done), deadline});
     }
     if (was_empty) wake_.notify_one();
     return true;
@@ -106,7 +106,7 @@ Engine::Work Engine::take_work() {
     work.batch.reserve(std::min(queue_.size(), options_.batch_commands));
     std::size_t codes = 0;
     while (!queue_.empty() && work.batch.size() < options_.batch_commands) {
-        const std::size_t more = codes_of(queue_.front().command);
+        const std::size_t more = codes_of(queue_.front().submission.command);
         if (codes > 0 && codes + more > limits::batch_codes) break;
         codes += more;
         work.batch.push_back(std::move(queue_.front()));
@@ -120,10 +120,10 @@ std::vector<Delivery> Engine::run_batch(std::vector<Entry> batch) {
     const auto now = std::chrono::steady_clock::now();
     std::vector<Delivery> deliveries;
     deliveries.reserve(batch.size());
-    std::vector<const Command*> commands;
+    std::vector<const Submission*> commands;
     commands.reserve(batch.size());
     for (const Entry& entry : batch) {
-        if (now <= entry.deadline) commands.push_back(&entry.command);
+        if (now <= entry.deadline) commands.push_back(&entry.submission);
     }
     std::vector<Executed> results = execute(store_, locks_, clock_, commands);
     std::size_t next = 0;

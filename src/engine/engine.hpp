@@ -65,7 +65,7 @@ public:
     /// Queues a command. False, and nothing of it is kept, where the queue is full or the engine
     /// drains. A command that has waited longer than `command_wait` is not run: it is answered
     /// Failure::overloaded. Thread-safe.
-    bool submit(Command command, Done done);
+    bool submit(Submission submission, Done done);
 
     using Checked = std::function<void(Readiness)>;
 
@@ -85,7 +85,7 @@ public:
 
 private:
     struct Entry {
-        Command command;
+        Submission submission;
         Done done;
         std::chrono::steady_clock::time_point deadline;
     };

@@ -20,6 +20,9 @@ struct LockDelta {
         take(delta.changed_codes);
         std::erase_if(delta.changed_codes,
                       [](const CodeRow* row) { return !row->assigned && !row->redeemed; });
+        for (LedgerEntry& entry : delta.entries) {
+            if (entry.type == LedgerEntry::Type::code_locked) entry.previous.reset();
+        }
     }
 
 private:
@@ -39,7 +42,7 @@ public:
     Executor(Store& store, Locks* locks, const Clock& clock)
         : store_(store), locks_(locks), clock_(clock) {}
 
-    void run(std::span<const Command* const> commands, std::span<Executed> results) {
+    void run(std::span<const Submission* const> commands, std::span<Executed> results) {
         const Result<void> done = try_as_one(commands, results);
         if (done || commands.size() == 1) return;
         if (lock_failure_ != LockFailure::none) {
@@ -59,19 +62,19 @@ private:
 
     /// Fills `results`; fails where they all hold that failure, or with a conflict that stayed,
     /// where there are several commands. The store keeps nothing open afterwards.
-    Result<void> try_as_one(std::span<const Command* const> commands, std::span<Executed> results) {
+    Result<void> try_as_one(std::span<const Submission* const> commands,
+                            std::span<Executed> results) {
         const Result<void> done = try_until_saved(commands, results);
         if (!done) store_.save({});  // of a load that nothing was saved after
         return done;
     }
 
-    Result<void> try_until_saved(std::span<const Command* const> commands,
+    Result<void> try_until_saved(std::span<const Submission* const> commands,
                                  std::span<Executed> results) {
         std::size_t pool_factor = 1;
         lock_failure_ = LockFailure::none;
         for (int reruns = 0; reruns <= limits::batch_reruns && !late(); ++reruns) {
-            Needs needed = needs(commands, pool_factor);
-            needed.locks_only = needed.locks_only && locks_ != nullptr;
+            const Needs needed = needs(commands, pool_factor);
             std::vector<std::string_view> codes;
             std::vector<std::optional<Lock>> found;
             if (locks_ != nullptr && !needed.codes.empty()) {
@@ -111,12 +114,14 @@ private:
         return fail(results, Failure::unavailable);
     }
 
-    /// Locks are released after what is saved, so that whatever fails in between leaves a lock too
-    /// many rather than one too few. They are never taken together with something to save
-    /// (rounds_of), so that what is taken needs not be given back: somebody might have used it.
+    /// Locks are released after what is saved, and taken before it, so that whatever fails in
+    /// between leaves a lock too many rather than one too few. They are taken in batches that save
+    /// nothing but their entries in the ledger (rounds_of), which meets no conflicts, so that what
+    /// is taken is hardly ever given back: its holder, who has no answer yet, might have used it.
     Result<void> save(Delta& delta, Timestamp now) {
         if (locks_ == nullptr) return store_.save(delta);
         LockDelta locks(delta);
+        COUPOND_CHECK(locks.acquired.empty() || delta.changed_codes.empty());
         locks.released.insert(locks.released.end(), left_behind_.begin(), left_behind_.end());
         if (!locks.acquired.empty()) {
             const Result<void> acquired = locks_->acquire(locks.acquired, now);
@@ -125,9 +130,10 @@ private:
                 return acquired;
             }
         }
-        COUPOND_CHECK(locks.acquired.empty() || delta.empty());
         const Result<void> saved = store_.save(delta);
         if (saved && !locks.released.empty()) locks_->release(locks.released, now);
+        const bool in_vain = !saved && saved.error() != Failure::indeterminate;
+        if (in_vain && !locks.acquired.empty()) locks_->release(locks.acquired, now);
         return saved;
     }
 
@@ -147,13 +153,13 @@ private:
 
     /// Runs again what the failure of the locks does not concern: where they could not be taken,
     /// all but who wants one; where they could not be read, what names no code.
-    void run_what_needs_no(LockFailure failed, std::span<const Command* const> commands,
+    void run_what_needs_no(LockFailure failed, std::span<const Submission* const> commands,
                            std::span<Executed> results) {
-        std::vector<const Command*> others;
+        std::vector<const Submission*> others;
         std::vector<std::size_t> places;
         for (std::size_t i = 0; i < commands.size(); ++i) {
             const bool concerned = failed == LockFailure::taking
-                                       ? std::holds_alternative<LockCode>(*commands[i])
+                                       ? std::holds_alternative<LockCode>(commands[i]->command)
                                        : !needs(commands.subspan(i, 1)).codes.empty();
             if (concerned) continue;
             others.push_back(commands[i]);
@@ -193,11 +199,11 @@ private:
 
 }  // namespace
 
-std::vector<std::vector<std::size_t>> rounds_of(std::span<const Command* const> commands) {
+std::vector<std::vector<std::size_t>> rounds_of(std::span<const Submission* const> commands) {
     std::unordered_map<std::string_view, std::size_t> round_of_code;
     std::vector<std::vector<std::size_t>> rounds;
     for (std::size_t i = 0; i < commands.size(); ++i) {
-        const bool locks = std::holds_alternative<LockCode>(*commands[i]);
+        const bool locks = std::holds_alternative<LockCode>(commands[i]->command);
         const Needs needed = needs(commands.subspan(i, 1));
         std::vector<std::string_view> codes = needed.new_codes;
         for (const Needs::CodeNeed& need : needed.codes) codes.push_back(need.code);
@@ -216,7 +222,7 @@ std::vector<std::vector<std::size_t>> rounds_of(std::span<const Command* const> 
 }
 
 std::vector<Executed> execute(Store& store, Locks* locks, const Clock& clock,
-                              std::span<const Command* const> commands) {
+                              std::span<const Submission* const> commands) {
     std::vector<Executed> results(commands.size());
     if (commands.empty()) return results;
     Executor executor(store, locks, clock);
@@ -226,7 +232,7 @@ std::vector<Executed> execute(Store& store, Locks* locks, const Clock& clock,
     }
     for (const std::vector<std::size_t>& round : rounds_of(commands)) {
         if (round.empty()) continue;
-        std::vector<const Command*> of_round;
+        std::vector<const Submission*> of_round;
         for (const std::size_t i : round) of_round.push_back(commands[i]);
         std::vector<Executed> executed(round.size());
         executor.run(of_round, executed);

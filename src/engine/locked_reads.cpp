@@ -31,6 +31,10 @@ public:
         return page;
     }
 
+    Result<EntryPage> list_entries(const EntryQuery& query) override {
+        return store_->list_entries(query);
+    }
+
     Result<void> ping() override {
         const Result<void> database = store_->ping();
         return database ? locks_->ping() : database;

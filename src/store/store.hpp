@@ -47,6 +47,30 @@ struct BookPage {
         false;  ///< codes were asked for, and these books hold more than page_codes: left out
 };
 
+/// Which entries of the ledger a list shows.
+struct EntryQuery {
+    EntryId after = 0;  ///< those with greater ids
+    std::size_t limit = 0;
+    std::optional<BookId> book_id;
+    std::optional<std::string> code;  ///< what became of it, from its upload on
+    std::optional<LedgerEntry::Type> type;
+};
+
+/// An entry with what it is about.
+struct EntryListing {
+    LedgerEntry entry;
+    std::string code;          ///< of an entry about one code
+    std::optional<Book> book;  ///< of a book's creation
+};
+
+struct EntryPage {
+    std::vector<EntryListing> entries;  ///< by id
+    EntryId read_to = 0;                ///< from here the next page goes on
+    /// The page has ended at its limit, or at limits::page_scan entries looked at: there may be
+    /// others.
+    bool more = false;
+};
+
 /// The reading side, on a connection of its own: sees what was committed before the call, never
 /// waits for the lane. An object is used by one thread at a time.
 class ReadStore {
@@ -57,6 +81,9 @@ public:
     /// unavailable.
     virtual Result<BookPage> list_books(BookId after, std::size_t limit, bool with_codes,
                                         Timestamp now) = 0;
+
+    /// The entries that match, of those before which none can come any more. Failures: unavailable.
+    virtual Result<EntryPage> list_entries(const EntryQuery& query) = 0;
 
     /// Whether the database answers. Failures: unavailable.
     virtual Result<void> ping() = 0;

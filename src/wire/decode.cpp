@@ -11,6 +11,7 @@
 #include "domain/code_pattern.hpp"
 #include "wire/decimal.hpp"
 #include "wire/json_reader.hpp"
+#include "wire/ledger.hpp"
 #include "wire/media_type.hpp"
 #include "wire/wire.hpp"
 
@@ -253,6 +254,30 @@ const std::string* find_once(const Query& query, std::string_view name, Messages
     return nullptr;
 }
 
+/// An integer parameter of at least `least`, 0 or 1; nothing where it is not given.
+std::optional<std::int64_t> read_number(const Query& query, std::string_view name,
+                                        std::int64_t least, Messages& messages) {
+    const std::string* const text = find_once(query, name, messages);
+    if (text == nullptr) return std::nullopt;
+    const auto value = read_digits(*text);
+    if (value && *value >= least) return value;
+    messages.push_back(std::string(name) + (least == 0 ? " must be an integer of 0 or more"
+                                                       : " must be a positive integer"));
+    return std::nullopt;
+}
+
+std::size_t read_limit(const Query& query, std::size_t usual, std::size_t most,
+                       Messages& messages) {
+    const std::string* const text = find_once(query, "limit", messages);
+    if (text == nullptr) return usual;
+    const auto value = read_digits(*text);
+    if (value && *value >= 1 && *value <= static_cast<std::int64_t>(most)) {
+        return static_cast<std::size_t>(*value);
+    }
+    messages.push_back("limit must be an integer from 1 to " + std::to_string(most));
+    return usual;
+}
+
 void refuse_unknown_parameters(const Query& query, std::span<const std::string_view> known,
                                Messages& messages) {
     std::vector<std::string> unknown;
@@ -341,27 +366,35 @@ Decoded<RedeemCode> decode_redeem_code(const Request& request, std::string_view 
     });
 }
 
+Decoded<EntryQuery> decode_list_entries(const Query& query, std::string_view request_id) {
+    static constexpr std::array<std::string_view, 5> known{"after", "bookId", "code", "type",
+                                                           "limit"};
+    EntryQuery entries;
+    Messages messages;
+    entries.limit = read_limit(query, limits::page_entries_default, limits::page_entries, messages);
+    entries.after = read_number(query, "after", 0, messages).value_or(0);
+    entries.book_id = read_number(query, "bookId", 1, messages);
+    if (const std::string* const text = find_once(query, "code", messages)) {
+        entries.code = *text;
+        if (!fits_code(*text)) {
+            messages.emplace_back("code must be 1 to 128 characters without control characters");
+        }
+    }
+    if (const std::string* const text = find_once(query, "type", messages)) {
+        entries.type = entry_type(*text);
+        if (!entries.type) messages.push_back("type must be one of " + entry_type_names());
+    }
+    refuse_unknown_parameters(query, known, messages);
+    if (!messages.empty()) return invalid(messages, request_id);
+    return entries;
+}
+
 Decoded<ListBooks> decode_list_books(const Query& query, std::string_view request_id) {
     static constexpr std::array<std::string_view, 3> known{"limit", "after", "include"};
-    constexpr auto most = static_cast<std::int64_t>(limits::page_books);
     ListBooks list;
     Messages messages;
-    if (const std::string* const text = find_once(query, "limit", messages)) {
-        const auto value = read_digits(*text);
-        if (value && *value >= 1 && *value <= most) {
-            list.limit = static_cast<std::size_t>(*value);
-        } else {
-            messages.emplace_back("limit must be an integer from 1 to 1000");
-        }
-    }
-    if (const std::string* const text = find_once(query, "after", messages)) {
-        const auto value = read_digits(*text);
-        if (value && *value >= 1) {
-            list.after = *value;
-        } else {
-            messages.emplace_back("after must be a positive integer");
-        }
-    }
+    list.limit = read_limit(query, limits::page_books_default, limits::page_books, messages);
+    list.after = read_number(query, "after", 1, messages).value_or(0);
     if (const std::string* const text = find_once(query, "include", messages)) {
         list.with_codes = *text == "codes";
         if (!list.with_codes) messages.emplace_back("include must be codes");

@@ -3,8 +3,8 @@
 
 #include "base/check.hpp"
 #include "base/limits.hpp"
-#include "wire/json_writer.hpp"
 #include "wire/wire.hpp"
+#include "wire/write.hpp"
 
 namespace coupond::wire {
 namespace {
@@ -51,27 +51,6 @@ RefusalText text_of(Refusal refusal) {
                     "User has reached the redemption limit of this coupon book"};
     }
     check_failed("a refusal is one of those above", __FILE__, __LINE__);
-}
-
-/// A book but for its closing brace.
-void write_open_book(JsonWriter& json, const Book& book) {
-    json.raw(R"({"id":)").number(book.id);
-    json.raw(R"(,"name":)").string(book.name);
-    json.raw(R"(,"codePattern":)").string(book.code_pattern);
-    json.raw(R"(,"maxRedemptionsPerUser":)");
-    if (book.max_redemptions_per_user) {
-        json.number(*book.max_redemptions_per_user);
-    } else {
-        json.null();
-    }
-    json.raw(R"(,"discountAmount":)");
-    if (book.discount_cents) {
-        json.hundredths(*book.discount_cents);
-    } else {
-        json.null();
-    }
-    json.raw(R"(,"createdAt":)").time(book.created_at);
-    json.raw(R"(,"updatedAt":)").time(book.updated_at);
 }
 
 void write_code(JsonWriter& json, const Code& code, Timestamp now) {
@@ -271,6 +250,26 @@ private:
 };
 
 }  // namespace
+
+void write_open_book(JsonWriter& json, const Book& book) {
+    json.raw(R"({"id":)").number(book.id);
+    json.raw(R"(,"name":)").string(book.name);
+    json.raw(R"(,"codePattern":)").string(book.code_pattern);
+    json.raw(R"(,"maxRedemptionsPerUser":)");
+    if (book.max_redemptions_per_user) {
+        json.number(*book.max_redemptions_per_user);
+    } else {
+        json.null();
+    }
+    json.raw(R"(,"discountAmount":)");
+    if (book.discount_cents) {
+        json.hundredths(*book.discount_cents);
+    } else {
+        json.null();
+    }
+    json.raw(R"(,"createdAt":)").time(book.created_at);
+    json.raw(R"(,"updatedAt":)").time(book.updated_at);
+}
 
 Answer encode(Outcome&& outcome, Timestamp now, std::string_view request_id) {
     return std::visit(OutcomeEncoder(now, request_id), outcome);

@@ -89,6 +89,9 @@ struct ListBooks {
 /// Unknown members, repeated ones and values out of bounds are refused by name.
 Decoded<ListBooks> decode_list_books(const Query& query, std::string_view request_id);
 
+/// Unknown members, repeated ones and values that cannot be are refused by name.
+Decoded<EntryQuery> decode_list_entries(const Query& query, std::string_view request_id);
+
 // Encoders.
 
 /// The answer to a command: a refusal's 404 or 409, or 201 with what was done. `now` decides
@@ -98,6 +101,9 @@ Answer encode(Outcome&& outcome, Timestamp now, std::string_view request_id);
 /// The answer to GET /coupon; `query` makes the next page's link. `page` is kept until it has been
 /// sent: move it in.
 Answer encode(BookPage page, const ListBooks& query, Timestamp now, std::string_view request_id);
+
+/// The answer to GET /coupon/events.
+Answer encode(const EntryPage& page, const EntryQuery& query);
 
 /// `{"status": …}` of the health routes: 200 where `ok`, else 503.
 Answer health(bool ok, std::string_view status);

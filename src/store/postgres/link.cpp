@@ -7,6 +7,7 @@
 #include "base/log.hpp"
 #include "base/random.hpp"
 #include "store/postgres/migrations.hpp"
+#include "store/postgres/statements.hpp"
 
 namespace coupond::postgres {
 namespace {
@@ -63,6 +64,7 @@ void Link::try_connect(Deadline deadline) {
         connection_ = servers_.connect(side_, target_, std::min(enough, deadline));
         server_ = servers_.check(*connection_, enough);
         check_schema(enough);
+        if (side_ == Servers::Side::write) place_ledger(enough);
         pause_ = {};
         next_try_ = {};
         return;
@@ -89,6 +91,18 @@ void Link::check_schema(Deadline deadline) {
                             ", this coupond needs " + std::to_string(latest) +
                             (version < latest ? ": run coupond migrate" : ": run a newer coupond"),
                         {}}};
+}
+
+/// Where the database was restored into another cluster, ids of transactions begin anew; those of
+/// the ledger's entries go on.
+void Link::place_ledger(Deadline deadline) {
+    connection_->execute(
+        "UPDATE ledger_origin SET system_identifier = cluster.system_identifier, "
+        "transaction_offset = (SELECT coalesce(max(id), 0) / " COUPOND_BATCH_ENTRIES
+        " + 1 FROM ledger) - pg_current_xact_id()::text::bigint FROM pg_control_system() AS "
+        "cluster WHERE ledger_origin.system_identifier <> cluster.system_identifier");
+    connection_->sync();
+    connection_->receive_all(deadline);
 }
 
 }  // namespace coupond::postgres

@@ -73,6 +73,7 @@ public:
 private:
     void try_connect(Deadline deadline);
     void check_schema(Deadline deadline);
+    void place_ledger(Deadline deadline);
 
     Servers& servers_;
     const Servers::Side side_;

@@ -19,8 +19,6 @@ const Statement reserve_code_ids{
     "greatest(next, (SELECT coalesce(max(id), 0) + 1 FROM coupon_code)) "
     "WHERE \"of\" = 'coupon_code' RETURNING next - $1::bigint"};
 
-// OFFSET 0: each row on the left is looked up by itself, whatever else the planner would think of.
-
 // Codes with their books and, where the book has a limit, how often the redeemer has redeemed: of
 // one moment.
 const Statement select_codes{
@@ -28,10 +26,13 @@ const Statement select_codes{
     ", need.n, used.redeemed "
     "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS need (code, redeemer, n) "
     "CROSS JOIN LATERAL (SELECT ctid, * FROM coupon_code WHERE code = need.code OFFSET 0) AS code "
-    "CROSS JOIN LATERAL (SELECT * FROM coupon_book WHERE id = code.book_id OFFSET 0) AS book "
-    "LEFT JOIN LATERAL (SELECT redeemed FROM user_redemption_count WHERE book_id = "
-    "CASE WHEN book.max_redemptions_per_user IS NOT NULL THEN book.id END "
-    "AND user_id = need.redeemer OFFSET 0) AS used ON true"};
+    "CROSS JOIN LATERAL (SELECT * FROM coupon_book WHERE id = code.book_id OFFSET 0) AS "
+    "book " COUPOND_HOLDER
+    "LEFT JOIN LATERAL (SELECT redeemed FROM coupon_user AS redeemer "
+    "JOIN user_redemption_count ON user_number = redeemer.number AND book_id = book.id "
+    "WHERE redeemer.user_id = "
+    "CASE WHEN book.max_redemptions_per_user IS NOT NULL THEN need.redeemer END OFFSET 0) "
+    "AS used ON true"};
 
 const Statement select_books{"SELECT " COUPOND_BOOK_COLUMNS
                              " FROM coupon_book AS book WHERE book.id = ANY($1::bigint[])"};
@@ -60,18 +61,19 @@ const Statement select_free{"SELECT " COUPOND_CODE_COLUMNS
                             "(SELECT ctid, * FROM coupon_code WHERE assigned_to IS NULL "
                             "AND book_id = need.book_id AND shuffle_key < need.start "
                             "ORDER BY shuffle_key LIMIT need.count) "
-                            "LIMIT need.count) AS code ORDER BY need.n"};
+                            "LIMIT need.count) AS code "
+                            "CROSS JOIN (SELECT NULL::text AS user_id) AS holder ORDER BY need.n"};
 
 class Loader {
 public:
-    Loader(Connection& connection, const Needs& needs, Transaction& transaction, Places& places,
-           Deadline deadline)
+    Loader(Connection& connection, const Needs& needs, Transaction& transaction,
+           StoredCodes& stored, Deadline deadline)
         : connection_(connection),
           needs_(needs),
           transaction_(transaction),
-          places_(places),
+          stored_(stored),
           deadline_(deadline) {
-        places_.clear();
+        stored_.clear();
     }
 
     World load() {
@@ -81,10 +83,13 @@ public:
         if (needs_.only_book) ask_only_book();
         if (!needs_.new_codes.empty()) ask_existing();
         ask_pools();
-        if (needs_.locks_only) end();
-        receive();
         const auto any = needs_.pools.find(PoolScope{});
-        if (any != needs_.pools.end()) load_any_free(any->second);
+        if (any != needs_.pools.end()) {
+            receive();
+            ask_any_free(any->second);
+        }
+        ask_name();
+        receive();
         require_books();
         return std::move(world_);
     }
@@ -112,26 +117,20 @@ private:
     void begin() {
         if (transaction_.open) ask("ROLLBACK");
         if (needs_.book_ids > 0 || needs_.code_ids > 0) reserve_ids();
-        ask(needs_.locks_only ? "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
-                              : "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
+        ask("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
         transaction_ = {};
         transaction_.open = true;
-        if (needs_.locks_only) {
-            ask(set_up, Parameters(), [](const Rows&) {});
-            return;
-        }
-        ask(set_up_and_name, Parameters(), [this](const Rows& rows) {
-            transaction_.id = rows.text(0, transaction_column);
-            transaction_.pid = static_cast<int>(rows.integer(0, transaction_column + 1));
-        });
+        ask(set_up, Parameters(), [](const Rows&) {});
     }
 
-    // END and not COMMIT, where no change of a batch is committed: whoever looks for those on their
-    // way to the server then finds nothing else.
-
-    void end() {
-        connection_.execute("END");
-        reads_.emplace_back([this](const Rows&) { transaction_.open = false; });
+    /// Last of all: the ids of the ledger's entries follow from the transaction's, which has to be
+    /// greater than those of all whose changes were seen.
+    void ask_name() {
+        ask(name_transaction, Parameters(), [this](const Rows& rows) {
+            transaction_.id = rows.text(0, 0);
+            transaction_.pid = static_cast<int>(rows.integer(0, 1));
+            world_.next_entry_id = rows.integer(0, 2) * limits::batch_entries;
+        });
     }
 
     /// In a transaction of its own, so that nobody waits for it for long.
@@ -140,6 +139,8 @@ private:
         ask(set_up, Parameters(), [](const Rows&) {});
         if (needs_.book_ids > 0) ask_ids(reserve_book_ids, needs_.book_ids, world_.next_book_id);
         if (needs_.code_ids > 0) ask_ids(reserve_code_ids, needs_.code_ids, world_.next_code_id);
+        // Not COMMIT: whoever looks for those of batches on their way to the server finds no
+        // others.
         ask("END");
         connection_.sync();
     }
@@ -183,7 +184,7 @@ private:
 
     CodeRow& add_code(const Rows& rows, int row) {
         CodeRow& added = world_.add(read_code(rows, row));
-        places_.emplace(added.code.id, read_place(rows, row));
+        stored_.emplace(added.code.id, read_stored(rows, row));
         return added;
     }
 
@@ -252,9 +253,8 @@ private:
     }
 
     /// Free codes of every book, each with the same chance: books are drawn by how many they have.
-    void load_any_free(std::size_t count) {
+    void ask_any_free(std::size_t count) {
         const PoolDraw draw(available_, count);
-        Pool& pool = world_.pools[PoolScope{}];
         std::vector<FreeCodes> wanted;
         std::vector<std::size_t> places;
         BigintArray books;
@@ -265,18 +265,15 @@ private:
             places.push_back(i);
             if (!world_.books.contains(id)) books.add(id);
         }
-        std::vector<std::vector<CodeRow*>> drawn(available_.size());
-        if (!wanted.empty()) {
-            ask_free(wanted, [&](std::vector<std::vector<CodeRow*>>& found) {
-                for (std::size_t i = 0; i < wanted.size(); ++i) drawn[places[i]] = found[i];
-            });
-            if (books.size() > 0) {
-                ask(select_books, Parameters(books),
-                    [this](const Rows& rows) { take_books(rows); });
-            }
-            receive();
+        if (wanted.empty()) return draw.fill(world_.pools[PoolScope{}], {});
+        ask_free(wanted, [this, draw, places](std::vector<std::vector<CodeRow*>>& found) {
+            std::vector<std::vector<CodeRow*>> drawn(available_.size());
+            for (std::size_t i = 0; i < places.size(); ++i) drawn[places[i]] = found[i];
+            draw.fill(world_.pools[PoolScope{}], drawn);
+        });
+        if (books.size() > 0) {
+            ask(select_books, Parameters(books), [this](const Rows& rows) { take_books(rows); });
         }
-        draw.fill(pool, drawn);
     }
 
     /// Each statement sees what has been committed until then: a book may be made, and filled,
@@ -314,7 +311,7 @@ private:
     Connection& connection_;
     const Needs& needs_;
     Transaction& transaction_;
-    Places& places_;
+    StoredCodes& stored_;
     const Deadline deadline_;
     World world_;
     std::vector<Read> reads_;  ///< of what was asked and is not answered yet
@@ -323,9 +320,9 @@ private:
 
 }  // namespace
 
-World load(Connection& connection, const Needs& needs, Transaction& transaction, Places& places,
-           Deadline deadline) {
-    return Loader(connection, needs, transaction, places, deadline).load();
+World load(Connection& connection, const Needs& needs, Transaction& transaction,
+           StoredCodes& stored, Deadline deadline) {
+    return Loader(connection, needs, transaction, stored, deadline).load();
 }
 
 }  // namespace coupond::postgres

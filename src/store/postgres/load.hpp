@@ -2,7 +2,7 @@
 #pragma once
 
 #include "domain/domain.hpp"
-#include "store/postgres/connection.hpp"
+#include "store/postgres/rows.hpp"
 
 namespace coupond::postgres {
 
@@ -13,13 +13,12 @@ struct Transaction {
     int pid = 0;     ///< the server's process that runs it
 };
 
-/// Where the codes were that a load has found.
-using Places = std::unordered_map<CodeId, Place>;
+/// The codes that a load has found.
+using StoredCodes = std::unordered_map<CodeId, Stored>;
 
-/// What `needs` names, and `places` of the codes. `transaction` is the one that is open on
-/// `connection`; it is rolled back, and another one begun where rows may be changed. Throws Lost,
-/// Rejected.
-World load(Connection& connection, const Needs& needs, Transaction& transaction, Places& places,
-           Deadline deadline);
+/// What `needs` names, and how its codes are `stored`. `transaction` is the one that is open on
+/// `connection`; it is rolled back, and another one begun. Throws Lost, Rejected.
+World load(Connection& connection, const Needs& needs, Transaction& transaction,
+           StoredCodes& stored, Deadline deadline);
 
 }  // namespace coupond::postgres

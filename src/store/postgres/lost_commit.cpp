@@ -22,12 +22,9 @@ const Statement end_transaction{
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::bigint "
     "AND backend_xid = $2::text::xid8::xid AND wait_event IS DISTINCT FROM 'SyncRep'"};
 
-const Statement select_code_versions{"SELECT " COUPOND_CODE_COLUMNS
-                                     " FROM coupon_code AS code WHERE id = ANY($1::bigint[])"};
+const Statement select_entry{
+    "SELECT at, type, book_id, coalesce(code_id, 0), request_id FROM ledger WHERE id = $1::bigint"};
 
-const Statement select_book{"SELECT id FROM coupon_book WHERE id = $1::bigint"};
-
-constexpr std::size_t rows_looked_at = 1000;
 constexpr milliseconds first_pause{1};
 constexpr milliseconds most_pause{50};
 
@@ -46,7 +43,7 @@ public:
             if (status == "aborted") return Commit::not_done;
             // After a crash the number of a transaction that was lost may be given again.
             if (status == "committed") {
-                if (by_rows() == Commit::not_done) return Commit::not_done;
+                if (by_entry() == Commit::not_done) return Commit::not_done;
                 wait_for_replica();
                 return Commit::done;
             }
@@ -57,49 +54,20 @@ public:
         }
     }
 
-    /// By what it would have changed: a new row is there or not, a changed one is of its version,
-    /// of the one before, or has gone on from either.
-    Commit by_rows() {
-        if (!delta_.new_books.empty()) {
-            const Rows rows = ask(select_book, Parameters(delta_.new_books.front()->id));
-            return rows.size() == 1 ? Commit::done : Commit::not_done;
-        }
-        const std::vector<CodeRow*>& sent =
-            delta_.new_codes.empty() ? delta_.changed_codes : delta_.new_codes;
-        const std::size_t count = std::min(sent.size(), rows_looked_at);
-        BigintArray ids;
-        for (std::size_t i = 0; i < count; ++i) ids.add(sent[i]->code.id);
-        const Rows rows = ask(select_code_versions, Parameters(ids));
-        std::unordered_map<CodeId, Code> stored;
-        for (int row = 0; row < rows.size(); ++row) {
-            Code code = read_code(rows, row);
-            stored.emplace(code.id, std::move(code));
-        }
-        for (std::size_t i = 0; i < count; ++i) {
-            const auto found = stored.find(sent[i]->code.id);
-            const Commit told =
-                found == stored.end() ? Commit::not_done : by_row(*sent[i], found->second);
-            if (told != Commit::unknown) return told;
-        }
-        return Commit::unknown;
-    }
-
-private:
-    static Commit by_row(const CodeRow& sent, const Code& stored) {
-        const Code& code = sent.code;
-        if (sent.is_new) return stored.code == code.code ? Commit::done : Commit::not_done;
-        if (stored.version > code.version) return Commit::unknown;
-        const auto same_lock = [](const Lock& a, const Lock& b) {
-            return a.user_id == b.user_id && a.until == b.until;
-        };
-        const bool same = stored.version == code.version &&
-                          stored.assigned_to == code.assigned_to &&
-                          stored.redeemed_at == code.redeemed_at &&
-                          stored.lock.has_value() == code.lock.has_value() &&
-                          (!code.lock || same_lock(*stored.lock, *code.lock));
+    /// By its first entry in the ledger. Another transaction, which got the same id where this one
+    /// was lost, has another one there.
+    Commit by_entry() {
+        if (delta_.entries.empty()) return Commit::unknown;
+        const LedgerEntry& sent = delta_.entries.front();
+        const Rows rows = ask(select_entry, Parameters(sent.id));
+        const bool same = rows.size() == 1 && rows.integer(0, 0) == sent.at.ms &&
+                          rows.integer(0, 1) == static_cast<std::int64_t>(sent.type) &&
+                          rows.integer(0, 2) == sent.book_id &&
+                          rows.integer(0, 3) == sent.code_id && rows.text(0, 4) == sent.request_id;
         return same ? Commit::done : Commit::not_done;
     }
 
+private:
     Rows ask(const Statement& statement, const Parameters& parameters) {
         connection_.execute(statement, parameters);
         connection_.sync();
@@ -148,8 +116,7 @@ Commit ask(Link& link, const Server& sent_to, const Transaction& transaction, co
     LookUp look_up(connection, transaction, delta, deadline);
     if (link.server().history == sent_to.history) return look_up.by_id();
     log::warn("a replica has taken over: looking for what was sent to the server before it");
-    // What looks like ours may be another process's, which got the same id there.
-    return look_up.by_rows() == Commit::not_done ? Commit::not_done : Commit::unknown;
+    return look_up.by_entry();
 }
 
 }  // namespace

@@ -72,6 +72,11 @@ void Parameters::add(std::int64_t value) {
     add(std::string_view(reinterpret_cast<const char*>(&number), sizeof number));
 }
 
+void Parameters::add(const std::optional<std::int64_t>& value) {
+    if (value) return add(*value);
+    values_[static_cast<std::size_t>(count_++)] = nullptr;
+}
+
 void Parameters::add(std::string_view value) {
     const auto i = static_cast<std::size_t>(count_++);
     values_[i] = value.data() == nullptr ? "" : value.data();
@@ -79,7 +84,7 @@ void Parameters::add(std::string_view value) {
 }
 
 const int* Parameters::formats() const {
-    static constexpr std::array<int, most> binary = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    static constexpr std::array<int, most> binary = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     return binary.data();
 }
 

@@ -56,7 +56,7 @@ struct PlaceArray : Array {
 /// The parameters $1, $2, ... of a statement. Arrays and texts must live as long as it.
 class Parameters {
 public:
-    static constexpr std::size_t most = 10;
+    static constexpr std::size_t most = 12;
 
     template <class... Values>
     explicit Parameters(Values&&... values) {
@@ -75,6 +75,7 @@ private:
     void add(Array& array) { add(array.encoded()); }
     void add(std::int64_t value);
     void add(std::string_view value);
+    void add(const std::optional<std::int64_t>& value);
     void add(const std::string& value) { add(std::string_view(value)); }
 
     int count_ = 0;

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/limits.hpp"
 #include "base/log.hpp"
 #include "store/postgres/health.hpp"
@@ -28,11 +30,43 @@ const Statement select_books{
 const Statement select_codes{
     "WITH page AS MATERIALIZED (SELECT id FROM coupon_book WHERE id > $1::bigint "
     "ORDER BY id LIMIT $2::bigint) "
-    "SELECT " COUPOND_CODE_COLUMNS
-    " FROM coupon_code AS code WHERE code.book_id = ANY(ARRAY(SELECT id FROM page)) "
+    "SELECT " COUPOND_CODE_COLUMNS " FROM coupon_code AS code" COUPOND_HOLDER
+    "WHERE code.book_id = ANY(ARRAY(SELECT id FROM page)) "
     "AND (SELECT coalesce(sum(total), 0) FROM book_count "
     "WHERE book_id = ANY(ARRAY(SELECT id FROM page))) <= $3::bigint "
     "ORDER BY code.book_id, code.id"};
+
+// Before which none can come any more: all transactions with smaller ids have ended.
+#define COUPOND_SETTLED                                                                     \
+    "(SELECT (pg_snapshot_xmin(pg_current_snapshot())::text::bigint + transaction_offset) " \
+    "* " COUPOND_BATCH_ENTRIES " FROM ledger_origin)"
+#define COUPOND_SCANNED \
+    "FROM ledger WHERE id > $1::bigint AND id < " COUPOND_SETTLED " ORDER BY id LIMIT "
+#define COUPOND_MATCHING                                         \
+    "WHERE entry.book_id = coalesce($2::bigint, entry.book_id) " \
+    "AND entry.type = coalesce($3::bigint, entry.type) "
+
+const Statement select_entries{"SELECT " COUPOND_ENTRY_COLUMNS " FROM (SELECT * " COUPOND_SCANNED
+                               "$5::bigint) AS entry" COUPOND_ENTRY_JOINS COUPOND_MATCHING
+                               "ORDER BY entry.id LIMIT $4::bigint"};
+
+const Statement select_scanned{"SELECT max(id), count(*) FROM (SELECT id " COUPOND_SCANNED
+                               "$2::bigint) AS scanned"};
+
+// From the code's last change back to its upload, and its locks elsewhere.
+const Statement select_code_entries{
+    "WITH RECURSIVE code AS MATERIALIZED (SELECT id, last_entry_id FROM coupon_code "
+    "WHERE code = $5::text), "
+    "chain (id) AS (SELECT last_entry_id FROM code UNION ALL SELECT ledger.previous_id "
+    "FROM chain JOIN ledger ON ledger.id = chain.id WHERE ledger.previous_id IS NOT NULL), "
+    "member AS (SELECT id FROM chain UNION ALL SELECT locked.id FROM code CROSS JOIN LATERAL "
+    "(SELECT id FROM ledger WHERE type = 4 AND previous_id IS NULL AND code_id = code.id OFFSET 0) "
+    "AS locked) "
+    "SELECT " COUPOND_ENTRY_COLUMNS
+    " FROM member CROSS JOIN LATERAL (SELECT * FROM ledger WHERE id = member.id OFFSET 0) AS "
+    "entry" COUPOND_ENTRY_JOINS COUPOND_MATCHING
+    "AND entry.id > $1::bigint AND entry.id < " COUPOND_SETTLED
+    " ORDER BY entry.id LIMIT $4::bigint"};
 
 class PostgresReadStore final : public ReadStore {
 public:
@@ -42,6 +76,12 @@ public:
                                 Timestamp now) override {
         return answer([&](Connection& connection, Deadline deadline) {
             return list(connection, deadline, {after, limit, with_codes, now});
+        });
+    }
+
+    Result<EntryPage> list_entries(const EntryQuery& query) override {
+        return answer([&](Connection& connection, Deadline deadline) {
+            return list(connection, deadline, query);
         });
     }
 
@@ -111,6 +151,37 @@ private:
         const Replies replies = connection.receive_all(deadline);
         BookPage page = read_page(replies.rows.at(2), query.limit);
         if (query.with_codes) add_codes(page, replies.rows.at(3));
+        return page;
+    }
+
+    static EntryPage list(Connection& connection, Deadline deadline, const EntryQuery& query) {
+        constexpr auto scan = static_cast<std::int64_t>(limits::page_scan);
+        const auto limit = static_cast<std::int64_t>(query.limit);
+        const auto type =
+            query.type ? std::optional(static_cast<std::int64_t>(*query.type)) : std::nullopt;
+        connection.execute(begin);
+        connection.execute(set_up);
+        if (query.code) {
+            connection.execute(select_code_entries, Parameters(query.after, query.book_id, type,
+                                                               limit + 1, *query.code));
+        } else {
+            connection.execute(select_entries,
+                               Parameters(query.after, query.book_id, type, limit + 1, scan));
+        }
+        connection.execute(select_scanned, Parameters(query.after, scan));
+        connection.execute("COMMIT");
+        connection.sync();
+        const Replies replies = connection.receive_all(deadline);
+        const Rows& rows = replies.rows.at(2);
+        EntryPage page{{}, query.after, static_cast<std::size_t>(rows.size()) > query.limit};
+        for (int row = 0; row < std::min(rows.size(), static_cast<int>(query.limit)); ++row) {
+            page.entries.push_back(read_entry(rows, row));
+            page.read_to = page.entries.back().entry.id;
+        }
+        if (query.code || page.more) return page;
+        const Rows& scanned = replies.rows.at(3);
+        page.read_to = scanned.optional_integer(0, 0).value_or(query.after);
+        page.more = scanned.integer(0, 1) == scan;
         return page;
     }
 

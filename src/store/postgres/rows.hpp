@@ -1,14 +1,19 @@
 // How rows become things: column lists and what they are read into.
 #pragma once
 
-#include "domain/types.hpp"
 #include "store/postgres/connection.hpp"
+#include "store/store.hpp"
 
 namespace coupond::postgres {
 
-#define COUPOND_CODE_COLUMNS                                               \
-    "code.id, code.book_id, code.code, code.assigned_to, code.locked_by, " \
-    "code.locked_until, code.redeemed_at, code.created_at, code.version, code.ctid"
+#define COUPOND_CODE_COLUMNS                                                \
+    "code.id, code.book_id, code.code, holder.user_id, code.locked_until, " \
+    "code.redeemed_at, code.created_at, code.last_entry_id, code.assigned_to, code.ctid"
+/// To be joined with `code`. OFFSET 0: each row on the left is looked up by itself, whatever else
+/// the planner would think of.
+#define COUPOND_HOLDER                                                                     \
+    " LEFT JOIN LATERAL (SELECT user_id FROM coupon_user WHERE number = code.assigned_to " \
+    "OFFSET 0) AS holder ON true "
 #define COUPOND_BOOK_COLUMNS                                                 \
     "book.id, book.name, book.code_pattern, book.max_redemptions_per_user, " \
     "book.discount_cents, book.created_at, book.updated_at"
@@ -29,19 +34,26 @@ inline Code read_code(const Rows& rows, int row) {
     code.code = rows.text(row, 2);
     code.assigned_to = rows.optional_text(row, 3);
     if (!rows.is_null(row, 4)) {
-        code.lock = Lock{std::string(rows.text(row, 4)), {rows.integer(row, 5)}};
+        code.lock = Lock{std::string(rows.text(row, 3)), {rows.integer(row, 4)}};
     }
-    code.redeemed_at = optional_time(rows, row, 6);
-    code.created_at = {rows.integer(row, 7)};
-    code.version = rows.integer(row, 8);
+    code.redeemed_at = optional_time(rows, row, 5);
+    code.created_at = {rows.integer(row, 6)};
+    code.last_entry = rows.integer(row, 7);
     return code;
 }
 
-/// Where that code is.
-inline Place read_place(const Rows& rows, int row) {
+/// How a code was stored when it was loaded.
+struct Stored {
     Place place{};
-    rows.text(row, code_columns - 1).copy(place.data(), place.size());
-    return place;
+    std::optional<std::int64_t> holder;  ///< the number of the user it is assigned to
+};
+
+/// From a row that begins with COUPOND_CODE_COLUMNS.
+inline Stored read_stored(const Rows& rows, int row) {
+    Stored stored;
+    stored.holder = rows.optional_integer(row, code_columns - 2);
+    rows.text(row, code_columns - 1).copy(stored.place.data(), stored.place.size());
+    return stored;
 }
 
 /// From a row with COUPOND_BOOK_COLUMNS from `column` on.
@@ -55,6 +67,38 @@ inline Book read_book(const Rows& rows, int row, int column = 0) {
     book.created_at = {rows.integer(row, column + 5)};
     book.updated_at = {rows.integer(row, column + 6)};
     return book;
+}
+
+#define COUPOND_ENTRY_COLUMNS                                                              \
+    "entry.id, entry.at, entry.type, entry.book_id, coalesce(entry.code_id, 0), "          \
+    "coalesce(entry.codes, 0), holder.user_id, entry.locked_until, entry.discount_cents, " \
+    "entry.previous_id, entry.request_id, coalesce(code.code, ''), " COUPOND_BOOK_COLUMNS
+/// To be joined with `entry`.
+#define COUPOND_ENTRY_JOINS                                                                      \
+    " LEFT JOIN LATERAL (SELECT user_id FROM coupon_user WHERE number = entry.user_number "      \
+    "OFFSET 0) AS holder ON true LEFT JOIN LATERAL (SELECT code FROM coupon_code "               \
+    "WHERE id = CASE WHEN entry.codes IS NULL THEN entry.code_id END OFFSET 0) AS code ON true " \
+    "LEFT JOIN LATERAL (SELECT * FROM coupon_book "                                              \
+    "WHERE id = CASE WHEN entry.type = 1 THEN entry.book_id END OFFSET 0) AS book ON true "
+
+/// From a row that begins with COUPOND_ENTRY_COLUMNS.
+inline EntryListing read_entry(const Rows& rows, int row) {
+    EntryListing listing;
+    LedgerEntry& entry = listing.entry;
+    entry.id = rows.integer(row, 0);
+    entry.at = {rows.integer(row, 1)};
+    entry.type = static_cast<LedgerEntry::Type>(rows.integer(row, 2));
+    entry.book_id = rows.integer(row, 3);
+    entry.code_id = rows.integer(row, 4);
+    entry.codes = rows.integer(row, 5);
+    entry.user_id = rows.optional_text(row, 6);
+    entry.locked_until = optional_time(rows, row, 7);
+    entry.discount_cents = rows.optional_integer(row, 8);
+    entry.previous = rows.optional_integer(row, 9);
+    entry.request_id = rows.text(row, 10);
+    listing.code = rows.text(row, 11);
+    if (!rows.is_null(row, 12)) listing.book = read_book(rows, row, 12);
+    return listing;
 }
 
 }  // namespace coupond::postgres

@@ -1,6 +1,7 @@
 #include "store/postgres/save.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "base/random.hpp"
 #include "store/pool_draw.hpp"
@@ -17,45 +18,71 @@ const Statement insert_books{
     "created_at, updated_at) SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], "
     "$4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])"};
 
-const Statement insert_codes{
-    "INSERT INTO coupon_code (id, book_id, version, shuffle_key, created_at, locked_until, "
-    "redeemed_at, code, assigned_to, locked_by) SELECT * FROM unnest($1::bigint[], $2::bigint[], "
-    "$3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], "
-    "$9::text[], $10::text[])"};
+// Those that are not there yet; in one order in every process.
+const Statement insert_users{
+    "INSERT INTO coupon_user (user_id) SELECT user_id FROM unnest($1::text[]) AS new (user_id) "
+    "WHERE NOT EXISTS (SELECT FROM coupon_user AS old WHERE old.user_id = new.user_id) "
+    "ORDER BY user_id COLLATE \"C\" ON CONFLICT (user_id) DO NOTHING"};
 
-// A code is changed where it was loaded, if it is still there and of that version: MERGE because it
-// tells for each row which of the two it is, and by place because that needs no index.
-#define COUPOND_IF_AS_LOADED(update)                                                    \
-    "ON code.ctid = new.place "                                                         \
-    "WHEN MATCHED AND code.id = new.id AND code.version = new.version - 1 THEN " update \
-    " WHEN MATCHED AND coupond_conflict() IS NULL THEN DO NOTHING "                     \
+// To be joined with `new`, which has a `user_id`.
+#define COUPOND_NUMBER                                                                \
+    " LEFT JOIN LATERAL (SELECT number FROM coupon_user WHERE user_id = new.user_id " \
+    "OFFSET 0) AS known ON true"
+
+const Statement insert_codes{
+    "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, locked_until, redeemed_at, "
+    "last_entry_id, assigned_to, code) SELECT id, book_id, shuffle_key, created_at, locked_until, "
+    "redeemed_at, last_entry_id, known.number, code FROM unnest($1::bigint[], $2::bigint[], "
+    "$3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[]) "
+    "AS new (id, book_id, shuffle_key, created_at, locked_until, redeemed_at, last_entry_id, code, "
+    "user_id)" COUPOND_NUMBER};
+
+// A code is changed where it was loaded, if it is still there and as it was: MERGE because it tells
+// for each row which of the two it is, and by place because that needs no index.
+#define COUPOND_IF_AS_LOADED(update)                                                              \
+    "ON code.ctid = new.place "                                                                   \
+    "WHEN MATCHED AND code.id = new.id AND code.last_entry_id = new.loaded_entry_id THEN " update \
+    " WHEN MATCHED AND coupond_conflict() IS NULL THEN DO NOTHING "                               \
     "WHEN NOT MATCHED THEN INSERT (id) VALUES (coupond_conflict())"
 
 // Apart from the one below, because only an assignment concerns the index of free codes.
 const Statement assign_codes{
-    "MERGE INTO coupon_code AS code USING unnest($1::tid[], $2::bigint[], $3::bigint[], "
-    "$4::bigint[], $5::bigint[], $6::text[], $7::text[]) "
-    "AS new (place, id, version, locked_until, redeemed_at, locked_by, "
-    "assigned_to) " COUPOND_IF_AS_LOADED(
-        "UPDATE SET version = new.version, locked_until = new.locked_until, "
-        "redeemed_at = new.redeemed_at, locked_by = new.locked_by, "
-        "assigned_to = new.assigned_to")};
+    "MERGE INTO coupon_code AS code USING (SELECT new.*, known.number FROM unnest($1::tid[], "
+    "$2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[]) AS new "
+    "(place, id, loaded_entry_id, last_entry_id, locked_until, redeemed_at, user_id)" COUPOND_NUMBER
+    ") AS new " COUPOND_IF_AS_LOADED(
+        "UPDATE SET last_entry_id = new.last_entry_id, locked_until = new.locked_until, "
+        "redeemed_at = new.redeemed_at, assigned_to = new.number")};
 
 const Statement change_codes{
     "MERGE INTO coupon_code AS code USING unnest($1::tid[], $2::bigint[], $3::bigint[], "
-    "$4::bigint[], $5::bigint[], $6::text[]) "
-    "AS new (place, id, version, locked_until, redeemed_at, locked_by) " COUPOND_IF_AS_LOADED(
-        "UPDATE SET version = new.version, locked_until = new.locked_until, "
-        "redeemed_at = new.redeemed_at, locked_by = new.locked_by")};
+    "$4::bigint[], $5::bigint[], $6::bigint[]) "
+    "AS new (place, id, loaded_entry_id, last_entry_id, locked_until, "
+    "redeemed_at) " COUPOND_IF_AS_LOADED(
+        "UPDATE SET last_entry_id = new.last_entry_id, locked_until = new.locked_until, "
+        "redeemed_at = new.redeemed_at")};
 
 // Users whose count has grown by $4; there is no row yet where it was 0.
 const Statement count_users{
-    "WITH counted AS (INSERT INTO user_redemption_count AS old (book_id, user_id, redeemed) "
-    "SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[]) "
-    "ON CONFLICT (book_id, user_id) DO UPDATE SET redeemed = excluded.redeemed "
+    "WITH counted AS (INSERT INTO user_redemption_count AS old (book_id, user_number, redeemed) "
+    "SELECT book_id, known.number, redeemed "
+    "FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS new (book_id, user_id, "
+    "redeemed)" COUPOND_NUMBER
+    " WHERE known.number IS NOT NULL "
+    "ON CONFLICT (book_id, user_number) DO UPDATE SET redeemed = excluded.redeemed "
     "WHERE old.redeemed = excluded.redeemed - $4::bigint RETURNING 1) "
     "SELECT CASE WHEN count(*) <> cardinality($1::bigint[]) THEN coupond_conflict() END "
     "FROM counted"};
+
+const Statement insert_entries{
+    "INSERT INTO ledger (id, at, book_id, code_id, codes, user_number, previous_id, locked_until, "
+    "discount_cents, type, request_id) SELECT id, $2::bigint, book_id, code_id, codes, "
+    "coalesce(user_number, known.number), previous_id, locked_until, discount_cents, "
+    "type::smallint, request_id FROM unnest($1::bigint[], $3::bigint[], $4::bigint[], "
+    "$5::bigint[], "
+    "$6::bigint[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], "
+    "$12::text[]) AS new (id, book_id, code_id, codes, user_number, user_id, previous_id, "
+    "locked_until, discount_cents, type, request_id)" COUPOND_NUMBER};
 
 const Statement add_counts{
     "INSERT INTO book_count AS old (book_id, slot, total, available, redeemed) "
@@ -80,8 +107,19 @@ std::optional<Timestamp> locked_until(const Code& code) {
     return code.lock ? std::optional(code.lock->until) : std::nullopt;
 }
 
-std::optional<std::string_view> locked_by(const Code& code) {
-    return code.lock ? std::optional(std::string_view(code.lock->user_id)) : std::nullopt;
+/// Users who get a code and may be new.
+void send_users(Connection& connection, const Delta& delta) {
+    std::set<std::string_view> users;
+    for (const CodeRow* const row : delta.new_codes) {
+        if (row->code.assigned_to) users.insert(*row->code.assigned_to);
+    }
+    for (const CodeRow* const row : delta.changed_codes) {
+        if (row->assigned) users.insert(*row->code.assigned_to);
+    }
+    if (users.empty()) return;
+    TextArray ids;
+    for (const std::string_view user : users) ids.add(user);
+    connection.execute(insert_users, Parameters(ids));
 }
 
 void send_new_books(Connection& connection, const Delta& delta) {
@@ -105,29 +143,28 @@ void send_new_codes(Connection& connection, const Delta& delta) {
     std::vector<const CodeRow*> rows(delta.new_codes.begin(), delta.new_codes.end());
     std::sort(rows.begin(), rows.end(),
               [](const CodeRow* a, const CodeRow* b) { return a->code.code < b->code.code; });
-    BigintArray ids, books, versions, shuffle_keys, created, until, redeemed;
-    TextArray codes, holders, lockers;
+    BigintArray ids, books, shuffle_keys, created, until, redeemed, entries;
+    TextArray codes, holders;
     for (const CodeRow* const row : rows) {
         const Code& code = row->code;
         ids.add(code.id);
         books.add(code.book_id);
-        versions.add(code.version);
         shuffle_keys.add(random_shuffle_key());
         created.add(code.created_at);
         until.add(locked_until(code));
         redeemed.add(code.redeemed_at);
+        entries.add(code.last_entry);
         codes.add(code.code);
         holders.add(code.assigned_to);
-        lockers.add(locked_by(code));
     }
-    connection.execute(insert_codes, Parameters(ids, books, versions, shuffle_keys, created, until,
-                                                redeemed, codes, holders, lockers));
+    connection.execute(insert_codes, Parameters(ids, books, shuffle_keys, created, until, redeemed,
+                                                entries, codes, holders));
 }
 
 /// By their ids. A row that one process assigns and another one changes otherwise does not count:
 /// who holds it has found it as it was loaded, so the other one's is older and meets a conflict
 /// there.
-void send_changed_codes(Connection& connection, const Delta& delta, const Places& places,
+void send_changed_codes(Connection& connection, const Delta& delta, const StoredCodes& stored,
                         bool assigned) {
     std::vector<const CodeRow*> rows;
     for (const CodeRow* const row : delta.changed_codes) {
@@ -136,29 +173,28 @@ void send_changed_codes(Connection& connection, const Delta& delta, const Places
     if (rows.empty()) return;
     std::sort(rows.begin(), rows.end(),
               [](const CodeRow* a, const CodeRow* b) { return a->code.id < b->code.id; });
-    PlaceArray loaded;
-    BigintArray ids, versions, until, redeemed;
-    TextArray lockers, holders;
+    PlaceArray places;
+    BigintArray ids, loaded, entries, until, redeemed;
+    TextArray holders;
     for (const CodeRow* const row : rows) {
-        loaded.add(places.at(row->code.id));
+        places.add(stored.at(row->code.id).place);
         ids.add(row->code.id);
-        versions.add(row->code.version);
+        loaded.add(row->loaded_entry);
+        entries.add(row->code.last_entry);
         until.add(locked_until(row->code));
         redeemed.add(row->code.redeemed_at);
-        lockers.add(locked_by(row->code));
         if (assigned) holders.add(row->code.assigned_to);
     }
     if (assigned) {
         connection.execute(assign_codes,
-                           Parameters(loaded, ids, versions, until, redeemed, lockers, holders));
+                           Parameters(places, ids, loaded, entries, until, redeemed, holders));
     } else {
-        connection.execute(change_codes,
-                           Parameters(loaded, ids, versions, until, redeemed, lockers));
+        connection.execute(change_codes, Parameters(places, ids, loaded, entries, until, redeemed));
     }
 }
 
 /// By book and user; a statement for each run of those that have grown by the same.
-void send_users(Connection& connection, const Delta& delta) {
+void send_user_counts(Connection& connection, const Delta& delta) {
     auto users = delta.user_redemptions;
     std::sort(users.begin(), users.end(),
               [](const auto& a, const auto& b) { return *a.key < *b.key; });
@@ -188,21 +224,51 @@ void send_counts(Connection& connection, const Delta& delta, std::int64_t slot) 
     connection.execute(add_counts, Parameters(books, slot, totals, available, redeemed));
 }
 
+/// Where a code had its holder already, by the number that was loaded with it: their id may have
+/// been forgotten since.
+void send_entries(Connection& connection, const Delta& delta, const StoredCodes& stored) {
+    const auto or_null = [](std::int64_t value) {
+        return value == 0 ? std::nullopt : std::optional(value);
+    };
+    BigintArray ids, books, codes, counts, numbers, previous, until, discounts, types;
+    TextArray users, requests;
+    for (const LedgerEntry& entry : delta.entries) {
+        const auto code = stored.find(entry.code_id);
+        const auto number = code == stored.end() ? std::nullopt : code->second.holder;
+        ids.add(entry.id);
+        books.add(entry.book_id);
+        codes.add(or_null(entry.code_id));
+        counts.add(or_null(entry.codes));
+        numbers.add(number);
+        number ? users.add_null() : users.add(entry.user_id);
+        previous.add(entry.previous);
+        until.add(entry.locked_until);
+        discounts.add(entry.discount_cents);
+        types.add(static_cast<std::int64_t>(entry.type));
+        requests.add(entry.request_id);
+    }
+    connection.execute(insert_entries,
+                       Parameters(ids, delta.at.ms, books, codes, counts, numbers, users, previous,
+                                  until, discounts, types, requests));
+}
+
 }  // namespace
 
 Saver::Saver() : slot_(static_cast<std::int64_t>(secure_random_below(slots))) {}
 
 /// Every process sends the same tables in this order, and the rows of each by a key: so they lock
 /// rows in one order, and none waits for another one that waits for it.
-void Saver::send(Connection& connection, const Delta& delta, const Places& places) {
+void Saver::send(Connection& connection, const Delta& delta, const StoredCodes& stored) {
+    send_users(connection, delta);
     if (!delta.new_books.empty()) send_new_books(connection, delta);
     if (!delta.new_codes.empty()) send_new_codes(connection, delta);
     for (const bool assigned : {true, false}) {
-        send_changed_codes(connection, delta, places, assigned);
+        send_changed_codes(connection, delta, stored, assigned);
     }
-    if (!delta.user_redemptions.empty()) send_users(connection, delta);
+    if (!delta.user_redemptions.empty()) send_user_counts(connection, delta);
     send_counts(connection, delta, slot_);
     if (!delta.locks.empty()) send_locks(connection, delta);
+    if (!delta.entries.empty()) send_entries(connection, delta, stored);
     connection.execute("COMMIT");
     connection.sync();
 }

@@ -12,9 +12,9 @@ public:
     Saver();
 
     /// Sends the statements for `delta` and the COMMIT behind them. One that meets a row that is
-    /// not as it was loaded fails, and all after it are not carried out. `places`: of the changed
-    /// codes. Throws Lost.
-    void send(Connection& connection, const Delta& delta, const Places& places);
+    /// not as it was loaded fails, and all after it are not carried out. `stored`: of the codes of
+    /// the load before. Throws Lost.
+    void send(Connection& connection, const Delta& delta, const StoredCodes& stored);
 
 private:
     void send_locks(Connection& connection, const Delta& delta);

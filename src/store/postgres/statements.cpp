@@ -29,12 +29,12 @@ const std::string settings =
     set("tcp_keepalives_count", limits::silent_client_asked);
 
 const std::string set_up_text = "SELECT " + settings;
-const std::string set_up_and_name_text =
-    "SELECT " + settings + ", pg_current_xact_id()::text, pg_backend_pid()";
 
 }  // namespace
 
 const Statement set_up{set_up_text.c_str()};
-const Statement set_up_and_name{set_up_and_name_text.c_str()};
+const Statement name_transaction{
+    "SELECT pg_current_xact_id()::text, pg_backend_pid(), "
+    "pg_current_xact_id()::text::bigint + transaction_offset FROM ledger_origin"};
 
 }  // namespace coupond::postgres

@@ -1,16 +1,21 @@
 // Statements that more than one part sends.
 #pragma once
 
+#include "base/limits.hpp"
 #include "store/postgres/connection.hpp"
 
 namespace coupond::postgres {
 
+/// How many ids of the ledger's entries a transaction has, as text.
+#define COUPOND_BATCH_ENTRIES "4096"
+static_assert(limits::batch_entries == 4096);
+
 /// What a transaction sets for itself, right after its BEGIN: how its statements are planned, and
 /// how long the server keeps it for a process that stands still, or is gone.
 extern const Statement set_up;
-/// The same, for one that changes something; also tells its id and the server's process.
-extern const Statement set_up_and_name;
-inline constexpr int transaction_column = 9;  ///< of the id, a text; the process comes after it
+/// Gives the transaction its id, if it has none, and tells it, a text; the server's process; and
+/// the id of the ledger's first entry of its own, divided by limits::batch_entries.
+extern const Statement name_transaction;
 
 /// Changes a row to what it is, in a transaction of its own: what only a server that takes changes
 /// does, and a commit like any other.

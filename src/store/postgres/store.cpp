@@ -40,7 +40,7 @@ public:
         const Deadline deadline = deadline_for(needs.new_codes.size());
         try {
             Connection& connection = connect(deadline);
-            World world = postgres::load(connection, needs, transaction_, places_, deadline);
+            World world = postgres::load(connection, needs, transaction_, stored_, deadline);
             if (!changes_fail_) health_.worked();
             return world;
         } catch (const Lost& lost) {
@@ -59,7 +59,7 @@ public:
             return {};
         }
         for (const CodeRow* const row : delta.changed_codes) {
-            if (!places_.contains(row->code.id)) {  // not of the last load
+            if (!stored_.contains(row->code.id)) {  // not of the last load
                 roll_back();
                 return Failure::conflict;
             }
@@ -78,7 +78,7 @@ public:
             return lost_while_nothing_was_sent(lost);
         }
         try {
-            saver_.send(connection, delta, places_);
+            saver_.send(connection, delta, stored_);
             const Replies replies = connection.receive(deadline);
             if (replies.error) {
                 // Not the answer of the server that has the transaction: it may have committed.
@@ -152,11 +152,9 @@ private:
 
     /// For a save that does not follow a load.
     Result<void> begin() {
-        Needs nothing;
-        nothing.locks_only = false;
-        Places places = std::move(places_);
-        const Result<World> loaded = load(nothing);
-        places_ = std::move(places);
+        StoredCodes stored = std::move(stored_);
+        const Result<World> loaded = load({});
+        stored_ = std::move(stored);
         if (!loaded) return loaded.error();
         return {};
     }
@@ -226,7 +224,7 @@ private:
     Saver saver_;
     Transaction transaction_;
     std::optional<Server> abandoned_;  ///< where a connection was that has not answered
-    Places places_;                    ///< of the codes of the last load
+    StoredCodes stored_;               ///< the codes of the last load
 };
 
 }  // namespace

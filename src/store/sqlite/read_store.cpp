@@ -28,6 +28,20 @@ public:
         }
     }
 
+    Result<EntryPage> list_entries(const EntryQuery& query) override {
+        try {
+            connection_.execute("BEGIN");
+            EntryPage page = read_entries(query);
+            connection_.execute("COMMIT");
+            health_.worked();
+            return page;
+        } catch (const Error& error) {
+            health_.failed(error);
+            connection_.roll_back();
+            return Failure::unavailable;
+        }
+    }
+
     Result<void> ping() override {
         try {
             connection_.integer("SELECT count(*) FROM (SELECT 1 FROM coupon_book LIMIT 1)");
@@ -78,16 +92,66 @@ private:
         }
     }
 
+    EntryPage read_entries(const EntryQuery& query) {
+        const auto limit = static_cast<std::int64_t>(query.limit);
+        const auto type =
+            query.type ? std::optional(static_cast<std::int64_t>(*query.type)) : std::nullopt;
+        Statement& select = query.code ? code_entries_ : entries_;
+        if (query.code) {
+            select.bind(query.after, query.book_id, type, limit + 1, *query.code);
+        } else {
+            select.bind(query.after, query.book_id, type, limit + 1, scan);
+        }
+        EntryPage page{{}, query.after, false};
+        while (select.step()) {
+            if (page.entries.size() == query.limit) {
+                page.more = true;
+                select.reset();
+                return page;
+            }
+            page.entries.push_back(read_entry(select));
+            page.read_to = page.entries.back().entry.id;
+        }
+        if (query.code) return page;
+        scanned_.bind(query.after, scan);
+        scanned_.step();
+        page.read_to = scanned_.optional_integer(0).value_or(query.after);
+        page.more = scanned_.integer(1) == scan;
+        scanned_.reset();
+        return page;
+    }
+
+    static constexpr auto scan = static_cast<std::int64_t>(limits::page_scan);
+
     Connection connection_;
     Statement books_{connection_, "SELECT " COUPOND_BOOK_COLUMNS
                                   ", total, available, redeemed "
-                                  "FROM coupon_book JOIN book_count ON book_id = id "
+                                  "FROM coupon_book AS book JOIN book_count ON book_id = id "
                                   "WHERE id > ? ORDER BY id LIMIT ?"};
     Statement locked_{connection_,
                       "SELECT coalesce(sum(codes), 0) FROM lock_count "
                       "WHERE book_id = ? AND locked_until > ?"};
-    Statement codes_{connection_, "SELECT " COUPOND_CODE_COLUMNS
-                                  " FROM coupon_code WHERE book_id = ? ORDER BY id"};
+    Statement codes_{connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
+                                  " WHERE code.book_id = ? ORDER BY code.id"};
+    Statement entries_{connection_,
+                       "SELECT " COUPOND_ENTRY_COLUMNS
+                       " FROM (SELECT * FROM ledger WHERE id > ?1 ORDER BY id LIMIT ?5) AS "
+                       "entry" COUPOND_ENTRY_JOINS
+                       "WHERE entry.book_id = coalesce(?2, entry.book_id) "
+                       "AND entry.type = coalesce(?3, entry.type) ORDER BY entry.id LIMIT ?4"};
+    Statement scanned_{connection_,
+                       "SELECT max(id), count(*) FROM "
+                       "(SELECT id FROM ledger WHERE id > ? ORDER BY id LIMIT ?)"};
+    // From the code's last change back to its upload.
+    Statement code_entries_{
+        connection_,
+        "WITH RECURSIVE chain (id) AS (SELECT last_entry_id FROM coupon_code WHERE code = ?5 "
+        "UNION ALL SELECT previous_id FROM chain JOIN ledger USING (id) "
+        "WHERE previous_id IS NOT NULL) "
+        "SELECT " COUPOND_ENTRY_COLUMNS
+        " FROM chain JOIN ledger AS entry ON entry.id = chain.id" COUPOND_ENTRY_JOINS
+        "WHERE entry.id > ?1 AND entry.book_id = coalesce(?2, entry.book_id) "
+        "AND entry.type = coalesce(?3, entry.type) ORDER BY entry.id LIMIT ?4"};
     Health health_{log::side_lists};
 };
 

@@ -1,48 +1,81 @@
 // How rows are read: column lists and what they become.
 #pragma once
 
-#include "domain/types.hpp"
 #include "store/sqlite/connection.hpp"
+#include "store/store.hpp"
 
 namespace coupond::sqlite {
 
-#define COUPOND_CODE_COLUMNS \
-    "id, book_id, code, assigned_to, locked_by, locked_until, redeemed_at, created_at, version"
-#define COUPOND_BOOK_COLUMNS                                                         \
-    "id, name, code_pattern, max_redemptions_per_user, discount_cents, created_at, " \
-    "updated_at"
+#define COUPOND_CODE_COLUMNS                                                \
+    "code.id, code.book_id, code.code, holder.user_id, code.locked_until, " \
+    "code.redeemed_at, code.created_at, code.last_entry_id"
+#define COUPOND_CODES \
+    "coupon_code AS code LEFT JOIN coupon_user AS holder ON holder.number = code.assigned_to"
+#define COUPOND_BOOK_COLUMNS                                                 \
+    "book.id, book.name, book.code_pattern, book.max_redemptions_per_user, " \
+    "book.discount_cents, book.created_at, book.updated_at"
 
 inline std::optional<Timestamp> optional_time(const Statement& row, int column) {
     const auto ms = row.optional_integer(column);
     return ms ? std::optional(Timestamp{*ms}) : std::nullopt;
 }
 
-/// From a row that begins with COUPOND_CODE_COLUMNS.
+/// From a row of COUPOND_CODES that begins with COUPOND_CODE_COLUMNS.
 inline Code read_code(const Statement& row) {
     Code code;
     code.id = row.integer(0);
     code.book_id = row.integer(1);
     code.code = row.text(2);
     code.assigned_to = row.optional_text(3);
-    if (!row.is_null(4)) code.lock = Lock{row.text(4), {row.integer(5)}};
-    code.redeemed_at = optional_time(row, 6);
-    code.created_at = {row.integer(7)};
-    code.version = row.integer(8);
+    if (!row.is_null(4)) code.lock = Lock{row.text(3), {row.integer(4)}};
+    code.redeemed_at = optional_time(row, 5);
+    code.created_at = {row.integer(6)};
+    code.last_entry = row.integer(7);
     return code;
 }
 
-/// From a row that begins with COUPOND_BOOK_COLUMNS.
-inline Book read_book(const Statement& row) {
+/// From a row with COUPOND_BOOK_COLUMNS from `column` on.
+inline Book read_book(const Statement& row, int column = 0) {
     Book book;
-    book.id = row.integer(0);
-    book.name = row.text(1);
-    book.code_pattern = row.text(2);
-    book.max_redemptions_per_user = row.optional_integer(3);
-    book.discount_cents = row.optional_integer(4);
-    book.created_at = {row.integer(5)};
-    book.updated_at = {row.integer(6)};
+    book.id = row.integer(column);
+    book.name = row.text(column + 1);
+    book.code_pattern = row.text(column + 2);
+    book.max_redemptions_per_user = row.optional_integer(column + 3);
+    book.discount_cents = row.optional_integer(column + 4);
+    book.created_at = {row.integer(column + 5)};
+    book.updated_at = {row.integer(column + 6)};
     return book;
 }
 inline constexpr int book_columns = 7;
+
+#define COUPOND_ENTRY_COLUMNS                                                                   \
+    "entry.id, entry.at, entry.type, entry.book_id, coalesce(entry.code_id, 0), "               \
+    "coalesce(entry.codes, 0), coupon_user.user_id, entry.locked_until, entry.discount_cents, " \
+    "entry.previous_id, entry.request_id, code.code, " COUPOND_BOOK_COLUMNS
+/// To be joined with `entry`.
+#define COUPOND_ENTRY_JOINS                                                             \
+    " LEFT JOIN coupon_user ON number = entry.user_number "                             \
+    "LEFT JOIN coupon_code AS code ON entry.codes IS NULL AND code.id = entry.code_id " \
+    "LEFT JOIN coupon_book AS book ON entry.type = 1 AND book.id = entry.book_id "
+
+/// From a row that begins with COUPOND_ENTRY_COLUMNS.
+inline EntryListing read_entry(const Statement& row) {
+    EntryListing listing;
+    LedgerEntry& entry = listing.entry;
+    entry.id = row.integer(0);
+    entry.at = {row.integer(1)};
+    entry.type = static_cast<LedgerEntry::Type>(row.integer(2));
+    entry.book_id = row.integer(3);
+    entry.code_id = row.integer(4);
+    entry.codes = row.integer(5);
+    entry.user_id = row.optional_text(6);
+    entry.locked_until = optional_time(row, 7);
+    entry.discount_cents = row.optional_integer(8);
+    entry.previous = row.optional_integer(9);
+    entry.request_id = row.text(10);
+    listing.code = row.text(11);
+    if (!row.is_null(12)) listing.book = read_book(row, 12);
+    return listing;
+}
 
 }  // namespace coupond::sqlite

@@ -1,5 +1,7 @@
 #include <sqlite3.h>
 
+#include <unordered_map>
+
 #include "base/log.hpp"
 #include "base/random.hpp"
 #include "store/pool_draw.hpp"
@@ -120,6 +122,9 @@ private:
         for (const auto& [scope, count] : needs.pools) load_pool(world, scope, count);
         if (needs.book_ids > 0) world.next_book_id = connection_.integer(max_book_id) + 1;
         if (needs.code_ids > 0) world.next_code_id = connection_.integer(max_code_id) + 1;
+        select_max_entry_.step();
+        world.next_entry_id = select_max_entry_.integer(0) + 1;
+        select_max_entry_.reset();
         return world;
     }
 
@@ -201,6 +206,7 @@ private:
 
     /// Whether every row was still as it was loaded.
     bool save_rows(const Delta& delta) {
+        users_.clear();
         for (const Book* book : delta.new_books) {
             insert_book_
                 .bind(book->id, book->name, book->code_pattern, book->max_redemptions_per_user,
@@ -213,46 +219,69 @@ private:
             if (!save_changed_code(*row)) return false;
         }
         for (const Delta::UserRedemptions& user : delta.user_redemptions) {
-            upsert_user_.bind(user.key->first, user.key->second, user.now, user.loaded).run();
+            upsert_user_.bind(user.key->first, number_of(user.key->second), user.now, user.loaded)
+                .run();
             if (connection_.changes() != 1) return false;
         }
         for (const auto& [book_id, counts] : delta.counts) {
             update_counts_.bind(counts.total, counts.available, counts.redeemed, book_id).run();
         }
         save_locks(delta);
+        for (const LedgerEntry& entry : delta.entries) save_entry(entry);
         return true;
     }
 
+    /// The number of a user, who gets one if they have none.
+    std::int64_t number_of(const std::string& user_id) {
+        const auto [number, unknown] = users_.try_emplace(user_id);
+        if (!unknown) return number->second;
+        if (select_number_.bind(user_id).step()) {
+            number->second = select_number_.integer(0);
+            select_number_.reset();
+        } else {
+            insert_number_.bind(user_id).run();
+            number->second = sqlite3_last_insert_rowid(connection_.raw());
+        }
+        return number->second;
+    }
+
+    std::optional<std::int64_t> number_of(const std::optional<std::string>& user_id) {
+        return user_id ? std::optional(number_of(*user_id)) : std::nullopt;
+    }
+
+    void save_entry(const LedgerEntry& entry) {
+        const auto or_null = [](std::int64_t value) {
+            return value == 0 ? std::nullopt : std::optional(value);
+        };
+        insert_entry_
+            .bind(entry.id, entry.at, static_cast<std::int64_t>(entry.type), entry.book_id,
+                  or_null(entry.code_id), or_null(entry.codes), number_of(entry.user_id),
+                  entry.previous, entry.locked_until, entry.discount_cents, entry.request_id)
+            .run();
+    }
+
     void save_new_code(const Code& code) {
-        const auto locked_by =
-            code.lock ? std::optional(std::string_view(code.lock->user_id)) : std::nullopt;
         const auto locked_until = code.lock ? std::optional(code.lock->until) : std::nullopt;
         insert_code_
-            .bind(code.id, code.book_id, code.version, random_shuffle_key(), code.created_at,
-                  locked_until, code.redeemed_at, code.code, code.assigned_to, locked_by)
+            .bind(code.id, code.book_id, random_shuffle_key(), code.created_at, locked_until,
+                  code.redeemed_at, code.last_entry, number_of(code.assigned_to), code.code)
             .run();
     }
 
     bool save_changed_code(const CodeRow& row) {
         const Code& code = row.code;
-        const std::int64_t loaded_version = code.version - 1;
-        const auto locked_by =
-            code.lock ? std::optional(std::string_view(code.lock->user_id)) : std::nullopt;
-        const auto locked_until = code.lock ? std::optional(code.lock->until) : std::nullopt;
         if (row.assigned) {
-            assign_code_.bind(code.assigned_to, code.id, loaded_version).run();
+            assign_code_
+                .bind(number_of(code.assigned_to), code.last_entry, code.id, row.loaded_entry)
+                .run();
             if (connection_.changes() != 1) return false;
             if (!code.lock && !code.redeemed_at) return true;
-            update_code_
-                .bind(locked_until, code.redeemed_at, locked_by, code.version, code.id,
-                      code.version)
-                .run();
-        } else {
-            update_code_
-                .bind(locked_until, code.redeemed_at, locked_by, code.version, code.id,
-                      loaded_version)
-                .run();
         }
+        const auto locked_until = code.lock ? std::optional(code.lock->until) : std::nullopt;
+        update_code_
+            .bind(locked_until, code.redeemed_at, code.last_entry, code.id,
+                  row.assigned ? code.last_entry : row.loaded_entry)
+            .run();
         return connection_.changes() == 1;
     }
 
@@ -279,48 +308,58 @@ private:
     Health health_{log::side_changes};
     Health checkpoint_health_{side_checkpoints};
     int log_pages_ = 0;  ///< in the write-ahead log after the last commit
+    std::unordered_map<std::string, std::int64_t> users_;  ///< the numbers that a save has met
 
     Statement begin_read_{connection_, "BEGIN"};
     Statement begin_write_{connection_, "BEGIN IMMEDIATE"};
     Statement commit_{connection_, "COMMIT"};
     Statement select_book_{connection_,
-                           "SELECT " COUPOND_BOOK_COLUMNS " FROM coupon_book WHERE id = ?"};
+                           "SELECT " COUPOND_BOOK_COLUMNS " FROM coupon_book AS book WHERE id = ?"};
     Statement select_two_books_{connection_, "SELECT id FROM coupon_book LIMIT 2"};
-    Statement select_code_{connection_,
-                           "SELECT " COUPOND_CODE_COLUMNS " FROM coupon_code WHERE code = ?"};
+    Statement select_code_{
+        connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE code.code = ?"};
     Statement select_exists_{connection_, "SELECT 1 FROM coupon_code WHERE code = ?"};
     Statement select_user_{connection_,
-                           "SELECT redeemed FROM user_redemption_count "
-                           "WHERE book_id = ? AND user_id = ?"};
+                           "SELECT redeemed FROM user_redemption_count WHERE book_id = ? AND "
+                           "user_number = (SELECT number FROM coupon_user WHERE user_id = ?)"};
+    Statement select_max_entry_{connection_, "SELECT coalesce(max(id), 0) FROM ledger"};
     Statement select_available_{connection_,
                                 "SELECT book_id, available FROM book_count WHERE available > 0"};
-    Statement select_free_from_{connection_, "SELECT " COUPOND_CODE_COLUMNS
-                                             " FROM coupon_code WHERE assigned_to IS NULL AND "
+    Statement select_free_from_{connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
+                                             " WHERE code.assigned_to IS NULL AND "
                                              "book_id = ? AND shuffle_key >= ? "
                                              "ORDER BY shuffle_key LIMIT ?"};
-    Statement select_free_before_{connection_, "SELECT " COUPOND_CODE_COLUMNS
-                                               " FROM coupon_code WHERE assigned_to IS NULL AND "
+    Statement select_free_before_{connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
+                                               " WHERE code.assigned_to IS NULL AND "
                                                "book_id = ? AND shuffle_key < ? "
                                                "ORDER BY shuffle_key LIMIT ?"};
-    Statement insert_book_{connection_, "INSERT INTO coupon_book (" COUPOND_BOOK_COLUMNS
-                                        ") VALUES (?, ?, ?, ?, ?, ?, ?)"};
+    Statement insert_book_{connection_,
+                           "INSERT INTO coupon_book (id, name, code_pattern, "
+                           "max_redemptions_per_user, discount_cents, created_at, updated_at) "
+                           "VALUES (?, ?, ?, ?, ?, ?, ?)"};
     Statement insert_code_{
         connection_,
-        "INSERT INTO coupon_code (id, book_id, version, shuffle_key, created_at, "
-        "locked_until, redeemed_at, code, assigned_to, locked_by) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+        "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, locked_until, "
+        "redeemed_at, last_entry_id, assigned_to, code) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"};
     // Apart, because only an assignment concerns the index of free codes.
     Statement assign_code_{connection_,
-                           "UPDATE coupon_code SET assigned_to = ?, version = version + 1 "
-                           "WHERE id = ? AND version = ?"};
+                           "UPDATE coupon_code SET assigned_to = ?, last_entry_id = ? "
+                           "WHERE id = ? AND last_entry_id = ?"};
     Statement update_code_{
         connection_,
-        "UPDATE coupon_code SET locked_until = ?, redeemed_at = ?, locked_by = ?, "
-        "version = ? WHERE id = ? AND version = ?"};
+        "UPDATE coupon_code SET locked_until = ?, redeemed_at = ?, last_entry_id = ? "
+        "WHERE id = ? AND last_entry_id = ?"};
     Statement upsert_user_{connection_,
-                           "INSERT INTO user_redemption_count AS user (book_id, user_id, redeemed) "
-                           "VALUES (?, ?, ?3) ON CONFLICT DO UPDATE SET redeemed = ?3 "
+                           "INSERT INTO user_redemption_count AS user "
+                           "(book_id, user_number, redeemed) VALUES (?, ?, ?3) ON CONFLICT DO "
+                           "UPDATE SET redeemed = ?3 "
                            "WHERE user.redeemed = ?4"};
+    Statement select_number_{connection_, "SELECT number FROM coupon_user WHERE user_id = ?"};
+    Statement insert_number_{connection_, "INSERT INTO coupon_user (user_id) VALUES (?)"};
+    Statement insert_entry_{connection_,
+                            "INSERT INTO ledger (id, at, type, book_id, code_id, codes, "
+                            "user_number, previous_id, locked_until, discount_cents, request_id) "
+                            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
     Statement insert_counts_{connection_, "INSERT INTO book_count VALUES (?, 0, 0, 0)"};
     Statement update_counts_{connection_,
                              "UPDATE book_count SET total = total + ?, available = available + ?, "

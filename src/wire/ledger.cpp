@@ -1,0 +1,149 @@
+#include "wire/ledger.hpp"
+
+#include <array>
+
+#include "base/check.hpp"
+#include "wire/wire.hpp"
+#include "wire/write.hpp"
+
+namespace coupond::wire {
+namespace {
+
+using Type = LedgerEntry::Type;
+
+constexpr std::array<std::pair<Type, std::string_view>, 5> types{{
+    {Type::book_created, "book_created"},
+    {Type::codes_uploaded, "codes_uploaded"},
+    {Type::code_assigned, "code_assigned"},
+    {Type::code_locked, "code_locked"},
+    {Type::code_redeemed, "code_redeemed"},
+}};
+
+/// What a code was before a change, or is after it.
+struct State {
+    std::string_view status;
+    const std::optional<std::string>* user_id = nullptr;
+    std::optional<Timestamp> locked_until = {};
+    std::optional<Timestamp> redeemed_at = {};
+};
+
+std::pair<State, State> states_around(const LedgerEntry& entry) {
+    const auto* const user = &entry.user_id;
+    const State free{"free"};
+    const State assigned{"assigned", user};
+    const State locked{"locked", user, entry.locked_until};
+    switch (entry.type) {
+        case Type::code_assigned: return {free, assigned};
+        case Type::code_locked: return {assigned, locked};
+        case Type::code_redeemed:
+            return {entry.locked_until ? locked : assigned, {"redeemed", user, {}, entry.at}};
+        case Type::book_created:
+        case Type::codes_uploaded: break;
+    }
+    check_failed("an entry about one code", __FILE__, __LINE__);
+}
+
+void write_or_null(JsonWriter& json, const std::optional<Timestamp>& at) {
+    at ? json.time(*at) : json.null();
+}
+
+void write_state(JsonWriter& json, const State& state) {
+    json.raw(R"({"status":)").string(state.status).raw(R"(,"assignedTo":)");
+    state.user_id != nullptr&&* state.user_id ? json.string(**state.user_id) : json.null();
+    write_or_null(json.raw(R"(,"lockedUntil":)"), state.locked_until);
+    write_or_null(json.raw(R"(,"redeemedAt":)"), state.redeemed_at);
+    json.raw("}");
+}
+
+void write_entry(JsonWriter& json, const EntryListing& listing) {
+    const LedgerEntry& entry = listing.entry;
+    json.raw(R"({"id":)").number(entry.id);
+    json.raw(R"(,"at":)").time(entry.at);
+    json.raw(R"(,"type":)").string(name_of(entry.type));
+    json.raw(R"(,"bookId":)").number(entry.book_id);
+    json.raw(R"(,"code":)");
+    listing.code.empty() ? json.null() : json.string(listing.code);
+    json.raw(R"(,"userId":)");
+    entry.user_id ? json.string(*entry.user_id) : json.null();
+    if (entry.type == Type::code_redeemed) json.raw(R"(,"redemptionId":)").number(entry.id);
+    if (entry.type == Type::codes_uploaded) json.raw(R"(,"codes":)").number(entry.codes);
+    json.raw(R"(,"requestId":)").string(entry.request_id);
+    json.raw(R"(,"before":)");
+    if (entry.type == Type::book_created) {
+        json.raw(R"(null,"after":)");
+        write_open_book(json, listing.book.value());
+        json.raw("}}");
+    } else if (entry.type == Type::codes_uploaded) {
+        write_state(json.raw(R"(null,"after":)"), State{"free"});
+        json.raw("}");
+    } else {
+        const auto [before, after] = states_around(entry);
+        write_state(json, before);
+        write_state(json.raw(R"(,"after":)"), after);
+        json.raw("}");
+    }
+}
+
+/// The value of a query's parameter.
+std::string escaped(std::string_view text) {
+    constexpr std::string_view plain =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    std::string out;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (plain.find(c) != std::string_view::npos) {
+            out += c;
+        } else {
+            out += {'%', digits[byte >> 4], digits[byte & 15]};
+        }
+    }
+    return out;
+}
+
+std::string link_after(EntryId after, const EntryQuery& query) {
+    std::string link =
+        "</coupon/events?limit=" + std::to_string(query.limit) + "&after=" + std::to_string(after);
+    if (query.book_id) link += "&bookId=" + std::to_string(*query.book_id);
+    if (query.code) link += "&code=" + escaped(*query.code);
+    if (query.type) link += "&type=" + std::string(name_of(*query.type));
+    return link + R"(>; rel="next")";
+}
+
+}  // namespace
+
+std::string_view name_of(Type type) {
+    for (const auto& [known, name] : types) {
+        if (known == type) return name;
+    }
+    check_failed("a type is one of those above", __FILE__, __LINE__);
+}
+
+std::optional<Type> entry_type(std::string_view name) {
+    for (const auto& [type, known] : types) {
+        if (known == name) return type;
+    }
+    return std::nullopt;
+}
+
+std::string entry_type_names() {
+    std::string names;
+    for (const auto& [type, name] : types) names.append(names.empty() ? "" : ", ").append(name);
+    return names;
+}
+
+Answer encode(const EntryPage& page, const EntryQuery& query) {
+    Answer answer;
+    std::string body = "[";
+    JsonWriter json(body);
+    for (const EntryListing& listing : page.entries) {
+        if (body.size() > 1) json.raw(",");
+        write_entry(json, listing);
+    }
+    json.raw("]");
+    answer.body = std::move(body);
+    if (page.more) answer.link = link_after(page.read_to, query);
+    return answer;
+}
+
+}  // namespace coupond::wire
