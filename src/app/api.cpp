@@ -6,27 +6,49 @@
 #include <optional>
 
 #include "app/readiness.hpp"
+#include "base/digest.hpp"
 #include "wire/wire.hpp"
 
 namespace coupond {
 namespace {
 
+/// The idempotency key of `request` with all that it says; nothing where it has none.
+wire::Decoded<std::optional<Idempotency>> idempotency_of(const http::Request& request) {
+    if (!request.idempotency_key) return std::nullopt;
+    auto key = wire::decode_idempotency_key(*request.idempotency_key, request.request_id);
+    if (auto* const answer = std::get_if<wire::Answer>(&key)) return std::move(*answer);
+    return Idempotency{std::get<std::string>(std::move(key)),
+                       digest_of({request.method, request.target, request.body})};
+}
+
 /// Runs a decoded command and answers with its outcome, or answers at once where there is nothing
 /// to run.
 template <class T>
-void run(const Api& api, const http::Request& request, const http::Responder& responder,
+void run(Api& api, const http::Request& request, const http::Responder& responder,
          wire::Decoded<T> decoded) {
     if (auto* const answer = std::get_if<wire::Answer>(&decoded)) {
         return responder.send(std::move(*answer));
     }
-    const bool queued = api.engine.submit(
-        {std::get<T>(std::move(decoded)), std::string(request.request_id)},
-        [responder, &request](Result<Outcome>&& outcome, Timestamp decided_at) {
-            responder.send(outcome
-                               ? wire::encode(std::move(*outcome), decided_at, request.request_id)
+    auto idempotency = idempotency_of(request);
+    if (auto* const answer = std::get_if<wire::Answer>(&idempotency)) {
+        return responder.send(std::move(*answer));
+    }
+    Submission submission{std::get<T>(std::move(decoded)), std::string(request.request_id),
+                          std::get<std::optional<Idempotency>>(std::move(idempotency))};
+    const std::string key = submission.idempotency ? submission.idempotency->key : std::string();
+    if (!key.empty() && !api.keys_in_use.insert(key).second) {
+        return responder.send(wire::key_in_use(request.request_id));
+    }
+    const bool queued = api.engine.submit(std::move(submission), [&api, key, responder, &request](
+                                                                     Result<Outcome>&& outcome,
+                                                                     Timestamp decided_at) {
+        api.keys_in_use.erase(key);
+        responder.send(outcome ? wire::encode(std::move(*outcome), decided_at, request.request_id)
                                : wire::failed(outcome.error(), request.request_id));
-        });
-    if (!queued) responder.send(wire::failed(Failure::overloaded, request.request_id));
+    });
+    if (queued) return;
+    api.keys_in_use.erase(key);
+    responder.send(wire::failed(Failure::overloaded, request.request_id));
 }
 
 /// Runs `read` on the reader's thread and answers with what it returns.
@@ -53,7 +75,7 @@ wire::Request body_of(const http::Request& request) {
     return {request.content_type, request.body, request.request_id};
 }
 
-void add_commands(http::Router& router, const Api& api) {
+void add_commands(http::Router& router, Api& api) {
     using http::Request;
     using http::Responder;
     router.add("POST", "/coupon", [&api](const Request& request, const Responder& responder) {
@@ -170,7 +192,7 @@ void add_reads(http::Router& router, const Api& api) {
 
 }  // namespace
 
-http::Router make_router(const Api& api) {
+http::Router make_router(Api& api) {
     http::Router router;
     add_commands(router, api);
     add_reads(router, api);

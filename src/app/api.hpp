@@ -2,6 +2,8 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <string>
+#include <unordered_set>
 
 #include "base/time.hpp"
 #include "engine/engine.hpp"
@@ -17,8 +19,10 @@ struct Api {
     Reader& reader;
     const Clock& clock;
     std::int64_t lock_ttl_ms;
+    /// Idempotency keys of requests that are not answered yet. Of the network thread.
+    std::unordered_set<std::string> keys_in_use = {};
 };
 
-http::Router make_router(const Api& api);
+http::Router make_router(Api& api);
 
 }  // namespace coupond

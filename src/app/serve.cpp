@@ -94,7 +94,7 @@ void serve(const Config& config) {
             for (Delivery& delivery : deliveries) delivery();
         });
     });
-    const Api api{io, engine, reader, clock, config.lock_ttl_ms};
+    Api api{io, engine, reader, clock, config.lock_ttl_ms};
     http::Server server(io, {config.host, config.port}, make_router(api));
 
     ReadyWait ready(io, engine, reader, [&] { print_ready_line(config, server.port()); });

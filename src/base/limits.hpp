@@ -40,6 +40,10 @@ inline constexpr int request_seconds = 20;         ///< from a request's first b
 inline constexpr int response_stall_seconds = 20;  ///< to take the next piece of an answer
 inline constexpr int linger_seconds = 2;           ///< reading on after a refused body
 
+// Idempotency keys.
+inline constexpr std::size_t idempotency_key_characters = 255;
+inline constexpr std::int64_t idempotency_ms = 24 * 3'600'000;  ///< the first answer is kept for
+
 // The engine.
 inline constexpr std::size_t queued_commands = 8'192;          ///< waiting; beyond: 503
 inline constexpr std::size_t queued_codes = 4 * upload_codes;  ///< of waiting uploads; beyond: 503

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/digest.hpp"
 #include "domain/types.hpp"
 
 namespace coupond {
@@ -50,10 +51,18 @@ struct RedeemCode {
 
 using Command = std::variant<CreateBook, UploadCodes, AssignAny, AssignCode, LockCode, RedeemCode>;
 
+/// What tells a request that is repeated from another one
+/// (draft-ietf-httpapi-idempotency-key-header).
+struct Idempotency {
+    std::string key;
+    Digest fingerprint{};  ///< of all that the request says
+};
+
 /// A command as it came in.
 struct Submission {
     Command command;
     std::string request_id;  ///< for the ledger
+    std::optional<Idempotency> idempotency = {};
 };
 
 /// Why a rule says no. An outcome, not an error.
@@ -69,10 +78,14 @@ enum class Refusal {
     already_locked,
     not_locked,
     user_redemption_limit_reached,
+    idempotency_key_reused,   ///< for another request
+    first_answer_unreadable,  ///< to a repeated request: another version of coupond has kept it
 };
 
 /// The name of the enumerator.
 std::string_view to_string(Refusal refusal);
+/// Nothing where there is none of that name.
+std::optional<Refusal> refusal_of(std::string_view name);
 
 struct BookCreated {
     Book book;
@@ -97,7 +110,17 @@ struct CodeRedeemed {
     Code code;
 };
 
-using Outcome =
+using FirstOutcome =
     std::variant<Refusal, BookCreated, CodesUploaded, CodeAssigned, CodeLocked, CodeRedeemed>;
+
+/// The request was there before: what came of it then.
+struct Replayed {
+    FirstOutcome outcome;
+    Timestamp decided_at;
+    std::string request_id;
+};
+
+using Outcome = std::variant<Refusal, BookCreated, CodesUploaded, CodeAssigned, CodeLocked,
+                             CodeRedeemed, Replayed>;
 
 }  // namespace coupond

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/limits.hpp"
 #include "domain/domain.hpp"
 
 namespace coupond {
@@ -14,7 +15,21 @@ public:
 
     Outcome run(const Submission& submission) {
         request_id_ = submission.request_id;
-        return std::visit(*this, submission.command);
+        if (!submission.idempotency) return std::visit(*this, submission.command);
+        const Idempotency& asked = *submission.idempotency;
+        const auto known = world_.remembered.find(asked.key);
+        if (known != world_.remembered.end() && is_kept(known->second)) {
+            const Remembered& first = known->second;
+            if (first.fingerprint != asked.fingerprint) return Refusal::idempotency_key_reused;
+            auto outcome = recall(first.outcome, submission.command);
+            if (!outcome) return Refusal::first_answer_unreadable;
+            return Replayed{std::move(*outcome), first.decided_at, first.request_id};
+        }
+        Outcome outcome = std::visit(*this, submission.command);
+        Remembered remembered{asked.fingerprint, now_, submission.request_id, remember(outcome)};
+        world_.remembered.insert_or_assign(asked.key, remembered);
+        memories_.push_back({asked.key, std::move(remembered)});
+        return outcome;
     }
 
     Outcome operator()(const CreateBook& command) {
@@ -148,6 +163,7 @@ public:
         delta.new_codes = std::move(new_codes_);
         delta.changed_codes = std::move(changed_codes_);
         delta.entries = std::move(entries_);
+        delta.memories = std::move(memories_);
         for (const auto* user : changed_users_) {
             delta.user_redemptions.push_back({&user->first, user->second.loaded, user->second.now});
         }
@@ -161,6 +177,10 @@ public:
     bool unforeseen() const { return unforeseen_; }
 
 private:
+    bool is_kept(const Remembered& memory) const {
+        return now_ < memory.decided_at + limits::idempotency_ms;
+    }
+
     /// The next code of a scope that no command before this one has given away; null where there is
     /// none left.
     CodeRow* take_free(PoolScope scope) {
@@ -219,6 +239,7 @@ private:
     std::vector<CodeRow*> new_codes_;
     std::vector<CodeRow*> changed_codes_;
     std::vector<LedgerEntry> entries_;
+    std::vector<Delta::Memory> memories_;
     std::vector<const std::pair<const World::UserKey, World::UserRedemptions>*> changed_users_;
     std::map<BookId, Delta::Counts> counts_;
     std::map<std::pair<BookId, Timestamp>, std::int64_t> locks_;

@@ -22,6 +22,7 @@
 
 #include "domain/code_pattern.hpp"
 #include "domain/command.hpp"
+#include "domain/remember.hpp"
 #include "domain/types.hpp"
 
 namespace coupond {
@@ -40,6 +41,7 @@ struct Needs {
 
     std::vector<CodeNeed> codes;
     std::vector<std::string_view> new_codes;  ///< of uploads: which of them exist already
+    std::vector<std::string_view> keys;       ///< idempotency keys
     std::vector<BookId> books;
     bool only_book = false;                  ///< whether there is exactly one book, and it
     std::map<PoolScope, std::size_t> pools;  ///< how many free codes, at random
@@ -61,6 +63,14 @@ struct CodeRow {
     bool assigned = false;  ///< given it to a user
     bool redeemed = false;
     bool lock_changed = false;  ///< taken, replaced or released its lock
+};
+
+/// What came of a request with an idempotency key.
+struct Remembered {
+    Digest fingerprint{};  ///< of the request
+    Timestamp decided_at;
+    std::string request_id;
+    std::string outcome;  ///< as remember() has written it
 };
 
 /// Free codes to give away, in the order to give them.
@@ -100,6 +110,7 @@ public:
     std::map<UserKey, UserRedemptions>
         user_redemptions;  ///< an entry for each redeemer of a loaded code
     std::map<PoolScope, Pool> pools;
+    std::unordered_map<std::string, Remembered> remembered;  ///< of Needs::keys
     BookId next_book_id = 0;    ///< the first of Needs::book_ids consecutive free ids
     CodeId next_code_id = 0;    ///< the first of Needs::code_ids consecutive free ids
     EntryId next_entry_id = 0;  ///< the first of limits::batch_entries consecutive free ids
@@ -128,13 +139,19 @@ struct Delta {
     std::vector<CodeRow*> changed_codes;  ///< in the state to store; loaded as of `loaded_entry`
     std::vector<LedgerEntry> entries;     ///< by id
     std::vector<UserRedemptions> user_redemptions;
+    struct Memory {
+        std::string key;
+        Remembered remembered;
+    };
+    /// To be kept for limits::idempotency_hours; one of that key that is there must be older.
+    std::vector<Memory> memories;
     std::map<BookId, Counts> counts;  ///< to be added
     std::map<std::pair<BookId, Timestamp>, std::int64_t>
         locks;  ///< to be added: codes locked until then
 
     bool empty() const {
         return new_books.empty() && new_codes.empty() && changed_codes.empty() && entries.empty() &&
-               user_redemptions.empty() && counts.empty() && locks.empty();
+               memories.empty() && user_redemptions.empty() && counts.empty() && locks.empty();
     }
 };
 

@@ -44,6 +44,7 @@ Needs needs(std::span<const Submission* const> submissions, std::size_t pool_fac
     const Collector collector{needs, pool_factor};
     for (const Submission* const submission : submissions) {
         std::visit(collector, submission->command);
+        if (submission->idempotency) needs.keys.push_back(submission->idempotency->key);
     }
     return needs;
 }

@@ -1,3 +1,5 @@
+#include <array>
+
 #include "base/check.hpp"
 #include "domain/domain.hpp"
 
@@ -21,21 +23,38 @@ Book* World::find_book(BookId id) {
     return found == books.end() ? nullptr : &found->second;
 }
 
+namespace {
+
+constexpr std::array<std::pair<Refusal, std::string_view>, 13> refusals{{
+    {Refusal::book_not_found, "book_not_found"},
+    {Refusal::book_required, "book_required"},
+    {Refusal::codes_already_exist, "codes_already_exist"},
+    {Refusal::no_available_coupons, "no_available_coupons"},
+    {Refusal::code_not_found, "code_not_found"},
+    {Refusal::already_redeemed, "already_redeemed"},
+    {Refusal::assigned_to_another_user, "assigned_to_another_user"},
+    {Refusal::not_assigned_to_user, "not_assigned_to_user"},
+    {Refusal::already_locked, "already_locked"},
+    {Refusal::not_locked, "not_locked"},
+    {Refusal::user_redemption_limit_reached, "user_redemption_limit_reached"},
+    {Refusal::idempotency_key_reused, "idempotency_key_reused"},
+    {Refusal::first_answer_unreadable, "first_answer_unreadable"},
+}};
+
+}  // namespace
+
 std::string_view to_string(Refusal refusal) {
-    switch (refusal) {
-        case Refusal::book_not_found: return "book_not_found";
-        case Refusal::book_required: return "book_required";
-        case Refusal::codes_already_exist: return "codes_already_exist";
-        case Refusal::no_available_coupons: return "no_available_coupons";
-        case Refusal::code_not_found: return "code_not_found";
-        case Refusal::already_redeemed: return "already_redeemed";
-        case Refusal::assigned_to_another_user: return "assigned_to_another_user";
-        case Refusal::not_assigned_to_user: return "not_assigned_to_user";
-        case Refusal::already_locked: return "already_locked";
-        case Refusal::not_locked: return "not_locked";
-        case Refusal::user_redemption_limit_reached: return "user_redemption_limit_reached";
+    for (const auto& [known, name] : refusals) {
+        if (known == refusal) return name;
     }
-    return "unknown";
+    check_failed("a refusal is one of those above", __FILE__, __LINE__);
+}
+
+std::optional<Refusal> refusal_of(std::string_view name) {
+    for (const auto& [refusal, known] : refusals) {
+        if (known == name) return refusal;
+    }
+    return std::nullopt;
 }
 
 }  // namespace coupond

@@ -295,7 +295,10 @@ void Connection::take_request_id() {
 
 void Connection::dispatch() {
     take_request_id();
+    request_.method = head_.method;
+    request_.target = head_.target;
     request_.content_type = head_.content_type;
+    request_.idempotency_key = head_.idempotency_key;
     request_.body = body_;
     request_.request_id = request_id_;
     request_.path_params.clear();

@@ -69,6 +69,7 @@ void Head::clear() {
     target.clear();
     content_type.clear();
     request_id.clear();
+    idempotency_key.reset();
     is_http_1_1 = false;
     keep_alive = false;
     is_chunked = false;
@@ -167,9 +168,16 @@ void RequestParser::on_other_field(Field field, std::string_view name, std::stri
             }
             break;
         case Field::unknown:
-            if (!beast::iequals(name, "X-Request-Id")) break;
-            head_.request_id.clear();
-            if (++request_ids_ == 1 && is_fit_request_id(value)) head_.request_id = value;
+            if (beast::iequals(name, "X-Request-Id")) {
+                head_.request_id.clear();
+                if (++request_ids_ == 1 && is_fit_request_id(value)) head_.request_id = value;
+            } else if (beast::iequals(name, "Idempotency-Key")) {
+                if (head_.idempotency_key) {
+                    head_.idempotency_key->append(", ").append(value);
+                } else {
+                    head_.idempotency_key.emplace(value);
+                }
+            }
             break;
         default: break;
     }

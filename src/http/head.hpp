@@ -44,6 +44,8 @@ struct Head {
     std::string target;
     std::string content_type;
     std::string request_id;  ///< the client's, where it is a fit one; else empty
+    /// As it was sent; of several fields the values with commas between them.
+    std::optional<std::string> idempotency_key;
     bool is_http_1_1 = false;
     bool keep_alive = false;
     bool is_chunked = false;

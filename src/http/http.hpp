@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,8 +22,12 @@ namespace coupond::http {
 /// stays as it is until the answer was handed to the Responder. A BodySource must not look back at
 /// it.
 struct Request {
+    std::string_view method;
+    std::string_view target;        ///< path and query, as they were sent
     std::string_view content_type;  ///< "" where there is none
-    std::string_view body;          ///< whole; chunked bodies are put together
+    /// The Idempotency-Key field as it was sent; of several the values with commas between them.
+    std::optional<std::string_view> idempotency_key;
+    std::string_view body;  ///< whole; chunked bodies are put together
     std::string_view
         request_id;  ///< the client's X-Request-Id where it is a fit one, else made here
     std::vector<std::string> path_params;  ///< percent-decoded, in the route's order

@@ -366,6 +366,26 @@ Decoded<RedeemCode> decode_redeem_code(const Request& request, std::string_view 
     });
 }
 
+Decoded<std::string> decode_idempotency_key(std::string_view field, std::string_view request_id) {
+    const bool quoted = field.size() >= 2 && field.front() == '"' && field.back() == '"';
+    if (quoted) field = field.substr(1, field.size() - 2);
+    std::string key;
+    bool fit = true;
+    for (std::size_t i = 0; i < field.size(); ++i) {
+        const bool escape = quoted && field[i] == '\\' && ++i < field.size();
+        const char c = i < field.size() ? field[i] : '\0';
+        const bool special = c == '"' || c == '\\' || (!quoted && (c == ',' || c == ';'));
+        fit = fit && c > ' ' && c < '\x7F' && (escape ? c == '"' || c == '\\' : !special);
+        key += c;
+    }
+    if (fit && !key.empty() && key.size() <= limits::idempotency_key_characters) return key;
+    return problem(400, "idempotency_key_malformed",
+                   "Idempotency-Key must be one string of 1 to " +
+                       std::to_string(limits::idempotency_key_characters) +
+                       " visible ASCII characters, in quotes or without",
+                   request_id);
+}
+
 Decoded<EntryQuery> decode_list_entries(const Query& query, std::string_view request_id) {
     static constexpr std::array<std::string_view, 5> known{"after", "bookId", "code", "type",
                                                            "limit"};

@@ -49,6 +49,13 @@ RefusalText text_of(Refusal refusal) {
         case Refusal::user_redemption_limit_reached:
             return {409, "user_redemption_limit_reached",
                     "User has reached the redemption limit of this coupon book"};
+        case Refusal::idempotency_key_reused:
+            return {422, "idempotency_key_reused",
+                    "The Idempotency-Key has been used for another request"};
+        case Refusal::first_answer_unreadable:
+            return {409, "first_answer_unreadable",
+                    "The request was answered before, by another version of coupond, whose answer "
+                    "this one cannot repeat"};
     }
     check_failed("a refusal is one of those above", __FILE__, __LINE__);
 }
@@ -230,6 +237,13 @@ public:
             write_code(json, outcome.code, now_);
             json.raw("}");
         });
+    }
+
+    Answer operator()(Replayed& outcome) const {
+        Answer result =
+            std::visit(OutcomeEncoder(outcome.decided_at, outcome.request_id), outcome.outcome);
+        result.replayed = true;
+        return result;
     }
 
 private:

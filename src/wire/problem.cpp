@@ -51,6 +51,11 @@ Answer problem(int status, std::string_view code, std::string_view message,
     return make_problem(status, code, request_id, [&](JsonWriter& json) { json.string(message); });
 }
 
+Answer key_in_use(std::string_view request_id) {
+    return problem(409, "idempotency_key_in_use",
+                   "A request with this Idempotency-Key is still being processed", request_id);
+}
+
 Answer invalid(const std::vector<std::string>& messages, std::string_view request_id) {
     return make_problem(400, "validation_failed", request_id, [&](JsonWriter& json) {
         std::string_view before = "[";

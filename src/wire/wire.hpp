@@ -29,6 +29,7 @@ struct Answer {
     std::size_t held_bytes = 0;  ///< what a BodySource keeps in memory until it is sent
     std::string_view content_type = "application/json; charset=utf-8";  ///< static storage
     std::string link;                             ///< the Link header's value; empty: none
+    bool replayed = false;                        ///< the answer to a request that is repeated
     bool retry_after = false;                     ///< with limits::retry_after_seconds
     std::string_view cache_control = "no-store";  ///< static storage
     std::string_view content_security_policy;  ///< that header's value; empty: none; static storage
@@ -42,6 +43,9 @@ Answer problem(int status, std::string_view code, std::string_view message,
 
 /// 400 `validation_failed`, with `message` an array: one sentence a field.
 Answer invalid(const std::vector<std::string>& messages, std::string_view request_id);
+
+/// 409 `idempotency_key_in_use`: the first request with the key is not answered yet.
+Answer key_in_use(std::string_view request_id);
 
 /// A failure of the environment: 503 with Retry-After, but for data that the database refuses: 422.
 /// Never 500.
@@ -80,6 +84,11 @@ Decoded<AssignCode> decode_assign_code(const Request& request, std::string_view 
 Decoded<LockCode> decode_lock_code(const Request& request, std::string_view path_code,
                                    std::int64_t ttl_ms);
 Decoded<RedeemCode> decode_redeem_code(const Request& request, std::string_view path_code);
+
+/// The key in the value of an Idempotency-Key field: a string of structured fields (RFC 8941) or
+/// the same without its quotes, 1 to limits::idempotency_key_characters visible ASCII characters.
+/// Else 400 `idempotency_key_malformed`.
+Decoded<std::string> decode_idempotency_key(std::string_view field, std::string_view request_id);
 
 struct ListBooks {
     BookId after = 0;

@@ -64,6 +64,11 @@ const Statement select_free{"SELECT " COUPOND_CODE_COLUMNS
                             "LIMIT need.count) AS code "
                             "CROSS JOIN (SELECT NULL::text AS user_id) AS holder ORDER BY need.n"};
 
+const Statement select_memories{
+    "SELECT memory.key, memory.at, memory.fingerprint, memory.request_id, memory.outcome "
+    "FROM unnest($1::text[]) AS need (key) "
+    "CROSS JOIN LATERAL (SELECT * FROM idempotency_key WHERE key = need.key OFFSET 0) AS memory"};
+
 class Loader {
 public:
     Loader(Connection& connection, const Needs& needs, Transaction& transaction,
@@ -83,6 +88,7 @@ public:
         if (needs_.only_book) ask_only_book();
         if (!needs_.new_codes.empty()) ask_existing();
         ask_pools();
+        if (!needs_.keys.empty()) ask_memories();
         const auto any = needs_.pools.find(PoolScope{});
         if (any != needs_.pools.end()) {
             receive();
@@ -225,6 +231,21 @@ private:
             for (int row = 0; row < rows.size(); ++row) {
                 const auto n = static_cast<std::size_t>(rows.integer(row, 0)) - 1;
                 world_.existing_codes.insert(needs_.new_codes.at(n));
+            }
+        });
+    }
+
+    void ask_memories() {
+        TextArray keys;
+        for (const std::string_view key : needs_.keys) keys.add(key);
+        ask(select_memories, Parameters(keys), [this](const Rows& rows) {
+            for (int row = 0; row < rows.size(); ++row) {
+                Remembered& remembered = world_.remembered[std::string(rows.text(row, 0))];
+                remembered.decided_at = {rows.integer(row, 1)};
+                rows.text(row, 2).copy(remembered.fingerprint.data(),
+                                       remembered.fingerprint.size());
+                remembered.request_id = rows.text(row, 3);
+                remembered.outcome = rows.text(row, 4);
             }
         });
     }

@@ -9,7 +9,7 @@
 namespace coupond::postgres {
 namespace {
 
-constexpr std::array<std::uint32_t, 3> oids = {20, 25, 27};  // of the enumerators of Array::Of
+constexpr std::array<std::uint32_t, 4> oids = {20, 25, 27, 17};  // of the enumerators of Array::Of
 constexpr std::size_t header_bytes = 20;
 constexpr std::size_t empty_bytes = 12;  // an array without elements has no dimension
 
@@ -35,7 +35,7 @@ void Array::add(std::int64_t value) {
 }
 
 void Array::add(std::string_view value) {
-    COUPOND_CHECK(type_ == Of::text);
+    COUPOND_CHECK(type_ == Of::text || type_ == Of::bytea);
     ++size_;
     append(bytes_, static_cast<std::uint32_t>(value.size()));
     bytes_.append(value);

@@ -14,10 +14,10 @@ namespace coupond::postgres {
 /// Where a version of a row stands in its table: PostgreSQL's ctid.
 using Place = std::array<char, 6>;
 
-/// One column of many rows: a bigint[], a text[] or a tid[].
+/// One column of many rows: a bigint[], a text[], a tid[] or a bytea[].
 class Array {
 public:
-    enum class Of { bigint, text, place };
+    enum class Of { bigint, text, place, bytea };
 
     explicit Array(Of type);
 
@@ -49,6 +49,9 @@ struct TextArray : Array {
     TextArray() : Array(Of::text) {}
 };
 
+struct ByteaArray : Array {
+    ByteaArray() : Array(Of::bytea) {}
+};
 struct PlaceArray : Array {
     PlaceArray() : Array(Of::place) {}
 };

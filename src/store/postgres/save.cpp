@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/limits.hpp"
 #include "base/random.hpp"
 #include "store/pool_draw.hpp"
 
@@ -12,6 +13,7 @@ namespace {
 constexpr std::uint64_t slots = 16;
 constexpr std::int64_t dead_locks_kept_ms = 3'600'000;  // so that a clock set back finds them again
 constexpr std::int64_t sweep_every_ms = 50;
+constexpr std::int64_t sweep_memories_every_ms = 1'000;
 
 const Statement insert_books{
     "INSERT INTO coupon_book (id, name, code_pattern, max_redemptions_per_user, discount_cents, "
@@ -73,6 +75,20 @@ const Statement count_users{
     "WHERE old.redeemed = excluded.redeemed - $4::bigint RETURNING 1) "
     "SELECT CASE WHEN count(*) <> cardinality($1::bigint[]) THEN coupond_conflict() END "
     "FROM counted"};
+
+// Those that are new, or replace what need not be kept any more.
+const Statement insert_memories{
+    "WITH kept AS (INSERT INTO idempotency_key AS old (key, at, fingerprint, request_id, outcome) "
+    "SELECT key, $2::bigint, fingerprint, request_id, outcome "
+    "FROM unnest($1::text[], $3::bytea[], $4::text[], $5::text[]) "
+    "AS new (key, fingerprint, request_id, outcome) ON CONFLICT (key) DO UPDATE SET "
+    "at = excluded.at, fingerprint = excluded.fingerprint, request_id = excluded.request_id, "
+    "outcome = excluded.outcome WHERE old.at <= $6::bigint RETURNING 1) "
+    "SELECT CASE WHEN count(*) <> cardinality($1::text[]) THEN coupond_conflict() END FROM kept"};
+
+const Statement sweep_memories{
+    "DELETE FROM idempotency_key WHERE ctid = ANY(ARRAY(SELECT ctid FROM idempotency_key "
+    "WHERE at <= $1::bigint ORDER BY at LIMIT $2::bigint FOR UPDATE SKIP LOCKED))"};
 
 const Statement insert_entries{
     "INSERT INTO ledger (id, at, book_id, code_id, codes, user_number, previous_id, locked_until, "
@@ -252,6 +268,26 @@ void send_entries(Connection& connection, const Delta& delta, const StoredCodes&
                                   until, discounts, types, requests));
 }
 
+/// By their keys.
+void send_memories(Connection& connection, const Delta& delta, Timestamp kept_from) {
+    std::vector<const Delta::Memory*> memories;
+    for (const Delta::Memory& memory : delta.memories) memories.push_back(&memory);
+    std::sort(memories.begin(), memories.end(),
+              [](const auto* a, const auto* b) { return a->key < b->key; });
+    TextArray keys, requests, outcomes;
+    ByteaArray fingerprints;
+    for (const Delta::Memory* const memory : memories) {
+        const Remembered& remembered = memory->remembered;
+        keys.add(memory->key);
+        fingerprints.add(
+            std::string_view(remembered.fingerprint.data(), remembered.fingerprint.size()));
+        requests.add(remembered.request_id);
+        outcomes.add(remembered.outcome);
+    }
+    connection.execute(insert_memories, Parameters(keys, delta.at.ms, fingerprints, requests,
+                                                   outcomes, kept_from.ms));
+}
+
 }  // namespace
 
 Saver::Saver() : slot_(static_cast<std::int64_t>(secure_random_below(slots))) {}
@@ -269,8 +305,22 @@ void Saver::send(Connection& connection, const Delta& delta, const StoredCodes& 
     send_counts(connection, delta, slot_);
     if (!delta.locks.empty()) send_locks(connection, delta);
     if (!delta.entries.empty()) send_entries(connection, delta, stored);
+    const Timestamp kept_from = delta.at + -limits::idempotency_ms;
+    if (!delta.memories.empty()) send_memories(connection, delta, kept_from);
+    sweep(connection, delta, kept_from);
     connection.execute("COMMIT");
     connection.sync();
+}
+
+void Saver::sweep(Connection& connection, const Delta& delta, Timestamp kept_from) {
+    memories_to_sweep_ += 2 * delta.memories.size() + 1;
+    if (delta.at < memories_swept_at_ + sweep_memories_every_ms && memories_swept_at_ <= delta.at) {
+        return;
+    }
+    memories_swept_at_ = delta.at;
+    connection.execute(
+        sweep_memories,
+        Parameters(kept_from.ms, static_cast<std::int64_t>(std::exchange(memories_to_sweep_, 0))));
 }
 
 void Saver::send_locks(Connection& connection, const Delta& delta) {

@@ -18,9 +18,12 @@ public:
 
 private:
     void send_locks(Connection& connection, const Delta& delta);
+    void sweep(Connection& connection, const Delta& delta, Timestamp kept_from);
 
     const std::int64_t slot_;  ///< where this process counts codes
     Timestamp swept_at_;
+    Timestamp memories_swept_at_;
+    std::size_t memories_to_sweep_ = 0;  ///< more than have come since then
 };
 
 }  // namespace coupond::postgres

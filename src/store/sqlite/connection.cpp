@@ -165,6 +165,13 @@ void Statement::bind_one(int index, std::string_view value) {
     }
 }
 
+void Statement::bind_one(int index, Blob value) {
+    if (sqlite3_bind_blob64(handle_, index, value.bytes.data(), value.bytes.size(),
+                            SQLITE_STATIC) != SQLITE_OK) {
+        connection_.fail();
+    }
+}
+
 void Statement::bind_null(int index) {
     if (sqlite3_bind_null(handle_, index) != SQLITE_OK) connection_.fail();
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,11 @@ private:
 /// A command changes a row or two on pages far from each other, so smaller pages mean less to
 /// write; below 2 KiB the tree gets too deep. It counts before there is anything in the file.
 inline constexpr const char* page_size_sql = "PRAGMA page_size = 2048";
+
+/// Bytes to be bound as such, not as text.
+struct Blob {
+    std::span<const char> bytes;
+};
 
 class Connection {
 public:
@@ -93,6 +99,7 @@ public:
 private:
     void bind_one(int index, std::int64_t value);
     void bind_one(int index, std::string_view value);
+    void bind_one(int index, Blob value);
     void bind_one(int index, Timestamp value) { bind_one(index, value.ms); }
     void bind_null(int index);
     template <class T>

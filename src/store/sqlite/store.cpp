@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "base/limits.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
 #include "store/pool_draw.hpp"
@@ -13,6 +14,7 @@
 namespace coupond::sqlite {
 namespace {
 
+constexpr std::int64_t sweep_every_ms = 1'000;
 constexpr std::int64_t dead_locks_kept_ms = 3'600'000;  // so that a clock set back finds them again
 
 class SqliteStore final : public Store {
@@ -120,6 +122,7 @@ private:
             }
         }
         for (const auto& [scope, count] : needs.pools) load_pool(world, scope, count);
+        for (const std::string_view key : needs.keys) load_memory(world, key);
         if (needs.book_ids > 0) world.next_book_id = connection_.integer(max_book_id) + 1;
         if (needs.code_ids > 0) world.next_code_id = connection_.integer(max_code_id) + 1;
         select_max_entry_.step();
@@ -163,6 +166,16 @@ private:
             user->second.loaded = user->second.now = select_user_.integer(0);
             select_user_.reset();
         }
+    }
+
+    void load_memory(World& world, std::string_view key) {
+        if (!select_memory_.bind(key).step()) return;
+        Remembered& remembered = world.remembered[std::string(key)];
+        remembered.decided_at = {select_memory_.integer(0)};
+        select_memory_.text(1).copy(remembered.fingerprint.data(), remembered.fingerprint.size());
+        remembered.request_id = select_memory_.text(2);
+        remembered.outcome = select_memory_.text(3);
+        select_memory_.reset();
     }
 
     void load_pool(World& world, PoolScope scope, std::size_t count) {
@@ -228,6 +241,25 @@ private:
         }
         save_locks(delta);
         for (const LedgerEntry& entry : delta.entries) save_entry(entry);
+        return save_memories(delta);
+    }
+
+    /// Whether the keys were new, or those of answers that need not be kept any more.
+    bool save_memories(const Delta& delta) {
+        const Timestamp kept_from = delta.at + -limits::idempotency_ms;
+        for (const auto& [key, remembered] : delta.memories) {
+            upsert_memory_
+                .bind(key, remembered.decided_at, Blob{remembered.fingerprint},
+                      remembered.request_id, remembered.outcome, kept_from)
+                .run();
+            if (connection_.changes() != 1) return false;
+        }
+        memories_to_sweep_ += 2 * delta.memories.size() + 1;
+        if (delta.at < swept_at_ + sweep_every_ms && swept_at_ <= delta.at) return true;
+        swept_at_ = delta.at;
+        delete_memories_
+            .bind(kept_from, static_cast<std::int64_t>(std::exchange(memories_to_sweep_, 0)))
+            .run();
         return true;
     }
 
@@ -308,6 +340,8 @@ private:
     Health health_{log::side_changes};
     Health checkpoint_health_{side_checkpoints};
     int log_pages_ = 0;  ///< in the write-ahead log after the last commit
+    Timestamp swept_at_;
+    std::size_t memories_to_sweep_ = 0;                    ///< more than have come since then
     std::unordered_map<std::string, std::int64_t> users_;  ///< the numbers that a save has met
 
     Statement begin_read_{connection_, "BEGIN"};
@@ -360,6 +394,20 @@ private:
                             "INSERT INTO ledger (id, at, type, book_id, code_id, codes, "
                             "user_number, previous_id, locked_until, discount_cents, request_id) "
                             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+    Statement select_memory_{connection_,
+                             "SELECT at, fingerprint, request_id, outcome FROM idempotency_key "
+                             "WHERE key = ?"};
+    Statement upsert_memory_{
+        connection_,
+        "INSERT INTO idempotency_key AS old (key, at, fingerprint, request_id, "
+        "outcome) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET "
+        "at = excluded.at, fingerprint = excluded.fingerprint, "
+        "request_id = excluded.request_id, outcome = excluded.outcome "
+        "WHERE old.at <= ?6"};
+    Statement delete_memories_{connection_,
+                               "DELETE FROM idempotency_key WHERE key IN "
+                               "(SELECT key FROM idempotency_key WHERE at <= ? ORDER BY at "
+                               "LIMIT ?)"};
     Statement insert_counts_{connection_, "INSERT INTO book_count VALUES (?, 0, 0, 0)"};
     Statement update_counts_{connection_,
                              "UPDATE book_count SET total = total + ?, available = available + ?, "

@@ -1,0 +1,16 @@
+// Digests of what came from outside.
+#pragma once
+
+#include <array>
+#include <initializer_list>
+#include <string_view>
+
+namespace coupond {
+
+using Digest = std::array<char, 32>;
+
+/// SHA-256 (FIPS 180-4) of `parts`, each with its length before it: other parts that would be the
+/// same one after the other have another digest.
+Digest digest_of(std::initializer_list<std::string_view> parts);
+
+}  // namespace coupond

@@ -1,0 +1,192 @@
+#include "domain/remember.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/check.hpp"
+
+namespace coupond {
+namespace {
+
+// One field a line, for none of the texts has a line break in it: first the kind, then what it has.
+// An optional field that is missing is an empty line.
+
+class Writer {
+public:
+    explicit Writer(std::string_view kind) : text_(kind) {}
+
+    void add(std::string_view field) { text_.append("\n").append(field); }
+    void add(std::int64_t number) { add(std::string_view(std::to_string(number))); }
+    void add(Timestamp at) { add(at.ms); }
+    template <class T>
+    void add(const std::optional<T>& value) {
+        value ? add(*value) : add(std::string_view());
+    }
+    std::string take() { return std::move(text_); }
+
+private:
+    std::string text_;
+};
+
+class Reader {
+public:
+    explicit Reader(std::string_view text) : left_(text) {}
+
+    std::string text() {
+        const std::size_t end = std::min(left_.find('\n'), left_.size());
+        std::string field(left_.substr(0, end));
+        left_.remove_prefix(std::min(end + 1, left_.size()));
+        return field;
+    }
+    std::optional<std::int64_t> optional_number() {
+        const std::string field = text();
+        if (field.empty()) return std::nullopt;
+        std::int64_t number = 0;
+        const auto read = std::from_chars(field.data(), field.data() + field.size(), number);
+        sound_ = sound_ && read.ec == std::errc() && read.ptr == field.data() + field.size();
+        return number;
+    }
+    std::int64_t number() {
+        const auto number = optional_number();
+        sound_ = sound_ && number.has_value();
+        return number.value_or(0);
+    }
+    Timestamp time() { return {number()}; }
+    std::optional<Timestamp> optional_time() {
+        const auto ms = optional_number();
+        return ms ? std::optional(Timestamp{*ms}) : std::nullopt;
+    }
+    /// Whether all that was read was there, and nothing is left.
+    bool sound() const { return sound_ && left_.empty(); }
+
+private:
+    std::string_view left_;
+    bool sound_ = true;
+};
+
+void add_book(Writer& writer, const Book& book) {
+    writer.add(book.id);
+    writer.add(std::string_view(book.name));
+    writer.add(std::string_view(book.code_pattern));
+    writer.add(book.max_redemptions_per_user);
+    writer.add(book.discount_cents);
+    writer.add(book.created_at);
+    writer.add(book.updated_at);
+}
+
+Book read_book(Reader& reader) {
+    Book book;
+    book.id = reader.number();
+    book.name = reader.text();
+    book.code_pattern = reader.text();
+    book.max_redemptions_per_user = reader.optional_number();
+    book.discount_cents = reader.optional_number();
+    book.created_at = reader.time();
+    book.updated_at = reader.time();
+    return book;
+}
+
+void add_code(Writer& writer, const Code& code) {
+    writer.add(code.id);
+    writer.add(code.book_id);
+    writer.add(std::string_view(code.code));
+    writer.add(code.lock ? std::optional(code.lock->until) : std::nullopt);
+    writer.add(code.redeemed_at);
+    writer.add(code.created_at);
+}
+
+Code read_code(Reader& reader, const std::string& holder) {
+    Code code;
+    code.id = reader.number();
+    code.book_id = reader.number();
+    code.code = reader.text();
+    code.assigned_to = holder;
+    if (const auto until = reader.optional_time()) code.lock = Lock{holder, *until};
+    code.redeemed_at = reader.optional_time();
+    code.created_at = reader.time();
+    return code;
+}
+
+struct Rememberer {
+    std::string operator()(Refusal refusal) const {
+        Writer writer("refusal");
+        writer.add(to_string(refusal));
+        return writer.take();
+    }
+    std::string operator()(const BookCreated& outcome) const {
+        Writer writer("book_created");
+        add_book(writer, outcome.book);
+        return writer.take();
+    }
+    std::string operator()(const CodesUploaded& outcome) const {
+        Writer writer("codes_uploaded");
+        writer.add(outcome.first_id);
+        writer.add(outcome.created_at);
+        add_book(writer, outcome.book);
+        return writer.take();
+    }
+    std::string operator()(const CodeAssigned& outcome) const {
+        Writer writer("code_assigned");
+        add_code(writer, outcome.code);
+        return writer.take();
+    }
+    std::string operator()(const CodeLocked& outcome) const {
+        Writer writer("code_locked");
+        writer.add(outcome.until);
+        return writer.take();
+    }
+    std::string operator()(const CodeRedeemed& outcome) const {
+        Writer writer("code_redeemed");
+        add_code(writer, outcome.code);
+        return writer.take();
+    }
+    std::string operator()(const Replayed&) const {
+        check_failed("the first outcome", __FILE__, __LINE__);
+    }
+};
+
+std::string user_of(const Command& command) {
+    return std::visit(
+        [](const auto& asked) {
+            if constexpr (requires { asked.user_id; }) {
+                return asked.user_id;
+            } else {
+                return std::string();
+            }
+        },
+        command);
+}
+
+std::optional<FirstOutcome> read(Reader& reader, const Command& command) {
+    const std::string kind = reader.text();
+    if (kind == "refusal") return refusal_of(reader.text());
+    if (kind == "book_created") return BookCreated{read_book(reader)};
+    if (kind == "codes_uploaded") {
+        const auto* const upload = std::get_if<UploadCodes>(&command);
+        if (upload == nullptr) return std::nullopt;
+        CodesUploaded uploaded;
+        uploaded.first_id = reader.number();
+        uploaded.created_at = reader.time();
+        uploaded.book = read_book(reader);
+        uploaded.codes = upload->codes;
+        return uploaded;
+    }
+    if (kind == "code_assigned") return CodeAssigned{read_code(reader, user_of(command))};
+    if (kind == "code_locked") return CodeLocked{reader.time()};
+    if (kind == "code_redeemed") return CodeRedeemed{read_code(reader, user_of(command))};
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::string remember(const Outcome& outcome) {
+    return std::visit(Rememberer{}, outcome);
+}
+
+std::optional<FirstOutcome> recall(std::string_view text, const Command& command) {
+    Reader reader(text);
+    std::optional<FirstOutcome> outcome = read(reader, command);
+    return reader.sound() ? outcome : std::nullopt;
+}
+
+}  // namespace coupond
