@@ -168,6 +168,19 @@ export class Client {
         return books;
     }
 
+    /** Every entry of the ledger that `query` asks for, 1,000 a page where it says nothing else. */
+    async allEvents(query = {}) {
+        const events = [];
+        let path = eventsPath({ limit: 1000, ...query });
+        while (path) {
+            const answer = await this.get(path);
+            assert.equal(answer.status, 200, answer.text);
+            events.push(...answer.body);
+            path = nextPage(answer);
+        }
+        return events;
+    }
+
     /** A book's entry in the list, with its codes. */
     async bookWithCodes(id) {
         const answer = await this.get(`/coupon?include=codes&limit=1${after(id - 1)}`);
@@ -184,6 +197,12 @@ export class Client {
 
 /** The query member for a page behind the book with this id; the first page has none. */
 export const after = (id) => (id > 0 ? `&after=${id}` : '');
+
+/** The target that asks for entries of the ledger. */
+export const eventsPath = (query) =>
+    `/coupon/events?${Object.entries(query)
+        .map(([name, value]) => `${name}=${encode(value)}`)
+        .join('&')}`;
 
 /** The target of the Link header's rel="next", or nothing. */
 export function nextPage(answer) {

@@ -1,4 +1,5 @@
-// Remembers what the server has acknowledged, and holds the state found afterwards against it.
+// Remembers what the server has acknowledged, and holds the state and the ledger found afterwards
+// against it.
 //
 // A request whose answer never came, or was 503 outcome_unknown, is a doubt: it may or may not have
 // happened. Any other 503 says that nothing was changed, and is held to it.
@@ -7,6 +8,12 @@
 //   new History(client, {losesLocks})   losesLocks: where the test has a Redis lose them
 //   history.by(another)                 the same History, sending through another client
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Ledger, verifyEntries } from './ledger.js';
+
+// A transaction that is given up, of a process that was killed or stands still, holds the ledger's
+// readers back for some seconds; of a machine that is gone, for up to twenty.
+const ledgerWithinMs = 30_000;
 
 const connectionFailures = new Set(['ECONNRESET', 'ECONNREFUSED', 'EPIPE', 'ECONNABORTED']);
 
@@ -31,10 +38,14 @@ export class History {
     #refusedUploads = []; // lists of codes of which none may be there
     #doubtfulUploads = []; // lists of codes, each all there or not at all
     #doubts = { any: new Map(), assign: new Set(), lock: new Set(), redeem: new Set() };
+    #unknownLocks = new Set(); // pairs of which a lock was neither given nor refused
+    #acknowledged = new Map(); // request id → what its entry in the ledger says
+    #ledger;
     #losesLocks;
 
     constructor(client, { losesLocks = false } = {}) {
         this.#client = client;
+        this.#ledger = new Ledger(client);
         this.#losesLocks = losesLocks;
     }
 
@@ -93,8 +104,12 @@ export class History {
             () => client.upload(bookId, codes),
             () => this.#doubtfulUploads.push(codes),
         );
-        if (answer?.status === 201) this.uploaded(bookId, codes);
-        else if (answer) this.#refusedUploads.push(codes);
+        if (answer?.status === 201) {
+            this.uploaded(bookId, codes);
+            this.#noteEntry(answer, { type: 'codes_uploaded', bookId, codes: codes.length });
+        } else if (answer) {
+            this.#refusedUploads.push(codes);
+        }
         return answer;
     }
 
@@ -104,7 +119,11 @@ export class History {
             () => client.assignAny(user, bookId),
             () => any.set(user, (any.get(user) ?? 0) + 1),
         );
-        if (answer?.status === 201) this.#noteAssigned(answer.body, user, true);
+        if (answer?.status === 201) {
+            this.#noteAssigned(answer.body, user, true);
+            const { code } = answer.body;
+            this.#noteEntry(answer, { type: 'code_assigned', code, userId: user });
+        }
         return answer;
     }
 
@@ -134,18 +153,25 @@ export class History {
         this.#assigned.set(body.code, user);
     }
 
+    #noteEntry({ headers }, told) {
+        this.#acknowledged.set(headers['x-request-id'], told);
+    }
+
     async lock(code, user, client = this.#client) {
         const answer = await this.#send(
             () => client.lock(code, user),
             () => this.#doubts.lock.add(pair(code, user)),
         );
+        if (!answer || answer.status === 503) this.#unknownLocks.add(pair(code, user));
         if (answer?.status === 201) {
             const before = this.#locked.get(code);
             assert.ok(
                 this.#losesLocks || !before || before.until <= Date.now(),
                 `${code} locked by ${before?.user} and by ${user}`,
             );
-            this.#locked.set(code, { user, until: Date.parse(answer.body.lockedUntil) });
+            const { lockedUntil } = answer.body;
+            this.#locked.set(code, { user, until: Date.parse(lockedUntil) });
+            this.#noteEntry(answer, { type: 'code_locked', code, userId: user, lockedUntil });
         } else if (answer?.body.code === 'coupon_already_redeemed') {
             this.#seenRedeemed.add(code);
         }
@@ -162,14 +188,19 @@ export class History {
             assert.equal(coupon.code, code);
             assert.equal(coupon.assignedTo, user);
             assert.ok(!this.#redeemed.has(code), `${code} redeemed twice`);
-            this.#redeemed.set(code, { user, at: coupon.redeemedAt });
+            const { redeemedAt } = coupon;
+            this.#redeemed.set(code, { user, at: redeemedAt });
+            this.#noteEntry(answer, { type: 'code_redeemed', code, userId: user, redeemedAt });
         } else if (answer?.body.code === 'coupon_already_redeemed') {
             this.#seenRedeemed.add(code);
         }
         return answer;
     }
 
-    /** Holds what the server says now, code by code, against what it has acknowledged. */
+    /**
+     * Holds what the server says now, code by code and entry by entry, against what it has
+     * acknowledged.
+     */
     async verify() {
         const asked = Date.now();
         const books = await this.#client.allBooks({ codes: true });
@@ -210,7 +241,48 @@ export class History {
                 `${code} was refused and is there`,
             );
         }
+        await this.#verifyLedger({ books, asked, answered });
         return books;
+    }
+
+    /** The ledger may show what was changed a little later than the books do. */
+    async #verifyLedger(found) {
+        for (const deadline = Date.now() + ledgerWithinMs; ;) {
+            await this.#ledger.readOn();
+            try {
+                this.#verifyEntries(found);
+                break;
+            } catch (error) {
+                if (!(error instanceof assert.AssertionError) || Date.now() > deadline) throw error;
+            }
+            await sleep(50);
+            const asked = Date.now();
+            const books = await this.#client.allBooks({ codes: true });
+            found = { books, asked, answered: Date.now() };
+        }
+        await this.#ledger.verifyRead();
+    }
+
+    #verifyEntries({ books, asked, answered }) {
+        const { entries } = this.#ledger;
+        verifyEntries(entries, books, {
+            asked,
+            answered,
+            losesLocks: this.#losesLocks,
+            unknownLocks: this.#unknownLocks,
+        });
+        const byRequest = new Map(entries.map((entry) => [entry.requestId, entry]));
+        for (const [requestId, told] of this.#acknowledged) {
+            const entry = byRequest.get(requestId);
+            assert.ok(entry, `acknowledged, and not in the ledger: ${JSON.stringify(told)}`);
+            const { lockedUntil, redeemedAt, ...members } = told;
+            const text = `${JSON.stringify(told)}, the ledger: ${JSON.stringify(entry)}`;
+            for (const [name, value] of Object.entries(members)) {
+                assert.equal(entry[name], value, text);
+            }
+            if (lockedUntil) assert.equal(entry.after.lockedUntil, lockedUntil, text);
+            if (redeemedAt) assert.equal(entry.after.redeemedAt, redeemedAt, text);
+        }
     }
 
     #verifyCode(code, asked, answered) {
@@ -293,17 +365,38 @@ const countedSql = `SELECT book_id, count(*) AS total,
     sum(CASE WHEN assigned_to IS NULL THEN 1 ELSE 0 END) AS available,
     sum(CASE WHEN redeemed_at IS NULL THEN 0 ELSE 1 END) AS redeemed
     FROM coupon_code GROUP BY book_id`;
-const limitSql = 'SELECT book_id, user_id, redeemed FROM user_redemption_count';
-const limitedSql = `SELECT book_id, assigned_to AS user_id, count(*) AS redeemed
+const enteredSql = `SELECT book_id, sum(CASE WHEN type = 2 THEN codes ELSE 0 END) AS total,
+    sum(CASE type WHEN 2 THEN codes WHEN 3 THEN -1 ELSE 0 END) AS available,
+    sum(CASE WHEN type = 5 THEN 1 ELSE 0 END) AS redeemed
+    FROM ledger GROUP BY book_id`;
+const limitSql = 'SELECT book_id, user_number, redeemed FROM user_redemption_count';
+const limitedSql = `SELECT book_id, assigned_to AS user_number, count(*) AS redeemed
     FROM coupon_code JOIN coupon_book ON coupon_book.id = book_id
     WHERE redeemed_at IS NOT NULL AND max_redemptions_per_user IS NOT NULL
     GROUP BY book_id, assigned_to`;
+// Where locks are kept in Redis, their entries are in no chain.
+const lastSql = `SELECT id, last_entry_id, assigned_to AS user_number FROM coupon_code
+    WHERE last_entry_id NOT IN (SELECT id FROM ledger WHERE type = 2)`;
+const chainSql = `SELECT code_id AS id, max(id) AS last_entry_id, max(user_number) AS user_number
+    FROM ledger WHERE previous_id IS NOT NULL GROUP BY code_id`;
+const brokenSql = `SELECT entry.id FROM ledger AS entry
+    LEFT JOIN ledger AS before ON before.id = entry.previous_id
+    WHERE entry.previous_id IS NOT NULL AND (before.id IS NULL OR before.id >= entry.id
+        OR entry.code_id < before.code_id
+        OR entry.code_id >= before.code_id + coalesce(before.codes, 1))`;
+const forkedSql = `SELECT previous_id, code_id FROM ledger WHERE previous_id IS NOT NULL
+    GROUP BY previous_id, code_id HAVING count(*) > 1`;
+const noneSql = 'SELECT id FROM ledger WHERE id < 0';
 
 /** What the server's database keeps count of is what there is; while nothing changes it. */
 export async function verifyTables(server) {
     for (const [kept, counted] of [
         [countSql, countedSql],
+        [countSql, enteredSql],
         [limitSql, limitedSql],
+        [lastSql, chainSql],
+        [brokenSql, noneSql],
+        [forkedSql, noneSql],
     ]) {
         const rows = async (sql) =>
             (await server.data.query(sql))
