@@ -102,11 +102,11 @@ describe('coupond migrate --status and --dry-run', () => {
         assert.equal(code, 0, stderr);
         assert.match(stdout, pattern);
     };
-    const upToDate = /^applied .*\n.* schema version (\d+) of \1\n$/;
+    const upToDate = /^(applied .*\n)+.* schema version (\d+) of \2\n$/;
 
     it('make nothing where nothing is', async () => {
         const folder = path.join(temporaryFolder(), 'data');
-        await assertStatus(folder, /^pending .*\n.* version 0 of .*coupond migrate/);
+        await assertStatus(folder, /^(pending .*\n)+.* version 0 of .*coupond migrate/);
         assert.match((await ask('--dry-run', folder)).stdout, /CREATE TABLE coupon_code/);
         assert.ok(!existsSync(folder));
     });

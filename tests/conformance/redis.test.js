@@ -97,6 +97,7 @@ describe('Redis', () => {
         }
         assert.equal((await client.upload(book.id, ['Z'])).status, 201);
         assert.equal((await client.assignAny('bob')).status, 201);
+        assert.equal((await client.get('/coupon/events')).status, 200);
         await redis.start();
         for (const deadline = Date.now() + 30_000; ;) {
             if ((await client.get('/health/ready')).status === 200) break;

@@ -4,8 +4,10 @@
 //   const ledger = new Ledger(client)
 //   await ledger.readOn()                       reads what has come since; ledger.entries has all
 //   await ledger.verifyRead()                   what was read is what a fresh reader finds
+//   await entriesOf(client, count, query)        the entries asked for, once there are that many
 //   verifyEntries(entries, books, options)      entries and books tell of the same changes
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { bookMembers } from './shapes.js';
 
 export class Ledger {
@@ -31,6 +33,21 @@ export class Ledger {
         assertAscending(all);
         all.length = this.entries.length;
         assert.deepEqual(all, this.entries);
+    }
+}
+
+/**
+ * What `query` asks for, as soon as there are `count` of them: other databases of the same
+ * PostgreSQL may hold the ledger's readers back for a while.
+ */
+export async function entriesOf(client, count, query) {
+    for (const deadline = Date.now() + 30_000; ;) {
+        const entries = await client.allEvents(query);
+        if (entries.length >= count || Date.now() > deadline) {
+            assert.equal(entries.length, count, JSON.stringify(entries.slice(-5)));
+            return entries;
+        }
+        await sleep(20);
     }
 }
 
