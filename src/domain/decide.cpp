@@ -15,8 +15,10 @@ public:
 
     Outcome run(const Submission& submission) {
         request_id_ = submission.request_id;
+        key_ = {};
         if (!submission.idempotency) return std::visit(*this, submission.command);
         const Idempotency& asked = *submission.idempotency;
+        key_ = asked.key;
         const auto known = world_.remembered.find(asked.key);
         if (known != world_.remembered.end() && is_kept(known->second)) {
             const Remembered& first = known->second;
@@ -113,10 +115,15 @@ public:
         if (row == nullptr) return Refusal::code_not_found;
         if (row->code.assigned_to != command.user_id) return Refusal::not_assigned_to_user;
         if (row->code.redeemed_at) return Refusal::already_redeemed;
-        if (row->code.is_locked(now_)) return Refusal::already_locked;
+        if (row->code.is_locked(now_)) {
+            if (key_.empty() || row->code.lock->key != key_) return Refusal::already_locked;
+            // This request has taken it before, and nobody knows yet.
+            change(*row, LedgerEntry::Type::code_locked).locked_until = row->code.lock->until;
+            return CodeLocked{row->code.lock->until};
+        }
 
         if (row->code.lock) --locks_[{row->code.book_id, row->code.lock->until}];  // a dead one
-        row->code.lock = Lock{command.user_id, now_ + command.ttl_ms};
+        row->code.lock = Lock{command.user_id, now_ + command.ttl_ms, std::string(key_)};
         ++locks_[{row->code.book_id, row->code.lock->until}];
         row->lock_changed = true;
         change(*row, LedgerEntry::Type::code_locked).locked_until = row->code.lock->until;
@@ -232,6 +239,7 @@ private:
     World& world_;
     const Timestamp now_;
     std::string_view request_id_;  ///< of the command that is being decided
+    std::string_view key_;         ///< its idempotency key; empty: none
     bool shortage_ = false;
     bool unforeseen_ = false;
     std::map<PoolScope, std::deque<CodeRow*>> uploaded_free_;

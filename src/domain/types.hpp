@@ -30,6 +30,9 @@ struct Book {
 struct Lock {
     std::string user_id;
     Timestamp until;
+    /// Where locks are kept outside the database: the idempotency key by which it was taken, as far
+    /// as it was asked for. A process may have ended between taking it and noting that it has.
+    std::string key = {};
 };
 
 /// One code of a book and what has become of it.

@@ -84,6 +84,8 @@ private:
                 auto loaded = locks_->load(codes);
                 if (!loaded) return fail_locks(LockFailure::reading, results, loaded.error());
                 found = std::move(*loaded);
+                const Result<void> named = name_locks(commands, codes, found);
+                if (!named) return fail_locks(LockFailure::reading, results, named.error());
             }
             Result<World> world = store_.load(needed);
             if (!world && world.error() == Failure::conflict) continue;
@@ -135,6 +137,33 @@ private:
         const bool in_vain = !saved && saved.error() != Failure::indeterminate;
         if (in_vain && !locks.acquired.empty()) locks_->release(locks.acquired, now);
         return saved;
+    }
+
+    /// Fills in the keys of locks that commands of their holders' meet with keys of their own.
+    Result<void> name_locks(std::span<const Submission* const> commands,
+                            std::span<const std::string_view> codes,
+                            std::span<std::optional<Lock>> found) {
+        std::unordered_map<std::string_view, std::string_view> askers;
+        for (const Submission* const submission : commands) {
+            const auto* const lock = std::get_if<LockCode>(&submission->command);
+            if (lock != nullptr && submission->idempotency) askers[lock->code] = lock->user_id;
+        }
+        if (askers.empty()) return {};
+        std::vector<std::string_view> asked;
+        std::vector<std::size_t> places;
+        for (std::size_t i = 0; i < codes.size(); ++i) {
+            const auto asker = askers.find(codes[i]);
+            if (!found[i] || asker == askers.end() || asker->second != found[i]->user_id) continue;
+            asked.push_back(codes[i]);
+            places.push_back(i);
+        }
+        if (asked.empty()) return {};
+        Result<std::vector<std::string>> keys = locks_->keys(asked);
+        if (!keys) return keys.error();
+        for (std::size_t i = 0; i < places.size(); ++i) {
+            found[places[i]]->key = std::move((*keys)[i]);
+        }
+        return {};
     }
 
     void put_locks(World& world, std::span<const std::string_view> codes,

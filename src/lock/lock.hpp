@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -31,6 +32,10 @@ public:
     /// Failures: unavailable.
     virtual Result<std::vector<std::optional<Lock>>> load(
         std::span<const std::string_view> codes) = 0;
+
+    /// The idempotency keys by which the locks of codes were taken that the last `load` has found,
+    /// in the order asked; empty where there was none. Failures: unavailable.
+    virtual Result<std::vector<std::string>> keys(std::span<const std::string_view> codes) = 0;
 
     /// Takes the locks, all or none: each only if it has not been touched since the last `load`,
     /// which must have been asked for its code a few seconds ago at most. A change without a lock

@@ -71,6 +71,10 @@ public:
 
     void release(std::span<const LockChange> changes, Timestamp) override;
 
+    Result<std::vector<std::string>> keys(std::span<const std::string_view> codes) override {
+        return run<std::vector<std::string>>(Purpose::question, [&] { return keys_now(codes); });
+    }
+
     Result<std::vector<std::int64_t>> count(std::span<const BookId> books, Timestamp now) override {
         return run<std::vector<std::int64_t>>(Purpose::question,
                                               [&] { return count_now(books, now); });
@@ -104,6 +108,7 @@ private:
                      std::span<std::optional<Lock>> locks);
     void acquire_now(std::span<const LockChange> changes, Timestamp now);
     void look_whether_taken(std::span<const LockChange> changes);
+    std::vector<std::string> keys_now(std::span<const std::string_view> codes);
     std::vector<std::int64_t> count_now(std::span<const BookId> books, Timestamp now);
     void ping_now();
     Pipeline acquire_command(std::span<const LockChange* const> locks, Timestamp now) const;
@@ -229,8 +234,11 @@ Pipeline RedisLocks::acquire_command(std::span<const LockChange* const> locks,
         ++sets.back().size;
         sets.back().last = std::max(sets.back().last, change->lock->until);
     }
+    const auto named = static_cast<std::size_t>(
+        std::count_if(locks.begin(), locks.end(),
+                      [](const LockChange* change) { return !change->lock->key.empty(); }));
     Pipeline pipeline;
-    pipeline.command(6 + 5 * locks.size() + 3 * sets.size());
+    pipeline.command(6 + 5 * locks.size() + 3 * sets.size() + 2 * named);
     pipeline.word("EVALSHA").word(scripts().acquire.sha).word(locks.size() + sets.size());
     for (const LockChange* const change : locks) pipeline.word(lock_prefix, change->code);
     for (const Set& set : sets) {
@@ -246,6 +254,9 @@ Pipeline RedisLocks::acquire_command(std::span<const LockChange* const> locks,
         pipeline.word(change->lock->until.ms).word(change->code);
     }
     for (const Set& set : sets) pipeline.word(set.size).word(set.last.ms);
+    for (std::size_t i = 0; i < locks.size(); ++i) {
+        if (!locks[i]->lock->key.empty()) pipeline.word(i + 1).word(locks[i]->lock->key);
+    }
     return pipeline;
 }
 
@@ -286,6 +297,30 @@ void RedisLocks::release(std::span<const LockChange> changes, Timestamp) {
         pipeline.word(one.seen).word(one.change->code).word(released.size() + one.set + 1);
     }
     session_.post(std::move(pipeline));
+}
+
+std::vector<std::string> RedisLocks::keys_now(std::span<const std::string_view> codes) {
+    std::vector<std::string> keys;
+    if (codes.empty()) return keys;
+    Pipeline pipeline;
+    pipeline.command(1 + codes.size()).word("MGET");
+    for (const std::string_view code : codes) pipeline.word(key_prefix, code);
+    const std::vector<Reply> replies = session_.ask(pipeline);
+    const redisReply& reply = *replies.front();
+    if (reply.type != REDIS_REPLY_ARRAY || reply.elements != codes.size()) session_.misunderstood();
+    for (std::size_t i = 0; i < codes.size(); ++i) {
+        const redisReply& value = *reply.element[i];
+        const std::string_view text = value.type == REDIS_REPLY_STRING
+                                          ? std::string_view(value.str, value.len)
+                                          : std::string_view();
+        // It may be an earlier lock's.
+        const auto seen = seen_.find(std::string(codes[i]));
+        const std::size_t end = text.find(' ');
+        const bool of_lock = end != std::string_view::npos && seen != seen_.end() &&
+                             text.substr(0, end) == seen->second.substr(0, seen->second.find(' '));
+        keys.emplace_back(of_lock ? text.substr(end + 1) : std::string_view());
+    }
+    return keys;
 }
 
 std::vector<std::int64_t> RedisLocks::count_now(std::span<const BookId> books, Timestamp now) {

@@ -31,7 +31,8 @@ return found
 // ARGV: n; the time from which on locks are alive; Redis' time until which what was seen holds;
 //       n times what was seen of a lock: nothing, or its expiry, a space and its value;
 //       n times a user id; n times an expiry and a code;
-//       and for each set how many of the locks are its, and the last expiry among them.
+//       for each set how many of the locks are its, and the last expiry among them;
+//       and for each lock that has one: its index from 1, and its idempotency key.
 // Returns 1, or 0 where a lock is no longer as it was seen and nothing was changed. Nothing that
 // could fail comes after the first SET.
 constexpr std::string_view acquire_lua = R"lua(#!lua
@@ -51,6 +52,7 @@ for i = 1, n do
 end
 
 local users, locks, sets = 3 + n, 3 + 2 * n, 3 + 4 * n
+local keys = sets + 2 * (#KEYS - n)
 for set = 1, #KEYS - n do
     -- The dead have the lowest ranks. Twice as many go as come, so that they never pile up.
     local key, size = KEYS[n + set], ARGV[sets + 2 * set - 1]
@@ -66,6 +68,11 @@ for set = 1, #KEYS - n do
     call('ZADD', key, unpack(ARGV, from, from + 2 * size - 1))
     from = from + 2 * size
     if call('PEXPIRETIME', key) < tonumber(last) then call('PEXPIREAT', key, last) end
+end
+for at = keys + 1, #ARGV, 2 do
+    local lock = locks + 2 * tonumber(ARGV[at])
+    local code, last = ARGV[lock], ARGV[lock - 1]
+    call('SET', 'coupon:lock-key:' .. code, last .. ' ' .. ARGV[at + 1], 'PXAT', last)
 end
 return 1
 )lua";
