@@ -5,10 +5,13 @@ import assert from 'node:assert/strict';
 import { Client } from './client.js';
 
 const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
-const timeMember = /"(createdAt|updatedAt|redeemedAt|lockedUntil)":"([^"]*)"/g;
+const timeMember = /"(createdAt|updatedAt|redeemedAt|lockedUntil|at)":"([^"]*)"/g;
 // In a JSON text no string holds such a sequence: its quotes would be escaped.
-const idMember = /"id":(\d+),"(name|code)":/g;
-const requestIdMember = /"requestId":"([^"]*)"/;
+const idMember = /"id":(\d+),"(name|code|at)":/g;
+const bookIdMember = /"bookId":(\d+)/g;
+const redemptionIdMember = /"redemptionId":(\d+)/g;
+const requestIdMember = /"requestId":"([^"]*)"/g;
+const kinds = { name: 'book', code: 'code', at: 'entry' };
 const madeRequestId = /^[0-9a-f]+-\d+$/;
 
 /** Two texts from a little before where they begin to differ. */
@@ -23,8 +26,9 @@ export class Transcript {
     exchanges = []; // {request, answer}, each a text
     lockTtlMs = 300_000; // how long the server's locks last
     #client;
-    #ids = { name: new Map(), code: new Map() }; // id → its number, in the order they came up
+    #ids = { name: new Map(), code: new Map(), at: new Map() }; // id → its number, in the order they came up
     #seen = new Map(); // entity and member → time
+    #sentRequestIds = new Set();
 
     /** `port` as for Client. */
     constructor(port) {
@@ -46,6 +50,7 @@ export class Transcript {
         const answer = await this.#client.request(method, path, options);
         const window = { asked, answered: Date.now() };
         const { body, headers = {} } = options;
+        this.#sentRequestIds.add(headers['x-request-id']);
         const sent = Buffer.isBuffer(body) ? body.toString('latin1') : (JSON.stringify(body) ?? '');
         this.exchanges.push({
             request: this.#request(method, path, headers, sent),
@@ -78,7 +83,8 @@ export class Transcript {
     #request(method, path, headers, sent) {
         const named = path
             .replace(/^(\/coupon\/codes\/)(\d+)$/, (_, before, id) => before + this.#bookIn(id))
-            .replace(/([?&]after=)(\d+)/, (_, before, id) => before + this.#bookIn(id));
+            .replace(/([?&]after=)(\d+)/, (_, before, id) => before + this.#afterIn(path, id))
+            .replace(/([?&]bookId=)(\d+)/, (_, before, id) => before + this.#bookIn(id));
         const body = sent.replace(
             /"couponBookId":(\d+)/,
             (_, id) => `"couponBookId":${this.#bookIn(id)}`,
@@ -89,8 +95,17 @@ export class Transcript {
 
     /** A book's name where its id is known, else the number itself. */
     #bookIn(id) {
-        const number = this.#ids.name.get(Number(id));
-        return number === undefined ? id : `<book ${number}>`;
+        return this.#known('name', id);
+    }
+
+    /** The same of what `after` names in a target: a book, or an entry of the ledger. */
+    #afterIn(target, id) {
+        return this.#known(target.startsWith('/coupon/events') ? 'at' : 'name', id);
+    }
+
+    #known(member, id) {
+        const number = this.#ids[member].get(Number(id));
+        return number === undefined ? id : `<${kinds[member]} ${number}>`;
     }
 
     #answer(path, { status, rawHeaders, text, body }, sentHeaders, window) {
@@ -100,21 +115,24 @@ export class Transcript {
             const shown = this.#header(name.toLowerCase(), value, text, sentHeaders);
             lines.push(`${name}: ${shown}`);
         }
+        const events = path.startsWith('/coupon/events') && status < 400;
         const withRequestId =
-            status < 400
+            status < 400 && !events
                 ? text
                 : text.replace(
                       requestIdMember,
-                      (_, id) => `"requestId":"${this.#requestId(id, sentHeaders)}"`,
+                      (_, id) => `"requestId":"${this.#requestId(id, sentHeaders, events)}"`,
                   );
         // The other paths answer documents.
         if (!path.startsWith('/coupon')) return [...lines, '', withRequestId].join('\n');
-        if (typeof body === 'object') this.#checkTimes(body, window);
+        if (events && body !== '') this.#checkEntries(body);
+        else if (typeof body === 'object') this.#checkTimes(body, window);
         const named = withRequestId
             .replace(idMember, (_, id, member) => {
-                const kind = member === 'name' ? 'book' : 'code';
-                return `"id":<${kind} ${this.#number(member, Number(id))}>,"${member}":`;
+                return `"id":<${kinds[member]} ${this.#number(member, Number(id))}>,"${member}":`;
             })
+            .replace(bookIdMember, (_, id) => `"bookId":${this.#bookIn(id)}`)
+            .replace(redemptionIdMember, (_, id) => `"redemptionId":${this.#known('at', id)}`)
             .replace(timeMember, (_, member) => `"${member}":"<time>"`);
         return [...lines, '', named].join('\n');
     }
@@ -131,14 +149,18 @@ export class Transcript {
             return '<length>';
         }
         if (name === 'link') {
-            return value.replace(/after=(\d+)/, (_, id) => `after=${this.#bookIn(id)}`);
+            const target = value.slice(1);
+            return value
+                .replace(/after=(\d+)/, (_, id) => `after=${this.#afterIn(target, id)}`)
+                .replace(/bookId=(\d+)/, (_, id) => `bookId=${this.#bookIn(id)}`);
         }
         return value;
     }
 
-    /** One that the client has sent stays as it is. */
-    #requestId(id, sentHeaders) {
+    /** One that the client has sent, now or (`entered`) with some request, stays as it is. */
+    #requestId(id, sentHeaders, entered = false) {
         if (id === sentHeaders['x-request-id']) return id;
+        if (entered && this.#sentRequestIds.has(id)) return id;
         assert.match(id, madeRequestId);
         return '<request id>';
     }
@@ -164,6 +186,19 @@ export class Transcript {
                 this.#checkTime(`${kind} ${value.id} ${member}`, inner, window, 0);
             } else if (member === 'lockedUntil') {
                 this.#checkTime(`lock ${inner}`, inner, window, this.lockTtlMs);
+            }
+        }
+    }
+
+    /** Times in the ledger are those that were answered when it was written. */
+    #checkEntries(entries) {
+        for (const { id, at, type, before, after } of entries) {
+            const window = { asked: 0, answered: Date.now() };
+            this.#checkTime(`entry ${id}`, at, window, 0);
+            if (type === 'book_created') this.#checkTimes(after, window);
+            for (const state of [before, after]) {
+                if (state?.lockedUntil) assert.ok(this.#seen.has(`lock ${state.lockedUntil}`));
+                if (state?.redeemedAt) assert.equal(state.redeemedAt, at);
             }
         }
     }

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { Coupond } from '../support/coupond.js';
 import { backends, freshData } from '../support/data.js';
-import { numbered } from '../support/client.js';
+import { eventsPath, numbered } from '../support/client.js';
+import { entriesOf } from '../support/ledger.js';
 import { Transcript } from '../support/transcript.js';
 
 // Long enough for what is asked of a lock while it lives, also on a busy machine.
@@ -32,7 +33,10 @@ const calls = (c) => ({
 /** Before there is anything. */
 async function empty(c) {
     const { upload, any, assign, lock, redeem } = calls(c);
-    for (const path of ['/health/live', '/health/ready', '/coupon', '/coupon?include=codes']) {
+    for (const path of [
+        ...['/health/live', '/health/ready', '/coupon', '/coupon?include=codes'],
+        ...['/coupon/events', '/coupon/events?code=X'],
+    ]) {
         await c.get(path);
         await c.ask('HEAD', path);
     }
@@ -195,6 +199,46 @@ async function cycle(c, [summer, winter]) {
     await c.get('/coupon?include=codes');
 }
 
+/** Makes a book; returns it and its entry, once that and so all before it are in the ledger. */
+async function marked(c, name) {
+    const { body: made } = await calls(c).book({ name });
+    const [{ id }] = await entriesOf(c.unrecorded, 1, { bookId: made.id });
+    return { book: made.id, entry: id };
+}
+
+/** What has been entered so far. */
+async function events(c, [summer, winter]) {
+    const { book } = await marked(c, 'Marked');
+    await c.get('/coupon/events?limit=1000');
+    await c.ask('HEAD', '/coupon/events');
+    const { body: first } = await c.get('/coupon/events');
+    for (const query of [
+        ...[{ limit: 1 }, { limit: 7, after: first[20].id }, { limit: 5, bookId: winter }],
+        ...[{ bookId: book }, { bookId: 999_999 }, { after: '9223372036854775807' }],
+        ...[{ type: 'book_created' }, { type: 'codes_uploaded', limit: 2 }],
+        ...[{ type: 'code_locked', limit: 2, bookId: summer, after: first[3].id }],
+        ...['S-0', 'S-1', 'S-2', 'S-6', 'S-11', 'ONLY', 'nope', ...odd].map((code) => ({ code })),
+        ...odd.map((code) => ({ limit: 1, code, bookId: winter, after: first[0].id })),
+        ...[{ code: 'S-0', type: 'code_redeemed' }, { code: 'S-0', bookId: winter }],
+    ]) {
+        await c.get(eventsPath(query));
+    }
+    for (const query of [
+        ...['after=-1', 'after=x', 'bookId=0', 'limit=0', 'limit=1001', 'code=', 'code=%0A'],
+        ...['type=x', 'type=', 'page=1', 'code=%zz', 'code=a&code=b', 'after=x&bookId=x&y=1'],
+    ]) {
+        await c.get(`/coupon/events?${query}`);
+    }
+    for (const method of ['POST', 'DELETE']) await c.ask(method, '/coupon/events');
+    await c.get('/coupon/events/1');
+}
+
+/** What has been entered since an entry. */
+async function laterEvents(c, after) {
+    await marked(c, 'Marked later');
+    await c.get(eventsPath({ limit: 1000, after }));
+}
+
 /** Locks that end by themselves. */
 async function expiry(c, [summer]) {
     const { assign, lock, redeem } = calls(c);
@@ -285,7 +329,11 @@ async function converse(backend) {
         const ids = await books(c);
         await uploads(c, ids);
         await cycle(c, ids);
+        await events(c, ids);
         await draws(c);
+        // The draws are entered in an order of their own.
+        const { book, entry } = await marked(c, 'After the draws');
+        await c.get(eventsPath({ bookId: book }));
         await first.stop();
         await second.start();
         c.lockTtlMs = shortTtlSeconds * 1000;
@@ -294,6 +342,7 @@ async function converse(backend) {
         await expiry(c, ids);
         await pages(c, ids);
         await http(c);
+        await laterEvents(c, entry);
         return c.exchanges;
     } finally {
         c.close();
