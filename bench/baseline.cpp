@@ -86,7 +86,8 @@ void rows(const std::string& path, double seconds, std::int64_t codes) {
     check(sqlite3_exec(database, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", nullptr,
                        nullptr, nullptr));
     check(sqlite3_prepare_v3(database,
-                             "UPDATE coupon_code SET redeemed_at = ?, version = version + 1 "
+                             "UPDATE coupon_code SET redeemed_at = ?, "
+                             "last_entry_id = last_entry_id + 1 "
                              "WHERE code = ? AND redeemed_at IS NULL",
                              -1, SQLITE_PREPARE_PERSISTENT, &update, nullptr));
     const std::int64_t now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(

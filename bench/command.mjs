@@ -25,7 +25,7 @@ export const commands = {
         sql: 'UPDATE coupon_book SET max_redemptions_per_user = 1',
         carriedOut: 'redeemed_at IS NOT NULL',
     },
-    lock: { from: 'assigned', title: 'lock', carriedOut: 'locked_by IS NOT NULL' },
+    lock: { from: 'assigned', title: 'lock', carriedOut: 'locked_until IS NOT NULL' },
     assign: { from: 'free', title: 'assign one code', carriedOut: 'assigned_to IS NOT NULL' },
     random: { from: 'free', title: 'assign a random code', carriedOut: 'assigned_to IS NOT NULL' },
 };

@@ -1,5 +1,6 @@
 // The data that PostgreSQL and Redis are measured on: databases to copy, with one book of codes,
-// all free, all assigned or all locked; a dump of Redis where all are locked; and pgbench's table.
+// all free, all assigned or all locked, and entries in the ledger as a migration makes them; a dump
+// of Redis where all are locked; and pgbench's table.
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
@@ -41,7 +42,15 @@ export class PostgresData {
         const codes = this.#codes;
         const now = Date.now();
         const until = state === 'locked' ? now + day : null;
-        const holder = state === 'free' ? 'NULL' : userSql;
+        const held = state !== 'free';
+        const all = `FROM generate_series(0::bigint, ${codes - 1}) AS i`;
+        // After the book's entry and the upload's come one for each code, then one for each lock.
+        const entered = { assigned: 3, locked: codes + 3 };
+        const enter = (type, first, previous, end) =>
+            `INSERT INTO ledger (id, at, book_id, code_id, user_number, previous_id, locked_until,
+                                 type, request_id)
+             SELECT ${first} + i, ${now}, 1, i + 1, i + 1, ${previous}, ${end}, ${type}, 'migration'
+             ${all};`;
         await this.#postgres.sql('postgres', `CREATE DATABASE ${state} OWNER coupond`);
         await run(this.#binary, ['migrate'], {
             cwd: this.#folder,
@@ -51,11 +60,19 @@ export class PostgresData {
             `SET session_replication_role = replica; -- foreign keys are not looked up
              INSERT INTO coupon_book (id, name, code_pattern, created_at, updated_at)
              VALUES (1, 'bench', 'B-{8}', ${now}, ${now});
-             INSERT INTO coupon_code (id, book_id, version, shuffle_key, created_at, locked_until,
-                                      code, assigned_to, locked_by)
-             SELECT i + 1, 1, 1, (random() * 9e18)::bigint, ${now}, ${until}, ${codeSql}, ${holder},
-                    ${until === null ? 'NULL' : userSql}
-             FROM generate_series(0::bigint, ${codes - 1}) AS i;
+             ${held ? `INSERT INTO coupon_user (user_id) SELECT ${userSql} ${all} ORDER BY i;` : ''}
+             INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, locked_until,
+                                      last_entry_id, assigned_to, code)
+             SELECT i + 1, 1, (random() * 9e18)::bigint, ${now}, ${until},
+                    ${held ? `${entered[state]} + i, i + 1` : '2, NULL'}, ${codeSql}
+             ${all};
+             INSERT INTO ledger (id, at, book_id, code_id, codes, type, request_id)
+             VALUES (1, ${now}, 1, NULL, NULL, 1, 'migration'),
+                    (2, ${now}, 1, 1, ${codes}, 2, 'migration');
+             ${held ? enter(3, entered.assigned, 2, 'NULL') : ''}
+             ${until === null ? '' : enter(4, entered.locked, `${entered.assigned} + i`, until)}
+             UPDATE ledger_origin SET transaction_offset =
+                 (SELECT max(id) / 4096 + 1 FROM ledger) - pg_current_xact_id()::text::bigint;
              INSERT INTO book_count (book_id, slot, total, available, redeemed)
              VALUES (1, 0, ${codes}, ${state === 'free' ? codes : 0}, 0);
              UPDATE id_counter SET next = CASE "of" WHEN 'coupon_book' THEN 2 ELSE ${codes + 1} END;
@@ -168,7 +185,7 @@ export class PostgresData {
             name,
             `SELECT pg_prewarm(oid) FROM pg_class
              WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i');
-             UPDATE ${table} SET version = version WHERE id % 40 = 0; -- a row of every page`,
+             UPDATE ${table} SET created_at = created_at WHERE id % 40 = 0; -- a row of every page`,
         );
         return name;
     }
@@ -218,11 +235,23 @@ class Copy {
              FROM coupon_code GROUP BY book_id`,
         );
         assert.equal(differences, '', 'book_count is not what is in coupon_code');
+        const unentered = await this.sql(
+            `SELECT book_id, sum(total), sum(available), sum(redeemed)
+             FROM book_count GROUP BY book_id
+             EXCEPT
+             SELECT book_id, sum(codes), sum(codes) - count(*) FILTER (WHERE type = 3),
+                    count(*) FILTER (WHERE type = 5)
+             FROM ledger GROUP BY book_id`,
+        );
+        assert.equal(unentered, '', 'book_count is not what is in the ledger');
         if (!redis) return;
         const locked = Number(await redis.ask('ZCARD', 'coupon:locked:1'));
         const expected =
             name === 'redeem' ? codes - (await this.rows(name)) : await this.#redisLocks();
         assert.equal(locked, expected, 'the set of locked codes is not what is locked');
+        if (name !== 'lock') return;
+        const entries = Number(await this.sql('SELECT count(*) FROM ledger WHERE type = 4'));
+        assert.equal(entries, locked, 'the locks in the ledger are not what is locked');
     }
 
     /** `binary`: another program that serves as coupond does. */

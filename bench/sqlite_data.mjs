@@ -1,11 +1,22 @@
 // The data that SQLite is measured on: folders with one book of codes, all free, all assigned or
-// all locked.
+// all locked, with entries in the ledger as a migration makes them.
 import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { code, codesPerUpload, longCode, sendUpload, upload } from './codes.mjs';
 import { commands } from './command.mjs';
 import { Server, run } from './processes.mjs';
+
+/** An entry of a type for each code, which is then its last. */
+const enter = (type) =>
+    `CREATE TEMPORARY TABLE entered AS SELECT max(id) AS most FROM ledger;
+     INSERT INTO ledger (id, at, type, book_id, code_id, user_number, previous_id, locked_until,
+                         request_id)
+     SELECT most + id, created_at, ${type}, book_id, id, assigned_to, last_entry_id, locked_until,
+         'migration'
+     FROM coupon_code JOIN entered ORDER BY id;
+     UPDATE coupon_code SET last_entry_id = (SELECT most FROM entered) + id;
+     DROP TABLE entered;`;
 
 export class Data {
     #binary;
@@ -70,8 +81,10 @@ export class Data {
         await this.#copy(free, name);
         await this.#rewrite(
             name,
-            `UPDATE coupon_code SET assigned_to = printf('user-%07d', id - 1),
-                 version = version + 1;
+            `INSERT INTO coupon_user (number, user_id)
+             SELECT id, printf('user-%07d', id - 1) FROM coupon_code ORDER BY id;
+             UPDATE coupon_code SET assigned_to = id;
+             ${enter(3)}
              UPDATE book_count SET available = available - ${count};`,
         );
     }
@@ -82,8 +95,8 @@ export class Data {
         await this.#copy(assigned, name);
         await this.#rewrite(
             name,
-            `UPDATE coupon_code SET locked_by = assigned_to, locked_until = ${until},
-                 version = version + 1;
+            `UPDATE coupon_code SET locked_until = ${until};
+             ${enter(4)}
              INSERT INTO lock_count (book_id, locked_until, codes) VALUES (1, ${until}, ${count});`,
         );
     }
@@ -156,6 +169,12 @@ class Copy {
              FROM coupon_code GROUP BY book_id`,
         );
         assert.equal(differences, '', 'book_count is not what is in coupon_code');
+        const unentered = await this.sql(
+            `SELECT * FROM book_count EXCEPT SELECT book_id, sum(codes),
+                 sum(codes) - sum(type = 3), sum(type = 5)
+             FROM ledger GROUP BY book_id`,
+        );
+        assert.equal(unentered, '', 'book_count is not what is in the ledger');
     }
 
     serve() {

@@ -26,7 +26,8 @@ export class Transcript {
     exchanges = []; // {request, answer}, each a text
     lockTtlMs = 300_000; // how long the server's locks last
     #client;
-    #ids = { name: new Map(), code: new Map(), at: new Map() }; // id → its number, in the order they came up
+    // id → its number, in the order they came up
+    #ids = { name: new Map(), code: new Map(), at: new Map() };
     #seen = new Map(); // entity and member → time
     #sentRequestIds = new Set();
 
