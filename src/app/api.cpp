@@ -110,33 +110,62 @@ void add_commands(http::Router& router, Api& api) {
                });
 }
 
-void list_books(const Api& api, const http::Request& request, const http::Responder& responder) {
-    wire::Decoded<wire::ListBooks> decoded =
-        wire::decode_list_books(request.query, request.request_id);
-    if (auto* const answer = std::get_if<wire::Answer>(&decoded)) {
-        return responder.send(std::move(*answer));
-    }
-    const auto query = std::get<wire::ListBooks>(decoded);
-    run_read(api, request, responder, [&api, &request, query](ReadStore& store) {
-        const Timestamp now = api.clock.now();
-        Result<BookPage> page = store.list_books(query.after, query.limit, query.with_codes, now);
-        return page ? wire::encode(std::move(*page), query, now, request.request_id)
-                    : wire::failed(page.error(), request.request_id);
-    });
-}
-
-void list_entries(const Api& api, const http::Request& request, const http::Responder& responder) {
-    wire::Decoded<EntryQuery> decoded =
-        wire::decode_list_entries(request.query, request.request_id);
+/// Runs `read(store, asked)` on the reader's thread for what was asked for, or answers at once
+/// where it cannot be had.
+template <class T, class Read>
+void run_query(const Api& api, const http::Request& request, const http::Responder& responder,
+               wire::Decoded<T> decoded, Read read) {
     if (auto* const answer = std::get_if<wire::Answer>(&decoded)) {
         return responder.send(std::move(*answer));
     }
     run_read(api, request, responder,
-             [&request, query = std::get<EntryQuery>(std::move(decoded))](ReadStore& store) {
-                 const Result<EntryPage> page = store.list_entries(query);
-                 return page ? wire::encode(*page, query)
-                             : wire::failed(page.error(), request.request_id);
+             [read, asked = std::get<T>(std::move(decoded))](ReadStore& store) {
+                 return read(store, asked);
              });
+}
+
+void list_books(const Api& api, const http::Request& request, const http::Responder& responder) {
+    run_query(api, request, responder, wire::decode_list_books(request.query, request.request_id),
+              [&api, &request](ReadStore& store, const wire::ListBooks& query) {
+                  const Timestamp now = api.clock.now();
+                  Result<BookPage> page =
+                      store.list_books(query.after, query.limit, query.with_codes, now);
+                  return page ? wire::encode(std::move(*page), query, now, request.request_id)
+                              : wire::failed(page.error(), request.request_id);
+              });
+}
+
+void list_entries(const Api& api, const http::Request& request, const http::Responder& responder) {
+    run_query(api, request, responder, wire::decode_list_entries(request.query, request.request_id),
+              [&request](ReadStore& store, const EntryQuery& query) {
+                  const Result<EntryPage> page = store.list_entries(query);
+                  return page ? wire::encode(*page, query)
+                              : wire::failed(page.error(), request.request_id);
+              });
+}
+
+void show_book(const Api& api, const http::Request& request, const http::Responder& responder) {
+    run_query(api, request, responder,
+              wire::decode_book_id(request.path_params[0], request.query, request.request_id),
+              [&api, &request](ReadStore& store, BookId id) {
+                  const Result<BookPage> page = store.list_books(id - 1, 1, false, api.clock.now());
+                  if (!page) return wire::failed(page.error(), request.request_id);
+                  const bool found = !page->books.empty() && page->books.front().book.id == id;
+                  return found ? wire::encode(page->books.front())
+                               : wire::encode(Refusal::book_not_found, {}, request.request_id);
+              });
+}
+
+void show_code(const Api& api, const http::Request& request, const http::Responder& responder) {
+    run_query(api, request, responder,
+              wire::decode_code(request.path_params[0], request.query, request.request_id),
+              [&api, &request](ReadStore& store, const std::string& code) {
+                  const Result<std::optional<CodeHistory>> found =
+                      store.find_code(code, limits::page_entries);
+                  if (!found) return wire::failed(found.error(), request.request_id);
+                  return *found ? wire::encode(**found, api.clock.now())
+                                : wire::encode(Refusal::code_not_found, {}, request.request_id);
+              });
 }
 
 wire::Answer health_of(Readiness readiness) {
@@ -168,6 +197,13 @@ void add_reads(http::Router& router, const Api& api) {
     });
     router.add("GET", "/coupon/events", [&api](const Request& request, const Responder& responder) {
         list_entries(api, request, responder);
+    });
+    router.add("GET", "/coupon/code/:code",
+               [&api](const Request& request, const Responder& responder) {
+                   show_code(api, request, responder);
+               });
+    router.add("GET", "/coupon/:id", [&api](const Request& request, const Responder& responder) {
+        show_book(api, request, responder);
     });
     router.add("GET", "/health/live", [](const Request&, const Responder& responder) {
         responder.send(wire::health(true, "ok"));

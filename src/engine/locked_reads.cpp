@@ -35,6 +35,17 @@ public:
         return store_->list_entries(query);
     }
 
+    Result<std::optional<CodeHistory>> find_code(const std::string& code,
+                                                 std::size_t limit) override {
+        Result<std::optional<CodeHistory>> found = store_->find_code(code, limit);
+        if (!found || !*found) return found;
+        std::vector<Code> codes{std::move((*found)->code)};
+        const Result<void> filled = put_locks(codes);
+        if (!filled) return filled.error();
+        (*found)->code = std::move(codes.front());
+        return found;
+    }
+
     Result<void> ping() override {
         const Result<void> database = store_->ping();
         return database ? locks_->ping() : database;

@@ -71,6 +71,12 @@ struct EntryPage {
     bool more = false;
 };
 
+/// A code and what became of it.
+struct CodeHistory {
+    Code code;
+    EntryPage history;  ///< from its upload on, as list_entries() has it, but up to now
+};
+
 /// The reading side, on a connection of its own: sees what was committed before the call, never
 /// waits for the lane. An object is used by one thread at a time.
 class ReadStore {
@@ -84,6 +90,11 @@ public:
 
     /// The entries that match, of those before which none can come any more. Failures: unavailable.
     virtual Result<EntryPage> list_entries(const EntryQuery& query) = 0;
+
+    /// A code with up to `limit` entries of its history, of one moment; nothing where there is no
+    /// such code. Failures: unavailable.
+    virtual Result<std::optional<CodeHistory>> find_code(const std::string& code,
+                                                         std::size_t limit) = 0;
 
     /// Whether the database answers. Failures: unavailable.
     virtual Result<void> ping() = 0;

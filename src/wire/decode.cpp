@@ -34,6 +34,8 @@ bool fits_code(std::string_view text) {
 
 constexpr MemberSpec codes_spec{"codes", fits_code, limits::upload_codes};
 
+constexpr const char* unfit_code = "code must be 1 to 128 characters without control characters";
+
 /// A name from outside for a message: in quotes where it is not a plain word, without control
 /// characters.
 std::string shown(std::string_view name) {
@@ -225,7 +227,7 @@ Decoded<Command> decode_for_user(const Request& request, std::string_view path_c
     static constexpr std::array specs{MemberSpec{"userId"}};
     Messages messages;
     if (!fits_code(path_code)) {
-        messages.emplace_back("code must be 1 to 128 characters without control characters");
+        messages.emplace_back(unfit_code);
     }
     return decode<Command>(request, specs, messages, [&](Members& members) {
         return make(std::string(path_code), members.required_string(limits::user_id_characters));
@@ -386,6 +388,25 @@ Decoded<std::string> decode_idempotency_key(std::string_view field, std::string_
                    request_id);
 }
 
+Decoded<BookId> decode_book_id(std::string_view path_id, const Query& query,
+                               std::string_view request_id) {
+    Messages messages;
+    const auto id = read_digits(path_id);
+    if (!id || *id < 1) messages.emplace_back("id must be a positive integer");
+    refuse_unknown_parameters(query, {}, messages);
+    if (!messages.empty()) return invalid(messages, request_id);
+    return *id;
+}
+
+Decoded<std::string> decode_code(std::string_view path_code, const Query& query,
+                                 std::string_view request_id) {
+    Messages messages;
+    if (!fits_code(path_code)) messages.emplace_back(unfit_code);
+    refuse_unknown_parameters(query, {}, messages);
+    if (!messages.empty()) return invalid(messages, request_id);
+    return std::string(path_code);
+}
+
 Decoded<EntryQuery> decode_list_entries(const Query& query, std::string_view request_id) {
     static constexpr std::array<std::string_view, 5> known{"after", "bookId", "code", "type",
                                                            "limit"};
@@ -397,7 +418,7 @@ Decoded<EntryQuery> decode_list_entries(const Query& query, std::string_view req
     if (const std::string* const text = find_once(query, "code", messages)) {
         entries.code = *text;
         if (!fits_code(*text)) {
-            messages.emplace_back("code must be 1 to 128 characters without control characters");
+            messages.emplace_back(unfit_code);
         }
     }
     if (const std::string* const text = find_once(query, "type", messages)) {

@@ -61,23 +61,8 @@ RefusalText text_of(Refusal refusal) {
 }
 
 void write_code(JsonWriter& json, const Code& code, Timestamp now) {
-    json.raw(R"({"id":)").number(code.id);
-    json.raw(R"(,"code":)").string(code.code);
-    json.raw(R"(,"isLocked":)").boolean(code.is_locked(now));
-    json.raw(R"(,"isRedeemed":)").boolean(code.redeemed_at.has_value());
-    json.raw(R"(,"assignedTo":)");
-    if (code.assigned_to) {
-        json.string(*code.assigned_to);
-    } else {
-        json.null();
-    }
-    json.raw(R"(,"redeemedAt":)");
-    if (code.redeemed_at) {
-        json.time(*code.redeemed_at);
-    } else {
-        json.null();
-    }
-    json.raw(R"(,"createdAt":)").time(code.created_at).raw("}");
+    write_open_code(json, code, now);
+    json.raw("}");
 }
 
 void write_counts(JsonWriter& json, const BookCounts& counts) {
@@ -285,8 +270,39 @@ void write_open_book(JsonWriter& json, const Book& book) {
     json.raw(R"(,"updatedAt":)").time(book.updated_at);
 }
 
+void write_open_code(JsonWriter& json, const Code& code, Timestamp now) {
+    json.raw(R"({"id":)").number(code.id);
+    json.raw(R"(,"code":)").string(code.code);
+    json.raw(R"(,"isLocked":)").boolean(code.is_locked(now));
+    json.raw(R"(,"isRedeemed":)").boolean(code.redeemed_at.has_value());
+    json.raw(R"(,"assignedTo":)");
+    if (code.assigned_to) {
+        json.string(*code.assigned_to);
+    } else {
+        json.null();
+    }
+    json.raw(R"(,"redeemedAt":)");
+    if (code.redeemed_at) {
+        json.time(*code.redeemed_at);
+    } else {
+        json.null();
+    }
+    json.raw(R"(,"createdAt":)").time(code.created_at);
+}
+
 Answer encode(Outcome&& outcome, Timestamp now, std::string_view request_id) {
     return std::visit(OutcomeEncoder(now, request_id), outcome);
+}
+
+Answer encode(const BookListing& listing) {
+    std::string body;
+    JsonWriter json(body);
+    write_open_book(json, listing.book);
+    write_counts(json, listing.counts);
+    json.raw("}");
+    Answer answer;
+    answer.body = std::move(body);
+    return answer;
 }
 
 Answer encode(BookPage page, const ListBooks& query, Timestamp now, std::string_view request_id) {

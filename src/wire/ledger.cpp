@@ -1,8 +1,10 @@
 #include "wire/ledger.hpp"
 
 #include <array>
+#include <utility>
 
 #include "base/check.hpp"
+#include "base/limits.hpp"
 #include "wire/wire.hpp"
 #include "wire/write.hpp"
 
@@ -84,6 +86,35 @@ void write_entry(JsonWriter& json, const EntryListing& listing) {
     }
 }
 
+void write_entries(JsonWriter& json, const EntryPage& page) {
+    std::string_view before = "[";
+    for (const EntryListing& listing : page.entries) {
+        write_entry(json.raw(std::exchange(before, ",")), listing);
+    }
+    json.raw(page.entries.empty() ? "[]" : "]");
+}
+
+void write_redemptions(JsonWriter& json, const EntryPage& page) {
+    std::string_view before = "";
+    json.raw("[");
+    for (const auto& [entry, code, book] : page.entries) {
+        if (entry.type != Type::code_redeemed) continue;
+        json.raw(std::exchange(before, ",")).raw(R"({"id":)").number(entry.id);
+        json.raw(R"(,"userId":)");
+        entry.user_id ? json.string(*entry.user_id) : json.null();
+        json.raw(R"(,"discountAmount":)");
+        entry.discount_cents ? json.hundredths(*entry.discount_cents) : json.null();
+        json.raw(R"(,"at":)").time(entry.at).raw("}");
+    }
+    json.raw("]");
+}
+
+std::string_view status_of(const Code& code, Timestamp now) {
+    if (code.redeemed_at) return "redeemed";
+    if (code.is_locked(now)) return "locked";
+    return code.assigned_to ? "assigned" : "free";
+}
+
 /// The value of a query's parameter.
 std::string escaped(std::string_view text) {
     constexpr std::string_view plain =
@@ -132,15 +163,34 @@ std::string entry_type_names() {
     return names;
 }
 
+Answer encode(const CodeHistory& found, Timestamp now) {
+    const bool locked = !found.code.redeemed_at && found.code.is_locked(now);
+    std::string body;
+    JsonWriter json(body);
+    write_open_code(json, found.code, now);
+    json.raw(R"(,"bookId":)").number(found.code.book_id);
+    json.raw(R"(,"status":)").string(status_of(found.code, now));
+    json.raw(R"(,"lockedUntil":)");
+    locked ? json.time(found.code.lock->until) : json.null();
+    write_redemptions(json.raw(R"(,"redemptions":)"), found.history);
+    write_entries(json.raw(R"(,"history":)"), found.history);
+    json.raw("}");
+    Answer answer;
+    answer.body = std::move(body);
+    if (found.history.more) {
+        EntryQuery rest;
+        rest.limit = limits::page_entries;
+        rest.code = found.code.code;
+        answer.link = link_after(found.history.read_to, rest);
+    }
+    return answer;
+}
+
 Answer encode(const EntryPage& page, const EntryQuery& query) {
     Answer answer;
-    std::string body = "[";
+    std::string body;
     JsonWriter json(body);
-    for (const EntryListing& listing : page.entries) {
-        if (body.size() > 1) json.raw(",");
-        write_entry(json, listing);
-    }
-    json.raw("]");
+    write_entries(json, page);
     answer.body = std::move(body);
     if (page.more) answer.link = link_after(page.read_to, query);
     return answer;

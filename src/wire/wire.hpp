@@ -98,6 +98,12 @@ struct ListBooks {
 /// Unknown members, repeated ones and values out of bounds are refused by name.
 Decoded<ListBooks> decode_list_books(const Query& query, std::string_view request_id);
 
+/// The id or code in the path of what is asked for; `query` must be empty.
+Decoded<BookId> decode_book_id(std::string_view path_id, const Query& query,
+                               std::string_view request_id);
+Decoded<std::string> decode_code(std::string_view path_code, const Query& query,
+                                 std::string_view request_id);
+
 /// Unknown members, repeated ones and values that cannot be are refused by name.
 Decoded<EntryQuery> decode_list_entries(const Query& query, std::string_view request_id);
 
@@ -110,6 +116,12 @@ Answer encode(Outcome&& outcome, Timestamp now, std::string_view request_id);
 /// The answer to GET /coupon; `query` makes the next page's link. `page` is kept until it has been
 /// sent: move it in.
 Answer encode(BookPage page, const ListBooks& query, Timestamp now, std::string_view request_id);
+
+/// The answer to GET /coupon/:id.
+Answer encode(const BookListing& listing);
+
+/// The answer to GET /coupon/code/:code.
+Answer encode(const CodeHistory& found, Timestamp now);
 
 /// The answer to GET /coupon/events.
 Answer encode(const EntryPage& page, const EntryQuery& query);

@@ -54,19 +54,26 @@ const Statement select_scanned{"SELECT max(id), count(*) FROM (SELECT id " COUPO
                                "$2::bigint) AS scanned"};
 
 // From the code's last change back to its upload, and its locks elsewhere.
-const Statement select_code_entries{
-    "WITH RECURSIVE code AS MATERIALIZED (SELECT id, last_entry_id FROM coupon_code "
-    "WHERE code = $5::text), "
-    "chain (id) AS (SELECT last_entry_id FROM code UNION ALL SELECT ledger.previous_id "
-    "FROM chain JOIN ledger ON ledger.id = chain.id WHERE ledger.previous_id IS NOT NULL), "
-    "member AS (SELECT id FROM chain UNION ALL SELECT locked.id FROM code CROSS JOIN LATERAL "
-    "(SELECT id FROM ledger WHERE type = 4 AND previous_id IS NULL AND code_id = code.id OFFSET 0) "
-    "AS locked) "
-    "SELECT " COUPOND_ENTRY_COLUMNS
-    " FROM member CROSS JOIN LATERAL (SELECT * FROM ledger WHERE id = member.id OFFSET 0) AS "
-    "entry" COUPOND_ENTRY_JOINS COUPOND_MATCHING
-    "AND entry.id > $1::bigint AND entry.id < " COUPOND_SETTLED
-    " ORDER BY entry.id LIMIT $4::bigint"};
+#define COUPOND_CODE_ENTRIES                                                                      \
+    "WITH RECURSIVE code AS MATERIALIZED (SELECT id, last_entry_id FROM coupon_code "             \
+    "WHERE code = $5::text), "                                                                    \
+    "chain (id) AS (SELECT last_entry_id FROM code UNION ALL SELECT ledger.previous_id "          \
+    "FROM chain JOIN ledger ON ledger.id = chain.id WHERE ledger.previous_id IS NOT NULL), "      \
+    "member AS (SELECT id FROM chain UNION ALL SELECT locked.id FROM code CROSS JOIN LATERAL "    \
+    "(SELECT id FROM ledger WHERE type = 4 AND previous_id IS NULL AND code_id = code.id OFFSET " \
+    "0) AS locked) "                                                                              \
+    "SELECT " COUPOND_ENTRY_COLUMNS                                                               \
+    " FROM member CROSS JOIN LATERAL (SELECT * FROM ledger WHERE id = member.id OFFSET 0) AS "    \
+    "entry" COUPOND_ENTRY_JOINS COUPOND_MATCHING "AND entry.id > $1::bigint "
+
+const Statement select_code_entries{COUPOND_CODE_ENTRIES "AND entry.id < " COUPOND_SETTLED
+                                                         " ORDER BY entry.id LIMIT $4::bigint"};
+
+const Statement select_history{COUPOND_CODE_ENTRIES "ORDER BY entry.id LIMIT $4::bigint"};
+
+const Statement select_code{"SELECT " COUPOND_CODE_COLUMNS
+                            " FROM coupon_code AS code" COUPOND_HOLDER
+                            "WHERE code.code = $1::text"};
 
 class PostgresReadStore final : public ReadStore {
 public:
@@ -82,6 +89,13 @@ public:
     Result<EntryPage> list_entries(const EntryQuery& query) override {
         return answer([&](Connection& connection, Deadline deadline) {
             return list(connection, deadline, query);
+        });
+    }
+
+    Result<std::optional<CodeHistory>> find_code(const std::string& code,
+                                                 std::size_t limit) override {
+        return answer([&](Connection& connection, Deadline deadline) {
+            return find(connection, deadline, code, limit);
         });
     }
 
@@ -172,17 +186,37 @@ private:
         connection.execute("COMMIT");
         connection.sync();
         const Replies replies = connection.receive_all(deadline);
-        const Rows& rows = replies.rows.at(2);
-        EntryPage page{{}, query.after, static_cast<std::size_t>(rows.size()) > query.limit};
-        for (int row = 0; row < std::min(rows.size(), static_cast<int>(query.limit)); ++row) {
-            page.entries.push_back(read_entry(rows, row));
-            page.read_to = page.entries.back().entry.id;
-        }
+        EntryPage page = read_entries(replies.rows.at(2), query.after, query.limit);
         if (query.code || page.more) return page;
         const Rows& scanned = replies.rows.at(3);
         page.read_to = scanned.optional_integer(0, 0).value_or(query.after);
         page.more = scanned.integer(0, 1) == scan;
         return page;
+    }
+
+    static EntryPage read_entries(const Rows& rows, EntryId after, std::size_t limit) {
+        EntryPage page{{}, after, static_cast<std::size_t>(rows.size()) > limit};
+        for (int row = 0; row < std::min(rows.size(), static_cast<int>(limit)); ++row) {
+            page.entries.push_back(read_entry(rows, row));
+            page.read_to = page.entries.back().entry.id;
+        }
+        return page;
+    }
+
+    static std::optional<CodeHistory> find(Connection& connection, Deadline deadline,
+                                           const std::string& code, std::size_t limit) {
+        constexpr std::optional<std::int64_t> any;
+        connection.execute(begin);
+        connection.execute(set_up);
+        connection.execute(select_code, Parameters(code));
+        connection.execute(select_history, Parameters(std::int64_t{0}, any, any,
+                                                      static_cast<std::int64_t>(limit) + 1, code));
+        connection.execute("COMMIT");
+        connection.sync();
+        const Replies replies = connection.receive_all(deadline);
+        const Rows& found = replies.rows.at(2);
+        if (found.size() == 0) return std::nullopt;
+        return CodeHistory{read_code(found, 0), read_entries(replies.rows.at(3), 0, limit)};
     }
 
     static BookPage read_page(const Rows& rows, std::size_t limit) {

@@ -14,32 +14,29 @@ public:
 
     Result<BookPage> list_books(BookId after, std::size_t limit, bool with_codes,
                                 Timestamp now) override {
-        try {
-            connection_.execute("BEGIN");  // books, counts and codes of one moment
+        return of_one_moment([&] {
             BookPage page = read_page(after, limit, now);
             if (with_codes) add_codes(page);
-            connection_.execute("COMMIT");
-            health_.worked();
             return page;
-        } catch (const Error& error) {
-            health_.failed(error);
-            connection_.roll_back();
-            return Failure::unavailable;
-        }
+        });
     }
 
     Result<EntryPage> list_entries(const EntryQuery& query) override {
-        try {
-            connection_.execute("BEGIN");
-            EntryPage page = read_entries(query);
-            connection_.execute("COMMIT");
-            health_.worked();
-            return page;
-        } catch (const Error& error) {
-            health_.failed(error);
-            connection_.roll_back();
-            return Failure::unavailable;
-        }
+        return of_one_moment([&] { return read_entries(query); });
+    }
+
+    Result<std::optional<CodeHistory>> find_code(const std::string& code,
+                                                 std::size_t limit) override {
+        return of_one_moment([&]() -> std::optional<CodeHistory> {
+            if (!code_.bind(code).step()) return std::nullopt;
+            CodeHistory found{read_code(code_), {}};
+            code_.reset();
+            EntryQuery history;
+            history.limit = limit;
+            history.code = code;
+            found.history = read_entries(history);
+            return found;
+        });
     }
 
     Result<void> ping() override {
@@ -54,6 +51,22 @@ public:
     }
 
 private:
+    /// What `read` returns, from one snapshot of the database.
+    template <class Read>
+    auto of_one_moment(const Read& read) -> Result<decltype(read())> {
+        try {
+            connection_.execute("BEGIN");
+            auto answer = read();
+            connection_.execute("COMMIT");
+            health_.worked();
+            return answer;
+        } catch (const Error& error) {
+            health_.failed(error);
+            connection_.roll_back();
+            return Failure::unavailable;
+        }
+    }
+
     BookPage read_page(BookId after, std::size_t limit, Timestamp now) {
         BookPage page;
         books_.bind(after, static_cast<std::int64_t>(limit) + 1);
@@ -133,6 +146,8 @@ private:
                       "WHERE book_id = ? AND locked_until > ?"};
     Statement codes_{connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
                                   " WHERE code.book_id = ? ORDER BY code.id"};
+    Statement code_{connection_,
+                    "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE code.code = ?"};
     Statement entries_{connection_,
                        "SELECT " COUPOND_ENTRY_COLUMNS
                        " FROM (SELECT * FROM ledger WHERE id > ?1 ORDER BY id LIMIT ?5) AS "
