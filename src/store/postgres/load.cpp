@@ -28,11 +28,11 @@ const Statement select_codes{
     "CROSS JOIN LATERAL (SELECT ctid, * FROM coupon_code WHERE code = need.code OFFSET 0) AS code "
     "CROSS JOIN LATERAL (SELECT * FROM coupon_book WHERE id = code.book_id OFFSET 0) AS "
     "book " COUPOND_HOLDER
-    "LEFT JOIN LATERAL (SELECT redeemed FROM coupon_user AS redeemer "
-    "JOIN user_redemption_count ON user_number = redeemer.number AND book_id = book.id "
-    "WHERE redeemer.user_id = "
+    "LEFT JOIN LATERAL (SELECT number FROM coupon_user WHERE user_id = "
     "CASE WHEN book.max_redemptions_per_user IS NOT NULL THEN need.redeemer END OFFSET 0) "
-    "AS used ON true"};
+    "AS redeemer ON true "
+    "LEFT JOIN LATERAL (SELECT redeemed FROM user_redemption_count WHERE book_id = book.id "
+    "AND user_number = redeemer.number OFFSET 0) AS used ON true"};
 
 const Statement select_books{"SELECT " COUPOND_BOOK_COLUMNS
                              " FROM coupon_book AS book WHERE book.id = ANY($1::bigint[])"};

@@ -54,16 +54,17 @@ const Statement select_scanned{"SELECT max(id), count(*) FROM (SELECT id " COUPO
                                "$2::bigint) AS scanned"};
 
 // From the code's last change back to its upload, and its locks elsewhere.
-#define COUPOND_CODE_ENTRIES                                                                      \
-    "WITH RECURSIVE code AS MATERIALIZED (SELECT id, last_entry_id FROM coupon_code "             \
-    "WHERE code = $5::text), "                                                                    \
-    "chain (id) AS (SELECT last_entry_id FROM code UNION ALL SELECT ledger.previous_id "          \
-    "FROM chain JOIN ledger ON ledger.id = chain.id WHERE ledger.previous_id IS NOT NULL), "      \
-    "member AS (SELECT id FROM chain UNION ALL SELECT locked.id FROM code CROSS JOIN LATERAL "    \
-    "(SELECT id FROM ledger WHERE type = 4 AND previous_id IS NULL AND code_id = code.id OFFSET " \
-    "0) AS locked) "                                                                              \
-    "SELECT " COUPOND_ENTRY_COLUMNS                                                               \
-    " FROM member CROSS JOIN LATERAL (SELECT * FROM ledger WHERE id = member.id OFFSET 0) AS "    \
+#define COUPOND_CODE_ENTRIES                                                                       \
+    "WITH RECURSIVE code AS MATERIALIZED (SELECT id, last_entry_id FROM coupon_code "              \
+    "WHERE code = $5::text), "                                                                     \
+    "chain (id) AS (SELECT last_entry_id FROM code UNION ALL SELECT entry.previous_id "            \
+    "FROM chain CROSS JOIN LATERAL (SELECT previous_id FROM ledger WHERE id = chain.id OFFSET 0) " \
+    "AS entry WHERE entry.previous_id IS NOT NULL), "                                              \
+    "member AS (SELECT id FROM chain UNION ALL SELECT locked.id FROM code CROSS JOIN LATERAL "     \
+    "(SELECT id FROM ledger WHERE type = 4 AND previous_id IS NULL AND code_id = code.id OFFSET "  \
+    "0) AS locked) "                                                                               \
+    "SELECT " COUPOND_ENTRY_COLUMNS                                                                \
+    " FROM member CROSS JOIN LATERAL (SELECT * FROM ledger WHERE id = member.id OFFSET 0) AS "     \
     "entry" COUPOND_ENTRY_JOINS COUPOND_MATCHING "AND entry.id > $1::bigint "
 
 const Statement select_code_entries{COUPOND_CODE_ENTRIES "AND entry.id < " COUPOND_SETTLED

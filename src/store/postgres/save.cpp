@@ -20,16 +20,17 @@ const Statement insert_books{
     "created_at, updated_at) SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], "
     "$4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])"};
 
-// Those that are not there yet; in one order in every process.
-const Statement insert_users{
-    "INSERT INTO coupon_user (user_id) SELECT user_id FROM unnest($1::text[]) AS new (user_id) "
-    "WHERE NOT EXISTS (SELECT FROM coupon_user AS old WHERE old.user_id = new.user_id) "
-    "ORDER BY user_id COLLATE \"C\" ON CONFLICT (user_id) DO NOTHING"};
-
 // To be joined with `new`, which has a `user_id`.
 #define COUPOND_NUMBER                                                                \
     " LEFT JOIN LATERAL (SELECT number FROM coupon_user WHERE user_id = new.user_id " \
     "OFFSET 0) AS known ON true"
+
+// Those that are not there yet; in one order in every process.
+const Statement insert_users{
+    "INSERT INTO coupon_user (user_id) SELECT user_id "
+    "FROM unnest($1::text[]) AS new (user_id)" COUPOND_NUMBER
+    " WHERE known.number IS NULL ORDER BY user_id COLLATE \"C\" "
+    "ON CONFLICT (user_id) DO NOTHING"};
 
 const Statement insert_codes{
     "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, locked_until, redeemed_at, "
