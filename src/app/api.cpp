@@ -144,6 +144,17 @@ void list_entries(const Api& api, const http::Request& request, const http::Resp
               });
 }
 
+void list_codes(const Api& api, const http::Request& request, const http::Responder& responder) {
+    run_query(api, request, responder,
+              wire::decode_list_codes(request.path_params[0], request.query, request.request_id),
+              [&api, &request](ReadStore& store, const CodeQuery& query) {
+                  const Timestamp now = api.clock.now();
+                  const Result<CodePage> page = store.list_codes(query, now);
+                  return page ? wire::encode(*page, query, now, request.request_id)
+                              : wire::failed(page.error(), request.request_id);
+              });
+}
+
 void show_book(const Api& api, const http::Request& request, const http::Responder& responder) {
     run_query(api, request, responder,
               wire::decode_book_id(request.path_params[0], request.query, request.request_id),
@@ -198,6 +209,10 @@ void add_reads(http::Router& router, const Api& api) {
     router.add("GET", "/coupon/events", [&api](const Request& request, const Responder& responder) {
         list_entries(api, request, responder);
     });
+    router.add("GET", "/coupon/codes/:id",
+               [&api](const Request& request, const Responder& responder) {
+                   list_codes(api, request, responder);
+               });
     router.add("GET", "/coupon/code/:code",
                [&api](const Request& request, const Responder& responder) {
                    show_code(api, request, responder);

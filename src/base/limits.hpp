@@ -30,6 +30,8 @@ inline constexpr std::size_t page_books_default = 100;
 inline constexpr std::size_t page_books = 1'000;
 inline constexpr std::size_t page_entries_default = 100;
 inline constexpr std::size_t page_entries = 1'000;
+inline constexpr std::size_t page_listed_codes_default = 100;
+inline constexpr std::size_t page_listed_codes = 1'000;
 inline constexpr std::size_t page_scan = 20'000;   ///< rows looked at for a page, whatever matches
 inline constexpr std::size_t page_codes = 10'000;  ///< of all books of an ?include=codes page
 
@@ -79,6 +81,7 @@ static_assert(upload_codes <= batch_codes, "an upload that may be sent must fit 
 static_assert(connections <= queued_commands, "a command a connection can wait without a refusal");
 static_assert(page_books_default <= page_books);
 static_assert(page_entries_default <= page_entries && page_entries <= page_scan);
+static_assert(page_listed_codes_default <= page_listed_codes && page_listed_codes <= page_scan);
 static_assert(command_wait_ms < drain_seconds * 1000,
               "what is queued at SIGTERM can still be answered");
 static_assert(drain_seconds * 1000 < stop_ms, "whoever is answered, is before that");

@@ -50,6 +50,16 @@ struct Code {
     bool is_locked(Timestamp now) const { return lock && now < lock->until; }
 };
 
+/// What a code is at a moment: exactly one of these.
+enum class CodeStatus { free, assigned, locked, redeemed };
+
+/// `assigned` where its lock is dead.
+inline CodeStatus status_of(const Code& code, Timestamp now) {
+    if (code.redeemed_at) return CodeStatus::redeemed;
+    if (code.is_locked(now)) return CodeStatus::locked;
+    return code.assigned_to ? CodeStatus::assigned : CodeStatus::free;
+}
+
 /// What the ledger keeps of one change.
 struct LedgerEntry {
     enum class Type : std::int16_t {

@@ -35,6 +35,23 @@ public:
         return store_->list_entries(query);
     }
 
+    Result<CodePage> list_codes(const CodeQuery& query, Timestamp now) override {
+        using enum CodeQuery::Filter;
+        const bool by_lock = query.filter == assigned || query.filter == locked;
+        CodeQuery of_store = query;
+        if (by_lock) of_store.filter = held;
+        Result<CodePage> page = store_->list_codes(of_store, now);
+        if (!page) return page;
+        const Result<void> filled = put_locks(page->codes);
+        if (!filled) return filled.error();
+        if (by_lock) {
+            std::erase_if(page->codes, [&](const Code& code) {
+                return code.is_locked(now) != (query.filter == locked);
+            });
+        }
+        return page;
+    }
+
     Result<std::optional<CodeHistory>> find_code(const std::string& code,
                                                  std::size_t limit) override {
         Result<std::optional<CodeHistory>> found = store_->find_code(code, limit);

@@ -77,6 +77,28 @@ struct CodeHistory {
     EntryPage history;  ///< from its upload on, as list_entries() has it, but up to now
 };
 
+/// Which codes of a book a list shows.
+struct CodeQuery {
+    /// A status; or held, which is assigned or locked.
+    enum class Filter { all, free, assigned, locked, redeemed, held };
+
+    BookId book_id = 0;
+    CodeId after = 0;  ///< those with greater ids
+    std::size_t limit = 0;
+    Filter filter = Filter::all;
+    std::optional<std::string> user_id;  ///< who holds them
+    std::optional<std::string> prefix;   ///< what they begin with, to the letter
+};
+
+struct CodePage {
+    bool book_found = false;
+    std::vector<Code> codes;  ///< by id
+    CodeId read_to = 0;       ///< from here the next page goes on
+    /// The page has ended at its limit, or at limits::page_scan codes looked at: there may be
+    /// others.
+    bool more = false;
+};
+
 /// The reading side, on a connection of its own: sees what was committed before the call, never
 /// waits for the lane. An object is used by one thread at a time.
 class ReadStore {
@@ -90,6 +112,9 @@ public:
 
     /// The entries that match, of those before which none can come any more. Failures: unavailable.
     virtual Result<EntryPage> list_entries(const EntryQuery& query) = 0;
+
+    /// The codes that match, in their state at `now`. Failures: unavailable.
+    virtual Result<CodePage> list_codes(const CodeQuery& query, Timestamp now) = 0;
 
     /// A code with up to `limit` entries of its history, of one moment; nothing where there is no
     /// such code. Failures: unavailable.

@@ -26,10 +26,14 @@ static_assert(limits::code_characters == 128 && limits::json_depth == 32);
 static_assert(limits::redemptions_per_user == 1'000'000'000 && limits::page_books == 1'000);
 static_assert(limits::discount_cents == 99'999'999'99);
 
-bool fits_code(std::string_view text) {
+bool fits(std::string_view text, std::size_t most_characters) {
     const auto shape = examine_text(text);
     return shape && !shape->has_control && shape->characters >= 1 &&
-           shape->characters <= limits::code_characters;
+           shape->characters <= most_characters;
+}
+
+bool fits_code(std::string_view text) {
+    return fits(text, limits::code_characters);
 }
 
 constexpr MemberSpec codes_spec{"codes", fits_code, limits::upload_codes};
@@ -405,6 +409,42 @@ Decoded<std::string> decode_code(std::string_view path_code, const Query& query,
     refuse_unknown_parameters(query, {}, messages);
     if (!messages.empty()) return invalid(messages, request_id);
     return std::string(path_code);
+}
+
+Decoded<CodeQuery> decode_list_codes(std::string_view path_id, const Query& query,
+                                     std::string_view request_id) {
+    static constexpr std::array<std::string_view, 5> known{"status", "userId", "prefix", "limit",
+                                                           "after"};
+    CodeQuery codes;
+    Messages messages;
+    const auto id = read_digits(path_id);
+    if (!id || *id < 1) messages.emplace_back("id must be a positive integer");
+    codes.book_id = id.value_or(0);
+    if (const std::string* const text = find_once(query, "status", messages)) {
+        const auto status = code_filter(*text);
+        if (!status) {
+            messages.emplace_back("status must be one of free, assigned, locked, redeemed");
+        }
+        codes.filter = status.value_or(CodeQuery::Filter::all);
+    }
+    if (const std::string* const text = find_once(query, "userId", messages)) {
+        codes.user_id = *text;
+        if (!fits(*text, limits::user_id_characters)) {
+            messages.emplace_back("userId must be 1 to 255 characters without control characters");
+        }
+    }
+    if (const std::string* const text = find_once(query, "prefix", messages)) {
+        codes.prefix = *text;
+        if (!fits_code(*text)) {
+            messages.emplace_back("prefix must be 1 to 128 characters without control characters");
+        }
+    }
+    codes.limit =
+        read_limit(query, limits::page_listed_codes_default, limits::page_listed_codes, messages);
+    codes.after = read_number(query, "after", 0, messages).value_or(0);
+    refuse_unknown_parameters(query, known, messages);
+    if (!messages.empty()) return invalid(messages, request_id);
+    return codes;
 }
 
 Decoded<EntryQuery> decode_list_entries(const Query& query, std::string_view request_id) {

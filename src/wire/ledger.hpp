@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "domain/types.hpp"
+#include "store/store.hpp"
 
 namespace coupond::wire {
 
@@ -14,6 +14,9 @@ std::string_view name_of(LedgerEntry::Type type);
 
 /// Nothing where there is no type of that name.
 std::optional<LedgerEntry::Type> entry_type(std::string_view name);
+
+/// The codes of a status by its name; nothing where there is no such status.
+std::optional<CodeQuery::Filter> code_filter(std::string_view name);
 
 /// All names, with commas between them.
 std::string entry_type_names();

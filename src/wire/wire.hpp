@@ -107,6 +107,9 @@ Decoded<std::string> decode_code(std::string_view path_code, const Query& query,
 /// Unknown members, repeated ones and values that cannot be are refused by name.
 Decoded<EntryQuery> decode_list_entries(const Query& query, std::string_view request_id);
 
+Decoded<CodeQuery> decode_list_codes(std::string_view path_id, const Query& query,
+                                     std::string_view request_id);
+
 // Encoders.
 
 /// The answer to a command: a refusal's 404 or 409, or 201 with what was done. `now` decides
@@ -122,6 +125,10 @@ Answer encode(const BookListing& listing);
 
 /// The answer to GET /coupon/code/:code.
 Answer encode(const CodeHistory& found, Timestamp now);
+
+/// The answer to GET /coupon/codes/:id.
+Answer encode(const CodePage& page, const CodeQuery& query, Timestamp now,
+              std::string_view request_id);
 
 /// The answer to GET /coupon/events.
 Answer encode(const EntryPage& page, const EntryQuery& query);

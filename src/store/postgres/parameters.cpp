@@ -77,6 +77,11 @@ void Parameters::add(const std::optional<std::int64_t>& value) {
     values_[static_cast<std::size_t>(count_++)] = nullptr;
 }
 
+void Parameters::add(const std::optional<std::string>& value) {
+    if (value) return add(std::string_view(*value));
+    values_[static_cast<std::size_t>(count_++)] = nullptr;
+}
+
 void Parameters::add(std::string_view value) {
     const auto i = static_cast<std::size_t>(count_++);
     values_[i] = value.data() == nullptr ? "" : value.data();

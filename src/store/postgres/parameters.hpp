@@ -79,6 +79,7 @@ private:
     void add(std::int64_t value);
     void add(std::string_view value);
     void add(const std::optional<std::int64_t>& value);
+    void add(const std::optional<std::string>& value);
     void add(const std::string& value) { add(std::string_view(value)); }
 
     int count_ = 0;

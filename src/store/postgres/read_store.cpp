@@ -76,6 +76,30 @@ const Statement select_code{"SELECT " COUPOND_CODE_COLUMNS
                             " FROM coupon_code AS code" COUPOND_HOLDER
                             "WHERE code.code = $1::text"};
 
+const Statement select_book{"SELECT id FROM coupon_book WHERE id = $1::bigint"};
+
+// The codes that a page looks at: of a book, or, where $4 is a user, of what they hold.
+#define COUPOND_SCANNED_CODES                                                                \
+    "((SELECT * FROM coupon_code WHERE $4::text IS NULL AND book_id = $1::bigint "           \
+    "AND id > $2::bigint ORDER BY id LIMIT $3::bigint) UNION ALL "                           \
+    "(SELECT * FROM coupon_code WHERE assigned_to = "                                        \
+    "(SELECT number FROM coupon_user WHERE user_id = $4::text) AND assigned_to IS NOT NULL " \
+    "AND id > $2::bigint ORDER BY id LIMIT $3::bigint))"
+
+const Statement select_listed_codes{
+    "SELECT " COUPOND_CODE_COLUMNS " FROM (SELECT *, NULL::tid AS ctid FROM " COUPOND_SCANNED_CODES
+    " AS scanned) AS code" COUPOND_HOLDER
+    "WHERE code.book_id = $1::bigint AND CASE $5::bigint WHEN 1 THEN assigned_to IS NULL "
+    "WHEN 2 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL "
+    "AND coalesce(locked_until, 0) <= $6::bigint "
+    "WHEN 3 THEN redeemed_at IS NULL AND locked_until > $6::bigint "
+    "WHEN 4 THEN redeemed_at IS NOT NULL "
+    "WHEN 5 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL ELSE true END "
+    "AND starts_with(code.code, coalesce($7::text, '')) ORDER BY code.id LIMIT $8::bigint"};
+
+const Statement select_scanned_codes{"SELECT max(id), count(*) FROM " COUPOND_SCANNED_CODES
+                                     " AS scanned"};
+
 class PostgresReadStore final : public ReadStore {
 public:
     explicit PostgresReadStore(Servers& servers) : link_(servers, Servers::Side::read) {}
@@ -90,6 +114,12 @@ public:
     Result<EntryPage> list_entries(const EntryQuery& query) override {
         return answer([&](Connection& connection, Deadline deadline) {
             return list(connection, deadline, query);
+        });
+    }
+
+    Result<CodePage> list_codes(const CodeQuery& query, Timestamp now) override {
+        return answer([&](Connection& connection, Deadline deadline) {
+            return list(connection, deadline, query, now);
         });
     }
 
@@ -190,6 +220,35 @@ private:
         EntryPage page = read_entries(replies.rows.at(2), query.after, query.limit);
         if (query.code || page.more) return page;
         const Rows& scanned = replies.rows.at(3);
+        page.read_to = scanned.optional_integer(0, 0).value_or(query.after);
+        page.more = scanned.integer(0, 1) == scan;
+        return page;
+    }
+
+    static CodePage list(Connection& connection, Deadline deadline, const CodeQuery& query,
+                         Timestamp now) {
+        constexpr auto scan = static_cast<std::int64_t>(limits::page_scan);
+        connection.execute(begin);
+        connection.execute(set_up);
+        connection.execute(select_book, Parameters(query.book_id));
+        connection.execute(select_listed_codes,
+                           Parameters(query.book_id, query.after, scan, query.user_id,
+                                      static_cast<std::int64_t>(query.filter), now.ms, query.prefix,
+                                      static_cast<std::int64_t>(query.limit) + 1));
+        connection.execute(select_scanned_codes,
+                           Parameters(query.book_id, query.after, scan, query.user_id));
+        connection.execute("COMMIT");
+        connection.sync();
+        const Replies replies = connection.receive_all(deadline);
+        const Rows& rows = replies.rows.at(3);
+        CodePage page{replies.rows.at(2).size() == 1, {}, query.after, false};
+        for (int row = 0; row < std::min(rows.size(), static_cast<int>(query.limit)); ++row) {
+            page.codes.push_back(read_code(rows, row));
+            page.read_to = page.codes.back().id;
+        }
+        page.more = static_cast<std::size_t>(rows.size()) > query.limit;
+        if (page.more) return page;
+        const Rows& scanned = replies.rows.at(4);
         page.read_to = scanned.optional_integer(0, 0).value_or(query.after);
         page.more = scanned.integer(0, 1) == scan;
         return page;

@@ -7,6 +7,21 @@
 namespace coupond::sqlite {
 namespace {
 
+// The codes that a page looks at: of a book, and of what a user holds.
+#define COUPOND_OF_BOOK "coupon_code WHERE book_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+#define COUPOND_OF_USER(user_id)                                                               \
+    "coupon_code WHERE assigned_to = (SELECT number FROM coupon_user WHERE user_id = " user_id \
+    ") AND id > ?2 ORDER BY id LIMIT ?3"
+#define COUPOND_MATCHING_CODES                                                \
+    " LEFT JOIN coupon_user AS holder ON holder.number = code.assigned_to "   \
+    "WHERE code.book_id = ?1 AND CASE ?4 WHEN 1 THEN assigned_to IS NULL "    \
+    "WHEN 2 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL "            \
+    "AND coalesce(locked_until, 0) <= ?5 "                                    \
+    "WHEN 3 THEN redeemed_at IS NULL AND locked_until > ?5 "                  \
+    "WHEN 4 THEN redeemed_at IS NOT NULL "                                    \
+    "WHEN 5 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL ELSE 1 END " \
+    "AND (?6 IS NULL OR substr(code.code, 1, length(?6)) = ?6) ORDER BY code.id LIMIT ?7"
+
 class SqliteReadStore final : public ReadStore {
 public:
     explicit SqliteReadStore(const std::string& path)
@@ -23,6 +38,10 @@ public:
 
     Result<EntryPage> list_entries(const EntryQuery& query) override {
         return of_one_moment([&] { return read_entries(query); });
+    }
+
+    Result<CodePage> list_codes(const CodeQuery& query, Timestamp now) override {
+        return of_one_moment([&] { return read_codes(query, now); });
     }
 
     Result<std::optional<CodeHistory>> find_code(const std::string& code,
@@ -105,6 +124,39 @@ private:
         }
     }
 
+    CodePage read_codes(const CodeQuery& query, Timestamp now) {
+        CodePage page{false, {}, query.after, false};
+        page.book_found = book_exists_.bind(query.book_id).step();
+        if (!page.book_found) return page;
+        book_exists_.reset();
+        const auto filter = static_cast<std::int64_t>(query.filter);
+        const auto limit = static_cast<std::int64_t>(query.limit);
+        Statement& select = query.user_id ? codes_of_user_ : codes_of_book_;
+        Statement& scanned = query.user_id ? scanned_of_user_ : scanned_of_book_;
+        if (query.user_id) {
+            select.bind(query.book_id, query.after, scan, filter, now, query.prefix, limit + 1,
+                        *query.user_id);
+            scanned.bind(query.book_id, query.after, scan, *query.user_id);
+        } else {
+            select.bind(query.book_id, query.after, scan, filter, now, query.prefix, limit + 1);
+            scanned.bind(query.book_id, query.after, scan);
+        }
+        while (select.step()) {
+            if (page.codes.size() == query.limit) {
+                page.more = true;
+                select.reset();
+                return page;
+            }
+            page.codes.push_back(read_code(select));
+            page.read_to = page.codes.back().id;
+        }
+        scanned.step();
+        page.read_to = scanned.optional_integer(0).value_or(query.after);
+        page.more = scanned.integer(1) == scan;
+        scanned.reset();
+        return page;
+    }
+
     EntryPage read_entries(const EntryQuery& query) {
         const auto limit = static_cast<std::int64_t>(query.limit);
         const auto type =
@@ -146,6 +198,19 @@ private:
                       "WHERE book_id = ? AND locked_until > ?"};
     Statement codes_{connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
                                   " WHERE code.book_id = ? ORDER BY code.id"};
+    Statement book_exists_{connection_, "SELECT 1 FROM coupon_book WHERE id = ?"};
+    Statement codes_of_book_{connection_,
+                             "SELECT " COUPOND_CODE_COLUMNS " FROM (SELECT * FROM " COUPOND_OF_BOOK
+                             ") AS code" COUPOND_MATCHING_CODES};
+    Statement codes_of_user_{connection_,
+                             "SELECT " COUPOND_CODE_COLUMNS " FROM (SELECT * FROM " COUPOND_OF_USER(
+                                 "?8") ") AS code" COUPOND_MATCHING_CODES};
+    Statement scanned_of_book_{connection_,
+                               "SELECT max(id), count(*) FROM "
+                               "(SELECT id FROM " COUPOND_OF_BOOK ")"};
+    Statement scanned_of_user_{connection_,
+                               "SELECT max(id), count(*) FROM "
+                               "(SELECT id FROM " COUPOND_OF_USER("?4") ")"};
     Statement code_{connection_,
                     "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE code.code = ?"};
     Statement entries_{connection_,

@@ -109,12 +109,12 @@ DROP TABLE old_code;
 ALTER TABLE coupon_code
     ADD CONSTRAINT coupon_code_pkey PRIMARY KEY (id),
     ADD CONSTRAINT coupon_code_book_id_fkey FOREIGN KEY (book_id) REFERENCES coupon_book (id),
-    ADD CONSTRAINT coupon_code_assigned_to_fkey FOREIGN KEY (assigned_to) REFERENCES coupon_user (number),
     ADD CONSTRAINT coupon_code_lock_check CHECK (locked_until IS NULL OR assigned_to IS NOT NULL),
     ADD CONSTRAINT coupon_code_redeemed_check CHECK (redeemed_at IS NULL OR assigned_to IS NOT NULL);
 CREATE UNIQUE INDEX coupon_code_code ON coupon_code (code);
 CREATE INDEX coupon_code_free ON coupon_code (book_id, shuffle_key) WHERE assigned_to IS NULL;
-CREATE INDEX coupon_code_book ON coupon_code (book_id);
+CREATE INDEX coupon_code_book ON coupon_code (book_id, id);
+CREATE INDEX coupon_code_holder ON coupon_code (assigned_to, id) WHERE assigned_to IS NOT NULL;
 
 ALTER TABLE user_redemption_count RENAME TO old_count;
 CREATE TABLE user_redemption_count (

@@ -98,6 +98,7 @@ ALTER TABLE new_code RENAME TO coupon_code;
 CREATE UNIQUE INDEX coupon_code_code ON coupon_code (code);
 CREATE INDEX coupon_code_free ON coupon_code (book_id, shuffle_key) WHERE assigned_to IS NULL;
 CREATE INDEX coupon_code_book ON coupon_code (book_id);
+CREATE INDEX coupon_code_holder ON coupon_code (assigned_to) WHERE assigned_to IS NOT NULL;
 
 CREATE TABLE new_count (
     book_id     INTEGER NOT NULL REFERENCES coupon_book (id),
