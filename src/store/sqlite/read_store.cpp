@@ -161,13 +161,23 @@ private:
         const auto limit = static_cast<std::int64_t>(query.limit);
         const auto type =
             query.type ? std::optional(static_cast<std::int64_t>(*query.type)) : std::nullopt;
+        const bool sifted = query.book_id || type;
+        const auto scan = sifted ? static_cast<std::int64_t>(limits::page_scan) : limit + 1;
+        EntryPage page{{}, query.after, false};
+        EntryId scanned_to = query.after;
+        bool scanned_all = true;
+        if (!query.code) {
+            scanned_.bind(query.after, scan).step();
+            scanned_to = scanned_.optional_integer(0).value_or(query.after);
+            scanned_all = scanned_.integer(1) < scan;
+            scanned_.reset();
+        }
         Statement& select = query.code ? code_entries_ : entries_;
         if (query.code) {
             select.bind(query.after, query.book_id, type, limit + 1, *query.code);
         } else {
-            select.bind(query.after, query.book_id, type, limit + 1, scan);
+            select.bind(query.after, query.book_id, type, limit + 1, scanned_to);
         }
-        EntryPage page{{}, query.after, false};
         while (select.step()) {
             if (page.entries.size() == query.limit) {
                 page.more = true;
@@ -178,15 +188,10 @@ private:
             page.read_to = page.entries.back().entry.id;
         }
         if (query.code) return page;
-        scanned_.bind(query.after, scan);
-        scanned_.step();
-        page.read_to = scanned_.optional_integer(0).value_or(query.after);
-        page.more = scanned_.integer(1) == scan;
-        scanned_.reset();
+        page.read_to = scanned_to;
+        page.more = !scanned_all;
         return page;
     }
-
-    static constexpr auto scan = static_cast<std::int64_t>(limits::page_scan);
 
     Connection connection_;
     Statement books_{connection_, "SELECT " COUPOND_BOOK_COLUMNS
@@ -214,10 +219,9 @@ private:
     Statement code_{connection_,
                     "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE code.code = ?"};
     Statement entries_{connection_,
-                       "SELECT " COUPOND_ENTRY_COLUMNS
-                       " FROM (SELECT * FROM ledger WHERE id > ?1 ORDER BY id LIMIT ?5) AS "
-                       "entry" COUPOND_ENTRY_JOINS
-                       "WHERE entry.book_id = coalesce(?2, entry.book_id) "
+                       "SELECT " COUPOND_ENTRY_COLUMNS " FROM ledger AS entry" COUPOND_ENTRY_JOINS
+                       "WHERE entry.id > ?1 AND entry.id <= ?5 "
+                       "AND entry.book_id = coalesce(?2, entry.book_id) "
                        "AND entry.type = coalesce(?3, entry.type) ORDER BY entry.id LIMIT ?4"};
     Statement scanned_{connection_,
                        "SELECT max(id), count(*) FROM "
