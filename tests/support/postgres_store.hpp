@@ -5,10 +5,12 @@
 #include <libpq-fe.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "store/postgres/postgres.hpp"
@@ -118,9 +120,10 @@ public:
         open();
         database_->migrate();
         connect().run(
-            "TRUNCATE coupon_book, coupon_code, book_count, lock_count, user_redemption_count; "
+            "TRUNCATE coupon_book, coupon_code, book_count, lock_count, user_redemption_count, "
+            "coupon_user, ledger RESTART IDENTITY; "
             "UPDATE id_counter SET next = 1; "
-            "ALTER TABLE coupon_code DROP CONSTRAINT IF EXISTS refused");
+            "ALTER TABLE coupon_user DROP CONSTRAINT IF EXISTS refused");
     }
 
     void open() {
@@ -140,10 +143,20 @@ public:
     Database& database() { return *database_; }
     static PostgresConnection connect() { return shared().connect(); }
     static std::string url() { return shared().url(); }
-    /// Makes the database refuse that a code is assigned to `user`.
+    /// Waits until no transaction runs that began before now, in whichever database: until then the
+    /// ledger's entries after it are not listed.
+    static void settle() {
+        PostgresConnection sql = connect();
+        const std::string end = sql.text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text");
+        while (sql.text("SELECT pg_snapshot_xmin(pg_current_snapshot()) < '" + end + "'::xid8") ==
+               "t") {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    }
+    /// Makes the database refuse that a code is assigned to `user`, who has none yet.
     static void refuse(const std::string& user) {
-        connect().run("ALTER TABLE coupon_code ADD CONSTRAINT refused CHECK (assigned_to <> '" +
-                      user + "')");
+        connect().run("ALTER TABLE coupon_user ADD CONSTRAINT refused CHECK (user_id <> '" + user +
+                      "')");
     }
 
 private:

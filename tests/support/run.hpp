@@ -11,17 +11,32 @@
 
 namespace coupond::test {
 
+/// Commands with the same request id, and what functions of the domain take of them.
+class Submissions {
+public:
+    explicit Submissions(std::span<const Command> commands,
+                         const std::string& request_id = "request") {
+        all_.reserve(commands.size());
+        for (const Command& command : commands) {
+            pointers_.push_back(&all_.emplace_back(Submission{command, request_id}));
+        }
+    }
+
+    std::span<const Submission* const> span() const { return pointers_; }
+
+private:
+    std::vector<Submission> all_;
+    std::vector<const Submission*> pointers_;
+};
+
 /// Loads what `commands` touch, decides them and saves: the engine's way without its care for
 /// failures, which are handed on.
 inline Result<std::vector<Outcome>> run(Store& store, std::span<const Command> commands,
-                                        Timestamp now) {
-    std::vector<const Command*> pointers;
-    for (const Command& command : commands) pointers.push_back(&command);
-    Needs needed = needs(pointers);
-    needed.locks_only = false;  // locks are kept in the store
-    Result<World> world = store.load(needed);
+                                        Timestamp now, const std::string& request_id = "request") {
+    const Submissions submissions(commands, request_id);
+    Result<World> world = store.load(needs(submissions.span()));
     if (!world) return world.error();
-    Decision decision = decide(*world, pointers, now);
+    Decision decision = decide(*world, submissions.span(), now);
     if (decision.shortage) return Failure::conflict;  // somebody else was faster: load again
     if (!decision.delta.empty()) {
         const Result<void> saved = store.save(decision.delta);
@@ -30,8 +45,9 @@ inline Result<std::vector<Outcome>> run(Store& store, std::span<const Command> c
     return std::move(decision.outcomes);
 }
 
-inline Result<std::vector<Outcome>> run(Store& store, const Command& command, Timestamp now) {
-    return run(store, std::span(&command, 1), now);
+inline Result<std::vector<Outcome>> run(Store& store, const Command& command, Timestamp now,
+                                        const std::string& request_id = "request") {
+    return run(store, std::span(&command, 1), now, request_id);
 }
 
 /// `count` codes that begin with `prefix`.

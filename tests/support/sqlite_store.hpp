@@ -38,11 +38,14 @@ public:
     const std::filesystem::path& folder() const { return folder_.path(); }
     std::filesystem::path file() const { return folder_.path() / "coupond.db"; }
 
+    /// Waits until all that was changed is listed.
+    static void settle() {}
     /// Makes the database refuse that a code is assigned to `user`.
     void refuse(const std::string& user) const {
         connect().run(
-            "CREATE TRIGGER refused BEFORE UPDATE ON coupon_code WHEN NEW.assigned_to = '" + user +
-            "' BEGIN SELECT RAISE(ABORT, 'refused'); END");
+            "CREATE TRIGGER refused BEFORE UPDATE ON coupon_code WHEN NEW.assigned_to = "
+            "(SELECT number FROM coupon_user WHERE user_id = '" +
+            user + "') BEGIN SELECT RAISE(ABORT, 'refused'); END");
     }
 
 private:

@@ -18,7 +18,7 @@ namespace {
 struct Line {
     int number = 0;
     Timestamp at;
-    Command command;
+    Submission submission;
     std::string expected;
 };
 
@@ -90,7 +90,8 @@ std::vector<Line> parse_table(const std::filesystem::path& path) {
         if (!std::regex_match(text, parts, form)) {
             throw std::runtime_error(path.string() + ":" + std::to_string(number) + ": not a case");
         }
-        lines.push_back({number, parse_time(parts[1]), parse_command(Words(parts[2])), parts[3]});
+        lines.push_back(
+            {number, parse_time(parts[1]), {parse_command(Words(parts[2])), {}}, parts[3]});
     }
     return lines;
 }
@@ -120,13 +121,13 @@ struct Printer {
 /// A World that goes on from batch to batch, as if a store had saved and loaded it.
 class Game {
 public:
-    Game() { world_.next_book_id = world_.next_code_id = 1; }
+    Game() { world_.next_book_id = world_.next_code_id = world_.next_entry_id = 1; }
 
     void play(std::span<const Line> lines) {
-        std::vector<const Command*> commands;
-        for (const Line& line : lines) commands.push_back(&line.command);
-        load(needs(commands));
-        const Decision decision = decide(world_, commands, lines.front().at);
+        std::vector<const Submission*> submissions;
+        for (const Line& line : lines) submissions.push_back(&line.submission);
+        load(needs(submissions));
+        const Decision decision = decide(world_, submissions, lines.front().at);
         ASSERT_FALSE(decision.shortage || decision.unforeseen);
         ASSERT_EQ(decision.outcomes.size(), lines.size());
         for (std::size_t i = 0; i < lines.size(); ++i) {

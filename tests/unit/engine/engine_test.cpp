@@ -154,7 +154,8 @@ TEST_F(EngineTest, AnswersAllThatIsQueuedWhenItDrainsAndThenTakesNoMore) {
     hold_lane();
     for (int i = 0; i < 50; ++i) ASSERT_TRUE(submit(CreateBook{"n", "p", {}, {}}));
     std::thread drain([this] { engine_->drain(); });
-    while (engine_->submit(CreateBook{"n", "p", {}, {}}, [](Result<Outcome>&&, Timestamp) {})) {
+    while (engine_->submit({CreateBook{"n", "p", {}, {}}, "request"},
+                           [](Result<Outcome>&&, Timestamp) {})) {
         std::this_thread::yield();
     }
     release_lane();
@@ -183,7 +184,7 @@ TEST_F(EngineTest, KeepsTheOrderOfEachOfManyThreads) {
     for (int thread = 0; thread < threads; ++thread) {
         clients.emplace_back([this, thread] {
             for (int i = 0; i < commands; ++i) {
-                EXPECT_TRUE(engine_->submit(CreateBook{"n", "p", {}, {}},
+                EXPECT_TRUE(engine_->submit({CreateBook{"n", "p", {}, {}}, "request"},
                                             answers_.done(thread * commands + i)));
             }
         });
@@ -202,7 +203,7 @@ TEST_F(EngineTest, KeepsLocksAndTheirEndsOverARestart) {
     const auto one = [this](Command command) {
         Answers answers;
         Engine engine(sqlite_.store(), nullptr, clock_, answers.deliver());
-        EXPECT_TRUE(engine.submit(std::move(command), answers.done(0)));
+        EXPECT_TRUE(engine.submit({std::move(command), "request"}, answers.done(0)));
         return answers.await(1)[0];
     };
     const Timestamp start = clock_.now();

@@ -147,7 +147,7 @@ protected:
     }
 
     bool submit(Command command) {
-        return engine_->submit(std::move(command), answers_.done(submitted_++));
+        return engine_->submit({std::move(command), "request"}, answers_.done(submitted_++));
     }
 
     /// Blocks the lane in the save of a book; what is submitted from now on waits.

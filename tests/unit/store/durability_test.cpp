@@ -32,11 +32,11 @@ public:
 
     /// Saves the next batch.
     Result<void> save(std::size_t codes = per_batch) {
-        Draft draft;
         Needs needs;
         needs.code_ids = codes;
         Result<World> world = store_.load(needs);
         if (!world) return world.error();
+        Draft draft(world->next_entry_id);
         CodeId id = world->next_code_id;
         for (const std::string& text : numbered(std::to_string(batches_) + "-", codes)) {
             draft.code(make_code(id++, 1, text));

@@ -33,7 +33,7 @@ void expect_equal(const Code& a, const Code& b) {
     }
     EXPECT_EQ(a.redeemed_at, b.redeemed_at);
     EXPECT_EQ(a.created_at, b.created_at);
-    EXPECT_EQ(a.version, b.version);
+    EXPECT_EQ(a.last_entry, b.last_entry);
 }
 
 class StoreTest : public testing::Test {
@@ -91,12 +91,12 @@ TEST_F(StoreTest, GivesBackCodesInEveryStateAsTheyWereSaved) {
     Code redeemed = make_code(4, 1, "redeemed '\"%_\\");
     redeemed.assigned_to = "bob";
     redeemed.redeemed_at = noon + 5;
-    redeemed.version = 9;
-    const std::vector<Code> all = {make_code(1, 1, "free"), assigned, locked, redeemed,
-                                   make_code(9, 1, std::string(128, 'x'))};
     Draft draft;
     draft.book(make_book(1));
-    for (const Code& code : all) draft.code(code);
+    for (const Code& code : {make_code(1, 1, "free"), assigned, locked, redeemed,
+                             make_code(9, 1, std::string(128, 'x'))}) {
+        draft.code(code);
+    }
     ASSERT_TRUE(store().save(draft.delta));
 
     for (const bool reopened : {false, true}) {
@@ -104,10 +104,10 @@ TEST_F(StoreTest, GivesBackCodesInEveryStateAsTheyWereSaved) {
             tested_.close();
             tested_.open();
         }
-        for (const Code& code : all) {
-            const auto loaded = load_code(store(), code.code);
-            ASSERT_TRUE(loaded) << code.code;
-            expect_equal(*loaded, code);
+        for (const CodeRow* const row : draft.delta.new_codes) {
+            const auto loaded = load_code(store(), row->code.code);
+            ASSERT_TRUE(loaded) << row->code.code;
+            expect_equal(*loaded, row->code);
         }
         Needs needs;
         needs.code_ids = 1;
@@ -116,9 +116,10 @@ TEST_F(StoreTest, GivesBackCodesInEveryStateAsTheyWereSaved) {
     expect_counted(tested_.connect());
 }
 
-TEST_F(StoreTest, GivesBackAChangedCodeWithItsNextVersion) {
+TEST_F(StoreTest, GivesBackAChangedCodeWithItsLastEntry) {
     save_basics();
-    Code code = *load_code(store(), "A");
+    std::vector<Code> codes = load_codes(store(), {"A", "B"});
+    Code& code = codes[0];
     const auto expect_saved = [&](const Draft& draft) {
         ASSERT_TRUE(store().save(draft.delta));
         code = draft.delta.changed_codes.front()->code;
@@ -132,8 +133,7 @@ TEST_F(StoreTest, GivesBackAChangedCodeWithItsNextVersion) {
     code.lock.reset();
     code.redeemed_at = noon + 600'000;
     expect_saved(std::move(Draft().change(code)));
-    EXPECT_EQ(code.version, 4);
-    expect_equal(*load_code(store(), "B"), make_code(2, 1, "B"));
+    expect_equal(*load_code(store(), "B"), codes[1]);
 }
 
 TEST_F(StoreTest, GivesBackACodeThatGoesThroughItsWholeLifeInOneBatch) {
@@ -148,7 +148,7 @@ TEST_F(StoreTest, GivesBackACodeThatGoesThroughItsWholeLifeInOneBatch) {
         const Draft draft = std::move(Draft().assign(code, "ann"));
         ASSERT_TRUE(store().save(draft.delta));
         code = draft.delta.changed_codes.front()->code;
-        EXPECT_EQ(code.version, 1);
+        EXPECT_EQ(code.last_entry, draft.delta.entries.back().id);
         expect_equal(*load_code(store(), code.code), code);
     }
 }
@@ -158,7 +158,9 @@ TEST_F(StoreTest, LoadsTheBookOfACodeAndHowOftenItsRedeemerHasRedeemedWhereThatI
     limited.max_redemptions_per_user = 5;
     Draft draft;
     draft.book(limited).book(make_book(2));
-    draft.code(make_code(1, 1, "A")).code(make_code(2, 1, "B")).code(make_code(3, 2, "C"));
+    Code of_ann = make_code(3, 2, "C");
+    of_ann.assigned_to = "ann";
+    draft.code(make_code(1, 1, "A")).code(make_code(2, 1, "B")).code(of_ann);
     draft.redemptions(1, "ann", 0, 3).redemptions(2, "ann", 0, 8);
     ASSERT_TRUE(store().save(draft.delta));
 
@@ -268,7 +270,8 @@ TEST_F(Guard, MeetsARowThatAnotherConnectionHasChanged) {
     save_basics();
     const Draft draft = everything();
     tested_.connect().run(
-        "UPDATE coupon_code SET assigned_to = 'zoe', version = version + 1 WHERE code = 'A'");
+        "INSERT INTO coupon_user (user_id) VALUES ('zoe'); UPDATE coupon_code SET "
+        "assigned_to = (SELECT number FROM coupon_user), last_entry_id = 1 WHERE code = 'A'");
     expect_conflict(draft.delta);
     EXPECT_EQ(load_code(store(), "A")->assigned_to, "zoe");
     EXPECT_EQ(load_code(store(), "B")->assigned_to, std::nullopt);
@@ -281,7 +284,7 @@ TEST_F(Guard, MeetsAnAssignedRowThatAnotherConnectionHasChanged) {
     code.lock = Lock{"ann", noon + 5};
     const Draft draft = std::move(Draft().change(code));
     tested_.connect().run(
-        "UPDATE coupon_code SET redeemed_at = 5, version = version + 1 WHERE code = 'A'");
+        "UPDATE coupon_code SET redeemed_at = 5, last_entry_id = 1 WHERE code = 'A'");
     expect_conflict(draft.delta);
 }
 
@@ -296,7 +299,9 @@ TEST_F(Guard, MeetsAUserWhoHasRedeemedMeanwhile) {
     save_basics();
     const Draft first = everything();  // loaded: no row yet
     auto second = tested_.connect();
-    second.run("INSERT INTO user_redemption_count VALUES (1, 'ann', 1)");
+    second.run(
+        "INSERT INTO coupon_user (user_id) VALUES ('ann'); "
+        "INSERT INTO user_redemption_count SELECT 1, number, 1 FROM coupon_user");
     expect_conflict(first.delta);
 
     expect_conflict(Draft().redemptions(1, "ann", 2, 3).delta);
@@ -309,8 +314,8 @@ TEST_F(Guard, MeetsACodeThatAnotherConnectionHasUploaded) {
     save_basics();
     const Draft draft = everything();
     tested_.connect().run(
-        "INSERT INTO coupon_code (id, book_id, version, shuffle_key, created_at, code) "
-        "VALUES (9, 2, 0, 0, 0, 'C')");
+        "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, last_entry_id, code) "
+        "VALUES (9, 2, 0, 0, 1, 'C')");
     expect_conflict(draft.delta);
 }
 
@@ -319,8 +324,8 @@ TEST_F(Guard, MeetsIdsThatAnotherConnectionHasTaken) {
     auto second = tested_.connect();
     const Draft codes = everything();
     second.run(
-        "INSERT INTO coupon_code (id, book_id, version, shuffle_key, created_at, code) "
-        "VALUES (3, 2, 0, 0, 0, 'another')");
+        "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, last_entry_id, code) "
+        "VALUES (3, 2, 0, 0, 1, 'another')");
     expect_conflict(codes.delta);
 
     second.run("DELETE FROM coupon_code WHERE id = 3");

@@ -16,7 +16,8 @@
 
 namespace coupond::test {
 
-/// The adapter that the tests of both are built for: store_test.cpp, pool_test.cpp, list_test.cpp.
+/// The adapter that the tests of both are built for: store_test.cpp, pool_test.cpp, list_test.cpp,
+/// ledger_test.cpp.
 #ifdef COUPOND_TEST_ON_POSTGRES
 using TestedStore = PostgresStore;
 #else
@@ -43,16 +44,19 @@ inline Code make_code(CodeId id, BookId book_id, std::string text) {
     return code;
 }
 
-/// A Delta with the rows it points to.
+/// A Delta with the rows it points to, and an entry for each change; with greater ids than those of
+/// every Draft before it, unless they are given.
 class Draft {
 public:
-    Draft() { delta.at = noon; }
+    Draft() : Draft(far_entry()) {}
+    explicit Draft(EntryId first_entry) : next_entry_(first_entry) { delta.at = noon; }
     Draft(Draft&&) = default;  // what the delta points to stays where it is
 
     Draft& book(Book book) {
         const BookId id = book.id;
         delta.new_books.push_back(&books_.emplace_back(std::move(book)));
         delta.counts[id];
+        enter(LedgerEntry::Type::book_created, id);
         return *this;
     }
     /// A new code; it counts as free where it is.
@@ -61,22 +65,26 @@ public:
         ++counts.total;
         if (!code.assigned_to) ++counts.available;
         if (code.redeemed_at) ++counts.redeemed;
-        delta.new_codes.push_back(&rows_.emplace_back(CodeRow{std::move(code), true, false}));
+        CodeRow& row = rows_.emplace_back(CodeRow{std::move(code)});
+        row.is_new = true;
+        delta.new_codes.push_back(&row);
+        row.code.last_entry = enter_upload(row.code);
+        if (row.code.assigned_to) enter(LedgerEntry::Type::code_assigned, row.code);
+        enter_lock_and_redemption(row.code);
         return *this;
     }
-    /// `code` as it is to become; loaded at the version it has, and with its holder.
+    /// `code` as it is to become; loaded as of the entry it has, and with its holder.
     Draft& change(Code code) {
-        ++code.version;
-        CodeRow& row = rows_.emplace_back(CodeRow{std::move(code)});
-        row.changed = true;
-        delta.changed_codes.push_back(&row);
+        enter_lock_and_redemption(add_changed(std::move(code)).code);
         return *this;
     }
     /// The same, and it was free.
     Draft& assign(Code code, std::string user) {
         code.assigned_to = std::move(user);
-        change(std::move(code));
-        rows_.back().assigned = true;
+        CodeRow& row = add_changed(std::move(code));
+        row.assigned = true;
+        enter(LedgerEntry::Type::code_assigned, row.code);
+        enter_lock_and_redemption(row.code);
         return *this;
     }
     Draft& redemptions(BookId book, std::string user, std::int64_t loaded, std::int64_t now) {
@@ -88,6 +96,60 @@ public:
     Delta delta;
 
 private:
+    CodeRow& add_changed(Code code) {
+        CodeRow& row = rows_.emplace_back(CodeRow{std::move(code)});
+        row.loaded_entry = row.code.last_entry;
+        row.changed = true;
+        delta.changed_codes.push_back(&row);
+        return row;
+    }
+
+    /// Together with the code before it, where that was uploaded only.
+    EntryId enter_upload(const Code& code) {
+        if (!delta.entries.empty()) {
+            LedgerEntry& last = delta.entries.back();
+            if (last.type == LedgerEntry::Type::codes_uploaded && last.book_id == code.book_id &&
+                last.code_id + last.codes == code.id) {
+                ++last.codes;
+                return last.id;
+            }
+        }
+        LedgerEntry& upload = enter(LedgerEntry::Type::codes_uploaded, code.book_id);
+        upload.code_id = code.id;
+        upload.codes = 1;
+        return upload.id;
+    }
+
+    void enter_lock_and_redemption(Code& code) {
+        if (code.lock) enter(LedgerEntry::Type::code_locked, code).locked_until = code.lock->until;
+        if (code.redeemed_at) enter(LedgerEntry::Type::code_redeemed, code);
+    }
+
+    LedgerEntry& enter(LedgerEntry::Type type, Code& code) {
+        LedgerEntry& entry = enter(type, code.book_id);
+        entry.code_id = code.id;
+        entry.user_id = code.assigned_to;
+        entry.previous = std::exchange(code.last_entry, entry.id);
+        return entry;
+    }
+
+    LedgerEntry& enter(LedgerEntry::Type type, BookId book_id) {
+        LedgerEntry& entry = delta.entries.emplace_back();
+        entry.id = next_entry_++;
+        entry.at = delta.at;
+        entry.type = type;
+        entry.book_id = book_id;
+        entry.request_id = "draft";
+        return entry;
+    }
+
+    /// Of ids far from those that a store gives.
+    static EntryId far_entry() {
+        static EntryId drafts = 0;
+        return ++drafts * 1'000'000'000'000;
+    }
+
+    EntryId next_entry_;
     std::deque<Book> books_;
     std::deque<CodeRow> rows_;
     std::deque<World::UserKey> keys_;
@@ -96,7 +158,6 @@ private:
 /// What a store gives for some codes, which must be there.
 inline std::vector<Code> load_codes(Store& store, const std::vector<std::string_view>& texts) {
     Needs needs;
-    needs.locks_only = false;
     for (const std::string_view text : texts) needs.codes.push_back({text, {}});
     Result<World> world = store.load(needs);
     std::vector<Code> codes;
@@ -107,7 +168,6 @@ inline std::vector<Code> load_codes(Store& store, const std::vector<std::string_
 /// What a store gives for one code, if it is there.
 inline std::optional<Code> load_code(Store& store, std::string_view text) {
     Needs needs;
-    needs.locks_only = false;
     needs.codes.push_back({text, {}});
     Result<World> world = store.load(needs);
     CodeRow* const row = world ? world->find(text) : nullptr;
@@ -118,8 +178,8 @@ inline std::optional<Code> load_code(Store& store, std::string_view text) {
 template <class Connection>
 std::vector<std::string> contents_behind(Connection&& connection) {
     std::vector<std::string> all;
-    for (const std::string table :
-         {"coupon_book", "coupon_code", "book_count", "lock_count", "user_redemption_count"}) {
+    for (const std::string table : {"coupon_book", "coupon_code", "book_count", "lock_count",
+                                    "user_redemption_count", "coupon_user", "ledger"}) {
         for (const std::string& row :
              connection.rows("SELECT * FROM " + table + " ORDER BY 1, 2")) {
             all.push_back(table + ": " + row);
