@@ -12,10 +12,9 @@ namespace {
 class ExecutorTest : public EngineTest {
 protected:
     std::vector<Answered> run_batch(const std::vector<Command>& commands, Locks* locks = nullptr) {
-        std::vector<const Command*> pointers;
-        for (const Command& command : commands) pointers.push_back(&command);
+        const Submissions submissions(commands);
         std::vector<Answered> answers;
-        for (Executed& executed : execute(store_, locks, clock_, pointers)) {
+        for (Executed& executed : execute(store_, locks, clock_, submissions.span())) {
             answers.push_back({0, std::move(executed.outcome), executed.decided_at, {}});
         }
         EXPECT_EQ(answers.size(), commands.size());
@@ -43,7 +42,8 @@ TEST_F(ExecutorTest, RunsAgainOnFreshRowsWhereAnotherHasTakenTheCodeMeanwhile) {
     EXPECT_EQ(answers[1].decided_at, clock_.now());  // that of the run that counts
     EXPECT_EQ(store_.loads, 2);
     EXPECT_EQ(store_.saves, 2);
-    EXPECT_EQ(second().rows("SELECT code, assigned_to FROM coupon_code ORDER BY code"),
+    EXPECT_EQ(second().rows("SELECT code, user_id FROM coupon_code JOIN coupon_user ON "
+                            "number = assigned_to ORDER BY code"),
               (std::vector<std::string>{"A|zoe", "B|ann"}));
 }
 
@@ -92,9 +92,7 @@ TEST_F(ExecutorTest, GetsThroughAsManyConflictsAsItMay) {
 
 TEST_F(ExecutorTest, LeavesARefusedRowAloneAndLetsItsNeighboursThrough) {
     prepare(numbered("C", 20));
-    second().run(
-        "CREATE TRIGGER no_bob BEFORE UPDATE ON coupon_code WHEN NEW.assigned_to = 'bob' "
-        "BEGIN SELECT RAISE(ABORT, 'not bob'); END");
+    sqlite_.refuse("bob");
     for (const std::size_t bad : {0u, 7u, 12u}) {
         std::vector<Command> commands;
         for (int i = 0; i < 13; ++i) {
@@ -111,8 +109,9 @@ TEST_F(ExecutorTest, LeavesARefusedRowAloneAndLetsItsNeighboursThrough) {
             }
         }
     }
-    EXPECT_EQ(second().integer("SELECT count(*) FROM coupon_code WHERE assigned_to = 'ann'"), 13);
-    EXPECT_EQ(second().integer("SELECT count(*) FROM coupon_code WHERE assigned_to = 'bob'"), 0);
+    EXPECT_EQ(second().rows("SELECT user_id, count(*) FROM coupon_code JOIN coupon_user ON "
+                            "number = assigned_to GROUP BY user_id"),
+              (std::vector<std::string>{"ann|13"}));
     EXPECT_EQ(second().integer("SELECT available FROM book_count"), 7);
 }
 
@@ -131,8 +130,10 @@ public:
         }
         return found;
     }
-    Result<void> acquire(std::span<const LockChange>, Timestamp) override {
-        return acquire_fails ? Result<void>(*acquire_fails) : Result<void>();
+    Result<void> acquire(std::span<const LockChange> changes, Timestamp) override {
+        if (acquire_fails) return *acquire_fails;
+        for (const LockChange& change : changes) held[std::string(change.code)] = *change.lock;
+        return {};
     }
     void release(std::span<const LockChange> changes, Timestamp) override {
         for (const LockChange& change : changes) held.erase(std::string(change.code));
@@ -175,6 +176,33 @@ TEST_F(ExecutorTest, FailsOnlyWhatNamesACodeWhereNoLockCanBeRead) {
     EXPECT_TRUE(answers[1].is<CodeAssigned>());
 }
 
+TEST_F(ExecutorTest, EntersALockThatIsKeptElsewhereWithoutAChangeOfTheCode) {
+    prepare({"A"});
+    FailingLocks locks;
+    for (const Answered& answer :
+         run_batch({AssignCode{"A", "ann"}, LockCode{"A", "ann", 1000}, RedeemCode{"A", "ann"}},
+                   &locks)) {
+        EXPECT_TRUE(answer.outcome && !answer.is<Refusal>());
+    }
+    EXPECT_EQ(second().rows("SELECT id, type, previous_id FROM ledger WHERE id > 2 ORDER BY id"),
+              (std::vector<std::string>{"3|3|2", "4|4|", "5|5|3"}));
+    EXPECT_EQ(second().rows("SELECT last_entry_id, locked_until FROM coupon_code"),
+              std::vector<std::string>{"5|"});
+    EXPECT_TRUE(locks.held.empty());
+}
+
+TEST_F(ExecutorTest, GivesALockBackWhoseEntryIsNotSaved) {
+    prepare({"A"});
+    ASSERT_TRUE(run(sqlite_.store(), AssignCode{"A", "ann"}, clock_.now()));
+    FailingLocks locks;
+    store_.before_save = [] { return Failure::unavailable; };
+    EXPECT_TRUE(run_batch({LockCode{"A", "ann", 1000}}, &locks)[0].is(Failure::unavailable));
+    EXPECT_TRUE(locks.held.empty());
+    store_.before_save = [] { return Failure::indeterminate; };  // it may have been
+    EXPECT_TRUE(run_batch({LockCode{"A", "ann", 1000}}, &locks)[0].is(Failure::indeterminate));
+    EXPECT_EQ(locks.held.size(), 1u);
+}
+
 TEST_F(ExecutorTest, LetsGoOfWhatItHasLoadedHoweverATryEnds) {
     prepare({"A", "B"}, 1);
     // The pool runs out, and then no lock can be read; what needs none is run after that.
@@ -214,9 +242,7 @@ TEST_F(ExecutorTest, LetsGoOfWhatItHasLoadedHoweverATryEnds) {
 
 TEST_F(ExecutorTest, KeepsTheOrderOfCommandsWhenItSplits) {
     prepare({"A", "B"});
-    second().run(
-        "CREATE TRIGGER no_bob BEFORE UPDATE ON coupon_code WHEN NEW.assigned_to = 'bob' "
-        "BEGIN SELECT RAISE(ABORT, 'not bob'); END");
+    sqlite_.refuse("bob");
     const auto answers =
         run_batch({AssignCode{"A", "ann"}, AssignCode{"B", "bob"}, AssignCode{"B", "ann"},
                    LockCode{"A", "ann", 9}, LockCode{"B", "ann", 9}, RedeemCode{"A", "ann"},
@@ -262,9 +288,7 @@ TEST_F(ExecutorTest, LoadsMoreFreeCodesWhereABatchHasTakenThoseItHad) {
         for (std::size_t i = 0; i < 39; ++i) commands.push_back(AssignCode{codes[i], "ann"});
         commands.push_back(AssignAny{"bob", round % 2 ? PoolScope{1} : PoolScope{}});
         commands.push_back(AssignAny{"zoe", {}});
-        std::vector<const Command*> pointers;
-        for (const Command& command : commands) pointers.push_back(&command);
-        const auto results = execute(store, nullptr, clock_, pointers);
+        const auto results = execute(store, nullptr, clock_, Submissions(commands).span());
         ASSERT_TRUE(results[39].outcome);
         ASSERT_TRUE(std::holds_alternative<CodeAssigned>(*results[39].outcome));
         EXPECT_EQ(std::get<CodeAssigned>(*results[39].outcome).code.code, "C39");
