@@ -4,6 +4,7 @@
 #include <rapidcheck.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <map>
 #include <regex>
@@ -87,6 +88,7 @@ rc::Gen<Command> any_command() {
                         [](int limit) {
                             CreateBook book{"n" + std::to_string(limit), "p", {}, {}};
                             if (limit > 0) book.max_redemptions_per_user = limit;
+                            if (limit > 1) book.discount_cents = 50 * limit;
                             return book;
                         }))},
         {4, command(map(
@@ -160,6 +162,7 @@ rc::Gen<std::vector<Step>> any_history() {
         for (int i = 0; i < std::min(books, 2); ++i) {
             CreateBook book{"first", "p", {}, {}};
             if (first_limit > 0) book.max_redemptions_per_user = first_limit;
+            if (first_limit > 1) book.discount_cents = 50 * first_limit;
             history.push_back({book});
         }
         for (const std::vector<Step>& steps : parts) {
@@ -184,18 +187,22 @@ public:
     /// Runs one batch in both and compares.
     Ran run(std::span<const Step> batch) {
         clock_.advance(batch.front().pause_ms);
-        std::vector<const Command*> commands;
-        for (const Step& step : batch) commands.push_back(&step.command);
+        std::vector<Submission> submissions;
+        for (const Step& step : batch) {
+            submissions.push_back({step.command, "r" + std::to_string(++requests_)});
+        }
+        std::vector<const Submission*> pointers;
+        for (const Submission& submission : submissions) pointers.push_back(&submission);
         const std::vector<Executed> results =
-            execute(backend_.store(), backend_.locks(), clock_, commands);
+            execute(backend_.store(), backend_.locks(), clock_, pointers);
         RC_ASSERT(results.size() == batch.size());
-        Ran ran{std::vector<std::string>(batch.size()), order_of(commands)};
+        Ran ran{std::vector<std::string>(batch.size()), order_of(pointers)};
         for (const std::size_t i : ran.order) {
             const auto& outcome = results[i].outcome;
             const std::string answer =
                 outcome ? describe(*outcome) : "failure " + std::string(to_string(outcome.error()));
             const Given chosen = outcome ? given(*outcome) : Given();
-            RC_ASSERT(answer == model_.apply(*commands[i], clock_.now().ms, chosen));
+            RC_ASSERT(answer == model_.apply(submissions[i], clock_.now().ms, chosen));
             const bool refused = answer.starts_with("refused ");
             ++answers_given[refused ? answer : answer.substr(0, answer.find(' '))];
             ran.answers[i] = answer;
@@ -213,12 +220,10 @@ public:
                 state.holder + "|" + std::to_string(locked_until) + "|" +
                 std::to_string(state.redeemed_at) + "|" + std::to_string(state.created_at));
         }
-        RC_ASSERT(backend_.rows("SELECT code, id, book_id, assigned_to, coalesce(locked_until, 0), "
+        RC_ASSERT(backend_.rows("SELECT code, id, book_id, user_id, coalesce(locked_until, 0), "
                                 "coalesce(redeemed_at, 0), created_at FROM coupon_code "
-                                "ORDER BY code") == wanted);
-        RC_ASSERT(backend_.rows("SELECT code FROM coupon_code WHERE locked_by IS NOT NULL AND "
-                                "locked_by <> coalesce(assigned_to, '')") ==
-                  std::vector<std::string>());
+                                "LEFT JOIN coupon_user ON number = assigned_to ORDER BY code") ==
+                  wanted);
         if (backend_.locks() != nullptr) compare_locks();
 
         const Result<BookPage> page = backend_.reads().list_books(0, 1000, false, clock_.now());
@@ -228,7 +233,7 @@ public:
 
         // Only where there is a limit to keep to.
         RC_ASSERT(
-            backend_.rows("SELECT book_id, user_id, redeemed FROM user_redemption_count "
+            backend_.rows("SELECT book_id, user_number, redeemed FROM user_redemption_count "
                           "ORDER BY 1, 2") ==
             backend_.rows("SELECT book_id, assigned_to, count(*) FROM coupon_code "
                           "JOIN coupon_book book ON book.id = book_id "
@@ -236,16 +241,29 @@ public:
                           "GROUP BY 1, 2 ORDER BY 1, 2"));
     }
 
+    /// Compares the ledger with the model's changes, and what follows from it with the rest.
+    void compare_ledger() {
+        backend_.settle();
+        const std::vector<LedgerEntry> entries = all_entries();
+        RC_ASSERT(entries.size() == model_.changes.size());
+        for (std::size_t i = 0; i < entries.size(); ++i) {
+            RC_ASSERT(change_of(entries[i]) == model_.changes[i]);
+        }
+        compare_chains(entries);
+        compare_replayed(entries);
+    }
+
     /// All codes but those that random assignment has to itself, which may have gone to anybody;
     /// with their ids where these are not left to chance.
     std::vector<std::string> rows_of_named_codes() {
         return backend_.rows("SELECT " + std::string(Backend::ids_may_skip() ? "" : "id, ") +
-                             "book_id, created_at, locked_until, redeemed_at, code, assigned_to, "
-                             "locked_by FROM coupon_code WHERE code NOT LIKE 'R%' ORDER BY code");
+                             "book_id, created_at, locked_until, redeemed_at, code, user_id "
+                             "FROM coupon_code LEFT JOIN coupon_user ON number = assigned_to "
+                             "WHERE code NOT LIKE 'R%' ORDER BY code");
     }
 
 private:
-    std::vector<std::size_t> order_of(std::span<const Command* const> commands) {
+    std::vector<std::size_t> order_of(std::span<const Submission* const> commands) {
         std::vector<std::size_t> order;
         if (backend_.locks() == nullptr) {
             for (std::size_t i = 0; i < commands.size(); ++i) order.push_back(i);
@@ -255,6 +273,121 @@ private:
             }
         }
         return order;
+    }
+
+    /// Page by page.
+    std::vector<LedgerEntry> all_entries() {
+        std::vector<LedgerEntry> entries;
+        EntryId last = 0;
+        EntryQuery query;
+        query.limit = 50;
+        for (bool more = true; more;) {
+            const Result<EntryPage> page = backend_.reads().list_entries(query);
+            RC_ASSERT(page.has_value());
+            for (const EntryListing& listing : page->entries) {
+                RC_ASSERT(last < listing.entry.id);
+                last = listing.entry.id;
+                entries.push_back(listing.entry);
+            }
+            more = page->more;
+            query.after = page->read_to;
+        }
+        return entries;
+    }
+
+    static Model::Change change_of(const LedgerEntry& entry) {
+        static const char* const types[] = {
+            "", "book_created", "codes_uploaded", "code_assigned", "code_locked", "code_redeemed"};
+        return {types[static_cast<int>(entry.type)],
+                entry.at.ms,
+                entry.book_id,
+                entry.code_id,
+                entry.codes,
+                entry.user_id.value_or(""),
+                entry.locked_until ? entry.locked_until->ms : 0,
+                entry.discount_cents,
+                entry.request_id};
+    }
+
+    /// From the last entry of a code on, each leads to the one before it, as far as its upload.
+    void compare_chains(const std::vector<LedgerEntry>& entries) {
+        std::map<CodeId, EntryId> last;
+        for (const LedgerEntry& entry : entries) {
+            const bool of_one = entry.type > LedgerEntry::Type::codes_uploaded;
+            const bool elsewhere =
+                entry.type == LedgerEntry::Type::code_locked && backend_.locks() != nullptr;
+            if (!of_one || elsewhere) {
+                RC_ASSERT(entry.previous == std::nullopt);
+            } else {
+                RC_ASSERT(entry.previous == last.at(entry.code_id));
+                last[entry.code_id] = entry.id;
+            }
+            for (CodeId id = entry.code_id; id < entry.code_id + entry.codes; ++id) {
+                last[id] = entry.id;
+            }
+        }
+        std::vector<std::string> wanted;
+        for (const auto& [id, entry] : last) {
+            wanted.push_back(std::to_string(id) + "|" + std::to_string(entry));
+        }
+        RC_ASSERT(backend_.rows("SELECT id, last_entry_id FROM coupon_code ORDER BY id") == wanted);
+    }
+
+    /// What the entries alone tell of codes and counts is so.
+    void compare_replayed(const std::vector<LedgerEntry>& entries) {
+        std::map<CodeId, Model::CodeState> codes;
+        std::map<BookId, std::array<std::int64_t, 3>> counts;  // total, available, redeemed
+        std::map<std::pair<BookId, std::string>, std::int64_t> redeemers;
+        for (const LedgerEntry& entry : entries) {
+            auto& [total, available, redeemed] = counts[entry.book_id];
+            for (CodeId id = entry.code_id; id < entry.code_id + entry.codes; ++id) {
+                codes[id] = {id, entry.book_id, "", 0, 0, entry.at.ms};
+                ++total;
+                ++available;
+            }
+            Model::CodeState& code = codes[entry.code_id];
+            if (entry.type == LedgerEntry::Type::code_assigned) {
+                code.holder = entry.user_id.value();
+                --available;
+            }
+            if (entry.type == LedgerEntry::Type::code_locked) {
+                code.locked_until = entry.locked_until.value().ms;
+            }
+            if (entry.type == LedgerEntry::Type::code_redeemed) {
+                code.redeemed_at = entry.at.ms;
+                code.locked_until = 0;
+                ++redeemed;
+                const bool limited = model_.books.at(entry.book_id).limit.has_value();
+                if (limited) ++redeemers[{entry.book_id, entry.user_id.value()}];
+            }
+        }
+        codes.erase(0);  // of books
+        std::vector<std::string> code_rows, count_rows, user_rows;
+        for (const auto& [id, code] : codes) {
+            code_rows.push_back(
+                std::to_string(id) + "|" + std::to_string(code.book) + "|" + code.holder + "|" +
+                std::to_string(backend_.locks() ? 0 : code.locked_until) + "|" +
+                std::to_string(code.redeemed_at) + "|" + std::to_string(code.created_at));
+        }
+        for (const auto& [book, of_book] : counts) {
+            if (of_book[0] == 0) continue;
+            count_rows.push_back(std::to_string(book) + "|" + std::to_string(of_book[0]) + "|" +
+                                 std::to_string(of_book[1]) + "|" + std::to_string(of_book[2]));
+        }
+        for (const auto& [key, redeemed] : redeemers) {
+            user_rows.push_back(std::to_string(key.first) + "|" + key.second + "|" +
+                                std::to_string(redeemed));
+        }
+        RC_ASSERT(backend_.rows("SELECT id, book_id, user_id, coalesce(locked_until, 0), "
+                                "coalesce(redeemed_at, 0), created_at FROM coupon_code "
+                                "LEFT JOIN coupon_user ON number = assigned_to ORDER BY id") ==
+                  code_rows);
+        RC_ASSERT(backend_.rows("SELECT book_id, sum(total), sum(available), sum(redeemed) "
+                                "FROM book_count GROUP BY book_id HAVING sum(total) > 0 "
+                                "ORDER BY book_id") == count_rows);
+        RC_ASSERT(backend_.rows("SELECT book_id, user_id, redeemed FROM user_redemption_count "
+                                "JOIN coupon_user ON number = user_number ORDER BY 1, 2") ==
+                  user_rows);
     }
 
     void compare_locks() {
@@ -297,6 +430,7 @@ private:
     Backend backend_;
     ManualClock clock_{Backend::start()};
     Model model_{Backend::ids_may_skip()};
+    int requests_ = 0;
 };
 
 /// Runs a history in batches that end where `ends(steps so far in the batch, next step)` says so,
@@ -338,6 +472,7 @@ TEST(Cycle, AnswersAsTheModelDoesHoweverHistoriesAreCutIntoBatches) {
         Pair pair;
         run_all(pair, history, [](std::size_t, const Step& next) { return next.cut; });
         pair.compare_state();
+        pair.compare_ledger();
     });
 }
 
@@ -380,6 +515,7 @@ Told run_in_batches(const std::vector<Step>& history, std::size_t most,
     Pair::Ran ran =
         run_all(pair, history, [&](std::size_t size, const Step&) { return size == most; });
     pair.compare_state();
+    pair.compare_ledger();
     for (std::size_t i = 0; i < history.size(); ++i) {
         ran.answers[i] = comparable(history[i].command, ran.answers[i]);
     }

@@ -17,11 +17,13 @@ std::string shown(const std::string& code, const Model::CodeState& state) {
 
 }  // namespace
 
-std::string Model::apply(const Command& command, std::int64_t now, const Given& given) {
-    if (const auto* it = std::get_if<CreateBook>(&command)) return create(*it, given.id);
+std::string Model::apply(const Submission& submission, std::int64_t now, const Given& given) {
+    const Command& command = submission.command;
+    request_ = submission.request_id;
+    if (const auto* it = std::get_if<CreateBook>(&command)) return create(*it, now, given.id);
     if (const auto* it = std::get_if<UploadCodes>(&command)) return upload(*it, now, given.id);
-    if (const auto* it = std::get_if<AssignAny>(&command)) return assign_any(*it, given.code);
-    if (const auto* it = std::get_if<AssignCode>(&command)) return assign(*it);
+    if (const auto* it = std::get_if<AssignAny>(&command)) return assign_any(*it, now, given.code);
+    if (const auto* it = std::get_if<AssignCode>(&command)) return assign(*it, now);
     if (const auto* it = std::get_if<LockCode>(&command)) return lock(*it, now);
     return redeem(std::get<RedeemCode>(command), now);
 }
@@ -30,9 +32,10 @@ std::int64_t Model::next_id(std::int64_t last, std::int64_t given) const {
     return ids_may_skip_ && given > last ? given : last + 1;
 }
 
-std::string Model::create(const CreateBook& command, std::int64_t given_id) {
+std::string Model::create(const CreateBook& command, std::int64_t now, std::int64_t given_id) {
     const std::int64_t id = next_id(books.empty() ? 0 : books.rbegin()->first, given_id);
-    books[id] = {command.name, command.max_redemptions_per_user};
+    books[id] = {command.name, command.max_redemptions_per_user, command.discount_cents};
+    changes.push_back({"book_created", now, id, 0, 0, "", 0, {}, request_});
     return "book " + text(id) + " " + command.name;
 }
 
@@ -53,6 +56,8 @@ std::string Model::upload(const UploadCodes& command, std::int64_t now, std::int
     }
     const std::int64_t first = next_id(last_code_id_, given_id);
     last_code_id_ = first - 1;
+    const auto count = static_cast<std::int64_t>(command.codes.size());
+    changes.push_back({"codes_uploaded", now, book, first, count, "", 0, {}, request_});
     std::string answer = "uploaded to book " + text(book) + " from id " + text(first);
     for (const std::string& code : command.codes) {
         codes[code] = {++last_code_id_, book, "", 0, 0, now};
@@ -61,7 +66,8 @@ std::string Model::upload(const UploadCodes& command, std::int64_t now, std::int
     return answer;
 }
 
-std::string Model::assign_any(const AssignAny& command, const std::string& given) {
+std::string Model::assign_any(const AssignAny& command, std::int64_t now,
+                              const std::string& given) {
     if (command.book_id && books.count(*command.book_id) == 0) return "refused book_not_found";
     const auto fits = [&](const CodeState& code) {
         return code.holder.empty() && (!command.book_id || code.book == *command.book_id);
@@ -74,11 +80,13 @@ std::string Model::assign_any(const AssignAny& command, const std::string& given
     }
     const auto found = codes.find(given);
     if (found == codes.end() || !fits(found->second)) return "any code but " + given;
-    found->second.holder = command.user_id;
-    return shown(given, found->second);
+    CodeState& code = found->second;
+    code.holder = command.user_id;
+    changes.push_back({"code_assigned", now, code.book, code.id, 0, code.holder, 0, {}, request_});
+    return shown(given, code);
 }
 
-std::string Model::assign(const AssignCode& command) {
+std::string Model::assign(const AssignCode& command, std::int64_t now) {
     const auto found = codes.find(command.code);
     if (found == codes.end()) return "refused code_not_found";
     CodeState& code = found->second;
@@ -86,7 +94,11 @@ std::string Model::assign(const AssignCode& command) {
     if (!code.holder.empty() && code.holder != command.user_id) {
         return "refused assigned_to_another_user";
     }
-    code.holder = command.user_id;
+    if (code.holder.empty()) {
+        code.holder = command.user_id;
+        changes.push_back(
+            {"code_assigned", now, code.book, code.id, 0, code.holder, 0, {}, request_});
+    }
     return shown(command.code, code);
 }
 
@@ -98,6 +110,8 @@ std::string Model::lock(const LockCode& command, std::int64_t now) {
     if (code.redeemed_at != 0) return "refused already_redeemed";
     if (now < code.locked_until) return "refused already_locked";
     code.locked_until = now + command.ttl_ms;
+    changes.push_back(
+        {"code_locked", now, code.book, code.id, 0, code.holder, code.locked_until, {}, request_});
     return "locked until " + text(code.locked_until);
 }
 
@@ -115,6 +129,8 @@ std::string Model::redeem(const RedeemCode& command, std::int64_t now) {
     if (const auto limit = books[code.book].limit; limit && redeemed >= *limit) {
         return "refused user_redemption_limit_reached";
     }
+    changes.push_back({"code_redeemed", now, code.book, code.id, 0, code.holder, code.locked_until,
+                       books[code.book].discount, request_});
     code.redeemed_at = now;
     code.locked_until = 0;
     return "redeemed: " + shown(command.code, code);

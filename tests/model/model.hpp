@@ -31,29 +31,46 @@ public:
     struct BookState {
         std::string name;
         std::optional<std::int64_t> limit;
+        std::optional<std::int64_t> discount;
+    };
+    /// What the ledger should tell of a change.
+    struct Change {
+        std::string type;
+        std::int64_t at = 0;
+        std::int64_t book = 0;
+        std::int64_t code = 0;   ///< the first one of an upload; 0: none
+        std::int64_t codes = 0;  ///< of an upload
+        std::string user;
+        std::int64_t locked_until = 0;  ///< 0: nothing
+        std::optional<std::int64_t> discount;
+        std::string request;
+
+        bool operator==(const Change&) const = default;
     };
 
     /// `ids_may_skip`: whether the next id may be any larger one, not only the next larger.
     explicit Model(bool ids_may_skip) : ids_may_skip_(ids_may_skip) {}
 
     /// What to answer, as text. The model checks that coupond was free to give what it has given.
-    std::string apply(const Command& command, std::int64_t now, const Given& given);
+    std::string apply(const Submission& submission, std::int64_t now, const Given& given);
 
     std::map<std::string, CodeState> codes;
     std::map<std::int64_t, BookState> books;
+    std::vector<Change> changes;  ///< in the order made
 
 private:
     /// The id that follows `last`; `given`, where it may.
     std::int64_t next_id(std::int64_t last, std::int64_t given) const;
-    std::string create(const CreateBook& command, std::int64_t given_id);
+    std::string create(const CreateBook& command, std::int64_t now, std::int64_t given_id);
     std::string upload(const UploadCodes& command, std::int64_t now, std::int64_t given_id);
-    std::string assign_any(const AssignAny& command, const std::string& given);
-    std::string assign(const AssignCode& command);
+    std::string assign_any(const AssignAny& command, std::int64_t now, const std::string& given);
+    std::string assign(const AssignCode& command, std::int64_t now);
     std::string lock(const LockCode& command, std::int64_t now);
     std::string redeem(const RedeemCode& command, std::int64_t now);
 
     const bool ids_may_skip_;
     std::int64_t last_code_id_ = 0;
+    std::string request_;  ///< of the command that is being applied
 };
 
 /// coupond's answer as the text that the model gives.
