@@ -15,6 +15,11 @@ protected:
     OrderTest() {
         Draft draft;
         draft.book(make_book(1)).redemptions(1, "ann", 0, 1).redemptions(1, "bob", 0, 1);
+        for (const CodeId id : {11, 12}) {
+            Code code = make_code(id, 1, std::to_string(id));
+            code.assigned_to = id == 11 ? "ann" : "bob";
+            draft.code(code);
+        }
         EXPECT_TRUE(tested_.store().save(draft.delta));
     }
 
@@ -43,11 +48,13 @@ TEST_F(OrderTest, IsThatOfTheUsersHoweverMuchTheirCountsGrow) {
     Draft draft;
     draft.redemptions(1, "bob", 1, 2).redemptions(1, "ann", 1, 3);
     const auto touch = [](const std::string& user) {
-        return "UPDATE user_redemption_count SET redeemed = 7 WHERE user_id = '" + user + "'";
+        return "UPDATE user_redemption_count SET redeemed = 7 WHERE user_number = "
+               "(SELECT number FROM coupon_user WHERE user_id = '" +
+               user + "')";
     };
     save_beside(draft.delta, touch("ann"), touch("bob"));
     EXPECT_EQ(tested_.connect().rows("SELECT user_id, redeemed FROM user_redemption_count "
-                                     "ORDER BY user_id"),
+                                     "JOIN coupon_user ON number = user_number ORDER BY user_id"),
               (std::vector<std::string>{"ann|3", "bob|2"}));
 }
 
@@ -55,13 +62,30 @@ TEST_F(OrderTest, IsThatOfNewCodesHoweverTheyWereSent) {
     Draft draft;
     draft.code(make_code(1, 1, "B")).code(make_code(2, 1, "A"));
     const auto add = [](const std::string& code) {
-        return "INSERT INTO coupon_code (id, book_id, version, shuffle_key, created_at, code) "
+        return "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, last_entry_id, "
+               "code) "
                "VALUES (" +
-               std::to_string(100 + code[0]) + ", 1, 0, 0, 0, '" + code + "')";
+               std::to_string(100 + code[0]) + ", 1, 0, 0, 1, '" + code + "')";
     };
     save_beside(draft.delta, add("A"), add("B"));
-    EXPECT_EQ(tested_.connect().rows("SELECT id, code FROM coupon_code ORDER BY id"),
+    EXPECT_EQ(tested_.connect().rows("SELECT id, code FROM coupon_code WHERE id < 10 ORDER BY id"),
               (std::vector<std::string>{"1|B", "2|A"}));
+}
+
+TEST_F(OrderTest, IsThatOfNewUsersByTheirIdsHoweverTheirCodesCome) {
+    ASSERT_TRUE(
+        tested_.store().save(Draft().code(make_code(1, 1, "A")).code(make_code(2, 1, "B")).delta));
+    const std::vector<Code> loaded = load_codes(tested_.store(), {"A", "B"});
+    Draft draft;
+    draft.assign(loaded[0], "user2").assign(loaded[1], "user1");
+    const auto add = [](const std::string& user) {
+        return "INSERT INTO coupon_user (user_id) VALUES ('" + user + "')";
+    };
+    save_beside(draft.delta, add("user1"), add("user2"));
+    EXPECT_EQ(tested_.connect().rows("SELECT code, user_id FROM coupon_code "
+                                     "JOIN coupon_user ON number = assigned_to WHERE id < 10 "
+                                     "ORDER BY code"),
+              (std::vector<std::string>{"A|user2", "B|user1"}));
 }
 
 TEST_F(OrderTest, IsThatOfCodesByTheirIds) {
@@ -82,7 +106,7 @@ TEST_F(OrderTest, IsThatOfCodesByTheirIds) {
         return "SELECT FROM coupon_code WHERE id = " + std::to_string(id) + " FOR UPDATE";
     };
     save_beside(draft.delta, touch(1), touch(2));
-    EXPECT_EQ(tested_.connect().integer("SELECT sum(version) FROM coupon_code"), 2);
+    EXPECT_EQ(tested_.connect().integer("SELECT count(locked_until) FROM coupon_code"), 2);
 }
 
 }  // namespace

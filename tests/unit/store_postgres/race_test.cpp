@@ -1,6 +1,7 @@
 // Several stores on one database at once, as several processes have them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <barrier>
 #include <future>
 #include <map>
@@ -49,6 +50,36 @@ protected:
         }
     }
 
+    /// That the entries of each code follow one another in the order of their ids, and all of them
+    /// are listed.
+    void expect_chained() {
+        auto sql = tested_.connect();
+        EXPECT_EQ(sql.integer("SELECT count(*) FROM ledger WHERE previous_id >= id"), 0);
+        EXPECT_EQ(sql.rows("WITH RECURSIVE chain (code_id, id) AS "
+                           "(SELECT id, last_entry_id FROM coupon_code UNION ALL "
+                           "SELECT chain.code_id, previous_id FROM chain JOIN ledger USING (id) "
+                           "WHERE previous_id IS NOT NULL) "
+                           "SELECT * FROM chain ORDER BY code_id, id"),
+                  sql.rows("SELECT code.id, entry.id FROM coupon_code AS code "
+                           "JOIN ledger AS entry ON code.id >= entry.code_id "
+                           "AND code.id < entry.code_id + coalesce(entry.codes, 1) "
+                           "ORDER BY code.id, entry.id"));
+        tested_.settle();
+        std::vector<std::string> listed;
+        EntryQuery query;
+        query.limit = 100;
+        for (bool more = true; more;) {
+            const Result<EntryPage> page = tested_.reads().list_entries(query);
+            ASSERT_TRUE(page);
+            for (const EntryListing& listing : page->entries) {
+                listed.push_back(std::to_string(listing.entry.id));
+            }
+            more = page->more;
+            query.after = page->read_to;
+        }
+        EXPECT_EQ(listed, sql.rows("SELECT id FROM ledger ORDER BY id"));
+    }
+
     PostgresStore tested_;
 };
 
@@ -87,7 +118,8 @@ TEST_F(RaceTest, EachCodeIsAssignedAndRedeemedOnce) {
                           "GROUP BY assigned_to) AS counted"));
     EXPECT_LE(sql.integer("SELECT coalesce(max(redeemed), 0) FROM user_redemption_count"), 30);
     EXPECT_EQ(sql.integer("SELECT sum(codes) FROM lock_count"),
-              sql.integer("SELECT count(locked_by) FROM coupon_code"));
+              sql.integer("SELECT count(locked_until) FROM coupon_code"));
+    expect_chained();
 }
 
 TEST_F(RaceTest, EachFreeCodeIsGivenAwayOnce) {
@@ -118,16 +150,38 @@ TEST_F(RaceTest, EachFreeCodeIsGivenAwayOnce) {
     expect_counted(tested_.connect());
 }
 
+TEST_F(RaceTest, EachUserGetsOneNumberHoweverManyStoresMeetThemFirst) {
+    constexpr int rounds = 3, users = 15;
+    race([&](Store& store, int number) {
+        for (int round = 0; round < rounds; ++round) {
+            std::vector<Command> commands;
+            for (const std::string& user : numbered("user" + std::to_string(round) + "-", users)) {
+                commands.emplace_back(AssignAny{user, {}});
+            }
+            if (number % 2 == 0) std::reverse(commands.begin(), commands.end());
+            for (const Outcome& outcome : run_through(store, commands)) {
+                EXPECT_TRUE(std::holds_alternative<CodeAssigned>(outcome));
+            }
+        }
+    });
+    auto sql = tested_.connect();
+    EXPECT_EQ(sql.integer("SELECT count(*) FROM coupon_user"), rounds * users);
+    EXPECT_EQ(sql.integer("SELECT count(*) FROM (SELECT FROM coupon_code "
+                          "WHERE assigned_to IS NOT NULL GROUP BY assigned_to HAVING count(*) = " +
+                          std::to_string(stores) + ") AS user_of_all"),
+              rounds * users);
+    expect_chained();
+}
+
 TEST_F(RaceTest, ABookThatIsMadeDuringALoadIsLoadedWithItsCodesOrNotAtAll) {
     // The books are read before another one is there, its codes after that.
     auto other = tested_.connect();
     other.run(
         "BEGIN; LOCK TABLE coupon_code; "
         "INSERT INTO coupon_book VALUES (3, 'n', 'p', NULL, NULL, 0, 0); "
-        "INSERT INTO coupon_code (id, book_id, version, shuffle_key, created_at, code) "
-        "VALUES (1000, 3, 0, 0, 0, 'N')");
+        "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, last_entry_id, code) "
+        "VALUES (1000, 3, 0, 0, 1, 'N')");
     Needs needs;
-    needs.locks_only = false;
     needs.pools[3] = 1;
     auto loaded = std::async([&] { return tested_.store().load(needs); });
     auto watching = tested_.connect();
