@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "support/postgres_store.hpp"
+#include "unit/store/old_data.hpp"
 
 namespace coupond::test {
 namespace {
@@ -47,6 +48,26 @@ TEST_F(PostgresDatabaseTest, IsMadeOnceBySeveralProcessesAtOnce) {
         }
     }
     EXPECT_EQ(run, static_cast<int>(open_postgres(server_.url())->migrations().size()));
+}
+
+TEST_F(PostgresDatabaseTest, OfVersion1KeepsItsRowsAndGetsALedgerOfThem) {
+    const auto database = open_postgres(server_.url());
+    sql_.run(database->step_sql(0) + rows_of_version_1("0, "));
+    EXPECT_EQ(database->schema_version(), 1);
+    EXPECT_EQ(database->migrate(), static_cast<int>(database->migrations().size()) - 1);
+    expect_rows_of_version_1(server_.connect());
+    const auto store = database->open_store();
+    expect_to_go_on(*store, *database->open_read_store());
+    EXPECT_TRUE(store->ping());
+}
+
+TEST_F(PostgresDatabaseTest, OfVersion1WithoutRowsBeginsItsLedger) {
+    const auto database = open_postgres(server_.url());
+    sql_.run(database->step_sql(0));
+    EXPECT_EQ(database->migrate(), static_cast<int>(database->migrations().size()) - 1);
+    const auto store = database->open_store();
+    ASSERT_TRUE(run(*store, CreateBook{"n", "p", {}, {}}, {0}));
+    EXPECT_GT(sql_.integer("SELECT id FROM ledger"), 0);
 }
 
 TEST_F(PostgresDatabaseTest, ThatANewerProgramMadeIsLeftAlone) {
