@@ -1,4 +1,4 @@
-// The targets of requests, and the query of a list behind them.
+// The targets of requests, and the queries of lists behind them.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -62,6 +62,21 @@ void check_list(const wire::Query& query) {
     }
 }
 
+void check_entries(const wire::Query& query) {
+    const auto decoded = wire::decode_list_entries(query, "id");
+    if (const auto* const answer = std::get_if<wire::Answer>(&decoded)) {
+        COUPOND_CHECK(answer->status == 400);
+        check_text(std::get<std::string>(answer->body));
+    } else {
+        const auto& list = std::get<EntryQuery>(decoded);
+        COUPOND_CHECK(list.limit >= 1 && list.limit <= limits::page_entries && list.after >= 0);
+        COUPOND_CHECK(list.book_id.value_or(1) >= 1);
+        if (list.code) check_text(*list.code);
+        const wire::Answer next = wire::encode(EntryPage{{}, list.after, true}, list);
+        COUPOND_CHECK(next.link.starts_with("</coupon/events?"));
+    }
+}
+
 void run(std::string_view text) {
     static Target target;  // used again and again, as a connection does
     static wire::Query query;
@@ -79,6 +94,7 @@ void run(std::string_view text) {
         check_text(param.value);
     }
     check_list(query);
+    check_entries(query);
     check_round_trip({target.segments().begin(), target.segments().end()}, query);
 }
 

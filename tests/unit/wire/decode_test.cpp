@@ -416,6 +416,54 @@ TEST(DecodeListBooks, SaysWhatIsWrong) {
     EXPECT_EQ(said(many).size(), 11U);
 }
 
+TEST(DecodeListEntries, TakesItsParameters) {
+    const auto list = value(decode_list_entries({}, "r-1"));
+    EXPECT_EQ(list.after, 0);
+    EXPECT_EQ(list.limit, 100U);
+    EXPECT_EQ(list.book_id, std::nullopt);
+    EXPECT_EQ(list.code, std::nullopt);
+    EXPECT_EQ(list.type, std::nullopt);
+    const auto all = value(decode_list_entries({{"type", "code_redeemed"},
+                                                {"code", "A \u20ac"},
+                                                {"limit", "1000"},
+                                                {"bookId", "7"},
+                                                {"after", "9223372036854775807"}},
+                                               "r-1"));
+    EXPECT_EQ(all.after, INT64_MAX);
+    EXPECT_EQ(all.limit, 1000U);
+    EXPECT_EQ(all.book_id, 7);
+    EXPECT_EQ(all.code, "A \u20ac");
+    EXPECT_EQ(all.type, LedgerEntry::Type::code_redeemed);
+    EXPECT_EQ(value(decode_list_entries({{"after", "0"}}, "r-1")).after, 0);
+}
+
+TEST(DecodeListEntries, SaysWhatIsWrong) {
+    const auto said = [](const Query& query) {
+        return complaints(decode_list_entries(query, "r-1"));
+    };
+    for (const char* const limit : {"", "0", "1001", "-1", "x"}) {
+        EXPECT_EQ(said({{"limit", limit}}), (Strings{"limit must be an integer from 1 to 1000"}));
+    }
+    for (const char* const after : {"", "-1", "x", "9223372036854775808"}) {
+        EXPECT_EQ(said({{"after", after}}), (Strings{"after must be an integer of 0 or more"}));
+    }
+    for (const char* const book : {"", "0", "-1", "x"}) {
+        EXPECT_EQ(said({{"bookId", book}}), (Strings{"bookId must be a positive integer"}));
+    }
+    for (const std::string& code : {std::string(), std::string("a\tb"), std::string(129, 'x')}) {
+        EXPECT_EQ(said({{"code", code}}),
+                  (Strings{"code must be 1 to 128 characters without control characters"}));
+    }
+    for (const char* const type : {"", "redeemed", "5", "Code_redeemed"}) {
+        EXPECT_EQ(said({{"type", type}}),
+                  (Strings{"type must be one of book_created, codes_uploaded, code_assigned, "
+                           "code_locked, code_redeemed"}));
+    }
+    EXPECT_EQ(said({{"include", "codes"}, {"code", "A"}, {"code", "B"}, {"limit", "0"}}),
+              (Strings{"limit must be an integer from 1 to 1000", "code must be given once",
+                       "property include should not exist"}));
+}
+
 std::string joined(const Strings& parts) {
     std::string all;
     for (const std::string& part : parts) all += part;
@@ -449,6 +497,7 @@ RC_GTEST_PROP(Decode, AnswersAnything, ()) {
     expect_sane(decode_assign_any(request(body)));
     expect_sane(decode_redeem_code(request(body), body));
     expect_sane(decode_list_books({{body, body}, {"limit", body}}, "r-1"));
+    expect_sane(decode_list_entries({{body, body}, {"code", body}, {"type", body}}, "r-1"));
 }
 
 RC_GTEST_PROP(Decode, AgreesWithBoostOnWhatIsJson, ()) {

@@ -272,6 +272,102 @@ TEST(Encode, LinksToTheNextPage) {
               R"(</coupon?limit=2&after=8&include=codes>; rel="next")");
 }
 
+/// An entry about the code of a_code().
+EntryListing an_entry(LedgerEntry::Type type) {
+    EntryListing listing;
+    listing.code = "SUMMER-1";
+    listing.entry.id = 4096;
+    listing.entry.at = now;
+    listing.entry.type = type;
+    listing.entry.book_id = 7;
+    listing.entry.code_id = 42;
+    listing.entry.user_id = "ann";
+    listing.entry.previous = 4095;
+    listing.entry.request_id = "r-9";
+    return listing;
+}
+
+std::string encoded(const EntryListing& listing) {
+    EntryPage page;
+    page.entries.push_back(listing);
+    Answer answer = encode(page, EntryQuery());
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(answer.link, "");
+    EXPECT_EQ(answer.cache_control, "no-store");
+    return text_of(answer);
+}
+
+constexpr std::string_view assigned_to_ann =
+    R"({"status":"assigned","assignedTo":"ann","lockedUntil":null,"redeemedAt":null})";
+constexpr std::string_view locked_by_ann =
+    R"({"status":"locked","assignedTo":"ann","lockedUntil":"2026-11-22T14:21:14.730Z",)"
+    R"("redeemedAt":null})";
+
+TEST(Encode, EntriesOfBooksAndUploads) {
+    EntryListing listing = an_entry(LedgerEntry::Type::book_created);
+    listing.code.clear();
+    listing.entry.user_id.reset();
+    listing.book = a_book();
+    listing.book->name = "A";
+    EXPECT_EQ(
+        encoded(listing),
+        R"([{"id":4096,"at":"2026-11-22T14:21:13.730Z","type":"book_created","bookId":7,)"
+        R"("code":null,"userId":null,"requestId":"r-9","before":null,"after":)"
+        R"({"id":7,"name":"A","codePattern":"SUMMER-{6}",)"
+        R"("maxRedemptionsPerUser":null,"discountAmount":null,)"
+        R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z"}}])");
+    listing.entry.type = LedgerEntry::Type::codes_uploaded;
+    listing.entry.codes = 3;
+    EXPECT_EQ(encoded(listing),
+              R"([{"id":4096,"at":"2026-11-22T14:21:13.730Z","type":"codes_uploaded","bookId":7,)"
+              R"("code":null,"userId":null,"codes":3,"requestId":"r-9","before":null,"after":)"
+              R"({"status":"free","assignedTo":null,"lockedUntil":null,"redeemedAt":null}}])");
+}
+
+TEST(Encode, EntriesOfACode) {
+    EntryListing listing = an_entry(LedgerEntry::Type::code_assigned);
+    EXPECT_EQ(
+        encoded(listing),
+        R"([{"id":4096,"at":"2026-11-22T14:21:13.730Z","type":"code_assigned","bookId":7,)"
+        R"("code":"SUMMER-1","userId":"ann","requestId":"r-9","before":)"
+        R"({"status":"free","assignedTo":null,"lockedUntil":null,"redeemedAt":null},"after":)" +
+            std::string(assigned_to_ann) + "}]");
+    listing.entry.type = LedgerEntry::Type::code_locked;
+    listing.entry.locked_until = now + 1000;
+    EXPECT_EQ(encoded(listing),
+              R"([{"id":4096,"at":"2026-11-22T14:21:13.730Z","type":"code_locked","bookId":7,)"
+              R"("code":"SUMMER-1","userId":"ann","requestId":"r-9","before":)" +
+                  std::string(assigned_to_ann) + R"(,"after":)" + std::string(locked_by_ann) +
+                  "}]");
+    listing.entry.type = LedgerEntry::Type::code_redeemed;
+    const std::string redeemed =
+        R"([{"id":4096,"at":"2026-11-22T14:21:13.730Z","type":"code_redeemed","bookId":7,)"
+        R"("code":"SUMMER-1","userId":"ann","redemptionId":4096,"requestId":"r-9","before":)";
+    const std::string after =
+        R"(,"after":{"status":"redeemed","assignedTo":"ann","lockedUntil":null,)"
+        R"("redeemedAt":"2026-11-22T14:21:13.730Z"}}])";
+    EXPECT_EQ(encoded(listing), redeemed + std::string(locked_by_ann) + after);
+    listing.entry.locked_until.reset();  // not known of redemptions before there was a ledger
+    EXPECT_EQ(encoded(listing), redeemed + std::string(assigned_to_ann) + after);
+}
+
+TEST(Encode, LinksToTheNextPageOfEntries) {
+    EntryPage page;
+    page.read_to = 8;
+    page.more = true;
+    EntryQuery query;
+    query.limit = 2;
+    query.after = 5;
+    EXPECT_EQ(encode(page, query).link, R"(</coupon/events?limit=2&after=8>; rel="next")");
+    query.book_id = 7;
+    query.code = "A/b \u20ac&";
+    query.type = LedgerEntry::Type::code_locked;
+    EXPECT_EQ(encode(page, query).link,
+              R"(</coupon/events?limit=2&after=8&bookId=7&code=A%2Fb%20%E2%82%AC%26)"
+              R"(&type=code_locked>; rel="next")");
+    EXPECT_EQ(text_of(encode(page, query)), "[]");
+}
+
 TEST(Encode, LongPagesComeInPieces) {
     BookPage page = a_page();
     page.books[1].codes.assign(9'000, a_code());
