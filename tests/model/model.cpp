@@ -162,6 +162,7 @@ struct Describer {
         return "locked until " + text(it.until.ms);
     }
     std::string operator()(const CodeRedeemed& it) const { return "redeemed: " + shown(it.code); }
+    std::string operator()(const Replayed&) const { return "replayed"; }
 };
 
 }  // namespace

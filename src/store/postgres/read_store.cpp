@@ -78,27 +78,32 @@ const Statement select_code{"SELECT " COUPOND_CODE_COLUMNS
 
 const Statement select_book{"SELECT id FROM coupon_book WHERE id = $1::bigint"};
 
-// The codes that a page looks at: of a book, or, where $4 is a user, of what they hold.
-#define COUPOND_SCANNED_CODES                                                                \
-    "((SELECT * FROM coupon_code WHERE $4::text IS NULL AND book_id = $1::bigint "           \
-    "AND id > $2::bigint ORDER BY id LIMIT $3::bigint) UNION ALL "                           \
-    "(SELECT * FROM coupon_code WHERE assigned_to = "                                        \
-    "(SELECT number FROM coupon_user WHERE user_id = $4::text) AND assigned_to IS NOT NULL " \
-    "AND id > $2::bigint ORDER BY id LIMIT $3::bigint))"
+// Of what is looked at for a page: of a book, or of what a user holds.
+#define COUPOND_SCANNED_CODES(those)                                                           \
+    "(SELECT max(id) AS last, count(*) AS count FROM (SELECT id FROM coupon_code WHERE " those \
+    " AND id > $2::bigint ORDER BY id LIMIT $3::bigint) AS scanned)"
+// The codes of that that match, and up to where it was looked at.
+#define COUPOND_LISTED_CODES(those) \
+    "SELECT " COUPOND_CODE_COLUMNS " FROM coupon_code AS code" COUPOND_HOLDER "WHERE " those \
+    " AND code.id > $2::bigint AND code.id <= (SELECT last FROM " COUPOND_SCANNED_CODES(those) \
+    " AS scanned) AND code.book_id = $1::bigint AND CASE $5::bigint "                           \
+    "WHEN 1 THEN assigned_to IS NULL "                                                          \
+    "WHEN 2 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL "                              \
+    "AND coalesce(locked_until, 0) <= $6::bigint "                                              \
+    "WHEN 3 THEN redeemed_at IS NULL AND locked_until > $6::bigint "                            \
+    "WHEN 4 THEN redeemed_at IS NOT NULL "                                                      \
+    "WHEN 5 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL ELSE true END "                \
+    "AND starts_with(code.code, coalesce($7::text, '')) "                                       \
+    "AND ($4::text IS NULL OR true) ORDER BY code.id LIMIT $8::bigint"
+#define COUPOND_OF_BOOK "book_id = $1::bigint"
+#define COUPOND_OF_USER "assigned_to = (SELECT number FROM coupon_user WHERE user_id = $4::text)"
 
-const Statement select_listed_codes{
-    "SELECT " COUPOND_CODE_COLUMNS " FROM (SELECT *, NULL::tid AS ctid FROM " COUPOND_SCANNED_CODES
-    " AS scanned) AS code" COUPOND_HOLDER
-    "WHERE code.book_id = $1::bigint AND CASE $5::bigint WHEN 1 THEN assigned_to IS NULL "
-    "WHEN 2 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL "
-    "AND coalesce(locked_until, 0) <= $6::bigint "
-    "WHEN 3 THEN redeemed_at IS NULL AND locked_until > $6::bigint "
-    "WHEN 4 THEN redeemed_at IS NOT NULL "
-    "WHEN 5 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL ELSE true END "
-    "AND starts_with(code.code, coalesce($7::text, '')) ORDER BY code.id LIMIT $8::bigint"};
-
-const Statement select_scanned_codes{"SELECT max(id), count(*) FROM " COUPOND_SCANNED_CODES
-                                     " AS scanned"};
+const Statement select_codes_of_book{COUPOND_LISTED_CODES(COUPOND_OF_BOOK)};
+const Statement select_codes_of_user{COUPOND_LISTED_CODES(COUPOND_OF_USER)};
+const Statement scan_codes_of_book{"SELECT last, count FROM " COUPOND_SCANNED_CODES(
+    COUPOND_OF_BOOK) " AS scanned WHERE $4::text IS NULL"};
+const Statement scan_codes_of_user{"SELECT last, count FROM " COUPOND_SCANNED_CODES(
+    COUPOND_OF_USER) " AS scanned WHERE $1::bigint > 0"};
 
 class PostgresReadStore final : public ReadStore {
 public:
@@ -227,15 +232,17 @@ private:
 
     static CodePage list(Connection& connection, Deadline deadline, const CodeQuery& query,
                          Timestamp now) {
-        constexpr auto scan = static_cast<std::int64_t>(limits::page_scan);
+        const bool sifted =
+            query.filter != CodeQuery::Filter::all || query.user_id || query.prefix;
+        const auto scan = static_cast<std::int64_t>(sifted ? limits::page_scan : query.limit + 1);
         connection.execute(begin);
         connection.execute(set_up);
         connection.execute(select_book, Parameters(query.book_id));
-        connection.execute(select_listed_codes,
+        connection.execute(query.user_id ? select_codes_of_user : select_codes_of_book,
                            Parameters(query.book_id, query.after, scan, query.user_id,
                                       static_cast<std::int64_t>(query.filter), now.ms, query.prefix,
                                       static_cast<std::int64_t>(query.limit) + 1));
-        connection.execute(select_scanned_codes,
+        connection.execute(query.user_id ? scan_codes_of_user : scan_codes_of_book,
                            Parameters(query.book_id, query.after, scan, query.user_id));
         connection.execute("COMMIT");
         connection.sync();

@@ -172,6 +172,10 @@ void Statement::bind_one(int index, Blob value) {
     }
 }
 
+int Statement::parameters() const {
+    return sqlite3_bind_parameter_count(handle_);
+}
+
 void Statement::bind_null(int index) {
     if (sqlite3_bind_null(handle_, index) != SQLITE_OK) connection_.fail();
 }

@@ -82,6 +82,14 @@ public:
         return *this;
     }
 
+    /// The same where the statement does not use the last ones: those are left out.
+    template <class... Values>
+    Statement& bind_all(const Values&... values) {
+        int index = 0;
+        (bind_if_used(++index, values), ...);
+        return *this;
+    }
+
     /// The next row is there to be read. When there is none, or on an Error, the statement is
     /// reset.
     bool step();
@@ -102,6 +110,11 @@ private:
     void bind_one(int index, Blob value);
     void bind_one(int index, Timestamp value) { bind_one(index, value.ms); }
     void bind_null(int index);
+    int parameters() const;
+    template <class T>
+    void bind_if_used(int index, const T& value) {
+        if (index <= parameters()) bind_one(index, value);
+    }
     template <class T>
     void bind_one(int index, const std::optional<T>& value) {
         value ? bind_one(index, *value) : bind_null(index);

@@ -7,20 +7,22 @@
 namespace coupond::sqlite {
 namespace {
 
-// The codes that a page looks at: of a book, and of what a user holds.
-#define COUPOND_OF_BOOK "coupon_code WHERE book_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
-#define COUPOND_OF_USER(user_id)                                                               \
-    "coupon_code WHERE assigned_to = (SELECT number FROM coupon_user WHERE user_id = " user_id \
-    ") AND id > ?2 ORDER BY id LIMIT ?3"
-#define COUPOND_MATCHING_CODES                                                \
-    " LEFT JOIN coupon_user AS holder ON holder.number = code.assigned_to "   \
-    "WHERE code.book_id = ?1 AND CASE ?4 WHEN 1 THEN assigned_to IS NULL "    \
+// Of what is looked at for a page, up to ?3: the codes that match.
+#define COUPOND_LISTED_CODES(those)                                           \
+    "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE " those     \
+    " AND code.id > ?2 AND code.id <= ?3 AND code.book_id = ?1 AND CASE ?4 "  \
+    "WHEN 1 THEN assigned_to IS NULL "                                        \
     "WHEN 2 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL "            \
     "AND coalesce(locked_until, 0) <= ?5 "                                    \
     "WHEN 3 THEN redeemed_at IS NULL AND locked_until > ?5 "                  \
     "WHEN 4 THEN redeemed_at IS NOT NULL "                                    \
     "WHEN 5 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL ELSE 1 END " \
     "AND (?6 IS NULL OR substr(code.code, 1, length(?6)) = ?6) ORDER BY code.id LIMIT ?7"
+#define COUPOND_SCANNED_CODES(those)                                                 \
+    "SELECT max(id), count(*) FROM (SELECT id FROM coupon_code AS code WHERE " those \
+    " AND id > ?2 ORDER BY id LIMIT ?3)"
+#define COUPOND_OF_BOOK "code.book_id = ?1"
+#define COUPOND_OF_USER "code.assigned_to = (SELECT number FROM coupon_user WHERE user_id = ?8)"
 
 class SqliteReadStore final : public ReadStore {
 public:
@@ -129,18 +131,17 @@ private:
         page.book_found = book_exists_.bind(query.book_id).step();
         if (!page.book_found) return page;
         book_exists_.reset();
-        const auto filter = static_cast<std::int64_t>(query.filter);
         const auto limit = static_cast<std::int64_t>(query.limit);
-        Statement& select = query.user_id ? codes_of_user_ : codes_of_book_;
+        const bool sifted = query.filter != CodeQuery::Filter::all || query.user_id || query.prefix;
+        const auto scan = sifted ? static_cast<std::int64_t>(limits::page_scan) : limit + 1;
+        const auto filter = static_cast<std::int64_t>(query.filter);
         Statement& scanned = query.user_id ? scanned_of_user_ : scanned_of_book_;
-        if (query.user_id) {
-            select.bind(query.book_id, query.after, scan, filter, now, query.prefix, limit + 1,
-                        *query.user_id);
-            scanned.bind(query.book_id, query.after, scan, *query.user_id);
-        } else {
-            select.bind(query.book_id, query.after, scan, filter, now, query.prefix, limit + 1);
-            scanned.bind(query.book_id, query.after, scan);
-        }
+        bind_codes(scanned, query, scan, filter, now).step();
+        const CodeId scanned_to = scanned.optional_integer(0).value_or(query.after);
+        const bool scanned_all = scanned.integer(1) < scan;
+        scanned.reset();
+        Statement& select = query.user_id ? codes_of_user_ : codes_of_book_;
+        bind_codes(select, query, scanned_to, filter, now);
         while (select.step()) {
             if (page.codes.size() == query.limit) {
                 page.more = true;
@@ -150,11 +151,16 @@ private:
             page.codes.push_back(read_code(select));
             page.read_to = page.codes.back().id;
         }
-        scanned.step();
-        page.read_to = scanned.optional_integer(0).value_or(query.after);
-        page.more = scanned.integer(1) == scan;
-        scanned.reset();
+        page.read_to = scanned_to;
+        page.more = !scanned_all;
         return page;
+    }
+
+    /// `third`: up to which id, or how many.
+    static Statement& bind_codes(Statement& statement, const CodeQuery& query, std::int64_t third,
+                                 std::int64_t filter, Timestamp now) {
+        return statement.bind_all(query.book_id, query.after, third, filter, now, query.prefix,
+                                  static_cast<std::int64_t>(query.limit) + 1, query.user_id);
     }
 
     EntryPage read_entries(const EntryQuery& query) {
@@ -204,18 +210,10 @@ private:
     Statement codes_{connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
                                   " WHERE code.book_id = ? ORDER BY code.id"};
     Statement book_exists_{connection_, "SELECT 1 FROM coupon_book WHERE id = ?"};
-    Statement codes_of_book_{connection_,
-                             "SELECT " COUPOND_CODE_COLUMNS " FROM (SELECT * FROM " COUPOND_OF_BOOK
-                             ") AS code" COUPOND_MATCHING_CODES};
-    Statement codes_of_user_{connection_,
-                             "SELECT " COUPOND_CODE_COLUMNS " FROM (SELECT * FROM " COUPOND_OF_USER(
-                                 "?8") ") AS code" COUPOND_MATCHING_CODES};
-    Statement scanned_of_book_{connection_,
-                               "SELECT max(id), count(*) FROM "
-                               "(SELECT id FROM " COUPOND_OF_BOOK ")"};
-    Statement scanned_of_user_{connection_,
-                               "SELECT max(id), count(*) FROM "
-                               "(SELECT id FROM " COUPOND_OF_USER("?4") ")"};
+    Statement codes_of_book_{connection_, COUPOND_LISTED_CODES(COUPOND_OF_BOOK)};
+    Statement codes_of_user_{connection_, COUPOND_LISTED_CODES(COUPOND_OF_USER)};
+    Statement scanned_of_book_{connection_, COUPOND_SCANNED_CODES(COUPOND_OF_BOOK)};
+    Statement scanned_of_user_{connection_, COUPOND_SCANNED_CODES(COUPOND_OF_USER)};
     Statement code_{connection_,
                     "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE code.code = ?"};
     Statement entries_{connection_,

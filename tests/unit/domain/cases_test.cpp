@@ -113,6 +113,7 @@ struct Printer {
     std::string operator()(const CodeLocked& done) const {
         return "locked until=" + print_time(done.until);
     }
+    std::string operator()(const Replayed&) const { return "replayed"; }
     std::string operator()(const CodeRedeemed& done) const {
         return "redeemed " + done.code.code + " by " + done.code.assigned_to.value();
     }

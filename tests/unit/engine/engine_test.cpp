@@ -60,7 +60,9 @@ TEST_F(EngineTest, CutsBatchesAtTheirBound) {
 
 TEST_F(EngineTest, CutsBatchesAtTheirBoundOfCodes) {
     prepare({});
-    start();
+    EngineOptions options;
+    options.command_wait = std::chrono::minutes(5);  // for whoever has to wait for large ones
+    start(options);
     hold_lane();
     const std::size_t third = limits::batch_codes / 2 + 1;  // two of them are too many
     ASSERT_TRUE(submit(UploadCodes{1, numbered("A", third)}));

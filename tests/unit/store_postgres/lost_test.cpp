@@ -12,6 +12,8 @@
 namespace coupond::test {
 namespace {
 
+constexpr std::chrono::milliseconds slack{3'000};  // of a machine that has other things to do
+
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
@@ -110,7 +112,7 @@ TEST_F(LostTest, AnswerToACommitIsFoundOut) {
 
 TEST_F(LostTest, AnswerThatDoesNotComeIsFoundOut) {
     proxy_.mode = Proxy::Mode::stay_silent;
-    EXPECT_LT(time([&] { EXPECT_TRUE(lock()); }), milliseconds(limits::database_wait_ms + 1000));
+    EXPECT_LT(time([&] { EXPECT_TRUE(lock()); }), milliseconds(limits::database_wait_ms) + slack);
     EXPECT_EQ(locks(), 1);
 }
 
@@ -135,8 +137,7 @@ TEST_F(LostTest, SaveThatWaitsTooLongForAnotherOneIsEndedAndAConflict) {
 
 TEST_F(LostTest, ServerForAMomentCostsTimeOnly) {
     ASSERT_TRUE(store_->ping());
-    proxy_.mode = Proxy::Mode::down;
-    std::this_thread::sleep_for(milliseconds(50));
+    proxy_.take_down();
     const std::jthread restart([&] {
         std::this_thread::sleep_for(milliseconds(500));
         proxy_.mode = Proxy::Mode::pass;
@@ -147,16 +148,15 @@ TEST_F(LostTest, ServerForAMomentCostsTimeOnly) {
 
 TEST_F(LostTest, ServerForLongIsUnavailableFirstAfterAWaitThenAtOnce) {
     ASSERT_TRUE(store_->ping());
-    proxy_.mode = Proxy::Mode::down;
-    std::this_thread::sleep_for(milliseconds(50));
+    proxy_.take_down();
     const auto first = time([&] { EXPECT_EQ(lock().error(), Failure::unavailable); });
     EXPECT_GT(first, milliseconds(limits::database_wait_ms / 2));
-    EXPECT_LT(first, milliseconds(limits::database_wait_ms + 500));
+    EXPECT_LT(first, milliseconds(limits::database_wait_ms) + slack);
     const auto more = time([&] {
         for (int i = 0; i < 10; ++i) EXPECT_EQ(lock().error(), Failure::unavailable);
         EXPECT_EQ(store_->ping().error(), Failure::unavailable);
     });
-    EXPECT_LT(more, milliseconds(500));
+    EXPECT_LT(more, milliseconds(limits::database_wait_ms));  // all of them
     proxy_.mode = Proxy::Mode::pass;
     std::this_thread::sleep_for(milliseconds(limits::reconnect_most_ms));
     EXPECT_TRUE(store_->ping());
@@ -167,11 +167,11 @@ TEST_F(LostTest, ServerThatHangsIsUnavailableAndItsProcessIsEndedLater) {
     ASSERT_TRUE(store_->ping());
     proxy_.mode = Proxy::Mode::hang;
     const auto waited = time([&] { EXPECT_EQ(lock().error(), Failure::unavailable); });
-    EXPECT_LT(waited, milliseconds(limits::database_wait_ms + 500));
+    EXPECT_LT(waited, milliseconds(limits::database_wait_ms) + slack);
     // There was a connection until now; after that, one try each time.
     for (const int bound : {limits::database_wait_ms, limits::connect_wait_ms}) {
         const auto more = time([&] { EXPECT_EQ(lock().error(), Failure::unavailable); });
-        EXPECT_LT(more, milliseconds(bound + 500));
+        EXPECT_LT(more, milliseconds(bound) + slack / 2);
     }
     proxy_.mode = Proxy::Mode::pass;
     std::this_thread::sleep_for(milliseconds(limits::reconnect_most_ms));
@@ -341,7 +341,7 @@ TEST_F(Committed, IsInDoubtAsLongAsTheSynchronousReplicaMayNotHaveIt) {
         ASSERT_TRUE(found.has_error());
         EXPECT_EQ(found.error(), Failure::indeterminate);
     });
-    EXPECT_LT(waited, milliseconds(1500));
+    EXPECT_LT(waited, milliseconds(700) + slack);
 }
 
 }  // namespace

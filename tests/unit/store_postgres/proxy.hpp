@@ -67,6 +67,12 @@ public:
                url_.substr(end_);
     }
 
+    /// Makes the mode `down`, and waits until all connections have ended.
+    void take_down() {
+        mode = Mode::down;
+        while (!is_down_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+
     /// The modes that lose a COMMIT do so once, then pass on.
     std::atomic<Mode> mode = Mode::pass;
 
@@ -103,10 +109,12 @@ private:
                 polled.push_back({pair.server, POLLIN, 0});
             }
             poll(polled.data(), polled.size(), 5);
-            if (mode == Mode::down) {
+            const bool down = mode == Mode::down;
+            if (down) {
                 for (Pair& pair : pairs_) close_both(pair);
                 pairs_.clear();
             }
+            is_down_ = down;
             if (mode == Mode::hang) {
                 std::this_thread::sleep_for(std::chrono::milliseconds(5));
                 continue;
@@ -163,6 +171,7 @@ private:
     int listener_ = -1;
     int own_port_ = 0;
     std::atomic<bool> stopping_ = false;
+    std::atomic<bool> is_down_ = false;
     std::vector<Pair> pairs_;
     std::thread thread_;
 };
