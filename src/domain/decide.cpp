@@ -116,7 +116,10 @@ public:
         if (row->code.assigned_to != command.user_id) return Refusal::not_assigned_to_user;
         if (row->code.redeemed_at) return Refusal::already_redeemed;
         if (row->code.is_locked(now_)) {
-            if (key_.empty() || row->code.lock->key != key_) return Refusal::already_locked;
+            const Timestamp taken_at = row->code.lock->until + -command.ttl_ms;
+            const bool own = !key_.empty() && row->code.lock->key == key_ &&
+                             now_ < taken_at + limits::idempotency_ms;
+            if (!own) return Refusal::already_locked;
             // This request has taken it before, and nobody knows yet.
             change(*row, LedgerEntry::Type::code_locked).locked_until = row->code.lock->until;
             return CodeLocked{row->code.lock->until};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 #include <unordered_map>
 
 #include "base/check.hpp"
@@ -134,26 +135,34 @@ private:
         }
         const Result<void> saved = store_.save(delta);
         if (saved && !locks.released.empty()) locks_->release(locks.released, now);
-        const bool in_vain = !saved && saved.error() != Failure::indeterminate;
-        if (in_vain && !locks.acquired.empty()) locks_->release(locks.acquired, now);
+        if (!saved && saved.error() != Failure::indeterminate) give_back(locks.acquired, now);
         return saved;
+    }
+
+    /// Not those that have a key: the request may have been repeated elsewhere meanwhile, taken its
+    /// lock over and been answered. Where it has not been, it will find it again.
+    void give_back(std::vector<LockChange>& acquired, Timestamp now) {
+        std::erase_if(acquired, [](const LockChange& change) {
+            return change.lock && !change.lock->key.empty();
+        });
+        if (!acquired.empty()) locks_->release(acquired, now);
     }
 
     /// Fills in the keys of locks that commands of their holders' meet with keys of their own.
     Result<void> name_locks(std::span<const Submission* const> commands,
                             std::span<const std::string_view> codes,
                             std::span<std::optional<Lock>> found) {
-        std::unordered_map<std::string_view, std::string_view> askers;
+        std::set<std::pair<std::string_view, std::string_view>> askers;  // codes and users
         for (const Submission* const submission : commands) {
             const auto* const lock = std::get_if<LockCode>(&submission->command);
-            if (lock != nullptr && submission->idempotency) askers[lock->code] = lock->user_id;
+            if (lock == nullptr || !submission->idempotency) continue;
+            askers.emplace(lock->code, lock->user_id);
         }
         if (askers.empty()) return {};
         std::vector<std::string_view> asked;
         std::vector<std::size_t> places;
         for (std::size_t i = 0; i < codes.size(); ++i) {
-            const auto asker = askers.find(codes[i]);
-            if (!found[i] || asker == askers.end() || asker->second != found[i]->user_id) continue;
+            if (!found[i] || !askers.contains({codes[i], found[i]->user_id})) continue;
             asked.push_back(codes[i]);
             places.push_back(i);
         }

@@ -94,19 +94,17 @@ void write_entries(JsonWriter& json, const EntryPage& page) {
     json.raw(page.entries.empty() ? "[]" : "]");
 }
 
-void write_redemptions(JsonWriter& json, const EntryPage& page) {
-    std::string_view before = "";
-    json.raw("[");
-    for (const auto& [entry, code, book] : page.entries) {
-        if (entry.type != Type::code_redeemed) continue;
-        json.raw(std::exchange(before, ",")).raw(R"({"id":)").number(entry.id);
-        json.raw(R"(,"userId":)");
-        entry.user_id ? json.string(*entry.user_id) : json.null();
-        json.raw(R"(,"discountAmount":)");
-        entry.discount_cents ? json.hundredths(*entry.discount_cents) : json.null();
-        json.raw(R"(,"at":)").time(entry.at).raw("}");
+/// A code is redeemed once, by its last change.
+void write_redemptions(JsonWriter& json, const LedgerEntry& latest) {
+    if (latest.type != Type::code_redeemed) {
+        json.raw("[]");
+        return;
     }
-    json.raw("]");
+    json.raw(R"([{"id":)").number(latest.id);
+    json.raw(R"(,"userId":)").string(latest.user_id.value_or(""));
+    json.raw(R"(,"discountAmount":)");
+    latest.discount_cents ? json.hundredths(*latest.discount_cents) : json.null();
+    json.raw(R"(,"at":)").time(latest.at).raw("}]");
 }
 
 constexpr std::array<std::pair<CodeQuery::Filter, std::string_view>, 4> filters{{
@@ -206,7 +204,7 @@ Answer encode(const CodeHistory& found, Timestamp now) {
     JsonWriter json(body);
     write_open_state(json, found.code, now);
     json.raw(R"(,"bookId":)").number(found.code.book_id);
-    write_redemptions(json.raw(R"(,"redemptions":)"), found.history);
+    write_redemptions(json.raw(R"(,"redemptions":)"), found.latest.entry);
     write_entries(json.raw(R"(,"history":)"), found.history);
     json.raw("}");
     Answer answer;

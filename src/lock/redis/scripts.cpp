@@ -53,6 +53,10 @@ end
 
 local users, locks, sets = 3 + n, 3 + 2 * n, 3 + 4 * n
 local keys = sets + 2 * (#KEYS - n)
+for at = keys + 1, #ARGV, 2 do
+    -- Whether they may be used at all.
+    call('EXISTS', 'coupon:lock-key:' .. ARGV[locks + 2 * tonumber(ARGV[at])])
+end
 for set = 1, #KEYS - n do
     -- The dead have the lowest ranks. Twice as many go as come, so that they never pile up.
     local key, size = KEYS[n + set], ARGV[sets + 2 * set - 1]

@@ -93,14 +93,16 @@ void Link::check_schema(Deadline deadline) {
                         {}}};
 }
 
-/// Where the database was restored into another cluster, ids of transactions begin anew; those of
-/// the ledger's entries go on.
+/// Where the database was restored into another cluster, or into an older state of its own, ids of
+/// transactions begin anew; those of the ledger's entries go on.
 void Link::place_ledger(Deadline deadline) {
     connection_->execute(
         "UPDATE ledger_origin SET system_identifier = cluster.system_identifier, "
         "transaction_offset = (SELECT coalesce(max(id), 0) / " COUPOND_BATCH_ENTRIES
         " + 1 FROM ledger) - pg_current_xact_id()::text::bigint FROM pg_control_system() AS "
-        "cluster WHERE ledger_origin.system_identifier <> cluster.system_identifier");
+        "cluster WHERE ledger_origin.system_identifier <> cluster.system_identifier "
+        "OR (SELECT coalesce(max(id), 0) FROM ledger) >= "
+        "(pg_current_xact_id()::text::bigint + transaction_offset) * " COUPOND_BATCH_ENTRIES);
     connection_->sync();
     connection_->receive_all(deadline);
 }

@@ -72,6 +72,11 @@ const Statement select_code_entries{COUPOND_CODE_ENTRIES "AND entry.id < " COUPO
 
 const Statement select_history{COUPOND_CODE_ENTRIES "ORDER BY entry.id LIMIT $4::bigint"};
 
+const Statement select_latest{"SELECT " COUPOND_ENTRY_COLUMNS
+                              " FROM ledger AS entry" COUPOND_ENTRY_JOINS
+                              "WHERE entry.id = (SELECT last_entry_id FROM coupon_code "
+                              "WHERE code = $1::text)"};
+
 const Statement select_code{"SELECT " COUPOND_CODE_COLUMNS
                             " FROM coupon_code AS code" COUPOND_HOLDER
                             "WHERE code.code = $1::text"};
@@ -278,12 +283,16 @@ private:
         connection.execute(select_code, Parameters(code));
         connection.execute(select_history, Parameters(std::int64_t{0}, any, any,
                                                       static_cast<std::int64_t>(limit) + 1, code));
+        connection.execute(select_latest, Parameters(code));
         connection.execute("COMMIT");
         connection.sync();
         const Replies replies = connection.receive_all(deadline);
         const Rows& found = replies.rows.at(2);
         if (found.size() == 0) return std::nullopt;
-        return CodeHistory{read_code(found, 0), read_entries(replies.rows.at(3), 0, limit)};
+        CodeHistory history{read_code(found, 0), read_entries(replies.rows.at(3), 0, limit), {}};
+        const Rows& latest = replies.rows.at(4);
+        if (latest.size() == 1) history.latest = read_entry(latest, 0);
+        return history;
     }
 
     static BookPage read_page(const Rows& rows, std::size_t limit) {

@@ -48,14 +48,16 @@ const Statement insert_codes{
     " WHEN MATCHED AND coupond_conflict() IS NULL THEN DO NOTHING "                               \
     "WHEN NOT MATCHED THEN INSERT (id) VALUES (coupond_conflict())"
 
-// Apart from the one below, because only an assignment concerns the index of free codes.
+// Apart from the one below, because only an assignment concerns the index of free codes. A user who
+// has no number was forgotten just now.
 const Statement assign_codes{
     "MERGE INTO coupon_code AS code USING (SELECT new.*, known.number FROM unnest($1::tid[], "
     "$2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[]) AS new "
     "(place, id, loaded_entry_id, last_entry_id, locked_until, redeemed_at, user_id)" COUPOND_NUMBER
     ") AS new " COUPOND_IF_AS_LOADED(
         "UPDATE SET last_entry_id = new.last_entry_id, locked_until = new.locked_until, "
-        "redeemed_at = new.redeemed_at, assigned_to = new.number")};
+        "redeemed_at = new.redeemed_at, "
+        "assigned_to = coalesce(new.number, coupond_conflict()::bigint)")};
 
 const Statement change_codes{
     "MERGE INTO coupon_code AS code USING unnest($1::tid[], $2::bigint[], $3::bigint[], "

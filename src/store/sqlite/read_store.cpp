@@ -50,8 +50,12 @@ public:
                                                  std::size_t limit) override {
         return of_one_moment([&]() -> std::optional<CodeHistory> {
             if (!code_.bind(code).step()) return std::nullopt;
-            CodeHistory found{read_code(code_), {}};
+            CodeHistory found{read_code(code_), {}, {}};
             code_.reset();
+            if (entry_.bind(found.code.last_entry).step()) {
+                found.latest = read_entry(entry_);
+                entry_.reset();
+            }
             EntryQuery history;
             history.limit = limit;
             history.code = code;
@@ -221,6 +225,9 @@ private:
                        "WHERE entry.id > ?1 AND entry.id <= ?5 "
                        "AND entry.book_id = coalesce(?2, entry.book_id) "
                        "AND entry.type = coalesce(?3, entry.type) ORDER BY entry.id LIMIT ?4"};
+    Statement entry_{connection_, "SELECT " COUPOND_ENTRY_COLUMNS
+                                  " FROM ledger AS entry" COUPOND_ENTRY_JOINS
+                                  "WHERE entry.id = ?"};
     Statement scanned_{connection_,
                        "SELECT max(id), count(*) FROM "
                        "(SELECT id FROM ledger WHERE id > ? ORDER BY id LIMIT ?)"};

@@ -127,11 +127,14 @@ public:
         for (const std::string_view code : codes) {
             const auto lock = held.find(std::string(code));
             found.push_back(lock == held.end() ? std::nullopt : std::optional(lock->second));
+            if (found.back()) found.back()->key.clear();
         }
         return found;
     }
     Result<std::vector<std::string>> keys(std::span<const std::string_view> codes) override {
-        return std::vector<std::string>(codes.size());
+        std::vector<std::string> keys;
+        for (const std::string_view code : codes) keys.push_back(held.at(std::string(code)).key);
+        return keys;
     }
     Result<void> acquire(std::span<const LockChange> changes, Timestamp) override {
         if (acquire_fails) return *acquire_fails;
@@ -204,6 +207,31 @@ TEST_F(ExecutorTest, GivesALockBackWhoseEntryIsNotSaved) {
     store_.before_save = [] { return Failure::indeterminate; };  // it may have been
     EXPECT_TRUE(run_batch({LockCode{"A", "ann", 1000}}, &locks)[0].is(Failure::indeterminate));
     EXPECT_EQ(locks.held.size(), 1u);
+}
+
+TEST_F(ExecutorTest, LeavesALockToTheRequestThatIsRepeatedWithItsKey) {
+    prepare({"A"});
+    ASSERT_TRUE(run(sqlite_.store(), AssignCode{"A", "ann"}, clock_.now()));
+    FailingLocks locks;
+    const auto lock_with = [&](const std::string& key, const std::string& user) {
+        const Submission submission{LockCode{"A", user, 60'000}, "request", {{key, {}}}};
+        const Submission* const one[] = {&submission};
+        return execute(store_, &locks, clock_, one).front().outcome;
+    };
+    store_.before_save = [] { return Failure::unavailable; };
+    EXPECT_EQ(lock_with("k1", "ann").error(), Failure::unavailable);
+    ASSERT_EQ(locks.held.size(), 1u);
+    const Timestamp until = locks.held["A"].until;
+    store_.before_save = nullptr;
+    clock_.advance(10);
+    // Whoever comes in between is told so, and harms nothing.
+    EXPECT_EQ(std::get<Refusal>(*lock_with("k2", "ann")), Refusal::already_locked);
+    EXPECT_EQ(std::get<Refusal>(*lock_with("k3", "bob")), Refusal::not_assigned_to_user);
+    EXPECT_EQ(std::get<CodeLocked>(*lock_with("k1", "ann")).until, until);
+    EXPECT_EQ(std::get<CodeLocked>(std::get<Replayed>(*lock_with("k1", "ann")).outcome).until,
+              until);
+    EXPECT_EQ(second().rows("SELECT type, locked_until FROM ledger WHERE type = 4"),
+              std::vector<std::string>{"4|" + std::to_string(until.ms)});
 }
 
 TEST_F(ExecutorTest, LetsGoOfWhatItHasLoadedHoweverATryEnds) {

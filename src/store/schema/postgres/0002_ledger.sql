@@ -1,5 +1,8 @@
 -- The ledger: an entry for each change, written with it and never altered.
 
+-- What a process of the version before writes meanwhile would be lost.
+LOCK TABLE coupon_code, coupon_book, user_redemption_count IN ACCESS EXCLUSIVE MODE;
+
 -- Users by number: the id that the shop gave them stands nowhere else, so that forgetting a person is the change of one
 -- row, which the ledger need not be rewritten for.
 CREATE TABLE coupon_user (
@@ -26,7 +29,8 @@ CREATE TABLE ledger (
     discount_cents bigint,
     type           smallint NOT NULL,  -- LedgerEntry::Type
     request_id     text     COLLATE "C" NOT NULL,
-    CONSTRAINT ledger_pkey PRIMARY KEY (id)
+    CONSTRAINT ledger_pkey PRIMARY KEY (id),
+    CONSTRAINT ledger_id_check CHECK (id > 0)
 );
 -- Locks that are kept in Redis change no code, so no chain of changes leads to them.
 CREATE INDEX ledger_lock_elsewhere ON ledger (code_id, id) WHERE type = 4 AND previous_id IS NULL;
@@ -64,11 +68,17 @@ FROM (
     WHERE redeemed_at IS NOT NULL
 ) AS old;
 
+CREATE INDEX old_entry_code ON old_entry (code_id, id) WHERE type > 2;
+ANALYZE old_entry;
+
 CREATE TEMPORARY TABLE old_upload ON COMMIT DROP AS
 SELECT code.id AS code_id, entry.id AS entry_id
 FROM coupon_code AS code
 JOIN old_entry AS entry ON entry.type = 2 AND entry.book_id = code.book_id AND entry.at = code.created_at
     AND code.id >= entry.code_id AND code.id < entry.code_id + entry.codes;
+
+ANALYZE old_upload;
+ANALYZE coupon_user;
 
 INSERT INTO ledger (id, at, book_id, code_id, codes, user_number, previous_id, locked_until, discount_cents, type,
                     request_id)

@@ -27,7 +27,19 @@ CREATE TABLE ledger (
 INSERT INTO coupon_user (user_id)
 SELECT DISTINCT assigned_to FROM coupon_code WHERE assigned_to IS NOT NULL ORDER BY assigned_to;
 
-CREATE TEMPORARY TABLE old_entry AS
+-- With types: an index on a column without one is not used to compare it with a number.
+CREATE TEMPORARY TABLE old_entry (
+    id             INTEGER PRIMARY KEY,
+    at             INTEGER,
+    book_id        INTEGER,
+    code_id        INTEGER,
+    codes          INTEGER,
+    user_id        TEXT,
+    locked_until   INTEGER,
+    discount_cents INTEGER,
+    type           INTEGER
+);
+INSERT INTO old_entry
 SELECT row_number() OVER (ORDER BY at, type, code_id, book_id) AS id, *
 FROM (
     SELECT created_at AS at, id AS book_id, NULL AS code_id, NULL AS codes, NULL AS user_id, NULL AS locked_until,
@@ -50,12 +62,12 @@ FROM (
 CREATE INDEX temp.old_entry_upload ON old_entry (book_id, at, code_id) WHERE type = 2;
 CREATE INDEX temp.old_entry_code ON old_entry (code_id, id) WHERE type > 2;
 
-CREATE TEMPORARY TABLE old_upload AS
-SELECT code.id AS code_id, entry.id AS entry_id
+CREATE TEMPORARY TABLE old_upload (code_id INTEGER PRIMARY KEY, entry_id INTEGER);
+INSERT INTO old_upload
+SELECT code.id, entry.id
 FROM coupon_code AS code
 JOIN old_entry AS entry ON entry.type = 2 AND entry.book_id = code.book_id AND entry.at = code.created_at
     AND code.id >= entry.code_id AND code.id < entry.code_id + entry.codes;
-CREATE INDEX temp.old_upload_code ON old_upload (code_id);
 
 INSERT INTO ledger (id, at, type, book_id, code_id, codes, user_number, previous_id, locked_until, discount_cents,
                     request_id)
