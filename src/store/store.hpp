@@ -74,7 +74,7 @@ struct EntryPage {
 /// A code and what became of it.
 struct CodeHistory {
     Code code;
-    EntryPage history;   ///< from its upload on, as list_entries() has it, but up to now
+    EntryPage history;    ///< from its upload on, as list_entries() has it, but up to now
     EntryListing latest;  ///< its last change, which may be beyond that page
 };
 

@@ -94,7 +94,8 @@ void Link::check_schema(Deadline deadline) {
 }
 
 /// Where the database was restored into another cluster, or into an older state of its own, ids of
-/// transactions begin anew; those of the ledger's entries go on.
+/// transactions begin anew; those of the ledger's entries go on. To look costs no id, and so no
+/// commit.
 void Link::place_ledger(Deadline deadline) {
     connection_->execute(
         "UPDATE ledger_origin SET system_identifier = cluster.system_identifier, "
@@ -102,7 +103,8 @@ void Link::place_ledger(Deadline deadline) {
         " + 1 FROM ledger) - pg_current_xact_id()::text::bigint FROM pg_control_system() AS "
         "cluster WHERE ledger_origin.system_identifier <> cluster.system_identifier "
         "OR (SELECT coalesce(max(id), 0) FROM ledger) >= "
-        "(pg_current_xact_id()::text::bigint + transaction_offset) * " COUPOND_BATCH_ENTRIES);
+        "(pg_snapshot_xmax(pg_current_snapshot())::text::bigint + transaction_offset) "
+        "* " COUPOND_BATCH_ENTRIES);
     connection_->sync();
     connection_->receive_all(deadline);
 }

@@ -237,8 +237,7 @@ private:
 
     static CodePage list(Connection& connection, Deadline deadline, const CodeQuery& query,
                          Timestamp now) {
-        const bool sifted =
-            query.filter != CodeQuery::Filter::all || query.user_id || query.prefix;
+        const bool sifted = query.filter != CodeQuery::Filter::all || query.user_id || query.prefix;
         const auto scan = static_cast<std::int64_t>(sifted ? limits::page_scan : query.limit + 1);
         connection.execute(begin);
         connection.execute(set_up);

@@ -226,8 +226,7 @@ private:
                        "AND entry.book_id = coalesce(?2, entry.book_id) "
                        "AND entry.type = coalesce(?3, entry.type) ORDER BY entry.id LIMIT ?4"};
     Statement entry_{connection_, "SELECT " COUPOND_ENTRY_COLUMNS
-                                  " FROM ledger AS entry" COUPOND_ENTRY_JOINS
-                                  "WHERE entry.id = ?"};
+                                  " FROM ledger AS entry" COUPOND_ENTRY_JOINS "WHERE entry.id = ?"};
     Statement scanned_{connection_,
                        "SELECT max(id), count(*) FROM "
                        "(SELECT id FROM ledger WHERE id > ? ORDER BY id LIMIT ?)"};

@@ -37,7 +37,9 @@ void expect_same(const Code& one, const Code& other) {
     EXPECT_EQ(one.code, other.code);
     EXPECT_EQ(one.assigned_to, other.assigned_to);
     EXPECT_EQ(one.lock.has_value(), other.lock.has_value());
-    if (one.lock && other.lock) EXPECT_EQ(one.lock->until, other.lock->until);
+    if (one.lock && other.lock) {
+        EXPECT_EQ(one.lock->until, other.lock->until);
+    }
     EXPECT_EQ(one.redeemed_at, other.redeemed_at);
     EXPECT_EQ(one.created_at, other.created_at);
 }

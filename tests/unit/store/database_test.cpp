@@ -174,7 +174,7 @@ TEST_F(DatabaseTest, HasStrictTablesOnly) {
               std::vector<std::string>{});
     EXPECT_EQ(second.integer("SELECT count(*) FROM pragma_table_list WHERE schema = 'main' "
                              "AND name NOT LIKE 'sqlite_%'"),
-              7);
+              8);
 }
 
 TEST_F(DatabaseTest, IsOpenedWithALogThatIsSyncedAtEachCommit) {
@@ -218,7 +218,7 @@ TEST_F(Plans, OfFreeCodesWalkTheIndexOfFreeCodes) {
 
 TEST_F(Plans, OfACodeUseItsUniqueIndex) {
     const auto found = plans("code = ?");
-    EXPECT_EQ(found.size(), 3u);
+    EXPECT_EQ(found.size(), 4u);
     for (const std::string& plan : found) {
         EXPECT_NE(plan.find("INDEX coupon_code_code (code=?)"), std::string::npos) << plan;
     }

@@ -29,8 +29,7 @@ CREATE TABLE ledger (
     discount_cents bigint,
     type           smallint NOT NULL,  -- LedgerEntry::Type
     request_id     text     COLLATE "C" NOT NULL,
-    CONSTRAINT ledger_pkey PRIMARY KEY (id),
-    CONSTRAINT ledger_id_check CHECK (id > 0)
+    CONSTRAINT ledger_pkey PRIMARY KEY (id)
 );
 -- Locks that are kept in Redis change no code, so no chain of changes leads to them.
 CREATE INDEX ledger_lock_elsewhere ON ledger (code_id, id) WHERE type = 4 AND previous_id IS NULL;
