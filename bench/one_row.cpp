@@ -33,7 +33,7 @@ void serve_one_by_one(const Config& config) {
         });
     };
     Engine engine(*store, locks.get(), clock, deliver, one_by_one);
-    const Api api{io, engine, reader, clock, config.lock_ttl_ms};
+    Api api{io, engine, reader, clock, config.lock_ttl_ms};
     http::Server server(io, {config.host, config.port}, make_router(api));
     boost::asio::signal_set signals(io, SIGTERM);
     signals.async_wait([&](boost::system::error_code, int) {

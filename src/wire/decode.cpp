@@ -9,6 +9,7 @@
 #include "base/limits.hpp"
 #include "base/text.hpp"
 #include "domain/code_pattern.hpp"
+#include "wire/codes.hpp"
 #include "wire/decimal.hpp"
 #include "wire/json_reader.hpp"
 #include "wire/ledger.hpp"

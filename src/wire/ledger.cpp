@@ -86,6 +86,28 @@ void write_entry(JsonWriter& json, const EntryListing& listing) {
     }
 }
 
+}  // namespace
+
+std::string_view name_of(Type type) {
+    for (const auto& [known, name] : types) {
+        if (known == type) return name;
+    }
+    check_failed("a type is one of those above", __FILE__, __LINE__);
+}
+
+std::optional<Type> entry_type(std::string_view name) {
+    for (const auto& [type, known] : types) {
+        if (known == name) return type;
+    }
+    return std::nullopt;
+}
+
+std::string entry_type_names() {
+    std::string names;
+    for (const auto& [type, name] : types) names.append(names.empty() ? "" : ", ").append(name);
+    return names;
+}
+
 void write_entries(JsonWriter& json, const EntryPage& page) {
     std::string_view before = "[";
     for (const EntryListing& listing : page.entries) {
@@ -94,46 +116,6 @@ void write_entries(JsonWriter& json, const EntryPage& page) {
     json.raw(page.entries.empty() ? "[]" : "]");
 }
 
-/// A code is redeemed once, by its last change.
-void write_redemptions(JsonWriter& json, const LedgerEntry& latest) {
-    if (latest.type != Type::code_redeemed) {
-        json.raw("[]");
-        return;
-    }
-    json.raw(R"([{"id":)").number(latest.id);
-    json.raw(R"(,"userId":)").string(latest.user_id.value_or(""));
-    json.raw(R"(,"discountAmount":)");
-    latest.discount_cents ? json.hundredths(*latest.discount_cents) : json.null();
-    json.raw(R"(,"at":)").time(latest.at).raw("}]");
-}
-
-constexpr std::array<std::pair<CodeQuery::Filter, std::string_view>, 4> filters{{
-    {CodeQuery::Filter::free, "free"},
-    {CodeQuery::Filter::assigned, "assigned"},
-    {CodeQuery::Filter::locked, "locked"},
-    {CodeQuery::Filter::redeemed, "redeemed"},
-}};
-
-std::string_view status_name(CodeStatus status) {
-    switch (status) {
-        case CodeStatus::free: return "free";
-        case CodeStatus::assigned: return "assigned";
-        case CodeStatus::locked: return "locked";
-        case CodeStatus::redeemed: return "redeemed";
-    }
-    check_failed("a status is one of those above", __FILE__, __LINE__);
-}
-
-/// A code as it is now but for its closing brace.
-void write_open_state(JsonWriter& json, const Code& code, Timestamp now) {
-    const CodeStatus status = status_of(code, now);
-    write_open_code(json, code, now);
-    json.raw(R"(,"status":)").string(status_name(status));
-    json.raw(R"(,"lockedUntil":)");
-    status == CodeStatus::locked ? json.time(code.lock->until) : json.null();
-}
-
-/// The value of a query's parameter.
 std::string escaped(std::string_view text) {
     constexpr std::string_view plain =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
@@ -157,82 +139,6 @@ std::string link_after(EntryId after, const EntryQuery& query) {
     if (query.code) link += "&code=" + escaped(*query.code);
     if (query.type) link += "&type=" + std::string(name_of(*query.type));
     return link + R"(>; rel="next")";
-}
-
-std::string link_after(CodeId after, const CodeQuery& query) {
-    std::string link = "</coupon/codes/" + std::to_string(query.book_id) +
-                       "?limit=" + std::to_string(query.limit) + "&after=" + std::to_string(after);
-    for (const auto& [filter, name] : filters) {
-        if (filter == query.filter) link.append("&status=").append(name);
-    }
-    if (query.user_id) link += "&userId=" + escaped(*query.user_id);
-    if (query.prefix) link += "&prefix=" + escaped(*query.prefix);
-    return link + R"(>; rel="next")";
-}
-
-}  // namespace
-
-std::string_view name_of(Type type) {
-    for (const auto& [known, name] : types) {
-        if (known == type) return name;
-    }
-    check_failed("a type is one of those above", __FILE__, __LINE__);
-}
-
-std::optional<Type> entry_type(std::string_view name) {
-    for (const auto& [type, known] : types) {
-        if (known == name) return type;
-    }
-    return std::nullopt;
-}
-
-std::optional<CodeQuery::Filter> code_filter(std::string_view name) {
-    for (const auto& [filter, known] : filters) {
-        if (known == name) return filter;
-    }
-    return std::nullopt;
-}
-
-std::string entry_type_names() {
-    std::string names;
-    for (const auto& [type, name] : types) names.append(names.empty() ? "" : ", ").append(name);
-    return names;
-}
-
-Answer encode(const CodeHistory& found, Timestamp now) {
-    std::string body;
-    JsonWriter json(body);
-    write_open_state(json, found.code, now);
-    json.raw(R"(,"bookId":)").number(found.code.book_id);
-    write_redemptions(json.raw(R"(,"redemptions":)"), found.latest.entry);
-    write_entries(json.raw(R"(,"history":)"), found.history);
-    json.raw("}");
-    Answer answer;
-    answer.body = std::move(body);
-    if (found.history.more) {
-        EntryQuery rest;
-        rest.limit = limits::page_entries;
-        rest.code = found.code.code;
-        answer.link = link_after(found.history.read_to, rest);
-    }
-    return answer;
-}
-
-Answer encode(const CodePage& page, const CodeQuery& query, Timestamp now,
-              std::string_view request_id) {
-    if (!page.book_found) return encode(Refusal::book_not_found, now, request_id);
-    Answer answer;
-    std::string body;
-    JsonWriter json(body);
-    std::string_view before = "[";
-    for (const Code& code : page.codes) {
-        write_open_state(json.raw(std::exchange(before, ",")), code, now);
-        json.raw("}");
-    }
-    json.raw(page.codes.empty() ? "[]" : "]");
-    answer.body = std::move(body);
-    if (page.more) answer.link = link_after(page.read_to, query);
-    return answer;
 }
 
 Answer encode(const EntryPage& page, const EntryQuery& query) {

@@ -1,5 +1,8 @@
-// Things as JSON, for the encoders.
+// What several encoders write.
 #pragma once
+
+#include <string>
+#include <string_view>
 
 #include "domain/types.hpp"
 #include "wire/json_writer.hpp"
@@ -11,5 +14,8 @@ void write_open_book(JsonWriter& json, const Book& book);
 
 /// The same of a code.
 void write_open_code(JsonWriter& json, const Code& code, Timestamp now);
+
+/// The value of a query's parameter, for a Link.
+std::string escaped(std::string_view text);
 
 }  // namespace coupond::wire

@@ -1,0 +1,110 @@
+#include "wire/codes.hpp"
+
+#include <array>
+#include <utility>
+
+#include "base/check.hpp"
+#include "base/limits.hpp"
+#include "wire/ledger.hpp"
+#include "wire/wire.hpp"
+#include "wire/write.hpp"
+
+namespace coupond::wire {
+namespace {
+
+/// A code is redeemed once, by its last change.
+void write_redemptions(JsonWriter& json, const LedgerEntry& latest) {
+    if (latest.type != LedgerEntry::Type::code_redeemed) {
+        json.raw("[]");
+        return;
+    }
+    json.raw(R"([{"id":)").number(latest.id);
+    json.raw(R"(,"userId":)").string(latest.user_id.value_or(""));
+    json.raw(R"(,"discountAmount":)");
+    latest.discount_cents ? json.hundredths(*latest.discount_cents) : json.null();
+    json.raw(R"(,"at":)").time(latest.at).raw("}]");
+}
+
+constexpr std::array<std::pair<CodeQuery::Filter, std::string_view>, 4> filters{{
+    {CodeQuery::Filter::free, "free"},
+    {CodeQuery::Filter::assigned, "assigned"},
+    {CodeQuery::Filter::locked, "locked"},
+    {CodeQuery::Filter::redeemed, "redeemed"},
+}};
+
+std::string_view status_name(CodeStatus status) {
+    switch (status) {
+        case CodeStatus::free: return "free";
+        case CodeStatus::assigned: return "assigned";
+        case CodeStatus::locked: return "locked";
+        case CodeStatus::redeemed: return "redeemed";
+    }
+    check_failed("a status is one of those above", __FILE__, __LINE__);
+}
+
+/// A code as it is now but for its closing brace.
+void write_open_state(JsonWriter& json, const Code& code, Timestamp now) {
+    const CodeStatus status = status_of(code, now);
+    write_open_code(json, code, now);
+    json.raw(R"(,"status":)").string(status_name(status));
+    json.raw(R"(,"lockedUntil":)");
+    status == CodeStatus::locked ? json.time(code.lock->until) : json.null();
+}
+
+std::string link_after(CodeId after, const CodeQuery& query) {
+    std::string link = "</coupon/codes/" + std::to_string(query.book_id) +
+                       "?limit=" + std::to_string(query.limit) + "&after=" + std::to_string(after);
+    for (const auto& [filter, name] : filters) {
+        if (filter == query.filter) link.append("&status=").append(name);
+    }
+    if (query.user_id) link += "&userId=" + escaped(*query.user_id);
+    if (query.prefix) link += "&prefix=" + escaped(*query.prefix);
+    return link + R"(>; rel="next")";
+}
+
+}  // namespace
+
+std::optional<CodeQuery::Filter> code_filter(std::string_view name) {
+    for (const auto& [filter, known] : filters) {
+        if (known == name) return filter;
+    }
+    return std::nullopt;
+}
+
+Answer encode(const CodeHistory& found, Timestamp now) {
+    std::string body;
+    JsonWriter json(body);
+    write_open_state(json, found.code, now);
+    json.raw(R"(,"bookId":)").number(found.code.book_id);
+    write_redemptions(json.raw(R"(,"redemptions":)"), found.latest.entry);
+    write_entries(json.raw(R"(,"history":)"), found.history);
+    json.raw("}");
+    Answer answer;
+    answer.body = std::move(body);
+    if (found.history.more) {
+        EntryQuery rest;
+        rest.limit = limits::page_entries;
+        rest.code = found.code.code;
+        answer.link = link_after(found.history.read_to, rest);
+    }
+    return answer;
+}
+
+Answer encode(const CodePage& page, const CodeQuery& query, Timestamp now,
+              std::string_view request_id) {
+    if (!page.book_found) return encode(Refusal::book_not_found, now, request_id);
+    Answer answer;
+    std::string body;
+    JsonWriter json(body);
+    std::string_view before = "[";
+    for (const Code& code : page.codes) {
+        write_open_state(json.raw(std::exchange(before, ",")), code, now);
+        json.raw("}");
+    }
+    json.raw(page.codes.empty() ? "[]" : "]");
+    answer.body = std::move(body);
+    if (page.more) answer.link = link_after(page.read_to, query);
+    return answer;
+}
+
+}  // namespace coupond::wire
