@@ -119,8 +119,8 @@ private:
 
     /// Locks are released after what is saved, and taken before it, so that whatever fails in
     /// between leaves a lock too many rather than one too few. They are taken in batches that save
-    /// nothing but their entries in the ledger (rounds_of), which meets no conflicts, so that what
-    /// is taken is hardly ever given back: its holder, who has no answer yet, might have used it.
+    /// nothing but their entries in the ledger and what is remembered (rounds_of), which hardly
+    /// ever meets a conflict: what is given back might have been used by its holder meanwhile.
     Result<void> save(Delta& delta, Timestamp now) {
         if (locks_ == nullptr) return store_.save(delta);
         LockDelta locks(delta);
