@@ -83,32 +83,29 @@ const Statement select_code{"SELECT " COUPOND_CODE_COLUMNS
 
 const Statement select_book{"SELECT id FROM coupon_book WHERE id = $1::bigint"};
 
-// Of what is looked at for a page: of a book, or of what a user holds.
-#define COUPOND_SCANNED_CODES(those)                                                           \
-    "(SELECT max(id) AS last, count(*) AS count FROM (SELECT id FROM coupon_code WHERE " those \
-    " AND id > $2::bigint ORDER BY id LIMIT $3::bigint) AS scanned)"
-// The codes of that that match, and up to where it was looked at.
-#define COUPOND_LISTED_CODES(those) \
+// The end of what is looked at for a page, $1: of a book, or of what a user holds.
+#define COUPOND_SCANNED_CODES(those)                                                 \
+    "SELECT max(id), count(*) FROM (SELECT id FROM coupon_code AS code WHERE " those \
+    " AND id > $2::bigint ORDER BY id LIMIT $3::bigint) AS scanned"
+// Up to $3: the codes of that that match.
+#define COUPOND_LISTED_CODES(those)                                                          \
     "SELECT " COUPOND_CODE_COLUMNS " FROM coupon_code AS code" COUPOND_HOLDER "WHERE " those \
-    " AND code.id > $2::bigint AND code.id <= (SELECT last FROM " COUPOND_SCANNED_CODES(those) \
-    " AS scanned) AND code.book_id = $1::bigint AND CASE $5::bigint "                           \
-    "WHEN 1 THEN assigned_to IS NULL "                                                          \
-    "WHEN 2 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL "                              \
-    "AND coalesce(locked_until, 0) <= $6::bigint "                                              \
-    "WHEN 3 THEN redeemed_at IS NULL AND locked_until > $6::bigint "                            \
-    "WHEN 4 THEN redeemed_at IS NOT NULL "                                                      \
-    "WHEN 5 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL ELSE true END "                \
-    "AND starts_with(code.code, coalesce($7::text, '')) "                                       \
-    "AND ($4::text IS NULL OR true) ORDER BY code.id LIMIT $8::bigint"
-#define COUPOND_OF_BOOK "book_id = $1::bigint"
-#define COUPOND_OF_USER "assigned_to = (SELECT number FROM coupon_user WHERE user_id = $4::text)"
+    " AND code.id > $2::bigint AND code.id <= $3::bigint AND code.book_id = $4::bigint "     \
+    "AND CASE $5::bigint WHEN 1 THEN assigned_to IS NULL "                                   \
+    "WHEN 2 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL "                           \
+    "AND coalesce(locked_until, 0) <= $6::bigint "                                           \
+    "WHEN 3 THEN redeemed_at IS NULL AND locked_until > $6::bigint "                         \
+    "WHEN 4 THEN redeemed_at IS NOT NULL "                                                   \
+    "WHEN 5 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL ELSE true END "             \
+    "AND starts_with(code.code, coalesce($7::text, '')) ORDER BY code.id LIMIT $8::bigint"
+#define COUPOND_OF_BOOK "code.book_id = $1::bigint"
+#define COUPOND_OF_USER \
+    "code.assigned_to = (SELECT number FROM coupon_user WHERE user_id = $1::text)"
 
+const Statement scan_codes_of_book{COUPOND_SCANNED_CODES(COUPOND_OF_BOOK)};
+const Statement scan_codes_of_user{COUPOND_SCANNED_CODES(COUPOND_OF_USER)};
 const Statement select_codes_of_book{COUPOND_LISTED_CODES(COUPOND_OF_BOOK)};
 const Statement select_codes_of_user{COUPOND_LISTED_CODES(COUPOND_OF_USER)};
-const Statement scan_codes_of_book{"SELECT last, count FROM " COUPOND_SCANNED_CODES(
-    COUPOND_OF_BOOK) " AS scanned WHERE $4::text IS NULL"};
-const Statement scan_codes_of_user{"SELECT last, count FROM " COUPOND_SCANNED_CODES(
-    COUPOND_OF_USER) " AS scanned WHERE $1::bigint > 0"};
 
 class PostgresReadStore final : public ReadStore {
 public:
@@ -242,26 +239,39 @@ private:
         connection.execute(begin);
         connection.execute(set_up);
         connection.execute(select_book, Parameters(query.book_id));
-        connection.execute(query.user_id ? select_codes_of_user : select_codes_of_book,
-                           Parameters(query.book_id, query.after, scan, query.user_id,
-                                      static_cast<std::int64_t>(query.filter), now.ms, query.prefix,
-                                      static_cast<std::int64_t>(query.limit) + 1));
-        connection.execute(query.user_id ? scan_codes_of_user : scan_codes_of_book,
-                           Parameters(query.book_id, query.after, scan, query.user_id));
+        if (query.user_id) {
+            connection.execute(scan_codes_of_user, Parameters(*query.user_id, query.after, scan));
+        } else {
+            connection.execute(scan_codes_of_book, Parameters(query.book_id, query.after, scan));
+        }
+        connection.sync();
+        const Replies scanned = connection.receive_all(deadline);
+        const CodeId last = scanned.rows.at(3).optional_integer(0, 0).value_or(query.after);
+        const auto limit = static_cast<std::int64_t>(query.limit) + 1;
+        const auto filter = static_cast<std::int64_t>(query.filter);
+        if (query.user_id) {
+            connection.execute(select_codes_of_user,
+                               Parameters(*query.user_id, query.after, last, query.book_id, filter,
+                                          now.ms, query.prefix, limit));
+        } else {
+            connection.execute(select_codes_of_book,
+                               Parameters(query.book_id, query.after, last, query.book_id, filter,
+                                          now.ms, query.prefix, limit));
+        }
         connection.execute("COMMIT");
         connection.sync();
-        const Replies replies = connection.receive_all(deadline);
-        const Rows& rows = replies.rows.at(3);
-        CodePage page{replies.rows.at(2).size() == 1, {}, query.after, false};
+        const Replies listed = connection.receive_all(deadline);
+        const Rows& rows = listed.rows.at(0);
+        CodePage page{scanned.rows.at(2).size() == 1, {}, last, false};
         for (int row = 0; row < std::min(rows.size(), static_cast<int>(query.limit)); ++row) {
             page.codes.push_back(read_code(rows, row));
-            page.read_to = page.codes.back().id;
         }
         page.more = static_cast<std::size_t>(rows.size()) > query.limit;
-        if (page.more) return page;
-        const Rows& scanned = replies.rows.at(4);
-        page.read_to = scanned.optional_integer(0, 0).value_or(query.after);
-        page.more = scanned.integer(0, 1) == scan;
+        if (page.more) {
+            page.read_to = page.codes.back().id;
+        } else {
+            page.more = scanned.rows.at(3).integer(0, 1) == scan;
+        }
         return page;
     }
 
