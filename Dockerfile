@@ -15,10 +15,10 @@ RUN cmake --preset release \
     && strip build/release/coupond
 
 FROM debian:12-slim
-# libpq5 is for PostgreSQL, ca-certificates for TLS to it and to Redis.
+# libpq5 is for PostgreSQL, ca-certificates for TLS to it and to Redis, tzdata for statistics in a time zone.
 RUN apt-get update -qq \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        ca-certificates libpq5 libstdc++6 >/dev/null \
+        ca-certificates libpq5 libstdc++6 tzdata >/dev/null \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --user-group --no-create-home --home-dir /data \
         --shell /usr/sbin/nologin coupond \

@@ -179,6 +179,19 @@ void show_code(const Api& api, const http::Request& request, const http::Respond
               });
 }
 
+/// `path_id`: of the book; nothing for all books.
+void show_statistics(const Api& api, const http::Request& request, const http::Responder& responder,
+                     std::optional<std::string_view> path_id) {
+    run_query(api, request, responder,
+              wire::decode_statistics(path_id, request.query, api.clock.now(), request.request_id),
+              [&api, &request](ReadStore& store, const wire::ShowStatistics& asked) {
+                  const Result<Statistics> found =
+                      store.load_statistics(asked.query, api.clock.now());
+                  return found ? wire::encode(*found, asked, request.request_id)
+                               : wire::failed(found.error(), request.request_id);
+              });
+}
+
 wire::Answer health_of(Readiness readiness) {
     switch (readiness) {
         case Readiness::ready: return wire::health(true, "ready");
@@ -216,6 +229,13 @@ void add_reads(http::Router& router, const Api& api) {
     router.add("GET", "/coupon/code/:code",
                [&api](const Request& request, const Responder& responder) {
                    show_code(api, request, responder);
+               });
+    router.add("GET", "/coupon/stats", [&api](const Request& request, const Responder& responder) {
+        show_statistics(api, request, responder, std::nullopt);
+    });
+    router.add("GET", "/coupon/:id/stats",
+               [&api](const Request& request, const Responder& responder) {
+                   show_statistics(api, request, responder, request.path_params[0]);
                });
     router.add("GET", "/coupon/:id", [&api](const Request& request, const Responder& responder) {
         show_book(api, request, responder);

@@ -32,8 +32,9 @@ inline constexpr std::size_t page_entries_default = 100;
 inline constexpr std::size_t page_entries = 1'000;
 inline constexpr std::size_t page_listed_codes_default = 100;
 inline constexpr std::size_t page_listed_codes = 1'000;
-inline constexpr std::size_t page_scan = 20'000;   ///< rows looked at for a page, whatever matches
-inline constexpr std::size_t page_codes = 10'000;  ///< of all books of an ?include=codes page
+inline constexpr std::size_t page_scan = 20'000;  ///< rows looked at for a page, whatever matches
+inline constexpr std::size_t statistics_pieces = 1'000;  ///< hours or days of a series
+inline constexpr std::size_t page_codes = 10'000;        ///< of all books of an ?include=codes page
 
 // Connections.
 inline constexpr std::size_t connections = 4'096;  ///< open at once; beyond: 503 and closed

@@ -14,6 +14,17 @@ public:
     Decider(World& world, Timestamp now) : world_(world), now_(now) {}
 
     Outcome run(const Submission& submission) {
+        Outcome outcome = answer(submission);
+        if (const auto* const refusal = std::get_if<Refusal>(&outcome)) {
+            const BookId book = std::visit([this](const auto& command) { return book_of(command); },
+                                           submission.command);
+            ++refusals_[{book, *refusal}];
+            if (book != all_books) ++refusals_[{all_books, *refusal}];
+        }
+        return outcome;
+    }
+
+    Outcome answer(const Submission& submission) {
         request_id_ = submission.request_id;
         key_ = {};
         if (!submission.idempotency) return std::visit(*this, submission.command);
@@ -121,16 +132,14 @@ public:
                              now_ < taken_at + limits::idempotency_ms;
             if (!own) return Refusal::already_locked;
             // This request has taken it before, and nobody knows yet.
-            change(*row, LedgerEntry::Type::code_locked).locked_until = row->code.lock->until;
-            return CodeLocked{row->code.lock->until};
+            return note_lock(*row);
         }
 
         if (row->code.lock) --locks_[{row->code.book_id, row->code.lock->until}];  // a dead one
         row->code.lock = Lock{command.user_id, now_ + command.ttl_ms, std::string(key_)};
         ++locks_[{row->code.book_id, row->code.lock->until}];
         row->lock_changed = true;
-        change(*row, LedgerEntry::Type::code_locked).locked_until = row->code.lock->until;
-        return CodeLocked{row->code.lock->until};
+        return note_lock(*row);
     }
 
     Outcome operator()(const RedeemCode& command) {
@@ -161,7 +170,9 @@ public:
         row->lock_changed = true;
         row->code.redeemed_at = now_;
         row->redeemed = true;
+        reach_lock(*row);
         ++counts_[book->id].redeemed;
+        counts_[book->id].discount_cents += book->discount_cents.value_or(0);
         return CodeRedeemed{row->code};
     }
 
@@ -177,7 +188,22 @@ public:
         for (const auto* user : changed_users_) {
             delta.user_redemptions.push_back({&user->first, user->second.loaded, user->second.now});
         }
+        Delta::Counts all;
+        for (const auto& [book_id, counts] : counts_) {
+            all.total += counts.total;
+            all.available += counts.available;
+            all.redeemed += counts.redeemed;
+            all.ever_locked += counts.ever_locked;
+            all.discount_cents += counts.discount_cents;
+        }
+        if (!counts_.empty()) counts_[all_books] = all;
         delta.counts = std::move(counts_);
+        for (const LedgerEntry& entry : delta.entries) {
+            if (entry.type == LedgerEntry::Type::book_created) continue;
+            delta.activity[entry.book_id] += activity_of(entry);
+            delta.activity[all_books] += activity_of(entry);
+        }
+        delta.refusals = std::move(refusals_);
         std::erase_if(locks_, [](const auto& entry) { return entry.second == 0; });
         delta.locks = std::move(locks_);
         return delta;
@@ -207,6 +233,33 @@ private:
             if (!row->code.assigned_to) return row;
         }
         return nullptr;
+    }
+
+    /// The book that a command is about, as far as there is one.
+    BookId book_of(const CreateBook&) { return all_books; }
+    BookId book_of(const UploadCodes& command) {
+        const BookId id = command.book_id.value_or(world_.only_book.value_or(all_books));
+        return world_.find_book(id) == nullptr ? all_books : id;
+    }
+    BookId book_of(const AssignAny& command) {
+        const BookId id = command.book_id.value_or(all_books);
+        return world_.find_book(id) == nullptr ? all_books : id;
+    }
+    template <class OfCode>
+    BookId book_of(const OfCode& command) {
+        const CodeRow* const row = world_.find(command.code);
+        return row == nullptr ? all_books : row->code.book_id;
+    }
+
+    Outcome note_lock(CodeRow& row) {
+        row.first_locked |= !row.code.ever_locked;
+        reach_lock(row);
+        change(row, LedgerEntry::Type::code_locked).locked_until = row.code.lock->until;
+        return CodeLocked{row.code.lock->until};
+    }
+
+    void reach_lock(CodeRow& row) {
+        if (!std::exchange(row.code.ever_locked, true)) ++counts_[row.code.book_id].ever_locked;
     }
 
     void assign(CodeRow& row, const std::string& user_id) {
@@ -253,10 +306,26 @@ private:
     std::vector<Delta::Memory> memories_;
     std::vector<const std::pair<const World::UserKey, World::UserRedemptions>*> changed_users_;
     std::map<BookId, Delta::Counts> counts_;
+    std::map<std::pair<BookId, Refusal>, std::int64_t> refusals_;
     std::map<std::pair<BookId, Timestamp>, std::int64_t> locks_;
 };
 
 }  // namespace
+
+Activity activity_of(const LedgerEntry& entry) {
+    Activity activity;
+    switch (entry.type) {
+        case LedgerEntry::Type::book_created: break;
+        case LedgerEntry::Type::codes_uploaded: activity.uploaded = entry.codes; break;
+        case LedgerEntry::Type::code_assigned: activity.assigned = 1; break;
+        case LedgerEntry::Type::code_locked: activity.locked = 1; break;
+        case LedgerEntry::Type::code_redeemed:
+            activity.redeemed = 1;
+            activity.discount_cents = entry.discount_cents.value_or(0);
+            break;
+    }
+    return activity;
+}
 
 Decision decide(World& world, std::span<const Submission* const> submissions, Timestamp now) {
     Decider decider(world, now);

@@ -63,6 +63,7 @@ struct CodeRow {
     bool assigned = false;  ///< given it to a user
     bool redeemed = false;
     bool lock_changed = false;  ///< taken, replaced or released its lock
+    bool first_locked = false;  ///< given it the first lock that it has had
 };
 
 /// What came of a request with an idempotency key.
@@ -126,6 +127,8 @@ struct Delta {
         std::int64_t total = 0;
         std::int64_t available = 0;
         std::int64_t redeemed = 0;
+        std::int64_t ever_locked = 0;
+        std::int64_t discount_cents = 0;
     };
     struct UserRedemptions {
         const World::UserKey* key = nullptr;
@@ -137,7 +140,15 @@ struct Delta {
     std::vector<const Book*> new_books;   ///< by id
     std::vector<CodeRow*> new_codes;      ///< by id, in the state to store
     std::vector<CodeRow*> changed_codes;  ///< in the state to store; loaded as of `loaded_entry`
-    std::vector<LedgerEntry> entries;     ///< by id
+    struct FirstLock {
+        CodeId code_id = 0;
+        Timestamp until;
+    };
+    /// Where locks are kept outside the store: of codes that never had one before. Their rows note
+    /// its end, which they must not have noted of another one before, nor be redeemed; in no other
+    /// way are they changed.
+    std::vector<FirstLock> first_locks;
+    std::vector<LedgerEntry> entries;  ///< by id
     std::vector<UserRedemptions> user_redemptions;
     struct Memory {
         std::string key;
@@ -145,13 +156,16 @@ struct Delta {
     };
     /// To be kept for limits::idempotency_hours; one of that key that is there must be older.
     std::vector<Memory> memories;
-    std::map<BookId, Counts> counts;  ///< to be added
+    std::map<BookId, Counts> counts;      ///< to be added; with all_books
+    std::map<BookId, Activity> activity;  ///< to be added in the period of `at`; with all_books
+    std::map<std::pair<BookId, Refusal>, std::int64_t> refusals;  ///< the same
     std::map<std::pair<BookId, Timestamp>, std::int64_t>
         locks;  ///< to be added: codes locked until then
 
     bool empty() const {
         return new_books.empty() && new_codes.empty() && changed_codes.empty() && entries.empty() &&
-               memories.empty() && user_redemptions.empty() && counts.empty() && locks.empty();
+               memories.empty() && user_redemptions.empty() && counts.empty() && locks.empty() &&
+               activity.empty() && refusals.empty();
     }
 };
 
@@ -166,6 +180,9 @@ struct Decision {
     /// says so.
     bool unforeseen = false;
 };
+
+/// What an entry of the ledger counts as.
+Activity activity_of(const LedgerEntry& entry);
 
 /// Decides `submissions` in order, each seeing what those before it did, all at the time `now`.
 /// `world` holds what `needs(submissions)` names; it is used up.

@@ -45,7 +45,8 @@ struct Code {
     std::optional<Timestamp>
         redeemed_at;  ///< set at most once; only an assigned code can be redeemed
     Timestamp created_at;
-    EntryId last_entry = 0;  ///< of its last change: what a guarded save compares
+    EntryId last_entry = 0;    ///< of its last change: what a guarded save compares
+    bool ever_locked = false;  ///< whether it has had a lock, or was redeemed
 
     bool is_locked(Timestamp now) const { return lock && now < lock->until; }
 };
@@ -95,5 +96,35 @@ struct BookCounts {
     std::int64_t locked = 0;     ///< under a live lock
     std::int64_t redeemed = 0;
 };
+
+/// How often something happened in some time.
+struct Activity {
+    std::int64_t uploaded = 0;  ///< codes
+    std::int64_t assigned = 0;
+    std::int64_t locked = 0;
+    std::int64_t redeemed = 0;
+    std::int64_t discount_cents = 0;  ///< what the redemptions were worth
+
+    Activity& operator+=(const Activity& other) {
+        uploaded += other.uploaded;
+        assigned += other.assigned;
+        locked += other.locked;
+        redeemed += other.redeemed;
+        discount_cents += other.discount_cents;
+        return *this;
+    }
+};
+
+/// What activity is counted by: every time zone's hours and days consist of whole ones.
+inline constexpr std::int64_t activity_period_ms = 15 * 60'000;
+
+/// When the period began that `at` lies in.
+inline Timestamp activity_period(Timestamp at) {
+    const std::int64_t into = at.ms % activity_period_ms;
+    return {at.ms - (into < 0 ? into + activity_period_ms : into)};
+}
+
+/// The place of what is counted of all books together.
+inline constexpr BookId all_books = 0;
 
 }  // namespace coupond

@@ -17,6 +17,11 @@ struct LockDelta {
 
     explicit LockDelta(Delta& delta) {
         delta.locks.clear();
+        for (const CodeRow* const row : delta.changed_codes) {
+            if (row->first_locked && row->code.lock) {
+                delta.first_locks.push_back({row->code.id, row->code.lock->until});
+            }
+        }
         take(delta.new_codes);
         take(delta.changed_codes);
         std::erase_if(delta.changed_codes,

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <numeric>
 
 #include "base/check.hpp"
 #include "engine/engine.hpp"
@@ -62,6 +63,21 @@ public:
         (*found)->code = std::move(codes.front());
         return found;
     }
+
+    Result<Statistics> load_statistics(const StatisticsQuery& query, Timestamp now) override {
+        Result<Statistics> statistics = store_->load_statistics(query, now);
+        if (!statistics || !statistics->book_found) return statistics;
+        Result<std::vector<BookId>> books =
+            query.book_id ? std::vector<BookId>{*query.book_id} : store_->book_ids();
+        if (!books) return books.error();
+        const auto locked = locks_->count(*books, now);
+        if (!locked) return locked.error();
+        set_locked(statistics->counts,
+                   std::accumulate(locked->begin(), locked->end(), std::int64_t{0}));
+        return statistics;
+    }
+
+    Result<std::vector<BookId>> book_ids() override { return store_->book_ids(); }
 
     Result<void> ping() override {
         const Result<void> database = store_->ping();

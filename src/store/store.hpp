@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -100,6 +101,29 @@ struct CodePage {
     bool more = false;
 };
 
+/// Which figures are asked for.
+struct StatisticsQuery {
+    std::optional<BookId> book_id;  ///< nothing: of all books together
+    /// Whole activity periods: where the pieces of the series begin, ascending, and where the last
+    /// one ends; two or more.
+    std::vector<Timestamp> bounds;
+};
+
+struct Statistics {
+    /// What happened in one piece of the series.
+    struct Piece {
+        Activity activity;
+        std::int64_t refused = 0;
+    };
+
+    bool book_found = false;
+    BookCounts counts;
+    std::int64_t ever_locked = 0;  ///< codes that have had a lock
+    std::int64_t discount_cents = 0;
+    std::vector<Piece> series;
+    std::map<std::string, std::int64_t> refusals;  ///< in all of it, by reason
+};
+
 /// The reading side, on a connection of its own: sees what was committed before the call, never
 /// waits for the lane. An object is used by one thread at a time.
 class ReadStore {
@@ -121,6 +145,13 @@ public:
     /// such code. Failures: unavailable.
     virtual Result<std::optional<CodeHistory>> find_code(const std::string& code,
                                                          std::size_t limit) = 0;
+
+    /// Figures of one moment, codes locked as of `now`. Read from counters: takes no longer for
+    /// more codes. Failures: unavailable.
+    virtual Result<Statistics> load_statistics(const StatisticsQuery& query, Timestamp now) = 0;
+
+    /// The ids of all books, ascending. Failures: unavailable.
+    virtual Result<std::vector<BookId>> book_ids() = 0;
 
     /// Whether the database answers. Failures: unavailable.
     virtual Result<void> ping() = 0;

@@ -471,6 +471,67 @@ Decoded<EntryQuery> decode_list_entries(const Query& query, std::string_view req
     return entries;
 }
 
+Decoded<ShowStatistics> decode_statistics(std::optional<std::string_view> path_id,
+                                          const Query& query, Timestamp now,
+                                          std::string_view request_id) {
+    static constexpr std::array<std::string_view, 4> known{"from", "to", "bucket", "timeZone"};
+    ShowStatistics asked{{}, CalendarUnit::day, TimeZone::find("UTC").value()};
+    Messages messages;
+    if (path_id) {
+        asked.query.book_id = read_digits(*path_id);
+        if (asked.query.book_id.value_or(0) < 1) {
+            messages.emplace_back("id must be a positive integer");
+        }
+    }
+    if (const std::string* const text = find_once(query, "bucket", messages)) {
+        if (*text == "hour") asked.bucket = CalendarUnit::hour;
+        if (*text != "hour" && *text != "day") messages.emplace_back("bucket must be hour or day");
+    }
+    if (const std::string* const text = find_once(query, "timeZone", messages)) {
+        const auto zone = TimeZone::find(*text);
+        if (zone) asked.zone = *zone;
+        if (!zone) {
+            messages.emplace_back(
+                "timeZone must be one of the IANA database, such as Europe/Berlin, or UTC");
+        }
+    }
+    const auto read_time = [&](std::string_view name) -> std::optional<Timestamp> {
+        const std::string* const text = find_once(query, name, messages);
+        if (text == nullptr) return std::nullopt;
+        const auto at = asked.zone.parse(*text);
+        if (!at) {
+            messages.push_back(std::string(name) +
+                               " must be a date or a time with its offset from UTC, such as "
+                               "2026-11-22 or 2026-11-22T14:00:00Z");
+        }
+        return at;
+    };
+    const std::optional<Timestamp> from = read_time("from");
+    const std::optional<Timestamp> to = read_time("to");
+    refuse_unknown_parameters(query, known, messages);
+    if (!messages.empty()) return invalid(messages, request_id);
+
+    const Timestamp end = to.value_or(asked.zone.next(asked.bucket, now));
+    Timestamp begin = asked.zone.begin(asked.bucket, from.value_or(end + -1));
+    if (!from) {
+        for (int pieces = asked.bucket == CalendarUnit::day ? 30 : 48; pieces > 1; --pieces) {
+            begin = asked.zone.begin(asked.bucket, begin + -1);
+        }
+    }
+    std::vector<Timestamp>& bounds = asked.query.bounds;
+    bounds.push_back(begin);
+    while (bounds.back() < end && bounds.size() <= limits::statistics_pieces) {
+        bounds.push_back(asked.zone.next(asked.bucket, bounds.back()));
+    }
+    if (from && *from >= end) return invalid({"from must lie before to"}, request_id);
+    if (bounds.back() < end) {
+        return invalid({"from and to must lie at most " +
+                        std::to_string(limits::statistics_pieces) + " of the buckets apart"},
+                       request_id);
+    }
+    return asked;
+}
+
 Decoded<ListBooks> decode_list_books(const Query& query, std::string_view request_id) {
     static constexpr std::array<std::string_view, 3> known{"limit", "after", "include"};
     ListBooks list;

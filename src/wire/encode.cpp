@@ -250,6 +250,10 @@ private:
 
 }  // namespace
 
+std::string_view code_of(Refusal refusal) {
+    return text_of(refusal).code;
+}
+
 void write_open_book(JsonWriter& json, const Book& book) {
     json.raw(R"({"id":)").number(book.id);
     json.raw(R"(,"name":)").string(book.name);

@@ -12,6 +12,7 @@
 
 #include "base/failure.hpp"
 #include "base/limits.hpp"
+#include "base/time_zone.hpp"
 #include "domain/domain.hpp"
 #include "store/store.hpp"
 
@@ -110,6 +111,17 @@ Decoded<EntryQuery> decode_list_entries(const Query& query, std::string_view req
 Decoded<CodeQuery> decode_list_codes(std::string_view path_id, const Query& query,
                                      std::string_view request_id);
 
+struct ShowStatistics {
+    StatisticsQuery query;
+    CalendarUnit bucket = CalendarUnit::day;
+    TimeZone zone;
+};
+/// `path_id`: the book's, or nothing for all books. Without `from` the series goes back for 30 days
+/// or 48 hours, without `to` it goes up to the end of the day or hour that `now` lies in.
+Decoded<ShowStatistics> decode_statistics(std::optional<std::string_view> path_id,
+                                          const Query& query, Timestamp now,
+                                          std::string_view request_id);
+
 // Encoders.
 
 /// The answer to a command: a refusal's 404 or 409, or 201 with what was done. `now` decides
@@ -128,6 +140,10 @@ Answer encode(const CodeHistory& found, Timestamp now);
 
 /// The answer to GET /coupon/codes/:id.
 Answer encode(const CodePage& page, const CodeQuery& query, Timestamp now,
+              std::string_view request_id);
+
+/// The answer to GET /coupon/stats and GET /coupon/:id/stats.
+Answer encode(const Statistics& statistics, const ShowStatistics& asked,
               std::string_view request_id);
 
 /// The answer to GET /coupon/events.

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "domain/command.hpp"
 #include "domain/types.hpp"
 #include "wire/json_writer.hpp"
 
@@ -14,6 +15,9 @@ void write_open_book(JsonWriter& json, const Book& book);
 
 /// The same of a code.
 void write_open_code(JsonWriter& json, const Code& code, Timestamp now);
+
+/// The stable code of a refusal, such as `coupon_not_found`.
+std::string_view code_of(Refusal refusal);
 
 /// The value of a query's parameter, for a Link.
 std::string escaped(std::string_view text);

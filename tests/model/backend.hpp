@@ -45,10 +45,6 @@ public:
     std::vector<std::string> rows(const std::string& sql) {
         return sqlite_ ? sqlite_->connect().rows(sql) : PostgresStore::connect().rows(sql);
     }
-    /// Waits until all that was changed is listed.
-    void settle() {
-        if (postgres_) PostgresStore::settle();
-    }
     /// Redis forgets locks by its own clock: not before the test's says so.
     static Timestamp start() {
         static const Timestamp once = SystemClock().now() + 3'600'000;

@@ -205,6 +205,7 @@ public:
             RC_ASSERT(answer == model_.apply(submissions[i], clock_.now().ms, chosen));
             const bool refused = answer.starts_with("refused ");
             ++answers_given[refused ? answer : answer.substr(0, answer.find(' '))];
+            if (refused) ++refusals_[answer.substr(answer.find(' ') + 1)];
             ran.answers[i] = answer;
         }
         return ran;
@@ -214,7 +215,8 @@ public:
     void compare_state() {
         std::vector<std::string> wanted;
         for (const auto& [code, state] : model_.codes) {
-            const std::int64_t locked_until = backend_.locks() ? 0 : state.locked_until;
+            const std::int64_t locked_until =
+                backend_.locks() ? state.first_locked_until : state.locked_until;
             wanted.push_back(
                 code + "|" + std::to_string(state.id) + "|" + std::to_string(state.book) + "|" +
                 state.holder + "|" + std::to_string(locked_until) + "|" +
@@ -229,6 +231,12 @@ public:
         const Result<BookPage> page = backend_.reads().list_books(0, 1000, false, clock_.now());
         RC_ASSERT(page.has_value());
         RC_ASSERT(page->books.size() == model_.books.size());
+        std::vector<std::string> refusals;
+        for (const auto& [reason, times] : refusals_) {
+            refusals.push_back(reason + "|" + std::to_string(times));
+        }
+        RC_ASSERT(backend_.rows("SELECT reason, sum(refused) FROM refusal_count "
+                                "WHERE book_id = 0 GROUP BY reason ORDER BY reason") == refusals);
         for (const BookListing& listing : page->books) compare_counts(listing);
 
         // Only where there is a limit to keep to.
@@ -243,7 +251,6 @@ public:
 
     /// Compares the ledger with the model's changes, and what follows from it with the rest.
     void compare_ledger() {
-        backend_.settle();
         const std::vector<LedgerEntry> entries = all_entries();
         RC_ASSERT(entries.size() == model_.changes.size());
         for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -336,43 +343,62 @@ private:
     /// What the entries alone tell of codes and counts is so.
     void compare_replayed(const std::vector<LedgerEntry>& entries) {
         std::map<CodeId, Model::CodeState> codes;
-        std::map<BookId, std::array<std::int64_t, 3>> counts;  // total, available, redeemed
+        // Total, available, redeemed, ever locked, discount; of each book, and of all.
+        std::map<BookId, std::array<std::int64_t, 5>> counts;
+        std::map<std::pair<BookId, std::int64_t>, Activity> activity;
         std::map<std::pair<BookId, std::string>, std::int64_t> redeemers;
         for (const LedgerEntry& entry : entries) {
-            auto& [total, available, redeemed] = counts[entry.book_id];
+            std::array<std::int64_t, 5> change{};
+            auto& [total, available, redeemed, ever_locked, discount] = change;
+            Activity happened;
             for (CodeId id = entry.code_id; id < entry.code_id + entry.codes; ++id) {
                 codes[id] = {id, entry.book_id, "", 0, 0, entry.at.ms};
                 ++total;
                 ++available;
+                ++happened.uploaded;
             }
             Model::CodeState& code = codes[entry.code_id];
             if (entry.type == LedgerEntry::Type::code_assigned) {
                 code.holder = entry.user_id.value();
                 --available;
+                ++happened.assigned;
             }
             if (entry.type == LedgerEntry::Type::code_locked) {
-                code.locked_until = entry.locked_until.value().ms;
+                if (code.locked_until == 0) ++ever_locked;
+                if (code.locked_until == 0 || backend_.locks() == nullptr) {
+                    code.locked_until = entry.locked_until.value().ms;
+                }
+                ++happened.locked;
             }
             if (entry.type == LedgerEntry::Type::code_redeemed) {
                 code.redeemed_at = entry.at.ms;
                 code.locked_until = 0;
                 ++redeemed;
+                ++happened.redeemed;
+                discount = happened.discount_cents = entry.discount_cents.value_or(0);
                 const bool limited = model_.books.at(entry.book_id).limit.has_value();
                 if (limited) ++redeemers[{entry.book_id, entry.user_id.value()}];
+            }
+            for (const BookId book : {entry.book_id, all_books}) {
+                for (std::size_t i = 0; i < change.size(); ++i) counts[book][i] += change[i];
+                if (entry.type > LedgerEntry::Type::book_created) {
+                    activity[{book, entry.at.ms / 900'000 * 900'000}] += happened;
+                }
             }
         }
         codes.erase(0);  // of books
         std::vector<std::string> code_rows, count_rows, user_rows;
         for (const auto& [id, code] : codes) {
-            code_rows.push_back(
-                std::to_string(id) + "|" + std::to_string(code.book) + "|" + code.holder + "|" +
-                std::to_string(backend_.locks() ? 0 : code.locked_until) + "|" +
-                std::to_string(code.redeemed_at) + "|" + std::to_string(code.created_at));
+            code_rows.push_back(std::to_string(id) + "|" + std::to_string(code.book) + "|" +
+                                code.holder + "|" + std::to_string(code.locked_until) + "|" +
+                                std::to_string(code.redeemed_at) + "|" +
+                                std::to_string(code.created_at));
         }
         for (const auto& [book, of_book] : counts) {
             if (of_book[0] == 0) continue;
-            count_rows.push_back(std::to_string(book) + "|" + std::to_string(of_book[0]) + "|" +
-                                 std::to_string(of_book[1]) + "|" + std::to_string(of_book[2]));
+            std::string row = std::to_string(book);
+            for (const std::int64_t count : of_book) row += "|" + std::to_string(count);
+            count_rows.push_back(row);
         }
         for (const auto& [key, redeemed] : redeemers) {
             user_rows.push_back(std::to_string(key.first) + "|" + key.second + "|" +
@@ -382,9 +408,21 @@ private:
                                 "coalesce(redeemed_at, 0), created_at FROM coupon_code "
                                 "LEFT JOIN coupon_user ON number = assigned_to ORDER BY id") ==
                   code_rows);
-        RC_ASSERT(backend_.rows("SELECT book_id, sum(total), sum(available), sum(redeemed) "
-                                "FROM book_count GROUP BY book_id HAVING sum(total) > 0 "
+        RC_ASSERT(backend_.rows("SELECT book_id, sum(total), sum(available), sum(redeemed), "
+                                "sum(ever_locked), sum(discount_cents) FROM book_count GROUP BY "
+                                "book_id HAVING sum(total) > 0 "
                                 "ORDER BY book_id") == count_rows);
+        std::vector<std::string> activity_rows;
+        for (const auto& [key, happened] : activity) {
+            activity_rows.push_back(
+                std::to_string(key.first) + "|" + std::to_string(key.second) + "|" +
+                std::to_string(happened.uploaded) + "|" + std::to_string(happened.assigned) + "|" +
+                std::to_string(happened.locked) + "|" + std::to_string(happened.redeemed) + "|" +
+                std::to_string(happened.discount_cents));
+        }
+        RC_ASSERT(backend_.rows("SELECT book_id, since, sum(uploaded), sum(assigned), sum(locked), "
+                                "sum(redeemed), sum(discount_cents) FROM activity_count "
+                                "GROUP BY 1, 2 ORDER BY 1, 2") == activity_rows);
         RC_ASSERT(backend_.rows("SELECT book_id, user_id, redeemed FROM user_redemption_count "
                                 "JOIN coupon_user ON number = user_number ORDER BY 1, 2") ==
                   user_rows);
@@ -431,6 +469,7 @@ private:
     ManualClock clock_{Backend::start()};
     Model model_{Backend::ids_may_skip()};
     int requests_ = 0;
+    std::map<std::string, std::int64_t> refusals_;  ///< that were answered, by reason
 };
 
 /// Runs a history in batches that end where `ends(steps so far in the batch, next step)` says so,

@@ -110,6 +110,7 @@ std::string Model::lock(const LockCode& command, std::int64_t now) {
     if (code.redeemed_at != 0) return "refused already_redeemed";
     if (now < code.locked_until) return "refused already_locked";
     code.locked_until = now + command.ttl_ms;
+    if (code.first_locked_until == 0) code.first_locked_until = code.locked_until;
     changes.push_back(
         {"code_locked", now, code.book, code.id, 0, code.holder, code.locked_until, {}, request_});
     return "locked until " + text(code.locked_until);
@@ -133,6 +134,7 @@ std::string Model::redeem(const RedeemCode& command, std::int64_t now) {
                        books[code.book].discount, request_});
     code.redeemed_at = now;
     code.locked_until = 0;
+    code.first_locked_until = 0;
     return "redeemed: " + shown(command.code, code);
 }
 

@@ -27,6 +27,7 @@ public:
         std::int64_t locked_until = 0;
         std::int64_t redeemed_at = 0;  ///< 0: not
         std::int64_t created_at = 0;
+        std::int64_t first_locked_until = 0;  ///< of its first lock, unless it is redeemed
     };
     struct BookState {
         std::string name;

@@ -359,16 +359,34 @@ function verifyLimit(book) {
     }
 }
 
+// Book 0 stands for all of them.
 const countSql = `SELECT book_id, sum(total) AS total, sum(available) AS available,
-    sum(redeemed) AS redeemed FROM book_count GROUP BY book_id`;
-const countedSql = `SELECT book_id, count(*) AS total,
+    sum(redeemed) AS redeemed, sum(ever_locked) AS ever_locked FROM book_count GROUP BY book_id`;
+const byBook = (sql) => `${sql}, book_id FROM coupon_code GROUP BY book_id
+    UNION ALL ${sql}, 0 FROM coupon_code`;
+const countedSql = byBook(`SELECT count(*) AS total,
     sum(CASE WHEN assigned_to IS NULL THEN 1 ELSE 0 END) AS available,
-    sum(CASE WHEN redeemed_at IS NULL THEN 0 ELSE 1 END) AS redeemed
-    FROM coupon_code GROUP BY book_id`;
-const enteredSql = `SELECT book_id, sum(CASE WHEN type = 2 THEN codes ELSE 0 END) AS total,
-    sum(CASE type WHEN 2 THEN codes WHEN 3 THEN -1 ELSE 0 END) AS available,
-    sum(CASE WHEN type = 5 THEN 1 ELSE 0 END) AS redeemed
-    FROM ledger GROUP BY book_id`;
+    sum(CASE WHEN redeemed_at IS NULL THEN 0 ELSE 1 END) AS redeemed,
+    sum(CASE WHEN redeemed_at IS NULL AND locked_until IS NULL THEN 0 ELSE 1 END) AS ever_locked`);
+const activitySql = `SELECT book_id, since, sum(uploaded) AS uploaded, sum(assigned) AS assigned,
+    sum(locked) AS locked, sum(redeemed) AS redeemed, sum(discount_cents) AS discount_cents
+    FROM activity_count GROUP BY book_id, since`;
+const enteredSql = ['book_id', '0']
+    .map(
+        (book) => `SELECT ${book} AS book_id, at - at % 900000 AS since,
+            sum(CASE WHEN type = 2 THEN codes ELSE 0 END) AS uploaded,
+            sum(CASE WHEN type = 3 THEN 1 ELSE 0 END) AS assigned,
+            sum(CASE WHEN type = 4 THEN 1 ELSE 0 END) AS locked,
+            sum(CASE WHEN type = 5 THEN 1 ELSE 0 END) AS redeemed,
+            sum(coalesce(discount_cents, 0)) AS discount_cents
+            FROM ledger WHERE type > 1 GROUP BY ${book === '0' ? 2 : '1, 2'}`,
+    )
+    .join(' UNION ALL ');
+const everSql = `SELECT book_id, sum(total) AS uploaded, sum(total - available) AS assigned,
+    sum(redeemed) AS redeemed, sum(discount_cents) AS discount_cents FROM book_count GROUP BY book_id`;
+const sumSql = `SELECT book_id, sum(uploaded) AS uploaded, sum(assigned) AS assigned,
+    sum(redeemed) AS redeemed, sum(discount_cents) AS discount_cents
+    FROM activity_count GROUP BY book_id`;
 const limitSql = 'SELECT book_id, user_number, redeemed FROM user_redemption_count';
 const limitedSql = `SELECT book_id, assigned_to AS user_number, count(*) AS redeemed
     FROM coupon_code JOIN coupon_book ON coupon_book.id = book_id
@@ -392,7 +410,8 @@ const noneSql = 'SELECT id FROM ledger WHERE id < 0';
 export async function verifyTables(server) {
     for (const [kept, counted] of [
         [countSql, countedSql],
-        [countSql, enteredSql],
+        [activitySql, enteredSql],
+        [everSql, sumSql],
         [limitSql, limitedSql],
         [lastSql, chainSql],
         [brokenSql, noneSql],
@@ -400,8 +419,8 @@ export async function verifyTables(server) {
     ]) {
         const rows = async (sql) =>
             (await server.data.query(sql))
-                .filter((row) => row.total !== 0)
-                .map((row) => JSON.stringify(row))
+                .filter((row) => row.total !== 0 && row.uploaded !== 0)
+                .map((row) => JSON.stringify(Object.entries(row).sort()))
                 .sort();
         assert.deepEqual(await rows(kept), await rows(counted));
     }

@@ -121,7 +121,7 @@ public:
         database_->migrate();
         connect().run(
             "TRUNCATE coupon_book, coupon_code, book_count, lock_count, user_redemption_count, "
-            "coupon_user, ledger RESTART IDENTITY; "
+            "coupon_user, ledger, activity_count, refusal_count RESTART IDENTITY; "
             "UPDATE id_counter SET next = 1; "
             "ALTER TABLE coupon_user DROP CONSTRAINT IF EXISTS refused");
     }
@@ -143,16 +143,6 @@ public:
     Database& database() { return *database_; }
     static PostgresConnection connect() { return shared().connect(); }
     static std::string url() { return shared().url(); }
-    /// Waits until no transaction runs that began before now, in whichever database: until then the
-    /// ledger's entries after it are not listed.
-    static void settle() {
-        PostgresConnection sql = connect();
-        const std::string end = sql.text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text");
-        while (sql.text("SELECT pg_snapshot_xmin(pg_current_snapshot()) < '" + end + "'::xid8") ==
-               "t") {
-            std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        }
-    }
     /// Makes the database refuse that a code is assigned to `user`, who has none yet.
     static void refuse(const std::string& user) {
         connect().run("ALTER TABLE coupon_user ADD CONSTRAINT refused CHECK (user_id <> '" + user +

@@ -38,8 +38,6 @@ public:
     const std::filesystem::path& folder() const { return folder_.path(); }
     std::filesystem::path file() const { return folder_.path() / "coupond.db"; }
 
-    /// Waits until all that was changed is listed.
-    static void settle() {}
     /// Makes the database refuse that a code is assigned to `user`.
     void refuse(const std::string& user) const {
         connect().run(

@@ -45,7 +45,7 @@ const Statement select_existing{
     "CROSS JOIN LATERAL (SELECT FROM coupon_code WHERE code = need.code OFFSET 0) AS code"};
 
 const Statement select_available{
-    "SELECT book_id, sum(available)::bigint FROM book_count GROUP BY book_id "
+    "SELECT book_id, sum(available)::bigint FROM book_count WHERE book_id > 0 GROUP BY book_id "
     "HAVING sum(available) > 0 ORDER BY book_id"};
 
 // For each book: up to `count` free codes from a point of their order on, around its end.

@@ -57,7 +57,8 @@ public:
     /// By its first entry in the ledger. Another transaction, which got the same id where this one
     /// was lost, has another one there.
     Commit by_entry() {
-        // Without entries it has only remembered refusals: to be decided again, or found there.
+        // Without entries it has only counted and remembered refusals: to be decided again, or
+        // found there.
         if (delta_.entries.empty()) return Commit::not_done;
         const LedgerEntry& sent = delta_.entries.front();
         const Rows rows = ask(select_entry, Parameters(sent.id));

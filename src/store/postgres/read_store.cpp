@@ -13,6 +13,8 @@ namespace {
 constexpr int most_tries = 3;
 
 constexpr const char* begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+constexpr const char* begin_statement_by_statement =
+    "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY";
 
 const Statement select_books{
     "SELECT " COUPOND_BOOK_COLUMNS
@@ -36,10 +38,24 @@ const Statement select_codes{
     "WHERE book_id = ANY(ARRAY(SELECT id FROM page))) <= $3::bigint "
     "ORDER BY code.book_id, code.id"};
 
-// Before which none can come any more: all transactions with smaller ids have ended.
-#define COUPOND_SETTLED                                                                     \
-    "(SELECT (pg_snapshot_xmin(pg_current_snapshot())::text::bigint + transaction_offset) " \
-    "* " COUPOND_BATCH_ENTRIES " FROM ledger_origin)"
+// Finds the id below which no entry can come any more, for the statements after it in the
+// transaction, each of which sees what has been committed until it begins. Whoever runs in this
+// database now is asked after the snapshot was taken: a transaction that is older than that and not
+// among them has ended, so its entries will be seen. Neither those of other databases, however
+// long, nor those of no user (autovacuum) write entries. A replica does not know whose the
+// transactions are: there it is the oldest one.
+const Statement settle{
+    "SELECT set_config('coupond.settled', ((CASE WHEN pg_is_in_recovery() "
+    "THEN pg_snapshot_xmin(seen)::text::bigint ELSE least(next, (SELECT min(next - age) "
+    "FROM (SELECT (next - backend_xid::text::bigint) & 4294967295 AS age "
+    "FROM pg_stat_get_activity(NULL) WHERE backend_xid IS NOT NULL AND usesysid IS NOT NULL "
+    "AND datid = (SELECT oid FROM pg_database WHERE datname = current_database())) AS running "
+    "WHERE age < 2147483648)) END + transaction_offset) * " COUPOND_BATCH_ENTRIES
+    ")::text, true) FROM ledger_origin, "
+    "(SELECT pg_current_snapshot() AS seen, "
+    "pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next) AS snapshot"};
+
+#define COUPOND_SETTLED "current_setting('coupond.settled')::bigint"
 #define COUPOND_SCANNED \
     "FROM ledger WHERE id > $1::bigint AND id < " COUPOND_SETTLED " ORDER BY id LIMIT "
 #define COUPOND_MATCHING                                         \
@@ -107,6 +123,26 @@ const Statement scan_codes_of_user{COUPOND_SCANNED_CODES(COUPOND_OF_USER)};
 const Statement select_codes_of_book{COUPOND_LISTED_CODES(COUPOND_OF_BOOK)};
 const Statement select_codes_of_user{COUPOND_LISTED_CODES(COUPOND_OF_USER)};
 
+const Statement select_counts{
+    "SELECT coalesce(sum(total), 0)::bigint, coalesce(sum(available), 0)::bigint, "
+    "coalesce(sum(redeemed), 0)::bigint, coalesce(sum(ever_locked), 0)::bigint, "
+    "coalesce(sum(discount_cents), 0)::bigint FROM book_count WHERE book_id = $1::bigint"};
+const Statement select_locked{
+    "SELECT coalesce(sum(codes), 0)::bigint FROM lock_count "
+    "WHERE book_id = $1::bigint AND locked_until > $2::bigint"};
+const Statement select_all_locked{
+    "SELECT coalesce(sum(codes), 0)::bigint FROM lock_count WHERE locked_until > $1::bigint"};
+const Statement select_activity{
+    "SELECT width_bucket(since, $2::bigint[]) AS piece, sum(uploaded)::bigint, "
+    "sum(assigned)::bigint, sum(locked)::bigint, sum(redeemed)::bigint, "
+    "sum(discount_cents)::bigint FROM activity_count WHERE book_id = $1::bigint "
+    "AND since >= $3::bigint AND since < $4::bigint GROUP BY piece"};
+const Statement select_refusals{
+    "SELECT width_bucket(since, $2::bigint[]) AS piece, reason, sum(refused)::bigint "
+    "FROM refusal_count WHERE book_id = $1::bigint "
+    "AND since >= $3::bigint AND since < $4::bigint GROUP BY piece, reason"};
+const Statement select_book_ids{"SELECT id FROM coupon_book ORDER BY id"};
+
 class PostgresReadStore final : public ReadStore {
 public:
     explicit PostgresReadStore(Servers& servers) : link_(servers, Servers::Side::read) {}
@@ -134,6 +170,25 @@ public:
                                                  std::size_t limit) override {
         return answer([&](Connection& connection, Deadline deadline) {
             return find(connection, deadline, code, limit);
+        });
+    }
+
+    Result<Statistics> load_statistics(const StatisticsQuery& query, Timestamp now) override {
+        return answer([&](Connection& connection, Deadline deadline) {
+            return count(connection, deadline, query, now);
+        });
+    }
+
+    Result<std::vector<BookId>> book_ids() override {
+        return answer([&](Connection& connection, Deadline deadline) {
+            connection.execute(select_book_ids, Parameters());
+            connection.sync();
+            const Replies replies = connection.receive_all(deadline);
+            std::vector<BookId> ids;
+            for (int row = 0; row < replies.rows.at(0).size(); ++row) {
+                ids.push_back(replies.rows.at(0).integer(row, 0));
+            }
+            return ids;
         });
     }
 
@@ -211,8 +266,9 @@ private:
         const auto limit = static_cast<std::int64_t>(query.limit);
         const auto type =
             query.type ? std::optional(static_cast<std::int64_t>(*query.type)) : std::nullopt;
-        connection.execute(begin);
+        connection.execute(begin_statement_by_statement);
         connection.execute(set_up);
+        connection.execute(settle);
         if (query.code) {
             connection.execute(select_code_entries, Parameters(query.after, query.book_id, type,
                                                                limit + 1, *query.code));
@@ -224,9 +280,9 @@ private:
         connection.execute("COMMIT");
         connection.sync();
         const Replies replies = connection.receive_all(deadline);
-        EntryPage page = read_entries(replies.rows.at(2), query.after, query.limit);
+        EntryPage page = read_entries(replies.rows.at(3), query.after, query.limit);
         if (query.code || page.more) return page;
-        const Rows& scanned = replies.rows.at(3);
+        const Rows& scanned = replies.rows.at(4);
         page.read_to = scanned.optional_integer(0, 0).value_or(query.after);
         page.more = scanned.integer(0, 1) == scan;
         return page;
@@ -273,6 +329,56 @@ private:
             page.more = scanned.rows.at(3).integer(0, 1) == scan;
         }
         return page;
+    }
+
+    static Statistics count(Connection& connection, Deadline deadline, const StatisticsQuery& query,
+                            Timestamp now) {
+        const BookId book_id = query.book_id.value_or(all_books);
+        BigintArray bounds;
+        for (const Timestamp bound : query.bounds) bounds.add(bound);
+        const std::int64_t from = query.bounds.front().ms;
+        const std::int64_t to = query.bounds.back().ms;
+        connection.execute(begin);
+        connection.execute(set_up);
+        connection.execute(select_book, Parameters(book_id));
+        connection.execute(select_counts, Parameters(book_id));
+        if (query.book_id) {
+            connection.execute(select_locked, Parameters(book_id, now.ms));
+        } else {
+            connection.execute(select_all_locked, Parameters(now.ms));
+        }
+        connection.execute(select_activity, Parameters(book_id, bounds, from, to));
+        connection.execute(select_refusals, Parameters(book_id, bounds, from, to));
+        connection.execute("COMMIT");
+        connection.sync();
+        const Replies replies = connection.receive_all(deadline);
+
+        Statistics statistics;
+        statistics.book_found = !query.book_id || replies.rows.at(2).size() == 1;
+        const Rows& counted = replies.rows.at(3);
+        BookCounts& counts = statistics.counts;
+        counts.total = counted.integer(0, 0);
+        counts.available = counted.integer(0, 1);
+        counts.redeemed = counted.integer(0, 2);
+        statistics.ever_locked = counted.integer(0, 3);
+        statistics.discount_cents = counted.integer(0, 4);
+        counts.locked = replies.rows.at(4).integer(0, 0);
+        counts.assigned = counts.total - counts.available - counts.redeemed - counts.locked;
+        statistics.series.resize(query.bounds.size() - 1);
+        const Rows& activity = replies.rows.at(5);
+        for (int row = 0; row < activity.size(); ++row) {
+            const auto piece = static_cast<std::size_t>(activity.integer(row, 0)) - 1;
+            statistics.series.at(piece).activity = {
+                activity.integer(row, 1), activity.integer(row, 2), activity.integer(row, 3),
+                activity.integer(row, 4), activity.integer(row, 5)};
+        }
+        const Rows& refusals = replies.rows.at(6);
+        for (int row = 0; row < refusals.size(); ++row) {
+            const auto piece = static_cast<std::size_t>(refusals.integer(row, 0)) - 1;
+            statistics.series.at(piece).refused += refusals.integer(row, 2);
+            statistics.refusals[std::string(refusals.text(row, 1))] += refusals.integer(row, 2);
+        }
+        return statistics;
     }
 
     static EntryPage read_entries(const Rows& rows, EntryId after, std::size_t limit) {

@@ -39,6 +39,7 @@ inline Code read_code(const Rows& rows, int row) {
     code.redeemed_at = optional_time(rows, row, 5);
     code.created_at = {rows.integer(row, 6)};
     code.last_entry = rows.integer(row, 7);
+    code.ever_locked = code.lock || code.redeemed_at;
     return code;
 }
 

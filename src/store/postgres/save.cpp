@@ -104,12 +104,42 @@ const Statement insert_entries{
     "locked_until, discount_cents, type, request_id)" COUPOND_NUMBER};
 
 const Statement add_counts{
-    "INSERT INTO book_count AS old (book_id, slot, total, available, redeemed) "
-    "SELECT book_id, $2::bigint::smallint, total, available, redeemed "
-    "FROM unnest($1::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) "
-    "AS new (book_id, total, available, redeemed) "
+    "INSERT INTO book_count AS old (book_id, slot, total, available, redeemed, ever_locked, "
+    "discount_cents) SELECT book_id, $2::bigint::smallint, total, available, redeemed, "
+    "ever_locked, discount_cents FROM unnest($1::bigint[], $3::bigint[], $4::bigint[], "
+    "$5::bigint[], $6::bigint[], $7::bigint[]) "
+    "AS new (book_id, total, available, redeemed, ever_locked, discount_cents) "
     "ON CONFLICT (book_id, slot) DO UPDATE SET total = old.total + excluded.total, "
-    "available = old.available + excluded.available, redeemed = old.redeemed + excluded.redeemed"};
+    "available = old.available + excluded.available, redeemed = old.redeemed + excluded.redeemed, "
+    "ever_locked = old.ever_locked + excluded.ever_locked, "
+    "discount_cents = old.discount_cents + excluded.discount_cents"};
+
+const Statement add_activity{
+    "INSERT INTO activity_count AS old (book_id, since, slot, uploaded, assigned, locked, "
+    "redeemed, discount_cents) SELECT book_id, $2::bigint, $3::bigint::smallint, uploaded, "
+    "assigned, locked, redeemed, discount_cents FROM unnest($1::bigint[], $4::bigint[], "
+    "$5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]) "
+    "AS new (book_id, uploaded, assigned, locked, redeemed, discount_cents) "
+    "ON CONFLICT (book_id, since, slot) DO UPDATE SET "
+    "uploaded = old.uploaded + excluded.uploaded, assigned = old.assigned + excluded.assigned, "
+    "locked = old.locked + excluded.locked, redeemed = old.redeemed + excluded.redeemed, "
+    "discount_cents = old.discount_cents + excluded.discount_cents"};
+
+const Statement add_refusals{
+    "INSERT INTO refusal_count AS old (book_id, since, slot, reason, refused) "
+    "SELECT book_id, $2::bigint, $3::bigint::smallint, reason, refused "
+    "FROM unnest($1::bigint[], $4::text[], $5::bigint[]) AS new (book_id, reason, refused) "
+    "ON CONFLICT (book_id, since, slot, reason) DO UPDATE SET "
+    "refused = old.refused + excluded.refused"};
+
+// By their ids. Who meets a row that another process is changing waits, and finds it changed.
+const Statement note_first_locks{
+    "WITH noted AS (UPDATE coupon_code AS code SET locked_until = new.locked_until "
+    "FROM (SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS new (id, locked_until) ORDER BY id) "
+    "AS new WHERE code.id = new.id AND code.locked_until IS NULL AND code.redeemed_at IS NULL "
+    "RETURNING 1) "
+    "SELECT CASE WHEN count(*) <> cardinality($1::bigint[]) THEN coupond_conflict() END FROM "
+    "noted"};
 
 const Statement add_locks{
     "INSERT INTO lock_count AS old (book_id, locked_until, codes) "
@@ -231,16 +261,52 @@ void send_user_counts(Connection& connection, const Delta& delta) {
 }
 
 void send_counts(Connection& connection, const Delta& delta, std::int64_t slot) {
-    BigintArray books, totals, available, redeemed;
+    BigintArray books, totals, available, redeemed, ever_locked, discounts;
     for (const auto& [book_id, counts] : delta.counts) {
-        if (counts.total == 0 && counts.available == 0 && counts.redeemed == 0) continue;
         books.add(book_id);
         totals.add(counts.total);
         available.add(counts.available);
         redeemed.add(counts.redeemed);
+        ever_locked.add(counts.ever_locked);
+        discounts.add(counts.discount_cents);
     }
-    if (books.size() == 0) return;
-    connection.execute(add_counts, Parameters(books, slot, totals, available, redeemed));
+    connection.execute(
+        add_counts, Parameters(books, slot, totals, available, redeemed, ever_locked, discounts));
+}
+
+void send_first_locks(Connection& connection, const Delta& delta) {
+    BigintArray ids, until;
+    for (const Delta::FirstLock& lock : delta.first_locks) {
+        ids.add(lock.code_id);
+        until.add(lock.until);
+    }
+    connection.execute(note_first_locks, Parameters(ids, until));
+}
+
+void send_activity(Connection& connection, const Delta& delta, std::int64_t slot) {
+    BigintArray books, uploaded, assigned, locked, redeemed, discounts;
+    for (const auto& [book_id, activity] : delta.activity) {
+        books.add(book_id);
+        uploaded.add(activity.uploaded);
+        assigned.add(activity.assigned);
+        locked.add(activity.locked);
+        redeemed.add(activity.redeemed);
+        discounts.add(activity.discount_cents);
+    }
+    connection.execute(add_activity, Parameters(books, activity_period(delta.at).ms, slot, uploaded,
+                                                assigned, locked, redeemed, discounts));
+}
+
+void send_refusals(Connection& connection, const Delta& delta, std::int64_t slot) {
+    BigintArray books, times;
+    TextArray reasons;
+    for (const auto& [refused, count] : delta.refusals) {
+        books.add(refused.first);
+        reasons.add(to_string(refused.second));
+        times.add(count);
+    }
+    connection.execute(add_refusals,
+                       Parameters(books, activity_period(delta.at).ms, slot, reasons, times));
 }
 
 /// Where a code had its holder already, by the number that was loaded with it: their id may have
@@ -305,7 +371,10 @@ void Saver::send(Connection& connection, const Delta& delta, const StoredCodes& 
         send_changed_codes(connection, delta, stored, assigned);
     }
     if (!delta.user_redemptions.empty()) send_user_counts(connection, delta);
-    send_counts(connection, delta, slot_);
+    if (!delta.first_locks.empty()) send_first_locks(connection, delta);
+    if (!delta.counts.empty()) send_counts(connection, delta, slot_);
+    if (!delta.activity.empty()) send_activity(connection, delta, slot_);
+    if (!delta.refusals.empty()) send_refusals(connection, delta, slot_);
     if (!delta.locks.empty()) send_locks(connection, delta);
     if (!delta.entries.empty()) send_entries(connection, delta, stored);
     const Timestamp kept_from = delta.at + -limits::idempotency_ms;

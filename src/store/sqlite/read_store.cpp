@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/limits.hpp"
 #include "base/log.hpp"
 #include "store/sqlite/connection.hpp"
@@ -61,6 +63,18 @@ public:
             history.code = code;
             found.history = read_entries(history);
             return found;
+        });
+    }
+
+    Result<Statistics> load_statistics(const StatisticsQuery& query, Timestamp now) override {
+        return of_one_moment([&] { return read_statistics(query, now); });
+    }
+
+    Result<std::vector<BookId>> book_ids() override {
+        return of_one_moment([&] {
+            std::vector<BookId> ids;
+            while (book_ids_.step()) ids.push_back(book_ids_.integer(0));
+            return ids;
         });
     }
 
@@ -128,6 +142,44 @@ private:
             codes_.bind(listing.book.id);
             while (codes_.step()) listing.codes.push_back(read_code(codes_));
         }
+    }
+
+    Statistics read_statistics(const StatisticsQuery& query, Timestamp now) {
+        Statistics statistics;
+        const BookId book_id = query.book_id.value_or(all_books);
+        statistics.book_found = counts_.bind(book_id).step();
+        if (!statistics.book_found) return statistics;
+        BookCounts& counts = statistics.counts;
+        counts.total = counts_.integer(0);
+        counts.available = counts_.integer(1);
+        counts.redeemed = counts_.integer(2);
+        statistics.ever_locked = counts_.integer(3);
+        statistics.discount_cents = counts_.integer(4);
+        counts_.reset();
+        Statement& locked = query.book_id ? locked_.bind(book_id, now) : all_locked_.bind(now);
+        locked.step();
+        counts.locked = locked.integer(0);
+        locked.reset();
+        counts.assigned = counts.total - counts.available - counts.redeemed - counts.locked;
+
+        statistics.series.resize(query.bounds.size() - 1);
+        const auto piece_of = [&](std::int64_t since) -> Statistics::Piece& {
+            const auto next =
+                std::upper_bound(query.bounds.begin(), query.bounds.end(), Timestamp{since});
+            return statistics.series[static_cast<std::size_t>(next - query.bounds.begin()) - 1];
+        };
+        activity_.bind(book_id, query.bounds.front(), query.bounds.back());
+        while (activity_.step()) {
+            piece_of(activity_.integer(0)).activity +=
+                {activity_.integer(1), activity_.integer(2), activity_.integer(3),
+                 activity_.integer(4), activity_.integer(5)};
+        }
+        refusals_.bind(book_id, query.bounds.front(), query.bounds.back());
+        while (refusals_.step()) {
+            piece_of(refusals_.integer(0)).refused += refusals_.integer(2);
+            statistics.refusals[std::string(refusals_.text(1))] += refusals_.integer(2);
+        }
+        return statistics;
     }
 
     CodePage read_codes(const CodeQuery& query, Timestamp now) {
@@ -211,6 +263,18 @@ private:
     Statement locked_{connection_,
                       "SELECT coalesce(sum(codes), 0) FROM lock_count "
                       "WHERE book_id = ? AND locked_until > ?"};
+    Statement all_locked_{connection_,
+                          "SELECT coalesce(sum(codes), 0) FROM lock_count WHERE locked_until > ?"};
+    Statement counts_{connection_,
+                      "SELECT total, available, redeemed, ever_locked, discount_cents "
+                      "FROM book_count WHERE book_id = ?"};
+    Statement activity_{connection_,
+                        "SELECT since, uploaded, assigned, locked, redeemed, discount_cents "
+                        "FROM activity_count WHERE book_id = ? AND since >= ? AND since < ?"};
+    Statement refusals_{connection_,
+                        "SELECT since, reason, refused FROM refusal_count "
+                        "WHERE book_id = ? AND since >= ? AND since < ?"};
+    Statement book_ids_{connection_, "SELECT id FROM coupon_book ORDER BY id"};
     Statement codes_{connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
                                   " WHERE code.book_id = ? ORDER BY code.id"};
     Statement book_exists_{connection_, "SELECT 1 FROM coupon_book WHERE id = ?"};

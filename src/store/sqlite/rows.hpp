@@ -31,6 +31,7 @@ inline Code read_code(const Statement& row) {
     code.redeemed_at = optional_time(row, 5);
     code.created_at = {row.integer(6)};
     code.last_entry = row.integer(7);
+    code.ever_locked = code.lock || code.redeemed_at;
     return code;
 }
 

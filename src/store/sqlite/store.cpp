@@ -231,17 +231,38 @@ private:
         for (const CodeRow* row : delta.changed_codes) {
             if (!save_changed_code(*row)) return false;
         }
+        for (const Delta::FirstLock& lock : delta.first_locks) {
+            note_first_lock_.bind(lock.until, lock.code_id).run();
+            if (connection_.changes() != 1) return false;
+        }
         for (const Delta::UserRedemptions& user : delta.user_redemptions) {
             upsert_user_.bind(user.key->first, number_of(user.key->second), user.now, user.loaded)
                 .run();
             if (connection_.changes() != 1) return false;
         }
         for (const auto& [book_id, counts] : delta.counts) {
-            update_counts_.bind(counts.total, counts.available, counts.redeemed, book_id).run();
+            update_counts_
+                .bind(counts.total, counts.available, counts.redeemed, counts.ever_locked,
+                      counts.discount_cents, book_id)
+                .run();
         }
+        save_statistics(delta);
         save_locks(delta);
         for (const LedgerEntry& entry : delta.entries) save_entry(entry);
         return save_memories(delta);
+    }
+
+    void save_statistics(const Delta& delta) {
+        const Timestamp since = activity_period(delta.at);
+        for (const auto& [book_id, activity] : delta.activity) {
+            upsert_activity_
+                .bind(book_id, since, activity.uploaded, activity.assigned, activity.locked,
+                      activity.redeemed, activity.discount_cents)
+                .run();
+        }
+        for (const auto& [refused, times] : delta.refusals) {
+            upsert_refusals_.bind(refused.first, since, to_string(refused.second), times).run();
+        }
     }
 
     /// Whether the keys were new, or those of answers that need not be kept any more.
@@ -358,7 +379,8 @@ private:
                            "user_number = (SELECT number FROM coupon_user WHERE user_id = ?)"};
     Statement select_max_entry_{connection_, "SELECT coalesce(max(id), 0) FROM ledger"};
     Statement select_available_{connection_,
-                                "SELECT book_id, available FROM book_count WHERE available > 0"};
+                                "SELECT book_id, available FROM book_count "
+                                "WHERE book_id > 0 AND available > 0"};
     Statement select_free_from_{connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
                                              " WHERE code.assigned_to IS NULL AND "
                                              "book_id = ? AND shuffle_key >= ? "
@@ -408,10 +430,24 @@ private:
                                "DELETE FROM idempotency_key WHERE key IN "
                                "(SELECT key FROM idempotency_key WHERE at <= ? ORDER BY at "
                                "LIMIT ?)"};
-    Statement insert_counts_{connection_, "INSERT INTO book_count VALUES (?, 0, 0, 0)"};
+    Statement insert_counts_{connection_, "INSERT INTO book_count VALUES (?, 0, 0, 0, 0, 0)"};
     Statement update_counts_{connection_,
                              "UPDATE book_count SET total = total + ?, available = available + ?, "
-                             "redeemed = redeemed + ? WHERE book_id = ?"};
+                             "redeemed = redeemed + ?, ever_locked = ever_locked + ?, "
+                             "discount_cents = discount_cents + ? WHERE book_id = ?"};
+    Statement note_first_lock_{connection_,
+                               "UPDATE coupon_code SET locked_until = ? WHERE id = ? "
+                               "AND locked_until IS NULL AND redeemed_at IS NULL"};
+    Statement upsert_activity_{
+        connection_,
+        "INSERT INTO activity_count AS old VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+        "uploaded = old.uploaded + excluded.uploaded, assigned = old.assigned + excluded.assigned, "
+        "locked = old.locked + excluded.locked, redeemed = old.redeemed + excluded.redeemed, "
+        "discount_cents = old.discount_cents + excluded.discount_cents"};
+    Statement upsert_refusals_{
+        connection_,
+        "INSERT INTO refusal_count AS old VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+        "refused = old.refused + excluded.refused"};
     Statement upsert_locks_{connection_,
                             "INSERT INTO lock_count AS count (book_id, locked_until, codes) "
                             "VALUES (?, ?, ?3) ON CONFLICT DO UPDATE SET codes = count.codes + ?3"};

@@ -79,6 +79,7 @@ protected:
             codes_[row->code.id] = row->code;
         }
         outcomes_ = std::move(decision.outcomes);
+        refusals_ = std::exchange(decision.delta.refusals, {});
         empty_ = decision.delta.empty();
         Lines lines;
         for (const LedgerEntry& entry : decision.delta.entries) lines.push_back(print(entry));
@@ -116,10 +117,11 @@ protected:
         }
     }
 
-    /// That `command` is refused, and nothing to save comes of it.
+    /// That `command` is refused, and nothing to save comes of it but that this was so.
     void expect_refused(const Command& command) {
         EXPECT_EQ(decide({command}), Lines());
-        EXPECT_TRUE(std::holds_alternative<Refusal>(outcomes_.at(0)));
+        ASSERT_TRUE(std::holds_alternative<Refusal>(outcomes_.at(0)));
+        EXPECT_EQ(refusals_.at({all_books, std::get<Refusal>(outcomes_.at(0))}), 1);
         EXPECT_TRUE(empty_);
     }
 
@@ -132,7 +134,8 @@ protected:
     std::unordered_map<BookId, Book> books_;
     std::map<CodeId, Code> codes_;
     std::vector<Outcome> outcomes_;
-    bool empty_ = false;
+    std::map<std::pair<BookId, Refusal>, std::int64_t> refusals_;
+    bool empty_ = false;  ///< but for them
 };
 
 TEST_F(Ledger, HasEachChangeOfABatchInTheOrderDecided) {

@@ -129,12 +129,13 @@ TEST(Idempotency, DoesOnceWhatIsAskedForAgain) {
 
     EXPECT_EQ(std::get<Refusal>(create(world, "k", 'b', last, &delta)),
               Refusal::idempotency_key_reused);
-    EXPECT_TRUE(delta.empty());
+    EXPECT_EQ(delta.refusals.at({all_books, Refusal::idempotency_key_reused}), 1);
+    EXPECT_TRUE(delta.entries.empty() && delta.memories.empty());
 
     world.remembered.at("k").outcome = "of another version";
     EXPECT_EQ(std::get<Refusal>(create(world, "k", 'a', last, &delta)),
               Refusal::first_answer_unreadable);
-    EXPECT_TRUE(delta.empty());
+    EXPECT_TRUE(delta.entries.empty() && delta.memories.empty());
 
     const auto later = create(world, "k", 'b', last + 1, &delta);
     EXPECT_EQ(std::get<BookCreated>(later).book.id, 2);

@@ -112,7 +112,7 @@ TEST_F(ExecutorTest, LeavesARefusedRowAloneAndLetsItsNeighboursThrough) {
     EXPECT_EQ(second().rows("SELECT user_id, count(*) FROM coupon_code JOIN coupon_user ON "
                             "number = assigned_to GROUP BY user_id"),
               (std::vector<std::string>{"ann|13"}));
-    EXPECT_EQ(second().integer("SELECT available FROM book_count"), 7);
+    EXPECT_EQ(second().integer("SELECT available FROM book_count WHERE book_id = 1"), 7);
 }
 
 /// Locks that can be read, and are taken as often as `acquire_fails` says nothing.
@@ -301,9 +301,21 @@ TEST_F(ExecutorTest, HandsOnEveryFailureToAllOfTheBatch) {
 
 TEST_F(ExecutorTest, SavesNothingWhereNothingChanges) {
     prepare({"A"});
-    EXPECT_TRUE(run_batch({LockCode{"A", "ann", 1}})[0].is(Refusal::not_assigned_to_user));
-    EXPECT_EQ(store_.saves, 0);
+    EXPECT_TRUE(run_batch({AssignCode{"A", "ann"}})[0].is<CodeAssigned>());
+    EXPECT_EQ(store_.saves, 1);
+    EXPECT_TRUE(run_batch({AssignCode{"A", "ann"}})[0].is<CodeAssigned>());
+    EXPECT_EQ(store_.saves, 1);
     EXPECT_TRUE(run_batch({}).empty());
+}
+
+TEST_F(ExecutorTest, CountsWhatIsRefused) {
+    prepare({"A"});
+    for (int times = 0; times < 2; ++times) {
+        EXPECT_TRUE(run_batch({LockCode{"A", "ann", 1}})[0].is(Refusal::not_assigned_to_user));
+    }
+    EXPECT_EQ(store_.saves, 2);
+    EXPECT_EQ(second().rows("SELECT book_id, reason, refused FROM refusal_count"),
+              (std::vector<std::string>{"0|not_assigned_to_user|2", "1|not_assigned_to_user|2"}));
 }
 
 TEST_F(ExecutorTest, LoadsMoreFreeCodesWhereABatchHasTakenThoseItHad) {
@@ -346,7 +358,7 @@ TEST_F(ExecutorTest, GivesEachFreeCodeOnceWithOverlappingPools) {
     }
     EXPECT_EQ(given.size(), 60u);
     EXPECT_EQ(second().rows("SELECT available FROM book_count"),
-              (std::vector<std::string>{"0", "0"}));
+              (std::vector<std::string>{"0", "0", "0"}));
 }
 
 TEST_F(ExecutorTest, CountsEarlierRedemptionsOfAUserForACodeUploadedInTheSameBatch) {

@@ -158,7 +158,7 @@ TEST_F(DatabaseTest, KeepsEverythingOverAReopening) {
     draft.delta.locks[{1, noon + 300'000}] = 1;
     ASSERT_TRUE(sqlite.store().save(draft.delta));
     const auto before = contents(sqlite.file());
-    EXPECT_EQ(before.size(), 13u);
+    EXPECT_EQ(before.size(), 14u);
     sqlite.close();
     EXPECT_FALSE(std::filesystem::exists(sqlite.file().string() + "-wal"));
     sqlite.open();
@@ -174,7 +174,7 @@ TEST_F(DatabaseTest, HasStrictTablesOnly) {
               std::vector<std::string>{});
     EXPECT_EQ(second.integer("SELECT count(*) FROM pragma_table_list WHERE schema = 'main' "
                              "AND name NOT LIKE 'sqlite_%'"),
-              8);
+              10);
 }
 
 TEST_F(DatabaseTest, IsOpenedWithALogThatIsSyncedAtEachCommit) {

@@ -36,7 +36,6 @@ protected:
         run({UploadCodes{1, {"A", "B"}}, UploadCodes{2, {"X", "Y"}}});
         run({AssignCode{"A", "ann"}, AssignCode{"X", "bob"}, LockCode{"A", "ann", 1000}});
         run({LockCode{"X", "bob", 2000}, RedeemCode{"A", "ann"}, AssignCode{"B", "bob"}});
-        tested_.settle();
     }
 
     Result<EntryPage> try_to_list(const Asked& asked) {
@@ -91,7 +90,6 @@ TEST_F(LedgerTest, GivesBackEntriesAsTheyWereEntered) {
     run({LockCode{"B\u00e9", "ann \u20ac", 1000}}, "r4 \u00e9");
     clock_.advance(1);
     run({RedeemCode{"B\u00e9", "ann \u20ac"}}, "r5");
-    tested_.settle();
     const EntryPage page = list_all();
     ASSERT_EQ(page.entries.size(), 5u);
     EXPECT_FALSE(page.more);
@@ -204,7 +202,6 @@ TEST_F(LedgerTest, GoesThroughThoseThatMatchPageByPage) {
 
 TEST_F(LedgerTest, EndsAPageWhereItHasLookedAtEnough) {
     run({CreateBook{"n", "p", {}, {}}});
-    tested_.settle();
     // Before it, as many as are looked at for a page.
     constexpr auto before = -static_cast<EntryId>(limits::page_scan) - 1;
     tested_.connect().run(
@@ -250,7 +247,6 @@ TEST_F(LedgerTest, GoesOnFromTheLastEntryAfterAReopening) {
     tested_.close();
     tested_.open();
     run({AssignCode{"Y", "ann"}});
-    tested_.settle();
     std::vector<EntryId> after = ids(list_all());
     ASSERT_EQ(after.size(), 11u);
     EXPECT_GT(after.back(), before.back());
@@ -263,7 +259,6 @@ TEST_F(LedgerTest, HasNothingOfABatchThatWasNotSaved) {
     tested_.refuse("zoe");
     EXPECT_EQ(test::run(tested_.store(), AssignCode{"Y", "zoe"}, clock_.now()).error(),
               Failure::refused);
-    tested_.settle();
     EXPECT_EQ(list_all().entries.size(), 10u);
 }
 

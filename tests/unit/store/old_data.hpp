@@ -75,9 +75,14 @@ void expect_rows_of_version_1(Connection&& connection) {
     EXPECT_EQ(connection.rows("SELECT book_id, user_id, redeemed FROM user_redemption_count "
                               "JOIN coupon_user ON number = user_number ORDER BY user_id"),
               (std::vector<std::string>{"1|ann|1", "1|bob|1"}));
-    EXPECT_EQ(connection.rows("SELECT book_id, total, available, redeemed FROM book_count "
-                              "ORDER BY book_id"),
-              (std::vector<std::string>{"1|5|1|2", "2|2|1|1", "3|0|0|0"}));
+    EXPECT_EQ(connection.rows("SELECT book_id, sum(total), sum(available), sum(redeemed), "
+                              "sum(ever_locked), sum(discount_cents) FROM book_count "
+                              "GROUP BY book_id ORDER BY book_id"),
+              (std::vector<std::string>{"0|7|2|3|4|4100", "1|5|1|2|3|4100", "2|2|1|1|1|0",
+                                        "3|0|0|0|0|0"}));
+    EXPECT_EQ(connection.rows("SELECT book_id, since, uploaded, assigned, locked, redeemed, "
+                              "discount_cents FROM activity_count ORDER BY book_id"),
+              (std::vector<std::string>{"0|0|7|5|1|3|4100", "1|0|5|4|1|2|4100", "2|0|2|1|0|1|0"}));
     EXPECT_EQ(connection.rows("SELECT * FROM lock_count"), std::vector<std::string>{"1|9000|1"});
 }
 

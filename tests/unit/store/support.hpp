@@ -178,8 +178,9 @@ inline std::optional<Code> load_code(Store& store, std::string_view text) {
 template <class Connection>
 std::vector<std::string> contents_behind(Connection&& connection) {
     std::vector<std::string> all;
-    for (const std::string table : {"coupon_book", "coupon_code", "book_count", "lock_count",
-                                    "user_redemption_count", "coupon_user", "ledger"}) {
+    for (const std::string table :
+         {"coupon_book", "coupon_code", "book_count", "lock_count", "user_redemption_count",
+          "coupon_user", "ledger", "activity_count", "refusal_count"}) {
         for (const std::string& row :
              connection.rows("SELECT * FROM " + table + " ORDER BY 1, 2")) {
             all.push_back(table + ": " + row);
@@ -192,7 +193,8 @@ std::vector<std::string> contents_behind(Connection&& connection) {
 template <class Connection>
 void expect_counted(Connection&& connection) {
     EXPECT_EQ(connection.rows("SELECT book_id, sum(total), sum(available), sum(redeemed) "
-                              "FROM book_count GROUP BY book_id ORDER BY book_id"),
+                              "FROM book_count WHERE book_id > 0 GROUP BY book_id "
+                              "ORDER BY book_id"),
               connection.rows("SELECT book_id, count(id), count(id) - count(assigned_to), "
                               "count(redeemed_at) FROM coupon_code GROUP BY book_id "
                               "ORDER BY book_id"));
@@ -208,7 +210,8 @@ inline void expect_sound(const std::filesystem::path& file) {
     SecondConnection connection(file);
     EXPECT_EQ(connection.text("PRAGMA integrity_check"), "ok");
     EXPECT_EQ(connection.rows("PRAGMA foreign_key_check"), std::vector<std::string>{});
-    EXPECT_EQ(connection.rows("SELECT book_id, total, available, redeemed FROM book_count"),
+    EXPECT_EQ(connection.rows("SELECT book_id, total, available, redeemed FROM book_count "
+                              "WHERE book_id > 0"),
               connection.rows("SELECT b.id, count(c.id), "
                               "count(c.id) - count(c.assigned_to), count(c.redeemed_at) "
                               "FROM coupon_book b LEFT JOIN coupon_code c ON c.book_id = b.id "

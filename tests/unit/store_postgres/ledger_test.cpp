@@ -16,7 +16,6 @@ protected:
     PostgresLedgerTest() {
         run(tested_.store(), CreateBook{"n", "p", {}, {}});
         run(tested_.store(), UploadCodes{1, {"A", "B", "C", "D", "E", "F"}});
-        tested_.settle();
     }
 
     static void run(Store& store, const Command& command) {
@@ -61,7 +60,6 @@ TEST_F(PostgresLedgerTest, ListsWhatIsCommittedWhenNoOlderTransactionRunsAnyMore
         EXPECT_EQ(listed().size(), entries);
         EXPECT_EQ(listed(code).size(), 1u);
         older.run(end);
-        tested_.settle();
         entries += 2;
         EXPECT_EQ(listed().size(), entries);
         EXPECT_EQ(listed(code).size(), 3u);
@@ -73,8 +71,33 @@ TEST_F(PostgresLedgerTest, DoesNotWaitForTransactionsThatOnlyRead) {
     auto older = tested_.connect();
     older.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM coupon_book");
     run(tested_.store(), AssignCode{"A", "ann"});
-    tested_.settle();
     EXPECT_EQ(listed().size(), 3u);
+}
+
+TEST_F(PostgresLedgerTest, DoesNotWaitForTransactionsOfOtherDatabases) {
+    const PostgresDatabase other("other");
+    auto older = other.connect();
+    older.run("BEGIN; SELECT pg_current_xact_id()");
+    run(tested_.store(), AssignCode{"A", "ann"});
+    EXPECT_EQ(listed().size(), 3u);
+    EXPECT_EQ(listed().back(), last_entry());
+}
+
+TEST_F(PostgresLedgerTest, WaitsForTransactionsOfOtherRoles) {
+    sql_.run(
+        "DROP ROLE IF EXISTS coupond_other; CREATE ROLE coupond_other; "
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO coupond_other");
+    auto older = tested_.connect();
+    older.run("BEGIN; SELECT pg_current_xact_id()");
+    run(tested_.store(), AssignCode{"A", "ann"});
+    // What a reader without rights of its own would see.
+    sql_.run("SET ROLE coupond_other");
+    EXPECT_EQ(
+        sql_.integer("SELECT count(*) FROM pg_stat_get_activity(NULL) "
+                     "WHERE backend_xid = (SELECT pg_snapshot_xmin(pg_current_snapshot()))::xid"),
+        1);
+    sql_.run("RESET ROLE; DROP OWNED BY coupond_other; DROP ROLE coupond_other");
+    EXPECT_EQ(listed().size(), 2u);
 }
 
 TEST_F(PostgresLedgerTest, ListsEntriesByTheIdsOfTheirTransactionsWhicheverEndsFirst) {
@@ -88,7 +111,6 @@ TEST_F(PostgresLedgerTest, ListsEntriesByTheIdsOfTheirTransactionsWhicheverEndsF
     const EntryId later = last_entry();
     EXPECT_EQ(listed().size(), 2u);
     ASSERT_TRUE(tested_.store().save(decision.delta));
-    tested_.settle();
     const std::vector<EntryId> all = listed();
     ASSERT_EQ(all.size(), 4u);
     EXPECT_EQ(all[2], decision.delta.entries.front().id);
@@ -143,7 +165,6 @@ TEST_F(PostgresLedgerTest, GoesOnAfterTheLastEntryInAnotherCluster) {
             }
         }
         EXPECT_EQ(sql_.text("SELECT system_identifier FROM ledger_origin"), cluster);
-        tested_.settle();
         const std::vector<EntryId> all = listed();
         entries += 3;
         ASSERT_EQ(all.size(), entries);

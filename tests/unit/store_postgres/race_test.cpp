@@ -64,7 +64,6 @@ protected:
                            "JOIN ledger AS entry ON code.id >= entry.code_id "
                            "AND code.id < entry.code_id + coalesce(entry.codes, 1) "
                            "ORDER BY code.id, entry.id"));
-        tested_.settle();
         std::vector<std::string> listed;
         EntryQuery query;
         query.limit = 100;

@@ -15,7 +15,7 @@ CREATE UNIQUE INDEX coupon_user_user_id ON coupon_user (user_id);
 -- Ids follow from those of transactions: (transaction + ledger_origin.transaction_offset) * 4096 for its first entry.
 -- A transaction takes its id after it has read what it goes by, so whatever it has seen has a smaller one: the ids are
 -- in an order in which the transactions could have run one after the other. And who reads the entries of transactions
--- older than all that still run (pg_snapshot_xmin) will never find another one before those. No process waits for
+-- older than all that still run will never find another one before those. No process waits for
 -- another one's number, as it would for the next one of a counter without gaps.
 CREATE TABLE ledger (
     id             bigint   NOT NULL,

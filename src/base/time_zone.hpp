@@ -1,0 +1,47 @@
+// Time zones by their names in the IANA Time Zone Database (https://www.iana.org/time-zones).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/time.hpp"
+
+namespace coupond {
+
+/// A piece of a calendar in some zone.
+enum class CalendarUnit { hour, day };
+
+/// A zone, as the machine's database describes it (/usr/share/zoneinfo, or where TZDIR says). Cheap
+/// to copy; may be used by any thread.
+class TimeZone {
+public:
+    /// Such as `Europe/Berlin`. Nothing where the database has none of that name; `UTC` is always
+    /// there.
+    static std::optional<TimeZone> find(std::string_view name);
+
+    const std::string& name() const;
+
+    /// When the hour or day began that `at` lies in: the last moment not after `at` that some clock
+    /// on a wall there shows the first time as a full hour, or a new date. An hour that is shown
+    /// twice where clocks are set back is two; a day there may have 23 hours, or 25. `at` must lie
+    /// in the years 1970 to 9999.
+    Timestamp begin(CalendarUnit unit, Timestamp at) const;
+
+    /// When the one after that begins.
+    Timestamp next(CalendarUnit unit, Timestamp at) const;
+
+    /// A moment in ISO 8601 (RFC 3339), such as `2026-11-22T14:21:13.730Z` or with `+01:00`; or a
+    /// date, `2026-11-22`, which stands for its first moment in this zone. Nothing for any other
+    /// text, and for what does not lie in the years 1970 to 9998 of UTC.
+    std::optional<Timestamp> parse(std::string_view text) const;
+
+private:
+    struct Zone;
+    explicit TimeZone(std::shared_ptr<const Zone> zone);
+
+    std::shared_ptr<const Zone> zone_;
+};
+
+}  // namespace coupond
