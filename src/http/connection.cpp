@@ -33,6 +33,10 @@ void Responder::send(wire::Answer answer) const {
     connection_->send(std::move(answer), request_number_);
 }
 
+void Responder::wake() const {
+    connection_->wake(request_number_);
+}
+
 Connection::Connection(std::shared_ptr<Server::State> state, Socket socket, bool served)
     : state_(std::move(state)), served_(served), socket_(std::move(socket)) {}
 
@@ -69,6 +73,7 @@ void Connection::expire() {
         case Phase::lingering: return close();
         case Phase::ready:
         case Phase::handling:
+        case Phase::waiting:
         case Phase::closed: return;
     }
 }
@@ -76,6 +81,7 @@ void Connection::expire() {
 void Connection::drain() {
     const auto self = shared_from_this();
     if (is_idle()) return close();
+    if (phase_ == Phase::waiting) return wake(request_number_);
     const bool arriving = phase_ == Phase::head || phase_ == Phase::body;
     if (arriving) set_deadline(state_->options.bounds.linger_ms);
 }
@@ -131,7 +137,8 @@ void Connection::advance() {
                 if (!take_body()) return read();
                 break;
             case Phase::ready: dispatch(); break;
-            case Phase::handling: return;
+            case Phase::handling:
+            case Phase::waiting: return;
             case Phase::writing:
                 if (!write()) return;
                 break;
@@ -299,6 +306,7 @@ void Connection::dispatch() {
     request_.target = head_.target;
     request_.content_type = head_.content_type;
     request_.idempotency_key = head_.idempotency_key;
+    request_.last_event_id = head_.last_event_id;
     request_.body = body_;
     request_.request_id = request_id_;
     request_.path_params.clear();
@@ -477,14 +485,7 @@ bool Connection::after_write() {
             written_ = 0;
             phase_ = Phase::body;
             return true;
-        case AfterWrite::next_piece:
-            out_.clear();
-            tail_.clear();
-            written_ = 0;
-            pull_piece();
-            write_later();  // not at once: others have their turn first, however fast this client
-                            // is
-            return false;
+        case AfterWrite::next_piece: next_piece(); return false;
         case AfterWrite::linger:
             finish_request();
             begin_linger();
@@ -493,10 +494,16 @@ bool Connection::after_write() {
     return true;
 }
 
-/// Appends the next piece of a body to what is to be written.
+/// Appends the next piece of a body to what is to be written; nothing where it waits.
 void Connection::pull_piece() {
-    bool more = true;
-    while (more && tail_.empty()) more = source_(tail_);
+    wire::Rest rest = wire::Rest::more;
+    while (rest == wire::Rest::more && tail_.empty()) rest = source_(tail_);
+    waits_ = rest == wire::Rest::later && tail_.empty();
+    if (waits_ && state_->draining) {
+        waits_ = false;
+        rest = wire::Rest::none;
+    }
+    const bool more = rest != wire::Rest::none;
     if (chunked_ && !tail_.empty()) {
         append_chunk_size(out_, tail_.size());
         tail_ += "\r\n";
@@ -506,6 +513,52 @@ void Connection::pull_piece() {
                    : last_answer_ ? AfterWrite::linger
                                   : AfterWrite::next_request;
     if (!more) source_ = nullptr;
+}
+
+/// Writes the next piece of a body, or waits for it.
+void Connection::next_piece() {
+    out_.clear();
+    tail_.clear();
+    written_ = 0;
+    pull_piece();
+    phase_ = waits_ ? Phase::waiting : Phase::writing;
+    if (waits_) {
+        tail_.shrink_to_fit();
+        watch_client();
+    } else {
+        write_later();  // not at once: others have their turn first, however fast this client is
+    }
+}
+
+void Connection::wake(std::uint64_t request_number) noexcept {
+    if (phase_ != Phase::waiting || request_number != request_number_) return;
+    const auto self = shared_from_this();
+    try {
+        next_piece();
+    } catch (const std::bad_alloc&) {
+        close();
+    }
+}
+
+/// Closes as soon as the client has ended its side while a body waits: it may wait for long, and
+/// nobody would be there.
+void Connection::watch_client() {
+    if (watching_) return;
+    watching_ = true;
+    socket_->async_wait(asio::socket_base::wait_read, [self = shared_from_this()](error_code) {
+        if (self->phase_ == Phase::closed) return;
+        self->watching_ = false;
+        if (self->source_ && self->has_gone()) self->close();
+    });
+}
+
+/// Whether the client has ended its side, with nothing before that to be read.
+bool Connection::has_gone() {
+    char byte;
+    error_code error;
+    const std::size_t read =
+        socket_->receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, error);
+    return read == 0 && error != asio::error::would_block;
 }
 
 void Connection::finish_request() {

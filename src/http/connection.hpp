@@ -20,7 +20,7 @@
 namespace coupond::http {
 
 /// At any time it either waits for exactly one thing - bytes to read, room to write, its handler's
-/// answer - or is closed. Whoever it waits for keeps it alive.
+/// answer, a body's next piece - or is closed. Whoever it waits for keeps it alive.
 class Connection final : public Swept, public std::enable_shared_from_this<Connection> {
 public:
     /// `served` says whether it will be, or turned away. It is in the state's list until it is
@@ -36,10 +36,14 @@ public:
     /// Hands over the answer to request `request_number`; see Responder.
     void send(wire::Answer&& answer, std::uint64_t request_number) noexcept;
 
+    /// Asks the body of the answer to that request again where it waits; see Responder.
+    void wake(std::uint64_t request_number) noexcept;
+
     /// Its deadline has passed.
     void expire();
 
-    /// Closes if no request is under way; otherwise the answer to it will be the last.
+    /// Closes if no request is under way; otherwise the answer to it will be the last. A body that
+    /// waits ends.
     void drain();
 
     /// Closes at once, whatever is under way.
@@ -52,6 +56,7 @@ private:
         ready,      ///< it is whole
         handling,   ///< waiting for the handler's answer
         writing,    ///< waiting for the client to take what is in out_ and tail_
+        waiting,    ///< all that there is of a body is written; its source will be woken
         lingering,  ///< all is said; reading on so that the client sees it rather than a reset
         closed,
     };
@@ -89,6 +94,9 @@ private:
     void on_written(boost::system::error_code error, std::size_t size);
     bool after_write();
     void pull_piece();
+    void next_piece();
+    void watch_client();
+    bool has_gone();
     void finish_request();
     void begin_linger();
     void abort();
@@ -126,6 +134,8 @@ private:
     std::size_t written_ = 0;  // of both
     wire::BodySource source_;
     bool chunked_ = false;
+    bool waits_ = false;     // the source has nothing now
+    bool watching_ = false;  // for the client's end
     bool last_answer_ = false;
     AfterWrite after_write_ = AfterWrite::next_request;
 };

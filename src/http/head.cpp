@@ -32,6 +32,15 @@ bool is_fit_request_id(std::string_view id) {
            });
 }
 
+/// Several fields of a name are as one with commas between their values.
+void add_value(std::optional<std::string>& field, std::string_view value) {
+    if (field) {
+        field->append(", ").append(value);
+    } else {
+        field.emplace(value);
+    }
+}
+
 /// Whether the request line is a proper one of a version that coupond does not speak.
 bool is_other_version(std::string_view head) {
     const std::string_view line = head.substr(0, head.find('\r'));
@@ -70,6 +79,7 @@ void Head::clear() {
     content_type.clear();
     request_id.clear();
     idempotency_key.reset();
+    last_event_id.reset();
     is_http_1_1 = false;
     keep_alive = false;
     is_chunked = false;
@@ -172,11 +182,9 @@ void RequestParser::on_other_field(Field field, std::string_view name, std::stri
                 head_.request_id.clear();
                 if (++request_ids_ == 1 && is_fit_request_id(value)) head_.request_id = value;
             } else if (beast::iequals(name, "Idempotency-Key")) {
-                if (head_.idempotency_key) {
-                    head_.idempotency_key->append(", ").append(value);
-                } else {
-                    head_.idempotency_key.emplace(value);
-                }
+                add_value(head_.idempotency_key, value);
+            } else if (beast::iequals(name, "Last-Event-ID")) {
+                add_value(head_.last_event_id, value);
             }
             break;
         default: break;

@@ -46,6 +46,7 @@ struct Head {
     std::string request_id;  ///< the client's, where it is a fit one; else empty
     /// As it was sent; of several fields the values with commas between them.
     std::optional<std::string> idempotency_key;
+    std::optional<std::string> last_event_id;  ///< likewise
     bool is_http_1_1 = false;
     bool keep_alive = false;
     bool is_chunked = false;

@@ -27,6 +27,8 @@ struct Request {
     std::string_view content_type;  ///< "" where there is none
     /// The Idempotency-Key field as it was sent; of several the values with commas between them.
     std::optional<std::string_view> idempotency_key;
+    /// The Last-Event-ID field, likewise.
+    std::optional<std::string_view> last_event_id;
     std::string_view body;  ///< whole; chunked bodies are put together
     std::string_view
         request_id;  ///< the client's X-Request-Id where it is a fit one, else made here
@@ -46,6 +48,11 @@ public:
     /// is dropped. Where no Responder is left and none was called (the process is stopping), the
     /// client sees the connection close.
     void send(wire::Answer answer) const;
+
+    /// A body that has said Rest::later goes on: its source is asked again, within the call. On the
+    /// network thread; as often as one likes, and with no effect while the source waits for
+    /// nothing. At a drain the source is asked once more and its body ends where it has nothing.
+    void wake() const;
 
 private:
     std::shared_ptr<Connection> connection_;

@@ -73,6 +73,7 @@ void append_head(std::string& out, const wire::Answer& answer, const ResponseHea
         out += answer.link;
     }
     if (answer.replayed) out += "\r\nIdempotent-Replayed: true";
+    if (answer.unbuffered) out += "\r\nX-Accel-Buffering: no";
     if (answer.retry_after) {
         out += "\r\nRetry-After: ";
         append_number(out, static_cast<std::size_t>(limits::retry_after_seconds));

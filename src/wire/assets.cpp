@@ -77,7 +77,7 @@ std::variant<std::string, BodySource> body_of(std::string_view content) {
     return BodySource([content](std::string& out) mutable {
         out += content.substr(0, piece_bytes);
         content.remove_prefix(std::min(piece_bytes, content.size()));
-        return !content.empty();
+        return content.empty() ? Rest::none : Rest::more;
     });
 }
 

@@ -87,7 +87,7 @@ public:
         json.raw("}}");
     }
 
-    bool operator()(std::string& out) {
+    Rest operator()(std::string& out) {
         JsonWriter json(out);
         const std::size_t full = out.size() + piece_bytes;
         if (next_ == 0) json.raw("[");
@@ -95,9 +95,9 @@ public:
             json.raw(next_ == 0 ? R"({"id":)" : R"(,{"id":)").number(next_id_++);
             json.raw(R"(,"code":)").string(codes_[next_++]).raw(rest_);
         }
-        const bool more = next_ < codes_.size();
-        if (!more) json.raw("]");
-        return more;
+        if (next_ < codes_.size()) return Rest::more;
+        json.raw("]");
+        return Rest::none;
     }
 
 private:
@@ -113,15 +113,15 @@ public:
     PageSource(BookPage page, bool with_codes, Timestamp now)
         : page_(std::move(page)), with_codes_(with_codes), now_(now) {}
 
-    bool operator()(std::string& out) {
+    Rest operator()(std::string& out) {
         JsonWriter json(out);
         const std::size_t full = out.size() + piece_bytes;
         if (!begun_) json.raw("[");
         begun_ = true;
         while (book_ < page_.books.size() && out.size() < full) write_next(json);
-        const bool more = book_ < page_.books.size();
-        if (!more) json.raw("]");
-        return more;
+        if (book_ < page_.books.size()) return Rest::more;
+        json.raw("]");
+        return Rest::none;
     }
 
 private:
@@ -159,7 +159,7 @@ template <class Source>
 std::variant<std::string, BodySource> body_of(Source source, std::size_t things) {
     if (things > most_whole) return BodySource(std::move(source));
     std::string body;
-    while (source(body)) {
+    while (source(body) == Rest::more) {
     }
     return body;
 }

@@ -18,10 +18,17 @@
 
 namespace coupond::wire {
 
+/// What of a body is still to come.
+enum class Rest {
+    none,
+    more,   ///< to be asked for once what was appended is written
+    later,  ///< where nothing was appended: nothing until a wake (http::Responder); else as `more`
+};
+
 /// A body made piece by piece, so that a long answer never stands in memory whole. Each call
-/// appends the next piece to `out` (some 64 KiB) and returns whether there is more to come. Called
-/// on the network thread.
-using BodySource = std::function<bool(std::string& out)>;
+/// appends the next piece to `out` (some 64 KiB). Called on the network thread; destroyed as soon
+/// as the body has ended or its client is gone.
+using BodySource = std::function<Rest(std::string& out)>;
 
 /// What goes back to a client. `body` is JSON unless `content_type` says otherwise.
 struct Answer {
@@ -29,9 +36,10 @@ struct Answer {
     std::variant<std::string, BodySource> body;
     std::size_t held_bytes = 0;  ///< what a BodySource keeps in memory until it is sent
     std::string_view content_type = "application/json; charset=utf-8";  ///< static storage
-    std::string link;                             ///< the Link header's value; empty: none
-    bool replayed = false;                        ///< the answer to a request that is repeated
-    bool retry_after = false;                     ///< with limits::retry_after_seconds
+    std::string link;          ///< the Link header's value; empty: none
+    bool replayed = false;     ///< the answer to a request that is repeated
+    bool retry_after = false;  ///< with limits::retry_after_seconds
+    bool unbuffered = false;   ///< proxies are asked to hand on each piece as it comes
     std::string_view cache_control = "no-store";  ///< static storage
     std::string_view content_security_policy;  ///< that header's value; empty: none; static storage
 };

@@ -46,9 +46,9 @@ wire::Answer text_answer(std::string body, int status) {
 wire::Answer pieces_answer(int count, std::size_t size, std::shared_ptr<std::atomic<int>> pulled) {
     wire::Answer answer;
     answer.body = [count, size, pulled = std::move(pulled)](std::string& out) {
-        if (*pulled == count) return false;
+        if (*pulled == count) return wire::Rest::none;
         out.append(size, static_cast<char>('a' + *pulled % 26));
-        return ++*pulled < count;
+        return ++*pulled < count ? wire::Rest::more : wire::Rest::none;
     };
     return answer;
 }
@@ -202,16 +202,22 @@ Response Client::read(bool to_head) {
     return response;
 }
 
+std::optional<std::string> Client::read_chunk() {
+    const auto size_line = line();
+    if (!size_line) return {};
+    const std::size_t size = std::stoul(*size_line, nullptr, 16);
+    std::string chunk = read_bytes(size);
+    const auto end = line();
+    if (chunk.size() < size || !end || !end->empty()) return {};
+    return chunk;
+}
+
 void Client::read_chunks(Response& response) {
     for (;;) {
-        const auto size_line = line();
-        if (!size_line) break;
-        const std::size_t size = std::stoul(*size_line, nullptr, 16);
-        const std::string chunk = read_bytes(size);
-        response.body += chunk;
-        const auto end = line();
-        if (chunk.size() < size || !end || !end->empty()) break;
-        if (size == 0) return;
+        const auto chunk = read_chunk();
+        if (!chunk) break;
+        response.body += *chunk;
+        if (chunk->empty()) return;
     }
     response.status = 0;
 }

@@ -78,6 +78,9 @@ public:
     Response read(bool to_head = false);
     Response ask(std::string_view request, bool to_head = false);
 
+    /// The next chunk of a body; "" for the last one, nothing where the connection ends before.
+    std::optional<std::string> read_chunk();
+
     /// Up to `size` bytes, fewer only at the end.
     std::string read_bytes(std::size_t size);
 

@@ -16,7 +16,7 @@ inline std::string text_of(Answer& answer) {
     if (auto* const whole = std::get_if<std::string>(&answer.body)) return *whole;
     auto& source = std::get<BodySource>(answer.body);
     std::string text;
-    while (source(text)) {
+    while (source(text) == Rest::more) {
     }
     return text;
 }
