@@ -36,6 +36,8 @@ public:
         return store_->list_entries(query);
     }
 
+    Result<EntryId> last_entry() override { return store_->last_entry(); }
+
     Result<CodePage> list_codes(const CodeQuery& query, Timestamp now) override {
         using enum CodeQuery::Filter;
         const bool by_lock = query.filter == assigned || query.filter == locked;

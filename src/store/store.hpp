@@ -55,6 +55,8 @@ struct EntryQuery {
     std::optional<BookId> book_id;
     std::optional<std::string> code;  ///< what became of it, from its upload on
     std::optional<LedgerEntry::Type> type;
+
+    bool operator==(const EntryQuery&) const = default;
 };
 
 /// An entry with what it is about.
@@ -137,6 +139,10 @@ public:
 
     /// The entries that match, of those before which none can come any more. Failures: unavailable.
     virtual Result<EntryPage> list_entries(const EntryQuery& query) = 0;
+
+    /// The last entry of those before which none can come any more; 0 where there is none.
+    /// Failures: unavailable.
+    virtual Result<EntryId> last_entry() = 0;
 
     /// The codes that match, in their state at `now`. Failures: unavailable.
     virtual Result<CodePage> list_codes(const CodeQuery& query, Timestamp now) = 0;

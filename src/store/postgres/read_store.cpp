@@ -69,6 +69,9 @@ const Statement select_entries{"SELECT " COUPOND_ENTRY_COLUMNS " FROM (SELECT * 
 const Statement select_scanned{"SELECT max(id), count(*) FROM (SELECT id " COUPOND_SCANNED
                                "$2::bigint) AS scanned"};
 
+const Statement select_last{
+    "SELECT coalesce(max(id), 0)::bigint FROM ledger WHERE id < " COUPOND_SETTLED};
+
 // From the code's last change back to its upload, and its locks elsewhere.
 #define COUPOND_CODE_ENTRIES                                                                       \
     "WITH RECURSIVE code AS MATERIALIZED (SELECT id, last_entry_id FROM coupon_code "              \
@@ -157,6 +160,17 @@ public:
     Result<EntryPage> list_entries(const EntryQuery& query) override {
         return answer([&](Connection& connection, Deadline deadline) {
             return list(connection, deadline, query);
+        });
+    }
+
+    Result<EntryId> last_entry() override {
+        return answer([](Connection& connection, Deadline deadline) {
+            connection.execute(begin);
+            connection.execute(set_up);
+            connection.execute(select_last);
+            connection.execute("COMMIT");
+            connection.sync();
+            return connection.receive_all(deadline).rows.at(2).integer(0, 0);
         });
     }
 

@@ -44,6 +44,15 @@ public:
         return of_one_moment([&] { return read_entries(query); });
     }
 
+    Result<EntryId> last_entry() override {
+        return of_one_moment([&] {
+            last_.step();
+            const EntryId last = last_.integer(0);
+            last_.reset();
+            return last;
+        });
+    }
+
     Result<CodePage> list_codes(const CodeQuery& query, Timestamp now) override {
         return of_one_moment([&] { return read_codes(query, now); });
     }
@@ -294,6 +303,7 @@ private:
     Statement scanned_{connection_,
                        "SELECT max(id), count(*) FROM "
                        "(SELECT id FROM ledger WHERE id > ? ORDER BY id LIMIT ?)"};
+    Statement last_{connection_, "SELECT coalesce(max(id), 0) FROM ledger"};
     // From the code's last change back to its upload.
     Statement code_entries_{
         connection_,

@@ -81,6 +81,17 @@ TEST_F(LedgerTest, OfNoEntriesIsEmpty) {
     EXPECT_TRUE(list({.limit = 100, .code = "none"}).entries.empty());
 }
 
+TEST_F(LedgerTest, KnowsItsLastEntry) {
+    EXPECT_EQ(tested_.reads().last_entry().value(), 0);
+    prepare();
+    const EntryId last = list_all().entries.back().entry.id;
+    EXPECT_EQ(tested_.reads().last_entry().value(), last);
+    run({CreateBook{"o", "p", {}, {}}});
+    tested_.settle();
+    EXPECT_EQ(tested_.reads().last_entry().value(), list_all().entries.back().entry.id);
+    EXPECT_GT(tested_.reads().last_entry().value(), last);
+}
+
 TEST_F(LedgerTest, GivesBackEntriesAsTheyWereEntered) {
     const Timestamp start = clock_.now();
     run({CreateBook{"n", "p-{6}", 3, 2050}}, "r1");
