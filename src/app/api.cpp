@@ -144,6 +144,42 @@ void list_entries(const Api& api, const http::Request& request, const http::Resp
               });
 }
 
+/// Answers with the stream of what `query` asks for.
+void begin_stream(const Api& api, const http::Request& request, const http::Responder& responder,
+                  const EntryQuery& query) {
+    auto body = api.streams.open(query, [responder] { responder.wake(); });
+    responder.send(body ? wire::event_stream(std::move(*body))
+                        : wire::failed(Failure::overloaded, request.request_id));
+}
+
+void stream_entries(const Api& api, const http::Request& request,
+                    const http::Responder& responder) {
+    auto decoded =
+        wire::decode_stream_entries(request.query, request.last_event_id, request.request_id);
+    if (auto* const answer = std::get_if<wire::Answer>(&decoded)) {
+        return responder.send(std::move(*answer));
+    }
+    const auto& asked = std::get<wire::StreamEntries>(decoded);
+    if (!asked.from_now) return begin_stream(api, request, responder, asked.query);
+    const auto deadline =
+        std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::command_wait_ms);
+    const bool queued =
+        api.reader.submit([&api, &request, responder = responder, query = asked.query,
+                           deadline](ReadStore& store) mutable {
+            const Result<EntryId> last = std::chrono::steady_clock::now() <= deadline
+                                             ? store.last_entry()
+                                             : Failure::overloaded;
+            // Moved, not copied: the last Responder of a connection ends on the network thread.
+            boost::asio::post(api.io, [&api, &request, responder = std::move(responder),
+                                       query = std::move(query), last]() mutable {
+                if (!last) return responder.send(wire::failed(last.error(), request.request_id));
+                query.after = *last;
+                begin_stream(api, request, responder, query);
+            });
+        });
+    if (!queued) responder.send(wire::failed(Failure::overloaded, request.request_id));
+}
+
 void list_codes(const Api& api, const http::Request& request, const http::Responder& responder) {
     run_query(api, request, responder,
               wire::decode_list_codes(request.path_params[0], request.query, request.request_id),
@@ -222,6 +258,10 @@ void add_reads(http::Router& router, const Api& api) {
     router.add("GET", "/coupon/events", [&api](const Request& request, const Responder& responder) {
         list_entries(api, request, responder);
     });
+    router.add("GET", "/coupon/events/stream",
+               [&api](const Request& request, const Responder& responder) {
+                   stream_entries(api, request, responder);
+               });
     router.add("GET", "/coupon/codes/:id",
                [&api](const Request& request, const Responder& responder) {
                    list_codes(api, request, responder);

@@ -5,6 +5,7 @@
 #include <string>
 #include <unordered_set>
 
+#include "app/event_streams.hpp"
 #include "base/time.hpp"
 #include "engine/engine.hpp"
 #include "http/http.hpp"
@@ -17,6 +18,7 @@ struct Api {
     boost::asio::io_context& io;  ///< of the network thread
     Engine& engine;
     Reader& reader;
+    EventStreams& streams;
     const Clock& clock;
     std::int64_t lock_ttl_ms;
     /// Idempotency keys of requests that are not answered yet. Of the network thread.

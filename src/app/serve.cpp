@@ -14,6 +14,7 @@
 
 #include "app/api.hpp"
 #include "app/database.hpp"
+#include "app/event_streams.hpp"
 #include "app/readiness.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
@@ -89,12 +90,14 @@ void serve(const Config& config) {
     const SystemClock clock;
     boost::asio::io_context io{1};
     Reader reader(open_reads(config, *database));
-    Engine engine(*store, locks.get(), clock, [&io](std::vector<Delivery> deliveries) {
-        boost::asio::post(io, [deliveries = std::move(deliveries)]() mutable {
+    EventStreams streams(io, reader);
+    Engine engine(*store, locks.get(), clock, [&](std::vector<Delivery> deliveries) {
+        boost::asio::post(io, [&streams, deliveries = std::move(deliveries)]() mutable {
             for (Delivery& delivery : deliveries) delivery();
+            streams.look_soon();
         });
     });
-    Api api{io, engine, reader, clock, config.lock_ttl_ms};
+    Api api{io, engine, reader, streams, clock, config.lock_ttl_ms};
     http::Server server(io, {config.host, config.port}, make_router(api));
 
     ReadyWait ready(io, engine, reader, [&] { print_ready_line(config, server.port()); });

@@ -36,6 +36,12 @@ inline constexpr std::size_t page_scan = 20'000;  ///< rows looked at for a page
 inline constexpr std::size_t statistics_pieces = 1'000;  ///< hours or days of a series
 inline constexpr std::size_t page_codes = 10'000;        ///< of all books of an ?include=codes page
 
+// Streams of the ledger.
+inline constexpr std::size_t event_streams = 256;  ///< open at once; beyond: 503
+inline constexpr int event_poll_ms = 250;  ///< until other processes' entries are looked for again
+inline constexpr int event_poll_gap_ms = 20;  ///< between two looks, however many batches commit
+inline constexpr int event_keep_alive_ms = 15'000;  ///< of silence, then a comment
+
 // Connections.
 inline constexpr std::size_t connections = 4'096;  ///< open at once; beyond: 503 and closed
 inline constexpr int idle_seconds = 75;            ///< between two requests of a connection
@@ -80,6 +86,8 @@ static_assert(batch_commands <= batch_entries, "a command makes one entry at mos
 static_assert(batch_codes <= queued_codes, "an upload that may be sent must fit into the queue");
 static_assert(upload_codes <= batch_codes, "an upload that may be sent must fit into a batch");
 static_assert(connections <= queued_commands, "a command a connection can wait without a refusal");
+static_assert(event_streams < connections, "streams alone do not keep others out");
+static_assert(event_poll_gap_ms < event_poll_ms && event_poll_ms < event_keep_alive_ms);
 static_assert(page_books_default <= page_books);
 static_assert(page_entries_default <= page_entries && page_entries <= page_scan);
 static_assert(page_listed_codes_default <= page_listed_codes && page_listed_codes <= page_scan);

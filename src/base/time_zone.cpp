@@ -17,6 +17,7 @@ constexpr std::int64_t hour_ms = 60 * 60'000;
 /// How many quarters an hour may have on the wall: clocks are set by half an hour somewhere. Where
 /// one is not shown full by then (some were off by odd minutes until the 1980s), it is one of UTC.
 constexpr int most_quarters = 8;
+constexpr std::int64_t begin_of_2000_ms = 946'684'800'000;
 constexpr std::int64_t end_of_9998_ms = 253'370'764'800'000;
 
 absl::Time to_absl(Timestamp at) {
@@ -124,7 +125,7 @@ std::optional<Timestamp> TimeZone::parse(std::string_view text) const {
     } else if (absl::ParseTime(absl::RFC3339_full, view, &time, nullptr)) {
         at = from_absl(time);
     }
-    const bool fits = at && Timestamp{0} <= *at && *at < Timestamp{end_of_9998_ms};
+    const bool fits = at && Timestamp{begin_of_2000_ms} <= *at && *at < Timestamp{end_of_9998_ms};
     return fits ? at : std::nullopt;
 }
 

@@ -34,7 +34,7 @@ public:
 
     /// A moment in ISO 8601 (RFC 3339), such as `2026-11-22T14:21:13.730Z` or with `+01:00`; or a
     /// date, `2026-11-22`, which stands for its first moment in this zone. Nothing for any other
-    /// text, and for what does not lie in the years 1970 to 9998 of UTC.
+    /// text, and for what does not lie in the years 2000 to 9998 of UTC.
     std::optional<Timestamp> parse(std::string_view text) const;
 
 private:

@@ -285,6 +285,19 @@ std::size_t read_limit(const Query& query, std::size_t usual, std::size_t most,
     return usual;
 }
 
+/// bookId, code and type.
+void read_entry_filters(const Query& query, EntryQuery& entries, Messages& messages) {
+    entries.book_id = read_number(query, "bookId", 1, messages);
+    if (const std::string* const text = find_once(query, "code", messages)) {
+        entries.code = *text;
+        if (!fits_code(*text)) messages.emplace_back(unfit_code);
+    }
+    if (const std::string* const text = find_once(query, "type", messages)) {
+        entries.type = entry_type(*text);
+        if (!entries.type) messages.push_back("type must be one of " + entry_type_names());
+    }
+}
+
 void refuse_unknown_parameters(const Query& query, std::span<const std::string_view> known,
                                Messages& messages) {
     std::vector<std::string> unknown;
@@ -455,17 +468,7 @@ Decoded<EntryQuery> decode_list_entries(const Query& query, std::string_view req
     Messages messages;
     entries.limit = read_limit(query, limits::page_entries_default, limits::page_entries, messages);
     entries.after = read_number(query, "after", 0, messages).value_or(0);
-    entries.book_id = read_number(query, "bookId", 1, messages);
-    if (const std::string* const text = find_once(query, "code", messages)) {
-        entries.code = *text;
-        if (!fits_code(*text)) {
-            messages.emplace_back(unfit_code);
-        }
-    }
-    if (const std::string* const text = find_once(query, "type", messages)) {
-        entries.type = entry_type(*text);
-        if (!entries.type) messages.push_back("type must be one of " + entry_type_names());
-    }
+    read_entry_filters(query, entries, messages);
     refuse_unknown_parameters(query, known, messages);
     if (!messages.empty()) return invalid(messages, request_id);
     return entries;
@@ -530,6 +533,26 @@ Decoded<ShowStatistics> decode_statistics(std::optional<std::string_view> path_i
                        request_id);
     }
     return asked;
+}
+
+Decoded<StreamEntries> decode_stream_entries(const Query& query,
+                                             std::optional<std::string_view> last_event_id,
+                                             std::string_view request_id) {
+    static constexpr std::array<std::string_view, 4> known{"after", "bookId", "code", "type"};
+    StreamEntries stream;
+    Messages messages;
+    std::optional<EntryId> after = read_number(query, "after", 0, messages);
+    if (last_event_id) {
+        after = read_digits(*last_event_id);
+        if (!after) messages.emplace_back("Last-Event-ID must be an integer of 0 or more");
+    }
+    stream.from_now = !after;
+    stream.query.after = after.value_or(0);
+    stream.query.limit = limits::page_entries_default;
+    read_entry_filters(query, stream.query, messages);
+    refuse_unknown_parameters(query, known, messages);
+    if (!messages.empty()) return invalid(messages, request_id);
+    return stream;
 }
 
 Decoded<ListBooks> decode_list_books(const Query& query, std::string_view request_id) {

@@ -21,6 +21,9 @@ constexpr std::array<std::pair<Type, std::string_view>, 5> types{{
     {Type::code_redeemed, "code_redeemed"},
 }};
 
+/// After which time a client whose stream has ended asks for it again.
+constexpr int stream_retry_ms = 1'000;
+
 /// What a code was before a change, or is after it.
 struct State {
     std::string_view status;
@@ -86,6 +89,10 @@ void write_entry(JsonWriter& json, const EntryListing& listing) {
     }
 }
 
+void append_moved_to(std::string& out, EntryId id) {
+    out += "id: " + std::to_string(id) + "\n\n";
+}
+
 }  // namespace
 
 std::string_view name_of(Type type) {
@@ -114,6 +121,36 @@ void write_entries(JsonWriter& json, const EntryPage& page) {
         write_entry(json.raw(std::exchange(before, ",")), listing);
     }
     json.raw(page.entries.empty() ? "[]" : "]");
+}
+
+void append_stream_begin(std::string& out, EntryId from) {
+    out += "retry: " + std::to_string(stream_retry_ms) + "\n";
+    append_moved_to(out, from);
+}
+
+void append_events(std::string& out, const EntryPage& page) {
+    JsonWriter json(out);
+    for (const EntryListing& listing : page.entries) {
+        json.raw("id: ").number(listing.entry.id);
+        json.raw("\nevent: ").raw(name_of(listing.entry.type));
+        write_entry(json.raw("\ndata: "), listing);
+        json.raw("\n\n");
+    }
+    if (page.entries.empty() && page.more) append_moved_to(out, page.read_to);
+}
+
+void append_keep_alive(std::string& out, std::optional<EntryId> moved_to) {
+    out += ":\n";
+    if (moved_to) return append_moved_to(out, *moved_to);
+    out += '\n';
+}
+
+Answer event_stream(BodySource body) {
+    Answer answer;
+    answer.body = std::move(body);
+    answer.content_type = "text/event-stream";
+    answer.unbuffered = true;
+    return answer;
 }
 
 std::string escaped(std::string_view text) {

@@ -116,6 +116,16 @@ Decoded<std::string> decode_code(std::string_view path_code, const Query& query,
 /// Unknown members, repeated ones and values that cannot be are refused by name.
 Decoded<EntryQuery> decode_list_entries(const Query& query, std::string_view request_id);
 
+/// Which entries a stream shows, and from where on.
+struct StreamEntries {
+    EntryQuery query;
+    bool from_now = false;  ///< those that come from now on; else those behind `query.after`
+};
+/// `last_event_id` is that header's value; it wins over `after`. What cannot be is refused by name.
+Decoded<StreamEntries> decode_stream_entries(const Query& query,
+                                             std::optional<std::string_view> last_event_id,
+                                             std::string_view request_id);
+
 Decoded<CodeQuery> decode_list_codes(std::string_view path_id, const Query& query,
                                      std::string_view request_id);
 
@@ -156,6 +166,18 @@ Answer encode(const Statistics& statistics, const ShowStatistics& asked,
 
 /// The answer to GET /coupon/events.
 Answer encode(const EntryPage& page, const EntryQuery& query);
+
+// GET /coupon/events/stream, in server-sent events (WHATWG HTML).
+
+/// The answer; `body` makes its events.
+Answer event_stream(BodySource body);
+/// How soon to come back, where from: what a stream begins with.
+void append_stream_begin(std::string& out, EntryId from);
+/// Each entry as an event, its JSON as in a list. Where there is none, but the page leads on, an
+/// event without data that moves the client's last event id on.
+void append_events(std::string& out, const EntryPage& page);
+/// A comment, with the last event id where that has moved on without an event.
+void append_keep_alive(std::string& out, std::optional<EntryId> moved_to);
 
 /// `{"status": …}` of the health routes: 200 where `ok`, else 503.
 Answer health(bool ok, std::string_view status);

@@ -62,6 +62,17 @@ void check_list(const wire::Query& query) {
     }
 }
 
+void check_stream(const wire::Query& query, std::string_view last_event_id) {
+    const auto decoded = wire::decode_stream_entries(query, last_event_id, "id");
+    if (const auto* const answer = std::get_if<wire::Answer>(&decoded)) {
+        COUPOND_CHECK(answer->status == 400);
+        check_text(std::get<std::string>(answer->body));
+    } else {
+        const auto& stream = std::get<wire::StreamEntries>(decoded);
+        COUPOND_CHECK(!stream.from_now && stream.query.after >= 0 && stream.query.limit > 0);
+    }
+}
+
 void check_entries(const wire::Query& query) {
     const auto decoded = wire::decode_list_entries(query, "id");
     if (const auto* const answer = std::get_if<wire::Answer>(&decoded)) {
@@ -95,6 +106,7 @@ void run(std::string_view text) {
     }
     check_list(query);
     check_entries(query);
+    check_stream(query, query.empty() ? std::string_view("0") : query.front().value);
     check_round_trip({target.segments().begin(), target.segments().end()}, query);
 }
 

@@ -160,6 +160,11 @@ export function parsedBody(headers, text) {
     return JSON.parse(text);
 }
 
+/** Checks a value against the schema of this name. */
+export function checkSchema(name, value) {
+    check(`${schemaReference}${name}`, value, name);
+}
+
 // What any request may meet, whatever it asks for: status → the name below components/responses.
 const anywhere = {
     400: 'MalformedRequest',

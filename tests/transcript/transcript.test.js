@@ -228,7 +228,10 @@ async function events(c, [summer, winter]) {
         ...['type=x', 'type=', 'page=1', 'code=%zz', 'code=a&code=b', 'after=x&bookId=x&y=1'],
     ]) {
         await c.get(`/coupon/events?${query}`);
+        await c.ask('HEAD', `/coupon/events/stream?${query}`);
     }
+    await c.ask('HEAD', '/coupon/events/stream?after=0');
+    await c.get('/coupon/events/stream?after=-1&limit=1');
     for (const method of ['POST', 'DELETE']) await c.ask(method, '/coupon/events');
     await c.get('/coupon/events/1');
 }

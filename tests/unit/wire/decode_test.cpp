@@ -437,6 +437,34 @@ TEST(DecodeListEntries, TakesItsParameters) {
     EXPECT_EQ(value(decode_list_entries({{"after", "0"}}, "r-1")).after, 0);
 }
 
+TEST(DecodeStreamEntries, BeginsWhereItIsAskedTo) {
+    const auto now = value(decode_stream_entries({}, std::nullopt, "r-1"));
+    EXPECT_TRUE(now.from_now);
+    EXPECT_EQ(now.query.limit, 100U);
+    const auto after = value(decode_stream_entries({{"after", "7"}}, std::nullopt, "r-1"));
+    EXPECT_FALSE(after.from_now);
+    EXPECT_EQ(after.query.after, 7);
+    const auto last = value(decode_stream_entries({{"after", "7"}}, "0", "r-1"));
+    EXPECT_FALSE(last.from_now);
+    EXPECT_EQ(last.query.after, 0);
+    const auto all = value(decode_stream_entries(
+        {{"type", "code_redeemed"}, {"code", "A"}, {"bookId", "7"}}, "9223372036854775807", "r-1"));
+    EXPECT_EQ(all.query.after, INT64_MAX);
+    EXPECT_EQ(all.query.book_id, 7);
+    EXPECT_EQ(all.query.code, "A");
+    EXPECT_EQ(all.query.type, LedgerEntry::Type::code_redeemed);
+}
+
+TEST(DecodeStreamEntries, SaysWhatIsWrong) {
+    for (const char* const id : {"", "-1", "x", "1, 2", " 1", "9223372036854775808"}) {
+        EXPECT_EQ(complaints(decode_stream_entries({{"limit", "1"}}, id, "r-1")),
+                  (Strings{"Last-Event-ID must be an integer of 0 or more",
+                           "property limit should not exist"}));
+    }
+    EXPECT_EQ(complaints(decode_stream_entries({{"after", "x"}}, "1", "r-1")),
+              (Strings{"after must be an integer of 0 or more"}));
+}
+
 TEST(DecodeListEntries, SaysWhatIsWrong) {
     const auto said = [](const Query& query) {
         return complaints(decode_list_entries(query, "r-1"));
@@ -498,6 +526,7 @@ RC_GTEST_PROP(Decode, AnswersAnything, ()) {
     expect_sane(decode_redeem_code(request(body), body));
     expect_sane(decode_list_books({{body, body}, {"limit", body}}, "r-1"));
     expect_sane(decode_list_entries({{body, body}, {"code", body}, {"type", body}}, "r-1"));
+    expect_sane(decode_stream_entries({{"after", body}, {"code", body}}, body, "r-1"));
 }
 
 RC_GTEST_PROP(Decode, AgreesWithBoostOnWhatIsJson, ()) {

@@ -368,6 +368,50 @@ TEST(Encode, LinksToTheNextPageOfEntries) {
     EXPECT_EQ(text_of(encode(page, query)), "[]");
 }
 
+TEST(Encode, EntriesAsEvents) {
+    EntryPage page;
+    std::string text;
+    append_stream_begin(text, 17);
+    EXPECT_EQ(text, "retry: 1000\nid: 17\n\n");
+    text.clear();
+    append_events(text, page);
+    EXPECT_EQ(text, "");
+    page.read_to = 20'017;
+    page.more = true;
+    append_events(text, page);
+    EXPECT_EQ(text, "id: 20017\n\n");
+    text.clear();
+
+    page.entries = {an_entry(LedgerEntry::Type::code_assigned)};
+    page.entries[0].code = "line\nnext\rnext\u2028";
+    append_events(text, page);
+    page.entries.push_back(an_entry(LedgerEntry::Type::code_locked));
+    const std::size_t one = text.size();
+    append_events(text, page);
+    const std::string list = text_of(encode(page, {}));
+    const std::string first = list.substr(1, list.find("},{"));
+    EXPECT_EQ(text.substr(0, one), "id: 4096\nevent: code_assigned\ndata: " + first + "\n\n");
+    EXPECT_EQ(text.substr(one), text.substr(0, one) + "id: 4096\nevent: code_locked\ndata: " +
+                                    list.substr(first.size() + 2, list.size() - first.size() - 3) +
+                                    "\n\n");
+    EXPECT_EQ(text.find('\r'), std::string::npos);
+
+    text.clear();
+    append_keep_alive(text, std::nullopt);
+    EXPECT_EQ(text, ":\n\n");
+    text.clear();
+    append_keep_alive(text, 18);
+    EXPECT_EQ(text, ":\nid: 18\n\n");
+}
+
+TEST(Encode, StreamOfEvents) {
+    const Answer answer = event_stream([](std::string&) { return Rest::none; });
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(answer.content_type, "text/event-stream");
+    EXPECT_EQ(answer.cache_control, "no-store");
+    EXPECT_TRUE(answer.unbuffered);
+}
+
 TEST(Encode, LongPagesComeInPieces) {
     BookPage page = a_page();
     page.books[1].codes.assign(9'000, a_code());
