@@ -76,8 +76,7 @@ public:
     }
 
     void look_soon() {
-        if (streams_.empty() || failing_) return;
-        look_at_ = std::min(look_at_, looked_at_ + bounds_.poll_gap);
+        if (!failing_) look_at_ = std::min(look_at_, looked_at_ + bounds_.poll_gap);
         go_on();
     }
 
@@ -102,6 +101,7 @@ private:
         std::erase(wanting_, stream);
         if (!streams_.empty()) return;
         failing_ = false;
+        pause_ = {};
         if (timer_) timer_->cancel();
         armed_for_ = {};
     }
@@ -170,7 +170,7 @@ private:
     void fail() {
         constexpr std::chrono::milliseconds first{limits::reconnect_first_ms};
         constexpr std::chrono::milliseconds most{limits::reconnect_most_ms};
-        pause_ = failing_ ? std::min(2 * pause_, most) : first;
+        pause_ = std::clamp(2 * pause_, first, most);
         failing_ = true;
         look_at_ = SteadyClock::now() + pause_;
     }
@@ -178,15 +178,23 @@ private:
     void take_last(Result<EntryId> last) {
         if (!last) return fail();
         failing_ = false;
+        if (wanting_.empty()) pause_ = {};
         last_ = *last;
-        wake([this](const Stream& stream) {
+        wake_where([this](const Stream& stream) {
             return stream.query.after < last_ && !stream.wants && !stream.page;
         });
     }
 
     void take_events(const EntryQuery& query, const Result<Events>& events) {
-        if (!events) return fail();
+        if (!events) {
+            // The others' pages may be better.
+            if (!wanting_.empty()) {
+                std::rotate(wanting_.begin(), wanting_.begin() + 1, wanting_.end());
+            }
+            return fail();
+        }
         if (!events->text) return;  // the stream has ended before they were read
+        pause_ = {};
         std::vector<std::shared_ptr<Stream>> those;
         for (const auto& stream : streams_) {
             if (!stream->wants || stream->query != query) continue;
@@ -199,16 +207,22 @@ private:
             those.push_back(stream);
         }
         std::erase_if(wanting_, [](const auto& stream) { return !stream->wants; });
-        for (const auto& stream : those) {
-            if (stream->wake) stream->wake();
-        }
+        wake(those);
     }
 
-    /// A copy is gone through: those that are woken may end.
     template <class Which>
-    void wake(Which which) {
-        for (const auto& stream : std::vector(streams_)) {
-            if (stream->wake && which(*stream)) stream->wake();
+    void wake_where(Which which) {
+        std::vector<std::shared_ptr<Stream>> those;
+        for (const auto& stream : streams_) {
+            if (which(*stream)) those.push_back(stream);
+        }
+        wake(those);
+    }
+
+    static void wake(const std::vector<std::shared_ptr<Stream>>& those) {
+        for (const auto& stream : those) {
+            const auto wake = stream->wake;  // for the stream may end meanwhile
+            if (wake) wake();
         }
     }
 
@@ -222,7 +236,7 @@ private:
             if (error || stopped_) return;
             armed_for_ = {};
             const auto silent_since = SteadyClock::now() - bounds_.keep_alive;
-            wake([&](const Stream& stream) { return stream.spoke_at <= silent_since; });
+            wake_where([&](const Stream& stream) { return stream.spoke_at <= silent_since; });
             go_on();
         });
     }
@@ -240,8 +254,8 @@ private:
     bool reading_ = false;  ///< a read waits or runs
     SteadyClock::time_point looked_at_;
     SteadyClock::time_point look_at_;
-    bool failing_ = false;  ///< until a look succeeds nothing else is read
-    std::chrono::milliseconds pause_{};
+    bool failing_ = false;               ///< until a look succeeds nothing else is read
+    std::chrono::milliseconds pause_{};  ///< after the last of failures in a row
 };
 
 EventStreams::EventStreams(boost::asio::io_context& io, Reader& reader, EventStreamBounds bounds)

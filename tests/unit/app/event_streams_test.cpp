@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/post.hpp>
 #include <chrono>
 #include <deque>
 #include <optional>
@@ -75,6 +75,14 @@ protected:
             io_.run_one_for(milliseconds(50));
         }
         return true;
+    }
+
+    /// Waits until what the reader has been asked is done, and told.
+    void reader_idles() {
+        bool idle = false;
+        ASSERT_TRUE(
+            reader_.submit([&](ReadStore&) { boost::asio::post(io_, [&] { idle = true; }); }));
+        EXPECT_TRUE(run_until([&] { return idle; }));
     }
 
     static int count(const std::string& text, const std::string& what) {
@@ -210,6 +218,18 @@ TEST_F(EventStreamsTest, GoesOnWhenReadingFails) {
     create_book("two");
     EXPECT_TRUE(run_until([&] { return count(follower.text, "data: ") == 2; }));
     EXPECT_TRUE(run_until([&] { return count(late.text, "data: ") == 2; }));
+}
+
+TEST_F(EventStreamsTest, ForgetsTheFailuresOfThoseWhoAreGone) {
+    open_streams(no_poll);
+    create_book("one");
+    store_.connect().run("ALTER TABLE ledger RENAME TO gone");
+    follow();
+    followers_.clear();
+    reader_idles();
+    store_.connect().run("ALTER TABLE gone RENAME TO ledger");
+    Follower& follower = *follow();
+    EXPECT_TRUE(run_until([&] { return count(follower.text, "data: ") == 1; }));
 }
 
 TEST_F(EventStreamsTest, MayEndBeforeItsBodies) {
