@@ -179,6 +179,16 @@ void show_code(const Api& api, const http::Request& request, const http::Respond
               });
 }
 
+void show_user(const Api& api, const http::Request& request, const http::Responder& responder) {
+    run_query(api, request, responder,
+              wire::decode_show_user(request.path_params[0], request.query, request.request_id),
+              [&api, &request](ReadStore& store, const UserQuery& query) {
+                  const Result<UserPage> page = store.find_user(query);
+                  return page ? wire::encode(*page, query, api.clock.now())
+                              : wire::failed(page.error(), request.request_id);
+              });
+}
+
 wire::Answer health_of(Readiness readiness) {
     switch (readiness) {
         case Readiness::ready: return wire::health(true, "ready");
@@ -216,6 +226,10 @@ void add_reads(http::Router& router, const Api& api) {
     router.add("GET", "/coupon/code/:code",
                [&api](const Request& request, const Responder& responder) {
                    show_code(api, request, responder);
+               });
+    router.add("GET", "/coupon/users/:userId",
+               [&api](const Request& request, const Responder& responder) {
+                   show_user(api, request, responder);
                });
     router.add("GET", "/coupon/:id", [&api](const Request& request, const Responder& responder) {
         show_book(api, request, responder);

@@ -91,5 +91,6 @@ static_assert(database_wait_ms < transaction_idle_ms,
 static_assert(locks_wait_ms < transaction_idle_ms);
 // A code of 128 four-byte characters, percent-encoded, still fits into the request line.
 static_assert(code_characters * 4 * 3 + 256 <= header_bytes);
+static_assert(user_id_characters * 4 * 3 + 256 <= header_bytes, "and so does a user id");
 
 }  // namespace coupond::limits

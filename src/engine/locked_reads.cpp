@@ -63,6 +63,14 @@ public:
         return found;
     }
 
+    Result<UserPage> find_user(const UserQuery& query) override {
+        Result<UserPage> page = store_->find_user(query);
+        if (!page) return page;
+        const Result<void> filled = put_locks(page->codes);
+        if (!filled) return filled.error();
+        return page;
+    }
+
     Result<void> ping() override {
         const Result<void> database = store_->ping();
         return database ? locks_->ping() : database;

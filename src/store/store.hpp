@@ -100,6 +100,19 @@ struct CodePage {
     bool more = false;
 };
 
+/// Which codes of a user a list shows: those they hold, of all books.
+struct UserQuery {
+    std::string user_id;
+    CodeId after = 0;  ///< those with greater ids
+    std::size_t limit = 0;
+};
+
+struct UserPage {
+    std::vector<Code> codes;                ///< by id
+    std::vector<EntryListing> redemptions;  ///< of those of `codes` that are redeemed, in their order
+    bool more = false;                      ///< the user holds codes after the last one
+};
+
 /// The reading side, on a connection of its own: sees what was committed before the call, never
 /// waits for the lane. An object is used by one thread at a time.
 class ReadStore {
@@ -121,6 +134,9 @@ public:
     /// such code. Failures: unavailable.
     virtual Result<std::optional<CodeHistory>> find_code(const std::string& code,
                                                          std::size_t limit) = 0;
+
+    /// What a user holds; nothing where there is no such user. Failures: unavailable.
+    virtual Result<UserPage> find_user(const UserQuery& query) = 0;
 
     /// Whether the database answers. Failures: unavailable.
     virtual Result<void> ping() = 0;

@@ -39,6 +39,13 @@ bool fits_code(std::string_view text) {
 
 constexpr MemberSpec codes_spec{"codes", fits_code, limits::upload_codes};
 
+bool fits_user_id(std::string_view text) {
+    return fits(text, limits::user_id_characters);
+}
+
+constexpr const char* unfit_user_id =
+    "userId must be 1 to 255 characters without control characters";
+
 constexpr const char* unfit_code = "code must be 1 to 128 characters without control characters";
 
 /// A name from outside for a message: in quotes where it is not a plain word, without control
@@ -430,9 +437,7 @@ Decoded<CodeQuery> decode_list_codes(std::string_view path_id, const Query& quer
     }
     if (const std::string* const text = find_once(query, "userId", messages)) {
         codes.user_id = *text;
-        if (!fits(*text, limits::user_id_characters)) {
-            messages.emplace_back("userId must be 1 to 255 characters without control characters");
-        }
+        if (!fits_user_id(*text)) messages.emplace_back(unfit_user_id);
     }
     if (const std::string* const text = find_once(query, "prefix", messages)) {
         codes.prefix = *text;
@@ -446,6 +451,21 @@ Decoded<CodeQuery> decode_list_codes(std::string_view path_id, const Query& quer
     refuse_unknown_parameters(query, known, messages);
     if (!messages.empty()) return invalid(messages, request_id);
     return codes;
+}
+
+Decoded<UserQuery> decode_show_user(std::string_view path_user, const Query& query,
+                                    std::string_view request_id) {
+    static constexpr std::array<std::string_view, 2> known{"limit", "after"};
+    UserQuery user;
+    Messages messages;
+    user.user_id = path_user;
+    if (!fits_user_id(path_user)) messages.emplace_back(unfit_user_id);
+    user.limit =
+        read_limit(query, limits::page_listed_codes_default, limits::page_listed_codes, messages);
+    user.after = read_number(query, "after", 0, messages).value_or(0);
+    refuse_unknown_parameters(query, known, messages);
+    if (!messages.empty()) return invalid(messages, request_id);
+    return user;
 }
 
 Decoded<EntryQuery> decode_list_entries(const Query& query, std::string_view request_id) {

@@ -110,6 +110,10 @@ Decoded<EntryQuery> decode_list_entries(const Query& query, std::string_view req
 Decoded<CodeQuery> decode_list_codes(std::string_view path_id, const Query& query,
                                      std::string_view request_id);
 
+/// `path_user` is the text after /coupon/users/. As the one above.
+Decoded<UserQuery> decode_show_user(std::string_view path_user, const Query& query,
+                                    std::string_view request_id);
+
 // Encoders.
 
 /// The answer to a command: a refusal's 404 or 409, or 201 with what was done. `now` decides
@@ -129,6 +133,9 @@ Answer encode(const CodeHistory& found, Timestamp now);
 /// The answer to GET /coupon/codes/:id.
 Answer encode(const CodePage& page, const CodeQuery& query, Timestamp now,
               std::string_view request_id);
+
+/// The answer to GET /coupon/users/:userId.
+Answer encode(const UserPage& page, const UserQuery& query, Timestamp now);
 
 /// The answer to GET /coupon/events.
 Answer encode(const EntryPage& page, const EntryQuery& query);

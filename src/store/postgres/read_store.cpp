@@ -107,6 +107,21 @@ const Statement scan_codes_of_user{COUPOND_SCANNED_CODES(COUPOND_OF_USER)};
 const Statement select_codes_of_book{COUPOND_LISTED_CODES(COUPOND_OF_BOOK)};
 const Statement select_codes_of_user{COUPOND_LISTED_CODES(COUPOND_OF_USER)};
 
+// What a user holds, and of those of them that are redeemed the last changes.
+#define COUPOND_HELD \
+    "FROM coupon_code AS code WHERE " COUPOND_OF_USER \
+    " AND code.id > $2::bigint ORDER BY code.id LIMIT $3::bigint"
+
+const Statement select_held{
+    "SELECT " COUPOND_CODE_COLUMNS " FROM (SELECT ctid, * " COUPOND_HELD
+    ") AS code" COUPOND_HOLDER "ORDER BY code.id"};
+
+const Statement select_redemptions{
+    "SELECT " COUPOND_ENTRY_COLUMNS
+    " FROM (SELECT id, redeemed_at, last_entry_id " COUPOND_HELD
+    ") AS held CROSS JOIN LATERAL (SELECT * FROM ledger WHERE id = held.last_entry_id OFFSET 0) "
+    "AS entry" COUPOND_ENTRY_JOINS "WHERE held.redeemed_at IS NOT NULL ORDER BY held.id"};
+
 class PostgresReadStore final : public ReadStore {
 public:
     explicit PostgresReadStore(Servers& servers) : link_(servers, Servers::Side::read) {}
@@ -134,6 +149,12 @@ public:
                                                  std::size_t limit) override {
         return answer([&](Connection& connection, Deadline deadline) {
             return find(connection, deadline, code, limit);
+        });
+    }
+
+    Result<UserPage> find_user(const UserQuery& query) override {
+        return answer([&](Connection& connection, Deadline deadline) {
+            return find(connection, deadline, query);
         });
     }
 
@@ -302,6 +323,28 @@ private:
         const Rows& latest = replies.rows.at(4);
         if (latest.size() == 1) history.latest = read_entry(latest, 0);
         return history;
+    }
+
+    static UserPage find(Connection& connection, Deadline deadline, const UserQuery& query) {
+        const auto limit = static_cast<std::int64_t>(query.limit);
+        connection.execute(begin);
+        connection.execute(set_up);
+        connection.execute(select_held, Parameters(query.user_id, query.after, limit + 1));
+        connection.execute(select_redemptions, Parameters(query.user_id, query.after, limit));
+        connection.execute("COMMIT");
+        connection.sync();
+        const Replies replies = connection.receive_all(deadline);
+        const Rows& held = replies.rows.at(2);
+        UserPage page;
+        page.more = held.size() > limit;
+        for (int row = 0; row < std::min(held.size(), static_cast<int>(limit)); ++row) {
+            page.codes.push_back(read_code(held, row));
+        }
+        const Rows& redeemed = replies.rows.at(3);
+        for (int row = 0; row < redeemed.size(); ++row) {
+            page.redemptions.push_back(read_entry(redeemed, row));
+        }
+        return page;
     }
 
     static BookPage read_page(const Rows& rows, std::size_t limit) {

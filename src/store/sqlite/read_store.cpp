@@ -64,6 +64,10 @@ public:
         });
     }
 
+    Result<UserPage> find_user(const UserQuery& query) override {
+        return of_one_moment([&] { return read_user(query); });
+    }
+
     Result<void> ping() override {
         try {
             connection_.integer("SELECT count(*) FROM (SELECT 1 FROM coupon_book LIMIT 1)");
@@ -160,6 +164,25 @@ private:
         return page;
     }
 
+    UserPage read_user(const UserQuery& query) {
+        UserPage page;
+        held_.bind(query.user_id, query.after, static_cast<std::int64_t>(query.limit) + 1);
+        while (held_.step()) {
+            if (page.codes.size() == query.limit) {
+                page.more = true;
+                held_.reset();
+                break;
+            }
+            page.codes.push_back(read_code(held_));
+        }
+        for (const Code& code : page.codes) {
+            if (!code.redeemed_at || !entry_.bind(code.last_entry).step()) continue;
+            page.redemptions.push_back(read_entry(entry_));
+            entry_.reset();
+        }
+        return page;
+    }
+
     /// `third`: up to which id, or how many.
     static Statement& bind_codes(Statement& statement, const CodeQuery& query, std::int64_t third,
                                  std::int64_t filter, Timestamp now) {
@@ -218,6 +241,10 @@ private:
     Statement codes_of_user_{connection_, COUPOND_LISTED_CODES(COUPOND_OF_USER)};
     Statement scanned_of_book_{connection_, COUPOND_SCANNED_CODES(COUPOND_OF_BOOK)};
     Statement scanned_of_user_{connection_, COUPOND_SCANNED_CODES(COUPOND_OF_USER)};
+    Statement held_{connection_,
+                    "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
+                    " WHERE code.assigned_to = (SELECT number FROM coupon_user WHERE user_id = ?) "
+                    "AND code.id > ? ORDER BY code.id LIMIT ?"};
     Statement code_{connection_,
                     "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE code.code = ?"};
     Statement entries_{connection_,
