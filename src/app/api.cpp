@@ -126,10 +126,9 @@ void run_query(const Api& api, const http::Request& request, const http::Respond
 
 void list_books(const Api& api, const http::Request& request, const http::Responder& responder) {
     run_query(api, request, responder, wire::decode_list_books(request.query, request.request_id),
-              [&api, &request](ReadStore& store, const wire::ListBooks& query) {
+              [&api, &request](ReadStore& store, const BookQuery& query) {
                   const Timestamp now = api.clock.now();
-                  Result<BookPage> page =
-                      store.list_books(query.after, query.limit, query.with_codes, now);
+                  Result<BookPage> page = store.list_books(query, now);
                   return page ? wire::encode(std::move(*page), query, now, request.request_id)
                               : wire::failed(page.error(), request.request_id);
               });
@@ -159,7 +158,10 @@ void show_book(const Api& api, const http::Request& request, const http::Respond
     run_query(api, request, responder,
               wire::decode_book_id(request.path_params[0], request.query, request.request_id),
               [&api, &request](ReadStore& store, BookId id) {
-                  const Result<BookPage> page = store.list_books(id - 1, 1, false, api.clock.now());
+                  BookQuery query;
+                  query.after = BookPlace{id - 1, {}, {}};
+                  query.limit = 1;
+                  const Result<BookPage> page = store.list_books(query, api.clock.now());
                   if (!page) return wire::failed(page.error(), request.request_id);
                   const bool found = !page->books.empty() && page->books.front().book.id == id;
                   return found ? wire::encode(page->books.front())

@@ -11,11 +11,10 @@ public:
     LockedReadStore(std::unique_ptr<ReadStore> store, std::unique_ptr<Locks> locks)
         : store_(std::move(store)), locks_(std::move(locks)) {}
 
-    Result<BookPage> list_books(BookId after, std::size_t limit, bool with_codes,
-                                Timestamp now) override {
-        Result<BookPage> page = store_->list_books(after, limit, with_codes, now);
+    Result<BookPage> list_books(const BookQuery& query, Timestamp now) override {
+        Result<BookPage> page = store_->list_books(query, now);
         if (!page) return page;
-        if (with_codes && !page->too_many_codes) {
+        if (query.with_codes && !page->too_many_codes) {
             for (BookListing& listing : page->books) {
                 const Result<void> filled = put_locks(listing.codes);
                 if (!filled) return filled.error();

@@ -40,9 +40,34 @@ struct BookListing {
     std::vector<Code> codes;  ///< by id; only where asked for
 };
 
+/// Where a book stands in a list: what the orders go by.
+struct BookPlace {
+    BookId id = 0;
+    std::string name;
+    Timestamp created_at;
+
+    bool operator==(const BookPlace&) const = default;
+};
+
+/// Which books a list shows, in which order.
+struct BookQuery {
+    enum class Sort { id, name, created };
+
+    Sort sort = Sort::id;     ///< names by their bytes; what is equal, by id
+    bool descending = false;  ///< the whole order the other way round
+    std::optional<BookPlace> after =
+        {};  ///< those behind it; of it only the id and what `sort` says
+    std::size_t limit = 0;
+    bool with_codes = false;
+    std::optional<std::string> name = {};  ///< what their names contain, A to Z in either case
+};
+
 struct BookPage {
-    std::vector<BookListing> books;  ///< by id
-    bool more = false;               ///< there are books after the last one
+    std::vector<BookListing> books;  ///< in the order asked for
+    BookPlace read_to;               ///< from here the next page goes on, where there are more
+    /// The page has ended at its limit and there are others; or at limits::page_scan books looked
+    /// at, and there may be.
+    bool more = false;
     bool too_many_codes =
         false;  ///< codes were asked for, and these books hold more than page_codes: left out
 };
@@ -108,9 +133,10 @@ struct UserQuery {
 };
 
 struct UserPage {
-    std::vector<Code> codes;                ///< by id
-    std::vector<EntryListing> redemptions;  ///< of those of `codes` that are redeemed, in their order
-    bool more = false;                      ///< the user holds codes after the last one
+    std::vector<Code> codes;  ///< by id
+    std::vector<EntryListing>
+        redemptions;    ///< of those of `codes` that are redeemed, in their order
+    bool more = false;  ///< the user holds codes after the last one
 };
 
 /// The reading side, on a connection of its own: sees what was committed before the call, never
@@ -119,10 +145,8 @@ class ReadStore {
 public:
     virtual ~ReadStore() = default;
 
-    /// Up to `limit` books with ids beyond `after`, their counts as of `now`. Failures:
-    /// unavailable.
-    virtual Result<BookPage> list_books(BookId after, std::size_t limit, bool with_codes,
-                                        Timestamp now) = 0;
+    /// The books that match, their counts as of `now`. Failures: unavailable.
+    virtual Result<BookPage> list_books(const BookQuery& query, Timestamp now) = 0;
 
     /// The entries that match, of those before which none can come any more. Failures: unavailable.
     virtual Result<EntryPage> list_entries(const EntryQuery& query) = 0;

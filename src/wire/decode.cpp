@@ -9,6 +9,7 @@
 #include "base/limits.hpp"
 #include "base/text.hpp"
 #include "domain/code_pattern.hpp"
+#include "wire/book_order.hpp"
 #include "wire/codes.hpp"
 #include "wire/decimal.hpp"
 #include "wire/json_reader.hpp"
@@ -491,12 +492,35 @@ Decoded<EntryQuery> decode_list_entries(const Query& query, std::string_view req
     return entries;
 }
 
-Decoded<ListBooks> decode_list_books(const Query& query, std::string_view request_id) {
-    static constexpr std::array<std::string_view, 3> known{"limit", "after", "include"};
-    ListBooks list;
+Decoded<BookQuery> decode_list_books(const Query& query, std::string_view request_id) {
+    static constexpr std::array<std::string_view, 5> known{"limit", "after", "include", "name",
+                                                           "sort"};
+    BookQuery list;
     Messages messages;
     list.limit = read_limit(query, limits::page_books_default, limits::page_books, messages);
-    list.after = read_number(query, "after", 1, messages).value_or(0);
+    if (const std::string* const text = find_once(query, "sort", messages)) {
+        const auto sort = book_sort(*text);
+        if (!sort) {
+            messages.emplace_back("sort must be one of id, -id, name, -name, created, -created");
+        }
+        list.sort = sort.value_or(BookSort()).by;
+        list.descending = sort.value_or(BookSort()).descending;
+    }
+    if (list.sort == BookQuery::Sort::id && !list.descending) {
+        const auto id = read_number(query, "after", 1, messages);
+        if (id) list.after = BookPlace{*id, {}, {}};
+    } else if (const std::string* const text = find_once(query, "after", messages)) {
+        list.after = book_place(*text, list);
+        if (!list.after) {
+            messages.push_back("after must be from a Link of a list with sort=" + name_of(list));
+        }
+    }
+    if (const std::string* const text = find_once(query, "name", messages)) {
+        list.name = *text;
+        if (!fits(*text, limits::name_characters)) {
+            messages.emplace_back("name must be 1 to 255 characters without control characters");
+        }
+    }
     if (const std::string* const text = find_once(query, "include", messages)) {
         list.with_codes = *text == "codes";
         if (!list.with_codes) messages.emplace_back("include must be codes");

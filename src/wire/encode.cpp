@@ -3,6 +3,7 @@
 
 #include "base/check.hpp"
 #include "base/limits.hpp"
+#include "wire/book_order.hpp"
 #include "wire/wire.hpp"
 #include "wire/write.hpp"
 
@@ -305,7 +306,7 @@ Answer encode(const BookListing& listing) {
     return answer;
 }
 
-Answer encode(BookPage page, const ListBooks& query, Timestamp now, std::string_view request_id) {
+Answer encode(BookPage page, const BookQuery& query, Timestamp now, std::string_view request_id) {
     if (query.with_codes && page.too_many_codes) {
         return problem(400, "too_many_codes",
                        "These coupon books hold more than " + std::to_string(limits::page_codes) +
@@ -313,10 +314,14 @@ Answer encode(BookPage page, const ListBooks& query, Timestamp now, std::string_
                        request_id);
     }
     Answer answer;
-    if (page.more && !page.books.empty()) {
+    if (page.more) {
         answer.link = "</coupon?limit=" + std::to_string(query.limit) +
-                      "&after=" + std::to_string(page.books.back().book.id) +
-                      (query.with_codes ? "&include=codes" : "") + R"(>; rel="next")";
+                      "&after=" + text_of(page.read_to, query) +
+                      (query.with_codes ? "&include=codes" : "");
+        if (query.name) answer.link += "&name=" + escaped(*query.name);
+        const std::string sort = name_of(query);
+        if (sort != "id") answer.link += "&sort=" + sort;
+        answer.link += R"(>; rel="next")";
     }
     std::size_t things = page.books.size();
     for (const BookListing& listing : page.books) {

@@ -90,13 +90,9 @@ Decoded<RedeemCode> decode_redeem_code(const Request& request, std::string_view 
 /// Else 400 `idempotency_key_malformed`.
 Decoded<std::string> decode_idempotency_key(std::string_view field, std::string_view request_id);
 
-struct ListBooks {
-    BookId after = 0;
-    std::size_t limit = limits::page_books_default;
-    bool with_codes = false;
-};
-/// Unknown members, repeated ones and values out of bounds are refused by name.
-Decoded<ListBooks> decode_list_books(const Query& query, std::string_view request_id);
+/// Unknown members, repeated ones and values that cannot be are refused by name; so is an `after`
+/// that is not of the order asked for.
+Decoded<BookQuery> decode_list_books(const Query& query, std::string_view request_id);
 
 /// The id or code in the path of what is asked for; `query` must be empty.
 Decoded<BookId> decode_book_id(std::string_view path_id, const Query& query,
@@ -122,7 +118,7 @@ Answer encode(Outcome&& outcome, Timestamp now, std::string_view request_id);
 
 /// The answer to GET /coupon; `query` makes the next page's link. `page` is kept until it has been
 /// sent: move it in.
-Answer encode(BookPage page, const ListBooks& query, Timestamp now, std::string_view request_id);
+Answer encode(BookPage page, const BookQuery& query, Timestamp now, std::string_view request_id);
 
 /// The answer to GET /coupon/:id.
 Answer encode(const BookListing& listing);

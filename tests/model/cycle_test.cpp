@@ -226,7 +226,7 @@ public:
                   wanted);
         if (backend_.locks() != nullptr) compare_locks();
 
-        const Result<BookPage> page = backend_.reads().list_books(0, 1000, false, clock_.now());
+        const Result<BookPage> page = backend_.reads().list_books({.limit = 1000}, clock_.now());
         RC_ASSERT(page.has_value());
         RC_ASSERT(page->books.size() == model_.books.size());
         for (const BookListing& listing : page->books) compare_counts(listing);

@@ -1,5 +1,8 @@
+#include <sqlite3.h>
+
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "store/sqlite/book_walk.hpp"
 #include "store/sqlite/connection.hpp"
 #include "store/sqlite/rows.hpp"
 #include "store/sqlite/stores.hpp"
@@ -29,11 +32,11 @@ public:
     explicit SqliteReadStore(const std::string& path)
         : connection_(path, Connection::Mode::read_only) {}
 
-    Result<BookPage> list_books(BookId after, std::size_t limit, bool with_codes,
-                                Timestamp now) override {
+    Result<BookPage> list_books(const BookQuery& query, Timestamp now) override {
         return of_one_moment([&] {
-            BookPage page = read_page(after, limit, now);
-            if (with_codes) add_codes(page);
+            BookPage page = read_page(query);
+            for (BookListing& listing : page.books) listing.counts = read_counts(listing.book, now);
+            if (query.with_codes) add_codes(page);
             return page;
         });
     }
@@ -96,30 +99,33 @@ private:
         }
     }
 
-    BookPage read_page(BookId after, std::size_t limit, Timestamp now) {
+    BookPage read_page(const BookQuery& query) {
         BookPage page;
-        books_.bind(after, static_cast<std::int64_t>(limit) + 1);
-        while (books_.step()) {
-            if (page.books.size() == limit) {
-                page.more = true;
-                books_.reset();
-                break;
-            }
-            BookListing& listing = page.books.emplace_back();
-            listing.book = read_book(books_);
-            listing.counts.total = books_.integer(book_columns);
-            listing.counts.available = books_.integer(book_columns + 1);
-            listing.counts.redeemed = books_.integer(book_columns + 2);
-        }
-        for (BookListing& listing : page.books) {
-            BookCounts& counts = listing.counts;
-            locked_.bind(listing.book.id, now);
-            locked_.step();
-            counts.locked = locked_.integer(0);
-            locked_.reset();
-            counts.assigned = counts.total - counts.available - counts.redeemed - counts.locked;
-        }
+        std::size_t scanned = 0;
+        books_.walk(query, [&](Book&& book, bool fits) {
+            page.more = fits && page.books.size() == query.limit;
+            if (page.more) return false;
+            page.read_to = place_of(book);
+            if (fits) page.books.emplace_back().book = std::move(book);
+            page.more = ++scanned == limits::page_scan;
+            return !page.more;
+        });
         return page;
+    }
+
+    BookCounts read_counts(const Book& book, Timestamp now) {
+        BookCounts counts;
+        if (!counts_.bind(book.id).step()) throw Error(SQLITE_CORRUPT, "a book without its counts");
+        counts.total = counts_.integer(0);
+        counts.available = counts_.integer(1);
+        counts.redeemed = counts_.integer(2);
+        counts_.reset();
+        locked_.bind(book.id, now);
+        locked_.step();
+        counts.locked = locked_.integer(0);
+        locked_.reset();
+        counts.assigned = counts.total - counts.available - counts.redeemed - counts.locked;
+        return counts;
     }
 
     void add_codes(BookPage& page) {
@@ -227,10 +233,9 @@ private:
     }
 
     Connection connection_;
-    Statement books_{connection_, "SELECT " COUPOND_BOOK_COLUMNS
-                                  ", total, available, redeemed "
-                                  "FROM coupon_book AS book JOIN book_count ON book_id = id "
-                                  "WHERE id > ? ORDER BY id LIMIT ?"};
+    BookWalk books_{connection_};
+    Statement counts_{connection_,
+                      "SELECT total, available, redeemed FROM book_count WHERE book_id = ?"};
     Statement locked_{connection_,
                       "SELECT coalesce(sum(codes), 0) FROM lock_count "
                       "WHERE book_id = ? AND locked_until > ?"};

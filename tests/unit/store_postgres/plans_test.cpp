@@ -30,7 +30,7 @@ TEST(PlansTest, OfAPageReadNoTableAsAWhole) {
     };
     sql.run("SELECT pg_stat_reset()");
     tested.open();
-    const auto page = tested.reads().list_books(0, 10, true, noon);
+    const auto page = tested.reads().list_books({.limit = 10, .with_codes = true}, noon);
     tested.close();
     ASSERT_TRUE(page);
     EXPECT_EQ(page->books.size(), 3u);
