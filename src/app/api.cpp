@@ -7,6 +7,7 @@
 
 #include "app/readiness.hpp"
 #include "base/digest.hpp"
+#include "base/random.hpp"
 #include "wire/wire.hpp"
 
 namespace coupond {
@@ -75,6 +76,11 @@ wire::Request body_of(const http::Request& request) {
     return {request.content_type, request.body, request.request_id};
 }
 
+/// 130 random bits: nobody's id, and not to be guessed.
+std::string erased_id() {
+    return "erased-" + secure_random_base32(26);
+}
+
 void add_commands(http::Router& router, Api& api) {
     using http::Request;
     using http::Responder;
@@ -107,6 +113,12 @@ void add_commands(http::Router& router, Api& api) {
                [&api](const Request& request, const Responder& responder) {
                    run(api, request, responder,
                        wire::decode_redeem_code(body_of(request), request.path_params[0]));
+               });
+    router.add("DELETE", "/coupon/users/:userId",
+               [&api](const Request& request, const Responder& responder) {
+                   run(api, request, responder,
+                       wire::decode_erase_user(request.path_params[0], request.query,
+                                               request.request_id, erased_id()));
                });
 }
 

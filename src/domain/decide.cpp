@@ -165,6 +165,20 @@ public:
         return CodeRedeemed{row->code};
     }
 
+    Outcome operator()(const EraseUser& command) {
+        const auto found = world_.users.find(command.user_id);
+        if (found == world_.users.end()) return Refusal::user_not_found;
+
+        for (CodeRow* const row : found->second) {
+            row->code.assigned_to = command.erased_id;
+            if (row->code.lock) end_lock(*row);  // a dead one too: it may name them elsewhere
+        }
+        world_.users.erase(found);
+        enter(LedgerEntry::Type::user_erased, 0).user_id = command.erased_id;
+        erasures_.push_back({command.user_id, command.erased_id});
+        return UserErased{};
+    }
+
     /// What all of it changed. To be called once, at the end.
     Delta take_delta() {
         Delta delta;
@@ -174,6 +188,7 @@ public:
         delta.changed_codes = std::move(changed_codes_);
         delta.entries = std::move(entries_);
         delta.memories = std::move(memories_);
+        delta.erasures = std::move(erasures_);
         for (const auto* user : changed_users_) {
             delta.user_redemptions.push_back({&user->first, user->second.loaded, user->second.now});
         }
@@ -216,17 +231,28 @@ private:
         change(row, LedgerEntry::Type::code_assigned);
     }
 
+    /// That a lock ends is no change with an entry of its own, as its running out is none.
+    void end_lock(CodeRow& row) {
+        --locks_[{row.code.book_id, row.code.lock->until}];
+        row.code.lock.reset();
+        row.lock_changed = true;
+        mark_changed(row);
+    }
+
     /// The ledger's entry for a change of `row`, to be filled in before the next one.
     LedgerEntry& change(CodeRow& row, LedgerEntry::Type type) {
         LedgerEntry& entry = enter(type, row.code.book_id);
         entry.code_id = row.code.id;
         entry.user_id = row.code.assigned_to;
         entry.previous = std::exchange(row.code.last_entry, entry.id);
-        if (!row.is_new && !row.changed) {
-            row.changed = true;
-            changed_codes_.push_back(&row);
-        }
+        mark_changed(row);
         return entry;
+    }
+
+    void mark_changed(CodeRow& row) {
+        if (row.is_new || row.changed) return;
+        row.changed = true;
+        changed_codes_.push_back(&row);
     }
 
     LedgerEntry& enter(LedgerEntry::Type type, BookId book_id) {
@@ -251,6 +277,7 @@ private:
     std::vector<CodeRow*> changed_codes_;
     std::vector<LedgerEntry> entries_;
     std::vector<Delta::Memory> memories_;
+    std::vector<Delta::Erasure> erasures_;
     std::vector<const std::pair<const World::UserKey, World::UserRedemptions>*> changed_users_;
     std::map<BookId, Delta::Counts> counts_;
     std::map<std::pair<BookId, Timestamp>, std::int64_t> locks_;
@@ -259,6 +286,10 @@ private:
 }  // namespace
 
 Decision decide(World& world, std::span<const Submission* const> submissions, Timestamp now) {
+    const auto erasures = std::ranges::count_if(submissions, [](const Submission* submission) {
+        return std::holds_alternative<EraseUser>(submission->command);
+    });
+    COUPOND_CHECK(erasures == 0 || erasures == std::ssize(submissions));
     Decider decider(world, now);
     Decision decision;
     decision.outcomes.reserve(submissions.size());

@@ -454,6 +454,15 @@ Decoded<CodeQuery> decode_list_codes(std::string_view path_id, const Query& quer
     return codes;
 }
 
+Decoded<EraseUser> decode_erase_user(std::string_view path_user, const Query& query,
+                                     std::string_view request_id, std::string erased_id) {
+    Messages messages;
+    if (!fits_user_id(path_user)) messages.emplace_back(unfit_user_id);
+    refuse_unknown_parameters(query, {}, messages);
+    if (!messages.empty()) return invalid(messages, request_id);
+    return EraseUser{std::string(path_user), std::move(erased_id)};
+}
+
 Decoded<UserQuery> decode_show_user(std::string_view path_user, const Query& query,
                                     std::string_view request_id) {
     static constexpr std::array<std::string_view, 2> known{"limit", "after"};

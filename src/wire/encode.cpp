@@ -50,6 +50,7 @@ RefusalText text_of(Refusal refusal) {
         case Refusal::user_redemption_limit_reached:
             return {409, "user_redemption_limit_reached",
                     "User has reached the redemption limit of this coupon book"};
+        case Refusal::user_not_found: return {404, "user_not_found", "User not found"};
         case Refusal::idempotency_key_reused:
             return {422, "idempotency_key_reused",
                     "The Idempotency-Key has been used for another request"};
@@ -191,7 +192,7 @@ public:
     }
 
     Answer operator()(const BookCreated& outcome) const {
-        return answer([&](JsonWriter& json) {
+        return answer(created, [&](JsonWriter& json) {
             write_open_book(json, outcome.book);
             json.raw("}");
         });
@@ -207,22 +208,26 @@ public:
     }
 
     Answer operator()(const CodeAssigned& outcome) const {
-        return answer([&](JsonWriter& json) { write_code(json, outcome.code, now_); });
+        return answer(created, [&](JsonWriter& json) { write_code(json, outcome.code, now_); });
     }
 
     Answer operator()(const CodeLocked& outcome) const {
-        return answer([&](JsonWriter& json) {
+        return answer(created, [&](JsonWriter& json) {
             json.raw(R"({"message":"Coupon locked successfully","lockedUntil":)");
             json.time(outcome.until).raw("}");
         });
     }
 
     Answer operator()(const CodeRedeemed& outcome) const {
-        return answer([&](JsonWriter& json) {
+        return answer(created, [&](JsonWriter& json) {
             json.raw(R"({"message":"Coupon redeemed successfully","coupon":)");
             write_code(json, outcome.code, now_);
             json.raw("}");
         });
+    }
+
+    Answer operator()(const UserErased&) const {
+        return answer(200, [](JsonWriter& json) { json.raw(R"({"message":"User erased"})"); });
     }
 
     Answer operator()(Replayed& outcome) const {
@@ -234,13 +239,13 @@ public:
 
 private:
     template <class Write>
-    static Answer answer(Write write) {
+    static Answer answer(int status, Write write) {
         std::string body;
         body.reserve(384);
         JsonWriter json(body);
         write(json);
         Answer result;
-        result.status = created;
+        result.status = status;
         result.body = std::move(body);
         return result;
     }

@@ -85,6 +85,11 @@ Decoded<LockCode> decode_lock_code(const Request& request, std::string_view path
                                    std::int64_t ttl_ms);
 Decoded<RedeemCode> decode_redeem_code(const Request& request, std::string_view path_code);
 
+/// `path_user` is the text after /coupon/users/; `erased_id` becomes the command's. There is no
+/// body to read; `query` must be empty.
+Decoded<EraseUser> decode_erase_user(std::string_view path_user, const Query& query,
+                                     std::string_view request_id, std::string erased_id);
+
 /// The key in the value of an Idempotency-Key field: a string of structured fields (RFC 8941) or
 /// the same without its quotes, 1 to limits::idempotency_key_characters visible ASCII characters.
 /// Else 400 `idempotency_key_malformed`.
@@ -112,8 +117,8 @@ Decoded<UserQuery> decode_show_user(std::string_view path_user, const Query& que
 
 // Encoders.
 
-/// The answer to a command: a refusal's 404 or 409, or 201 with what was done. `now` decides
-/// `isLocked`.
+/// The answer to a command: a refusal's 404 or 409, or 201, 200 of an erasure, with what was done.
+/// `now` decides `isLocked`.
 Answer encode(Outcome&& outcome, Timestamp now, std::string_view request_id);
 
 /// The answer to GET /coupon; `query` makes the next page's link. `page` is kept until it has been

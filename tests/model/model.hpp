@@ -67,6 +67,7 @@ private:
     std::string assign(const AssignCode& command, std::int64_t now);
     std::string lock(const LockCode& command, std::int64_t now);
     std::string redeem(const RedeemCode& command, std::int64_t now);
+    std::string erase(const EraseUser& command, std::int64_t now);
 
     const bool ids_may_skip_;
     std::int64_t last_code_id_ = 0;

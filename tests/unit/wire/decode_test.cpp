@@ -472,6 +472,34 @@ TEST(DecodeListBooks, SaysWhatIsWrong) {
     EXPECT_EQ(said(many).size(), 11U);
 }
 
+TEST(DecodeUser, TakesAnIdAndAPage) {
+    const auto user = value(decode_show_user("a/b", {}, "r-1"));
+    EXPECT_EQ(user.user_id, "a/b");
+    EXPECT_EQ(user.after, 0);
+    EXPECT_EQ(user.limit, 100U);
+    const auto page = value(decode_show_user("a", {{"after", "7"}, {"limit", "1"}}, "r-1"));
+    EXPECT_EQ(page.after, 7);
+    EXPECT_EQ(page.limit, 1U);
+    const auto erasure = value(decode_erase_user("a/b", {}, "r-1", "erased-x"));
+    EXPECT_EQ(erasure.user_id, "a/b");
+    EXPECT_EQ(erasure.erased_id, "erased-x");
+}
+
+TEST(DecodeUser, SaysWhatIsWrong) {
+    const std::string unfit = "userId must be 1 to 255 characters without control characters";
+    for (const std::string& id :
+         {std::string(), std::string("a\nb"), std::string("\xC3"), std::string(256, 'x')}) {
+        EXPECT_EQ(complaints(decode_show_user(id, {}, "r-1")), Strings{unfit});
+        EXPECT_EQ(complaints(decode_erase_user(id, {}, "r-1", "e")), Strings{unfit});
+    }
+    EXPECT_EQ(complaints(
+                  decode_show_user("a", {{"limit", "1001"}, {"after", "x"}, {"page", "1"}}, "r-1")),
+              (Strings{"limit must be an integer from 1 to 1000",
+                       "after must be an integer of 0 or more", "property page should not exist"}));
+    EXPECT_EQ(complaints(decode_erase_user("a", {{"limit", "1"}}, "r-1", "e")),
+              (Strings{"property limit should not exist"}));
+}
+
 TEST(DecodeListEntries, TakesItsParameters) {
     const auto list = value(decode_list_entries({}, "r-1"));
     EXPECT_EQ(list.after, 0);
@@ -513,7 +541,7 @@ TEST(DecodeListEntries, SaysWhatIsWrong) {
     for (const char* const type : {"", "redeemed", "5", "Code_redeemed"}) {
         EXPECT_EQ(said({{"type", type}}),
                   (Strings{"type must be one of book_created, codes_uploaded, code_assigned, "
-                           "code_locked, code_redeemed"}));
+                           "code_locked, code_redeemed, user_erased"}));
     }
     EXPECT_EQ(said({{"include", "codes"}, {"code", "A"}, {"code", "B"}, {"limit", "0"}}),
               (Strings{"limit must be an integer from 1 to 1000", "code must be given once",

@@ -263,6 +263,23 @@ TEST(Encode, PageWithCodes) {
             std::string(head_b) + R"(,"codes":[]}])");
 }
 
+TEST(Encode, User) {
+    UserPage page;
+    UserQuery query{"a/b", 0, 2};
+    EXPECT_EQ(text_of(encode(page, query, now)), R"({"userId":"a/b","codes":[],"redemptions":[]})");
+    page.codes = {a_code(), a_code()};
+    page.codes[1].id = 43;
+    page.more = true;
+    EXPECT_EQ(encode(page, query, now).link,
+              R"(</coupon/users/a%2Fb?limit=2&after=43>; rel="next")");
+}
+
+TEST(Encode, UserErased) {
+    const Answer answer = encode(UserErased{}, now, request_id);
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(std::get<std::string>(answer.body), R"({"message":"User erased"})");
+}
+
 TEST(Encode, LinksToTheNextPage) {
     BookPage page = a_page();
     page.more = true;
