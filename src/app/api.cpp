@@ -7,6 +7,7 @@
 
 #include "app/readiness.hpp"
 #include "base/digest.hpp"
+#include "base/random.hpp"
 #include "wire/wire.hpp"
 
 namespace coupond {
@@ -75,6 +76,11 @@ wire::Request body_of(const http::Request& request) {
     return {request.content_type, request.body, request.request_id};
 }
 
+/// 130 random bits: nobody's id, and not to be guessed.
+std::string erased_id() {
+    return "erased-" + secure_random_base32(26);
+}
+
 void add_commands(http::Router& router, Api& api) {
     using http::Request;
     using http::Responder;
@@ -108,6 +114,12 @@ void add_commands(http::Router& router, Api& api) {
                    run(api, request, responder,
                        wire::decode_redeem_code(body_of(request), request.path_params[0]));
                });
+    router.add("DELETE", "/coupon/users/:userId",
+               [&api](const Request& request, const Responder& responder) {
+                   run(api, request, responder,
+                       wire::decode_erase_user(request.path_params[0], request.query,
+                                               request.request_id, erased_id()));
+               });
 }
 
 /// Runs `read(store, asked)` on the reader's thread for what was asked for, or answers at once
@@ -126,10 +138,9 @@ void run_query(const Api& api, const http::Request& request, const http::Respond
 
 void list_books(const Api& api, const http::Request& request, const http::Responder& responder) {
     run_query(api, request, responder, wire::decode_list_books(request.query, request.request_id),
-              [&api, &request](ReadStore& store, const wire::ListBooks& query) {
+              [&api, &request](ReadStore& store, const BookQuery& query) {
                   const Timestamp now = api.clock.now();
-                  Result<BookPage> page =
-                      store.list_books(query.after, query.limit, query.with_codes, now);
+                  Result<BookPage> page = store.list_books(query, now);
                   return page ? wire::encode(std::move(*page), query, now, request.request_id)
                               : wire::failed(page.error(), request.request_id);
               });
@@ -195,7 +206,10 @@ void show_book(const Api& api, const http::Request& request, const http::Respond
     run_query(api, request, responder,
               wire::decode_book_id(request.path_params[0], request.query, request.request_id),
               [&api, &request](ReadStore& store, BookId id) {
-                  const Result<BookPage> page = store.list_books(id - 1, 1, false, api.clock.now());
+                  BookQuery query;
+                  query.after = BookPlace{id - 1, {}, {}};
+                  query.limit = 1;
+                  const Result<BookPage> page = store.list_books(query, api.clock.now());
                   if (!page) return wire::failed(page.error(), request.request_id);
                   const bool found = !page->books.empty() && page->books.front().book.id == id;
                   return found ? wire::encode(page->books.front())
@@ -225,6 +239,16 @@ void show_statistics(const Api& api, const http::Request& request, const http::R
                       store.load_statistics(asked.query, api.clock.now());
                   return found ? wire::encode(*found, asked, request.request_id)
                                : wire::failed(found.error(), request.request_id);
+              });
+}
+
+void show_user(const Api& api, const http::Request& request, const http::Responder& responder) {
+    run_query(api, request, responder,
+              wire::decode_show_user(request.path_params[0], request.query, request.request_id),
+              [&api, &request](ReadStore& store, const UserQuery& query) {
+                  const Result<UserPage> page = store.find_user(query);
+                  return page ? wire::encode(*page, query, api.clock.now())
+                              : wire::failed(page.error(), request.request_id);
               });
 }
 
@@ -276,6 +300,10 @@ void add_reads(http::Router& router, const Api& api) {
     router.add("GET", "/coupon/:id/stats",
                [&api](const Request& request, const Responder& responder) {
                    show_statistics(api, request, responder, request.path_params[0]);
+               });
+    router.add("GET", "/coupon/users/:userId",
+               [&api](const Request& request, const Responder& responder) {
+                   show_user(api, request, responder);
                });
     router.add("GET", "/coupon/:id", [&api](const Request& request, const Responder& responder) {
         show_book(api, request, responder);

@@ -59,6 +59,8 @@ inline constexpr std::size_t queued_codes = 4 * upload_codes;  ///< of waiting u
 inline constexpr std::size_t batch_commands = 1'024;
 inline constexpr std::size_t batch_codes = upload_codes;
 inline constexpr std::int64_t batch_entries = 4'096;  ///< of the ledger, in one transaction
+inline constexpr std::size_t batch_erasures = 64;     ///< of users, in one transaction
+inline constexpr std::size_t erased_codes = 1'000;    ///< of an erased user, whose locks end
 inline constexpr int command_wait_ms = 5'000;         ///< in the queue; beyond: 503
 inline constexpr int batch_reruns = 16;               ///< on conflict, before 503
 inline constexpr int batch_ms = 4'000;                ///< no rerun begins later; beyond: 503
@@ -82,6 +84,7 @@ inline constexpr int reconnect_most_ms = 1'000;  ///< on up to this; always time
 static_assert(header_bytes < body_bytes);
 static_assert(body_bytes <= bodies_in_flight_bytes);
 static_assert(batch_commands <= queued_commands);
+static_assert(batch_erasures <= batch_commands);
 static_assert(batch_commands <= batch_entries, "a command makes one entry at most");
 static_assert(batch_codes <= queued_codes, "an upload that may be sent must fit into the queue");
 static_assert(upload_codes <= batch_codes, "an upload that may be sent must fit into a batch");
@@ -100,5 +103,6 @@ static_assert(database_wait_ms < transaction_idle_ms,
 static_assert(locks_wait_ms < transaction_idle_ms);
 // A code of 128 four-byte characters, percent-encoded, still fits into the request line.
 static_assert(code_characters * 4 * 3 + 256 <= header_bytes);
+static_assert(user_id_characters * 4 * 3 + 256 <= header_bytes, "and so does a user id");
 
 }  // namespace coupond::limits

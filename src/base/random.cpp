@@ -4,7 +4,7 @@
 
 #include <array>
 #include <cerrno>
-#include <cstddef>
+#include <string_view>
 
 #include "base/check.hpp"
 
@@ -33,6 +33,13 @@ std::uint64_t secure_random_below(std::uint64_t bound) {
         const std::uint64_t drawn = secure_random();
         if (drawn >= biased) return drawn % bound;
     }
+}
+
+std::string secure_random_base32(std::size_t size) {
+    constexpr std::string_view characters = "abcdefghijklmnopqrstuvwxyz234567";
+    std::string text;
+    while (text.size() < size) text += characters[secure_random() % characters.size()];
+    return text;
 }
 
 }  // namespace coupond

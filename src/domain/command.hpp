@@ -49,7 +49,15 @@ struct RedeemCode {
     std::string user_id;
 };
 
-using Command = std::variant<CreateBook, UploadCodes, AssignAny, AssignCode, LockCode, RedeemCode>;
+/// Forgets a person: what was theirs is somebody's of whom nobody knows more than `erased_id`, and
+/// their locks end. Who comes with the same id later is somebody new.
+struct EraseUser {
+    std::string user_id;
+    std::string erased_id;  ///< random: nobody's id yet
+};
+
+using Command =
+    std::variant<CreateBook, UploadCodes, AssignAny, AssignCode, LockCode, RedeemCode, EraseUser>;
 
 /// What tells a request that is repeated from another one
 /// (draft-ietf-httpapi-idempotency-key-header).
@@ -78,6 +86,7 @@ enum class Refusal {
     already_locked,
     not_locked,
     user_redemption_limit_reached,
+    user_not_found,
     idempotency_key_reused,   ///< for another request
     first_answer_unreadable,  ///< to a repeated request: another version of coupond has kept it
 };
@@ -110,8 +119,10 @@ struct CodeRedeemed {
     Code code;
 };
 
-using FirstOutcome =
-    std::variant<Refusal, BookCreated, CodesUploaded, CodeAssigned, CodeLocked, CodeRedeemed>;
+struct UserErased {};
+
+using FirstOutcome = std::variant<Refusal, BookCreated, CodesUploaded, CodeAssigned, CodeLocked,
+                                  CodeRedeemed, UserErased>;
 
 /// The request was there before: what came of it then.
 struct Replayed {
@@ -121,6 +132,6 @@ struct Replayed {
 };
 
 using Outcome = std::variant<Refusal, BookCreated, CodesUploaded, CodeAssigned, CodeLocked,
-                             CodeRedeemed, Replayed>;
+                             CodeRedeemed, UserErased, Replayed>;
 
 }  // namespace coupond

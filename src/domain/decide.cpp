@@ -176,6 +176,20 @@ public:
         return CodeRedeemed{row->code};
     }
 
+    Outcome operator()(const EraseUser& command) {
+        const auto found = world_.users.find(command.user_id);
+        if (found == world_.users.end()) return Refusal::user_not_found;
+
+        for (CodeRow* const row : found->second) {
+            row->code.assigned_to = command.erased_id;
+            if (row->code.lock) end_lock(*row);  // a dead one too: it may name them elsewhere
+        }
+        world_.users.erase(found);
+        enter(LedgerEntry::Type::user_erased, 0).user_id = command.erased_id;
+        erasures_.push_back({command.user_id, command.erased_id});
+        return UserErased{};
+    }
+
     /// What all of it changed. To be called once, at the end.
     Delta take_delta() {
         Delta delta;
@@ -185,6 +199,7 @@ public:
         delta.changed_codes = std::move(changed_codes_);
         delta.entries = std::move(entries_);
         delta.memories = std::move(memories_);
+        delta.erasures = std::move(erasures_);
         for (const auto* user : changed_users_) {
             delta.user_redemptions.push_back({&user->first, user->second.loaded, user->second.now});
         }
@@ -199,7 +214,7 @@ public:
         if (!counts_.empty()) counts_[all_books] = all;
         delta.counts = std::move(counts_);
         for (const LedgerEntry& entry : delta.entries) {
-            if (entry.type == LedgerEntry::Type::book_created) continue;
+            if (entry.code_id == 0) continue;
             delta.activity[entry.book_id] += activity_of(entry);
             delta.activity[all_books] += activity_of(entry);
         }
@@ -237,6 +252,7 @@ private:
 
     /// The book that a command is about, as far as there is one.
     BookId book_of(const CreateBook&) { return all_books; }
+    BookId book_of(const EraseUser&) { return all_books; }
     BookId book_of(const UploadCodes& command) {
         const BookId id = command.book_id.value_or(world_.only_book.value_or(all_books));
         return world_.find_book(id) == nullptr ? all_books : id;
@@ -269,17 +285,33 @@ private:
         change(row, LedgerEntry::Type::code_assigned);
     }
 
+    /// That a lock ends is no change with an entry of its own, as its running out is none.
+    void end_lock(CodeRow& row) {
+        Timestamp& until = row.code.lock->until;
+        if (now_ < until) {
+            --locks_[{row.code.book_id, until}];
+            until = now_;
+            ++locks_[{row.code.book_id, until}];
+        }
+        row.lock_changed = true;
+        row.lock_ended = true;
+        mark_changed(row);
+    }
+
     /// The ledger's entry for a change of `row`, to be filled in before the next one.
     LedgerEntry& change(CodeRow& row, LedgerEntry::Type type) {
         LedgerEntry& entry = enter(type, row.code.book_id);
         entry.code_id = row.code.id;
         entry.user_id = row.code.assigned_to;
         entry.previous = std::exchange(row.code.last_entry, entry.id);
-        if (!row.is_new && !row.changed) {
-            row.changed = true;
-            changed_codes_.push_back(&row);
-        }
+        mark_changed(row);
         return entry;
+    }
+
+    void mark_changed(CodeRow& row) {
+        if (row.is_new || row.changed) return;
+        row.changed = true;
+        changed_codes_.push_back(&row);
     }
 
     LedgerEntry& enter(LedgerEntry::Type type, BookId book_id) {
@@ -304,6 +336,7 @@ private:
     std::vector<CodeRow*> changed_codes_;
     std::vector<LedgerEntry> entries_;
     std::vector<Delta::Memory> memories_;
+    std::vector<Delta::Erasure> erasures_;
     std::vector<const std::pair<const World::UserKey, World::UserRedemptions>*> changed_users_;
     std::map<BookId, Delta::Counts> counts_;
     std::map<std::pair<BookId, Refusal>, std::int64_t> refusals_;
@@ -315,7 +348,8 @@ private:
 Activity activity_of(const LedgerEntry& entry) {
     Activity activity;
     switch (entry.type) {
-        case LedgerEntry::Type::book_created: break;
+        case LedgerEntry::Type::book_created:
+        case LedgerEntry::Type::user_erased: break;
         case LedgerEntry::Type::codes_uploaded: activity.uploaded = entry.codes; break;
         case LedgerEntry::Type::code_assigned: activity.assigned = 1; break;
         case LedgerEntry::Type::code_locked: activity.locked = 1; break;
@@ -328,6 +362,10 @@ Activity activity_of(const LedgerEntry& entry) {
 }
 
 Decision decide(World& world, std::span<const Submission* const> submissions, Timestamp now) {
+    const auto erasures = std::ranges::count_if(submissions, [](const Submission* submission) {
+        return std::holds_alternative<EraseUser>(submission->command);
+    });
+    COUPOND_CHECK(erasures == 0 || erasures == std::ssize(submissions));
     Decider decider(world, now);
     Decision decision;
     decision.outcomes.reserve(submissions.size());

@@ -42,6 +42,7 @@ struct Needs {
     std::vector<CodeNeed> codes;
     std::vector<std::string_view> new_codes;  ///< of uploads: which of them exist already
     std::vector<std::string_view> keys;       ///< idempotency keys
+    std::vector<std::string_view> erased;     ///< users, with up to limits::erased_codes of theirs
     std::vector<BookId> books;
     bool only_book = false;                  ///< whether there is exactly one book, and it
     std::map<PoolScope, std::size_t> pools;  ///< how many free codes, at random
@@ -64,6 +65,7 @@ struct CodeRow {
     bool redeemed = false;
     bool lock_changed = false;  ///< taken, replaced or released its lock
     bool first_locked = false;  ///< given it the first lock that it has had
+    bool lock_ended = false;    ///< let its lock end before its time
 };
 
 /// What came of a request with an idempotency key.
@@ -111,6 +113,8 @@ public:
     std::map<UserKey, UserRedemptions>
         user_redemptions;  ///< an entry for each redeemer of a loaded code
     std::map<PoolScope, Pool> pools;
+    /// Of Needs::erased, those who are there: the last of their codes that are not redeemed.
+    std::unordered_map<std::string, std::vector<CodeRow*>> users;
     std::unordered_map<std::string, Remembered> remembered;  ///< of Needs::keys
     BookId next_book_id = 0;    ///< the first of Needs::book_ids consecutive free ids
     CodeId next_code_id = 0;    ///< the first of Needs::code_ids consecutive free ids
@@ -150,6 +154,11 @@ struct Delta {
     std::vector<FirstLock> first_locks;
     std::vector<LedgerEntry> entries;  ///< by id
     std::vector<UserRedemptions> user_redemptions;
+    struct Erasure {
+        std::string user_id;    ///< there must still be somebody of that id,
+        std::string erased_id;  ///< who has this one from then on
+    };
+    std::vector<Erasure> erasures;
     struct Memory {
         std::string key;
         Remembered remembered;
@@ -164,8 +173,8 @@ struct Delta {
 
     bool empty() const {
         return new_books.empty() && new_codes.empty() && changed_codes.empty() && entries.empty() &&
-               memories.empty() && user_redemptions.empty() && counts.empty() && locks.empty() &&
-               activity.empty() && refusals.empty();
+               memories.empty() && erasures.empty() && user_redemptions.empty() && counts.empty() &&
+               locks.empty() && activity.empty() && refusals.empty();
     }
 };
 
@@ -185,7 +194,8 @@ struct Decision {
 Activity activity_of(const LedgerEntry& entry);
 
 /// Decides `submissions` in order, each seeing what those before it did, all at the time `now`.
-/// `world` holds what `needs(submissions)` names; it is used up.
+/// `world` holds what `needs(submissions)` names; it is used up. Erasures come in batches of their
+/// own: what is loaded goes by the ids that they take away.
 Decision decide(World& world, std::span<const Submission* const> submissions, Timestamp now);
 
 }  // namespace coupond

@@ -34,6 +34,8 @@ struct Collector {
     void operator()(const RedeemCode& command) const {
         needs.codes.push_back({command.code, command.user_id});
     }
+
+    void operator()(const EraseUser& command) const { needs.erased.push_back(command.user_id); }
 };
 
 }  // namespace

@@ -140,6 +140,7 @@ struct Rememberer {
         add_code(writer, outcome.code);
         return writer.take();
     }
+    std::string operator()(const UserErased&) const { return Writer("user_erased").take(); }
     std::string operator()(const Replayed&) const {
         check_failed("the first outcome", __FILE__, __LINE__);
     }
@@ -174,6 +175,7 @@ std::optional<FirstOutcome> read(Reader& reader, const Command& command) {
     if (kind == "code_assigned") return CodeAssigned{read_code(reader, user_of(command))};
     if (kind == "code_locked") return CodeLocked{reader.time()};
     if (kind == "code_redeemed") return CodeRedeemed{read_code(reader, user_of(command))};
+    if (kind == "user_erased") return UserErased{};
     return std::nullopt;
 }
 

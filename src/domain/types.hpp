@@ -69,15 +69,16 @@ struct LedgerEntry {
         code_assigned = 3,
         code_locked = 4,
         code_redeemed = 5,
+        user_erased = 6,
     };
 
     EntryId id = 0;
     Timestamp at;
     Type type{};
-    BookId book_id = 0;
-    CodeId code_id = 0;                  ///< of an upload: of its first code; of a book: 0
+    BookId book_id = 0;                  ///< of an erasure: 0
+    CodeId code_id = 0;                  ///< of an upload: of its first code; of none: 0
     std::int64_t codes = 0;              ///< of an upload: how many, with ids one after the other
-    std::optional<std::string> user_id;  ///< whom a code was assigned to, and so on
+    std::optional<std::string> user_id;  ///< whom a code was assigned to, and so on; who was erased
     /// The lock that was taken, or, of a redemption, used.
     std::optional<Timestamp> locked_until;
     std::optional<std::int64_t> discount_cents;  ///< of a redemption: what it was worth

@@ -25,7 +25,7 @@ Book* World::find_book(BookId id) {
 
 namespace {
 
-constexpr std::array<std::pair<Refusal, std::string_view>, 13> refusals{{
+constexpr std::array<std::pair<Refusal, std::string_view>, 14> refusals{{
     {Refusal::book_not_found, "book_not_found"},
     {Refusal::book_required, "book_required"},
     {Refusal::codes_already_exist, "codes_already_exist"},
@@ -37,6 +37,7 @@ constexpr std::array<std::pair<Refusal, std::string_view>, 13> refusals{{
     {Refusal::already_locked, "already_locked"},
     {Refusal::not_locked, "not_locked"},
     {Refusal::user_redemption_limit_reached, "user_redemption_limit_reached"},
+    {Refusal::user_not_found, "user_not_found"},
     {Refusal::idempotency_key_reused, "idempotency_key_reused"},
     {Refusal::first_answer_unreadable, "first_answer_unreadable"},
 }};

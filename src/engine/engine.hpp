@@ -45,7 +45,8 @@ struct EngineOptions {
     std::chrono::milliseconds command_wait{limits::command_wait_ms};
 };
 
-/// Runs commands exactly once, in the order submitted. There is no timer in it: an idle engine runs
+/// Runs commands exactly once, in the order submitted but for those that wait together, of which
+/// some may come before others (executor.hpp). There is no timer in it: an idle engine runs
 /// a command at once in a batch of one, a busy one runs what came in during the last commit, which
 /// is what makes its batches large.
 class Engine {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ranges>
 #include <set>
 #include <unordered_map>
 
@@ -35,6 +36,7 @@ private:
     void take(std::span<CodeRow* const> rows) {
         for (CodeRow* const row : rows) {
             Code& code = row->code;
+            if (row->lock_ended) code.lock.reset();
             if (row->lock_changed) {
                 (code.lock ? acquired : released).push_back({code.code, code.book_id, code.lock});
             }
@@ -97,6 +99,10 @@ private:
             if (!world && world.error() == Failure::conflict) continue;
             if (!world) return fail(results, world.error());
             put_locks(*world, codes, std::move(found));
+            if (locks_ != nullptr && !needed.erased.empty()) {
+                const Result<void> loaded = load_locks_of_erased(*world);
+                if (!loaded) return fail_locks(LockFailure::reading, results, loaded.error());
+            }
             const Timestamp now = clock_.now();
             Decision decision = decide(*world, commands, now);
             if (decision.shortage) {
@@ -180,6 +186,19 @@ private:
         return {};
     }
 
+    /// After the rows, for nobody could name the codes before.
+    Result<void> load_locks_of_erased(World& world) {
+        std::vector<std::string_view> codes;
+        for (const auto& [user_id, rows] : world.users) {
+            for (const CodeRow* const row : rows) codes.push_back(row->code.code);
+        }
+        if (codes.empty()) return {};
+        auto loaded = locks_->load(codes);
+        if (!loaded) return loaded.error();
+        put_locks(world, codes, std::move(*loaded));
+        return {};
+    }
+
     void put_locks(World& world, std::span<const std::string_view> codes,
                    std::vector<std::optional<Lock>> found) {
         left_behind_.clear();
@@ -195,15 +214,16 @@ private:
     }
 
     /// Runs again what the failure of the locks does not concern: where they could not be taken,
-    /// all but who wants one; where they could not be read, what names no code.
+    /// all but who wants one; where they could not be read, what is about no certain codes.
     void run_what_needs_no(LockFailure failed, std::span<const Submission* const> commands,
                            std::span<Executed> results) {
         std::vector<const Submission*> others;
         std::vector<std::size_t> places;
         for (std::size_t i = 0; i < commands.size(); ++i) {
+            const Needs needed = needs(commands.subspan(i, 1));
             const bool concerned = failed == LockFailure::taking
                                        ? std::holds_alternative<LockCode>(commands[i]->command)
-                                       : !needs(commands.subspan(i, 1)).codes.empty();
+                                       : !needed.codes.empty() || !needed.erased.empty();
             if (concerned) continue;
             others.push_back(commands[i]);
             places.push_back(i);
@@ -240,8 +260,10 @@ private:
     std::vector<LockChange> left_behind_;
 };
 
-}  // namespace
-
+/// In which order commands, none of them an erasure, are run where locks are kept outside the
+/// store: as indices, in rounds of which every second one, beginning with the second, holds nothing
+/// but LockCode, and the others hold none. Commands on a code keep their order; others may change
+/// it, for nobody has waited for one to send the other. A round may be empty.
 std::vector<std::vector<std::size_t>> rounds_of(std::span<const Submission* const> commands) {
     std::unordered_map<std::string_view, std::size_t> round_of_code;
     std::vector<std::vector<std::size_t>> rounds;
@@ -264,23 +286,48 @@ std::vector<std::vector<std::size_t>> rounds_of(std::span<const Submission* cons
     return rounds;
 }
 
+}  // namespace
+
+std::vector<std::vector<std::size_t>> groups_of(std::span<const Submission* const> commands,
+                                                bool with_locks) {
+    std::vector<const Submission*> others;
+    std::vector<std::size_t> places;  // of `others`
+    std::vector<std::size_t> erasures;
+    for (std::size_t i = 0; i < commands.size(); ++i) {
+        if (std::holds_alternative<EraseUser>(commands[i]->command)) {
+            erasures.push_back(i);
+        } else {
+            others.push_back(commands[i]);
+            places.push_back(i);
+        }
+    }
+    std::vector<std::vector<std::size_t>> groups;
+    if (with_locks) {
+        groups = rounds_of(others);
+        for (std::size_t& i : groups | std::views::join) i = places[i];
+    } else {
+        groups.push_back(std::move(places));
+    }
+    for (std::size_t i = 0; i < erasures.size(); ++i) {
+        if (i % limits::batch_erasures == 0) groups.emplace_back();
+        groups.back().push_back(erasures[i]);
+    }
+    return groups;
+}
+
 std::vector<Executed> execute(Store& store, Locks* locks, const Clock& clock,
                               std::span<const Submission* const> commands) {
     std::vector<Executed> results(commands.size());
     if (commands.empty()) return results;
     Executor executor(store, locks, clock);
-    if (locks == nullptr) {
-        executor.run(commands, results);
-        return results;
-    }
-    for (const std::vector<std::size_t>& round : rounds_of(commands)) {
-        if (round.empty()) continue;
-        std::vector<const Submission*> of_round;
-        for (const std::size_t i : round) of_round.push_back(commands[i]);
-        std::vector<Executed> executed(round.size());
-        executor.run(of_round, executed);
-        for (std::size_t i = 0; i < round.size(); ++i) {
-            results[round[i]] = std::move(executed[i]);
+    for (const std::vector<std::size_t>& group : groups_of(commands, locks != nullptr)) {
+        if (group.empty()) continue;
+        std::vector<const Submission*> of_group;
+        for (const std::size_t i : group) of_group.push_back(commands[i]);
+        std::vector<Executed> executed(group.size());
+        executor.run(of_group, executed);
+        for (std::size_t i = 0; i < group.size(); ++i) {
+            results[group[i]] = std::move(executed[i]);
         }
     }
     return results;

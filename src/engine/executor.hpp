@@ -14,16 +14,16 @@ struct Executed {
     Timestamp decided_at;
 };
 
-/// In which order `execute` runs commands where locks are kept outside the store: as indices, in
-/// rounds of which every second one, beginning with the second, holds nothing but LockCode, and the
-/// others hold none. Commands on a code keep their order; others may change it, for nobody has
-/// waited for one to send the other. A round may be empty.
-std::vector<std::vector<std::size_t>> rounds_of(std::span<const Submission* const> commands);
+/// In which order `execute` runs commands: as indices, in groups that are run one after the other.
+/// Erasures come last, for nobody has waited for another command of a batch to send one.
+/// `with_locks`: locks are kept outside the store. A group may be empty.
+std::vector<std::vector<std::size_t>> groups_of(std::span<const Submission* const> commands,
+                                                bool with_locks);
 
-/// Runs `commands` as if one after the other, in as few transactions as the store allows: in the
-/// order given, or, with `locks`, in that of `rounds_of`. Returns one result a command; all effects
-/// that a result tells of are durable. `locks`: where codes are locked; null: in the store. Where
-/// it does not work, commands on certain codes fail, the others do not.
+/// Runs `commands` as if one after the other, in the order of `groups_of`, and in few transactions.
+/// Returns one result a command; all effects that a result tells of are durable. `locks`: where
+/// codes are locked; null: in the store. Where it does not work, commands on certain codes fail,
+/// the others do not.
 std::vector<Executed> execute(Store& store, Locks* locks, const Clock& clock,
                               std::span<const Submission* const> commands);
 

@@ -12,11 +12,10 @@ public:
     LockedReadStore(std::unique_ptr<ReadStore> store, std::unique_ptr<Locks> locks)
         : store_(std::move(store)), locks_(std::move(locks)) {}
 
-    Result<BookPage> list_books(BookId after, std::size_t limit, bool with_codes,
-                                Timestamp now) override {
-        Result<BookPage> page = store_->list_books(after, limit, with_codes, now);
+    Result<BookPage> list_books(const BookQuery& query, Timestamp now) override {
+        Result<BookPage> page = store_->list_books(query, now);
         if (!page) return page;
-        if (with_codes && !page->too_many_codes) {
+        if (query.with_codes && !page->too_many_codes) {
             for (BookListing& listing : page->books) {
                 const Result<void> filled = put_locks(listing.codes);
                 if (!filled) return filled.error();
@@ -80,6 +79,14 @@ public:
     }
 
     Result<std::vector<BookId>> book_ids() override { return store_->book_ids(); }
+
+    Result<UserPage> find_user(const UserQuery& query) override {
+        Result<UserPage> page = store_->find_user(query);
+        if (!page) return page;
+        const Result<void> filled = put_locks(page->codes);
+        if (!filled) return filled.error();
+        return page;
+    }
 
     Result<void> ping() override {
         const Result<void> database = store_->ping();

@@ -41,9 +41,34 @@ struct BookListing {
     std::vector<Code> codes;  ///< by id; only where asked for
 };
 
+/// Where a book stands in a list: what the orders go by.
+struct BookPlace {
+    BookId id = 0;
+    std::string name;
+    Timestamp created_at;
+
+    bool operator==(const BookPlace&) const = default;
+};
+
+/// Which books a list shows, in which order.
+struct BookQuery {
+    enum class Sort { id, name, created };
+
+    Sort sort = Sort::id;     ///< names by their bytes; what is equal, by id
+    bool descending = false;  ///< the whole order the other way round
+    std::optional<BookPlace> after =
+        {};  ///< those behind it; of it only the id and what `sort` says
+    std::size_t limit = 0;
+    bool with_codes = false;
+    std::optional<std::string> name = {};  ///< what their names contain, A to Z in either case
+};
+
 struct BookPage {
-    std::vector<BookListing> books;  ///< by id
-    bool more = false;               ///< there are books after the last one
+    std::vector<BookListing> books;  ///< in the order asked for
+    BookPlace read_to;               ///< from here the next page goes on, where there are more
+    /// The page has ended at its limit and there are others; or at limits::page_scan books looked
+    /// at, and there may be.
+    bool more = false;
     bool too_many_codes =
         false;  ///< codes were asked for, and these books hold more than page_codes: left out
 };
@@ -126,16 +151,28 @@ struct Statistics {
     std::map<std::string, std::int64_t> refusals;  ///< in all of it, by reason
 };
 
+/// Which codes of a user a list shows: those they hold, of all books.
+struct UserQuery {
+    std::string user_id;
+    CodeId after = 0;  ///< those with greater ids
+    std::size_t limit = 0;
+};
+
+struct UserPage {
+    std::vector<Code> codes;  ///< by id
+    std::vector<EntryListing>
+        redemptions;    ///< of those of `codes` that are redeemed, in their order
+    bool more = false;  ///< the user holds codes after the last one
+};
+
 /// The reading side, on a connection of its own: sees what was committed before the call, never
 /// waits for the lane. An object is used by one thread at a time.
 class ReadStore {
 public:
     virtual ~ReadStore() = default;
 
-    /// Up to `limit` books with ids beyond `after`, their counts as of `now`. Failures:
-    /// unavailable.
-    virtual Result<BookPage> list_books(BookId after, std::size_t limit, bool with_codes,
-                                        Timestamp now) = 0;
+    /// The books that match, their counts as of `now`. Failures: unavailable.
+    virtual Result<BookPage> list_books(const BookQuery& query, Timestamp now) = 0;
 
     /// The entries that match, of those before which none can come any more. Failures: unavailable.
     virtual Result<EntryPage> list_entries(const EntryQuery& query) = 0;
@@ -158,6 +195,9 @@ public:
 
     /// The ids of all books, ascending. Failures: unavailable.
     virtual Result<std::vector<BookId>> book_ids() = 0;
+
+    /// What a user holds; nothing where there is no such user. Failures: unavailable.
+    virtual Result<UserPage> find_user(const UserQuery& query) = 0;
 
     /// Whether the database answers. Failures: unavailable.
     virtual Result<void> ping() = 0;

@@ -12,17 +12,22 @@
 namespace coupond::wire {
 namespace {
 
-/// A code is redeemed once, by its last change.
-void write_redemptions(JsonWriter& json, const LedgerEntry& latest) {
-    if (latest.type != LedgerEntry::Type::code_redeemed) {
-        json.raw("[]");
-        return;
-    }
-    json.raw(R"([{"id":)").number(latest.id);
-    json.raw(R"(,"userId":)").string(latest.user_id.value_or(""));
+void write_redemption(JsonWriter& json, const EntryListing& listing) {
+    const LedgerEntry& entry = listing.entry;
+    json.raw(R"({"id":)").number(entry.id);
+    json.raw(R"(,"code":)").string(listing.code);
+    json.raw(R"(,"bookId":)").number(entry.book_id);
+    json.raw(R"(,"userId":)").string(entry.user_id.value_or(""));
     json.raw(R"(,"discountAmount":)");
-    latest.discount_cents ? json.hundredths(*latest.discount_cents) : json.null();
-    json.raw(R"(,"at":)").time(latest.at).raw("}]");
+    entry.discount_cents ? json.hundredths(*entry.discount_cents) : json.null();
+    json.raw(R"(,"at":)").time(entry.at).raw("}");
+}
+
+/// A code is redeemed once, by its last change.
+void write_redemptions(JsonWriter& json, const EntryListing& latest) {
+    json.raw("[");
+    if (latest.entry.type == LedgerEntry::Type::code_redeemed) write_redemption(json, latest);
+    json.raw("]");
 }
 
 constexpr std::array<std::pair<CodeQuery::Filter, std::string_view>, 4> filters{{
@@ -76,7 +81,7 @@ Answer encode(const CodeHistory& found, Timestamp now) {
     JsonWriter json(body);
     write_open_state(json, found.code, now);
     json.raw(R"(,"bookId":)").number(found.code.book_id);
-    write_redemptions(json.raw(R"(,"redemptions":)"), found.latest.entry);
+    write_redemptions(json.raw(R"(,"redemptions":)"), found.latest);
     write_entries(json.raw(R"(,"history":)"), found.history);
     json.raw("}");
     Answer answer;
@@ -86,6 +91,31 @@ Answer encode(const CodeHistory& found, Timestamp now) {
         rest.limit = limits::page_entries;
         rest.code = found.code.code;
         answer.link = link_after(found.history.read_to, rest);
+    }
+    return answer;
+}
+
+Answer encode(const UserPage& page, const UserQuery& query, Timestamp now) {
+    Answer answer;
+    std::string body;
+    JsonWriter json(body);
+    json.raw(R"({"userId":)").string(query.user_id).raw(R"(,"codes":[)");
+    std::string_view before;
+    for (const Code& code : page.codes) {
+        write_open_state(json.raw(std::exchange(before, ",")), code, now);
+        json.raw(R"(,"bookId":)").number(code.book_id).raw("}");
+    }
+    json.raw(R"(],"redemptions":[)");
+    before = {};
+    for (const EntryListing& redemption : page.redemptions) {
+        write_redemption(json.raw(std::exchange(before, ",")), redemption);
+    }
+    json.raw("]}");
+    answer.body = std::move(body);
+    if (page.more) {
+        answer.link = "</coupon/users/" + escaped(query.user_id) +
+                      "?limit=" + std::to_string(query.limit) +
+                      "&after=" + std::to_string(page.codes.back().id) + R"(>; rel="next")";
     }
     return answer;
 }

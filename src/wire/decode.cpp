@@ -9,6 +9,7 @@
 #include "base/limits.hpp"
 #include "base/text.hpp"
 #include "domain/code_pattern.hpp"
+#include "wire/book_order.hpp"
 #include "wire/codes.hpp"
 #include "wire/decimal.hpp"
 #include "wire/json_reader.hpp"
@@ -38,6 +39,13 @@ bool fits_code(std::string_view text) {
 }
 
 constexpr MemberSpec codes_spec{"codes", fits_code, limits::upload_codes};
+
+bool fits_user_id(std::string_view text) {
+    return fits(text, limits::user_id_characters);
+}
+
+constexpr const char* unfit_user_id =
+    "userId must be 1 to 255 characters without control characters";
 
 constexpr const char* unfit_code = "code must be 1 to 128 characters without control characters";
 
@@ -443,9 +451,7 @@ Decoded<CodeQuery> decode_list_codes(std::string_view path_id, const Query& quer
     }
     if (const std::string* const text = find_once(query, "userId", messages)) {
         codes.user_id = *text;
-        if (!fits(*text, limits::user_id_characters)) {
-            messages.emplace_back("userId must be 1 to 255 characters without control characters");
-        }
+        if (!fits_user_id(*text)) messages.emplace_back(unfit_user_id);
     }
     if (const std::string* const text = find_once(query, "prefix", messages)) {
         codes.prefix = *text;
@@ -461,6 +467,30 @@ Decoded<CodeQuery> decode_list_codes(std::string_view path_id, const Query& quer
     return codes;
 }
 
+Decoded<EraseUser> decode_erase_user(std::string_view path_user, const Query& query,
+                                     std::string_view request_id, std::string erased_id) {
+    Messages messages;
+    if (!fits_user_id(path_user)) messages.emplace_back(unfit_user_id);
+    refuse_unknown_parameters(query, {}, messages);
+    if (!messages.empty()) return invalid(messages, request_id);
+    return EraseUser{std::string(path_user), std::move(erased_id)};
+}
+
+Decoded<UserQuery> decode_show_user(std::string_view path_user, const Query& query,
+                                    std::string_view request_id) {
+    static constexpr std::array<std::string_view, 2> known{"limit", "after"};
+    UserQuery user;
+    Messages messages;
+    user.user_id = path_user;
+    if (!fits_user_id(path_user)) messages.emplace_back(unfit_user_id);
+    user.limit =
+        read_limit(query, limits::page_listed_codes_default, limits::page_listed_codes, messages);
+    user.after = read_number(query, "after", 0, messages).value_or(0);
+    refuse_unknown_parameters(query, known, messages);
+    if (!messages.empty()) return invalid(messages, request_id);
+    return user;
+}
+
 Decoded<EntryQuery> decode_list_entries(const Query& query, std::string_view request_id) {
     static constexpr std::array<std::string_view, 5> known{"after", "bookId", "code", "type",
                                                            "limit"};
@@ -472,6 +502,26 @@ Decoded<EntryQuery> decode_list_entries(const Query& query, std::string_view req
     refuse_unknown_parameters(query, known, messages);
     if (!messages.empty()) return invalid(messages, request_id);
     return entries;
+}
+
+Decoded<StreamEntries> decode_stream_entries(const Query& query,
+                                             std::optional<std::string_view> last_event_id,
+                                             std::string_view request_id) {
+    static constexpr std::array<std::string_view, 4> known{"after", "bookId", "code", "type"};
+    StreamEntries stream;
+    Messages messages;
+    std::optional<EntryId> after = read_number(query, "after", 0, messages);
+    if (last_event_id) {
+        after = read_digits(*last_event_id);
+        if (!after) messages.emplace_back("Last-Event-ID must be an integer of 0 or more");
+    }
+    stream.from_now = !after;
+    stream.query.after = after.value_or(0);
+    stream.query.limit = limits::page_entries_default;
+    read_entry_filters(query, stream.query, messages);
+    refuse_unknown_parameters(query, known, messages);
+    if (!messages.empty()) return invalid(messages, request_id);
+    return stream;
 }
 
 Decoded<ShowStatistics> decode_statistics(std::optional<std::string_view> path_id,
@@ -535,32 +585,35 @@ Decoded<ShowStatistics> decode_statistics(std::optional<std::string_view> path_i
     return asked;
 }
 
-Decoded<StreamEntries> decode_stream_entries(const Query& query,
-                                             std::optional<std::string_view> last_event_id,
-                                             std::string_view request_id) {
-    static constexpr std::array<std::string_view, 4> known{"after", "bookId", "code", "type"};
-    StreamEntries stream;
-    Messages messages;
-    std::optional<EntryId> after = read_number(query, "after", 0, messages);
-    if (last_event_id) {
-        after = read_digits(*last_event_id);
-        if (!after) messages.emplace_back("Last-Event-ID must be an integer of 0 or more");
-    }
-    stream.from_now = !after;
-    stream.query.after = after.value_or(0);
-    stream.query.limit = limits::page_entries_default;
-    read_entry_filters(query, stream.query, messages);
-    refuse_unknown_parameters(query, known, messages);
-    if (!messages.empty()) return invalid(messages, request_id);
-    return stream;
-}
-
-Decoded<ListBooks> decode_list_books(const Query& query, std::string_view request_id) {
-    static constexpr std::array<std::string_view, 3> known{"limit", "after", "include"};
-    ListBooks list;
+Decoded<BookQuery> decode_list_books(const Query& query, std::string_view request_id) {
+    static constexpr std::array<std::string_view, 5> known{"limit", "after", "include", "name",
+                                                           "sort"};
+    BookQuery list;
     Messages messages;
     list.limit = read_limit(query, limits::page_books_default, limits::page_books, messages);
-    list.after = read_number(query, "after", 1, messages).value_or(0);
+    if (const std::string* const text = find_once(query, "sort", messages)) {
+        const auto sort = book_sort(*text);
+        if (!sort) {
+            messages.emplace_back("sort must be one of id, -id, name, -name, created, -created");
+        }
+        list.sort = sort.value_or(BookSort()).by;
+        list.descending = sort.value_or(BookSort()).descending;
+    }
+    if (list.sort == BookQuery::Sort::id && !list.descending) {
+        const auto id = read_number(query, "after", 1, messages);
+        if (id) list.after = BookPlace{*id, {}, {}};
+    } else if (const std::string* const text = find_once(query, "after", messages)) {
+        list.after = book_place(*text, list);
+        if (!list.after) {
+            messages.push_back("after must be from a Link of a list with sort=" + name_of(list));
+        }
+    }
+    if (const std::string* const text = find_once(query, "name", messages)) {
+        list.name = *text;
+        if (!fits(*text, limits::name_characters)) {
+            messages.emplace_back("name must be 1 to 255 characters without control characters");
+        }
+    }
     if (const std::string* const text = find_once(query, "include", messages)) {
         list.with_codes = *text == "codes";
         if (!list.with_codes) messages.emplace_back("include must be codes");

@@ -3,6 +3,7 @@
 
 #include "base/check.hpp"
 #include "base/limits.hpp"
+#include "wire/book_order.hpp"
 #include "wire/wire.hpp"
 #include "wire/write.hpp"
 
@@ -49,6 +50,7 @@ RefusalText text_of(Refusal refusal) {
         case Refusal::user_redemption_limit_reached:
             return {409, "user_redemption_limit_reached",
                     "User has reached the redemption limit of this coupon book"};
+        case Refusal::user_not_found: return {404, "user_not_found", "User not found"};
         case Refusal::idempotency_key_reused:
             return {422, "idempotency_key_reused",
                     "The Idempotency-Key has been used for another request"};
@@ -190,7 +192,7 @@ public:
     }
 
     Answer operator()(const BookCreated& outcome) const {
-        return answer([&](JsonWriter& json) {
+        return answer(created, [&](JsonWriter& json) {
             write_open_book(json, outcome.book);
             json.raw("}");
         });
@@ -206,22 +208,26 @@ public:
     }
 
     Answer operator()(const CodeAssigned& outcome) const {
-        return answer([&](JsonWriter& json) { write_code(json, outcome.code, now_); });
+        return answer(created, [&](JsonWriter& json) { write_code(json, outcome.code, now_); });
     }
 
     Answer operator()(const CodeLocked& outcome) const {
-        return answer([&](JsonWriter& json) {
+        return answer(created, [&](JsonWriter& json) {
             json.raw(R"({"message":"Coupon locked successfully","lockedUntil":)");
             json.time(outcome.until).raw("}");
         });
     }
 
     Answer operator()(const CodeRedeemed& outcome) const {
-        return answer([&](JsonWriter& json) {
+        return answer(created, [&](JsonWriter& json) {
             json.raw(R"({"message":"Coupon redeemed successfully","coupon":)");
             write_code(json, outcome.code, now_);
             json.raw("}");
         });
+    }
+
+    Answer operator()(const UserErased&) const {
+        return answer(200, [](JsonWriter& json) { json.raw(R"({"message":"User erased"})"); });
     }
 
     Answer operator()(Replayed& outcome) const {
@@ -233,13 +239,13 @@ public:
 
 private:
     template <class Write>
-    static Answer answer(Write write) {
+    static Answer answer(int status, Write write) {
         std::string body;
         body.reserve(384);
         JsonWriter json(body);
         write(json);
         Answer result;
-        result.status = created;
+        result.status = status;
         result.body = std::move(body);
         return result;
     }
@@ -309,7 +315,7 @@ Answer encode(const BookListing& listing) {
     return answer;
 }
 
-Answer encode(BookPage page, const ListBooks& query, Timestamp now, std::string_view request_id) {
+Answer encode(BookPage page, const BookQuery& query, Timestamp now, std::string_view request_id) {
     if (query.with_codes && page.too_many_codes) {
         return problem(400, "too_many_codes",
                        "These coupon books hold more than " + std::to_string(limits::page_codes) +
@@ -317,10 +323,14 @@ Answer encode(BookPage page, const ListBooks& query, Timestamp now, std::string_
                        request_id);
     }
     Answer answer;
-    if (page.more && !page.books.empty()) {
+    if (page.more) {
         answer.link = "</coupon?limit=" + std::to_string(query.limit) +
-                      "&after=" + std::to_string(page.books.back().book.id) +
-                      (query.with_codes ? "&include=codes" : "") + R"(>; rel="next")";
+                      "&after=" + text_of(page.read_to, query) +
+                      (query.with_codes ? "&include=codes" : "");
+        if (query.name) answer.link += "&name=" + escaped(*query.name);
+        const std::string sort = name_of(query);
+        if (sort != "id") answer.link += "&sort=" + sort;
+        answer.link += R"(>; rel="next")";
     }
     std::size_t things = page.books.size();
     for (const BookListing& listing : page.books) {

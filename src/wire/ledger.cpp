@@ -13,12 +13,13 @@ namespace {
 
 using Type = LedgerEntry::Type;
 
-constexpr std::array<std::pair<Type, std::string_view>, 5> types{{
+constexpr std::array<std::pair<Type, std::string_view>, 6> types{{
     {Type::book_created, "book_created"},
     {Type::codes_uploaded, "codes_uploaded"},
     {Type::code_assigned, "code_assigned"},
     {Type::code_locked, "code_locked"},
     {Type::code_redeemed, "code_redeemed"},
+    {Type::user_erased, "user_erased"},
 }};
 
 /// After which time a client whose stream has ended asks for it again.
@@ -43,7 +44,8 @@ std::pair<State, State> states_around(const LedgerEntry& entry) {
         case Type::code_redeemed:
             return {entry.locked_until ? locked : assigned, {"redeemed", user, {}, entry.at}};
         case Type::book_created:
-        case Type::codes_uploaded: break;
+        case Type::codes_uploaded:
+        case Type::user_erased: break;
     }
     check_failed("an entry about one code", __FILE__, __LINE__);
 }
@@ -65,7 +67,8 @@ void write_entry(JsonWriter& json, const EntryListing& listing) {
     json.raw(R"({"id":)").number(entry.id);
     json.raw(R"(,"at":)").time(entry.at);
     json.raw(R"(,"type":)").string(name_of(entry.type));
-    json.raw(R"(,"bookId":)").number(entry.book_id);
+    json.raw(R"(,"bookId":)");
+    entry.book_id == 0 ? json.null() : json.number(entry.book_id);
     json.raw(R"(,"code":)");
     listing.code.empty() ? json.null() : json.string(listing.code);
     json.raw(R"(,"userId":)");
@@ -78,6 +81,8 @@ void write_entry(JsonWriter& json, const EntryListing& listing) {
         json.raw(R"(null,"after":)");
         write_open_book(json, listing.book.value());
         json.raw("}}");
+    } else if (entry.type == Type::user_erased) {
+        json.raw(R"(null,"after":null})");
     } else if (entry.type == Type::codes_uploaded) {
         write_state(json.raw(R"(null,"after":)"), State{"free"});
         json.raw("}");

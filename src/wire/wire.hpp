@@ -94,18 +94,19 @@ Decoded<LockCode> decode_lock_code(const Request& request, std::string_view path
                                    std::int64_t ttl_ms);
 Decoded<RedeemCode> decode_redeem_code(const Request& request, std::string_view path_code);
 
+/// `path_user` is the text after /coupon/users/; `erased_id` becomes the command's. There is no
+/// body to read; `query` must be empty.
+Decoded<EraseUser> decode_erase_user(std::string_view path_user, const Query& query,
+                                     std::string_view request_id, std::string erased_id);
+
 /// The key in the value of an Idempotency-Key field: a string of structured fields (RFC 8941) or
 /// the same without its quotes, 1 to limits::idempotency_key_characters visible ASCII characters.
 /// Else 400 `idempotency_key_malformed`.
 Decoded<std::string> decode_idempotency_key(std::string_view field, std::string_view request_id);
 
-struct ListBooks {
-    BookId after = 0;
-    std::size_t limit = limits::page_books_default;
-    bool with_codes = false;
-};
-/// Unknown members, repeated ones and values out of bounds are refused by name.
-Decoded<ListBooks> decode_list_books(const Query& query, std::string_view request_id);
+/// Unknown members, repeated ones and values that cannot be are refused by name; so is an `after`
+/// that is not of the order asked for.
+Decoded<BookQuery> decode_list_books(const Query& query, std::string_view request_id);
 
 /// The id or code in the path of what is asked for; `query` must be empty.
 Decoded<BookId> decode_book_id(std::string_view path_id, const Query& query,
@@ -140,15 +141,19 @@ Decoded<ShowStatistics> decode_statistics(std::optional<std::string_view> path_i
                                           const Query& query, Timestamp now,
                                           std::string_view request_id);
 
+/// `path_user` is the text after /coupon/users/. As the one above.
+Decoded<UserQuery> decode_show_user(std::string_view path_user, const Query& query,
+                                    std::string_view request_id);
+
 // Encoders.
 
-/// The answer to a command: a refusal's 404 or 409, or 201 with what was done. `now` decides
-/// `isLocked`.
+/// The answer to a command: a refusal's 404 or 409, or 201, 200 of an erasure, with what was done.
+/// `now` decides `isLocked`.
 Answer encode(Outcome&& outcome, Timestamp now, std::string_view request_id);
 
 /// The answer to GET /coupon; `query` makes the next page's link. `page` is kept until it has been
 /// sent: move it in.
-Answer encode(BookPage page, const ListBooks& query, Timestamp now, std::string_view request_id);
+Answer encode(BookPage page, const BookQuery& query, Timestamp now, std::string_view request_id);
 
 /// The answer to GET /coupon/:id.
 Answer encode(const BookListing& listing);
@@ -163,6 +168,9 @@ Answer encode(const CodePage& page, const CodeQuery& query, Timestamp now,
 /// The answer to GET /coupon/stats and GET /coupon/:id/stats.
 Answer encode(const Statistics& statistics, const ShowStatistics& asked,
               std::string_view request_id);
+
+/// The answer to GET /coupon/users/:userId.
+Answer encode(const UserPage& page, const UserQuery& query, Timestamp now);
 
 /// The answer to GET /coupon/events.
 Answer encode(const EntryPage& page, const EntryQuery& query);

@@ -271,7 +271,7 @@ describe('the filters of GET /coupon/events', () => {
     const code = 'code must be 1 to 128 characters without control characters';
     const type =
         'type must be one of book_created, codes_uploaded, code_assigned, code_locked, ' +
-        'code_redeemed';
+        'code_redeemed, user_erased';
     for (const [query, message] of [
         ...['after=-1', 'after=x', 'after=', 'after=1.5', 'after', 'after=9223372036854775808'].map(
             (text) => [text, after],

@@ -106,6 +106,8 @@ describe('GET /coupon/code/:code', () => {
             redemptions: [
                 {
                     id: redeemed.redemptions[0].id,
+                    code: 'A 1/2',
+                    bookId: book.id,
                     userId: 'ann',
                     discountAmount: 5,
                     at: coupon.redeemedAt,

@@ -57,8 +57,14 @@ void check_list(const wire::Query& query) {
         COUPOND_CHECK(answer->status == 400);
         check_text(std::get<std::string>(answer->body));
     } else {
-        const auto& list = std::get<wire::ListBooks>(decoded);
-        COUPOND_CHECK(list.limit >= 1 && list.limit <= limits::page_books && list.after >= 0);
+        const auto& list = std::get<BookQuery>(decoded);
+        COUPOND_CHECK(list.limit >= 1 && list.limit <= limits::page_books);
+        COUPOND_CHECK(!list.after || list.after->id >= 1);
+        BookPage page;
+        page.read_to = list.after.value_or(BookPlace{1, "A", {}});
+        page.more = true;
+        const wire::Answer next = wire::encode(std::move(page), list, {}, "id");
+        COUPOND_CHECK(next.link.starts_with("</coupon?"));
     }
 }
 

@@ -50,6 +50,9 @@ struct Shower {
     void operator()(const RedeemCode& it) const {
         out << "redeem code=" << it.code << " user=" << it.user_id;
     }
+    void operator()(const EraseUser& it) const {
+        out << "erase user=" << it.user_id << " as " << it.erased_id;
+    }
 };
 
 void showValue(const Step& step, std::ostream& out) {
@@ -116,6 +119,10 @@ rc::Gen<Command> any_command() {
                          [](auto it) {
                              return RedeemCode{it.first, it.second};
                          }))},
+        {1, command(map(any_user(),
+                        [](std::string user) {
+                            return EraseUser{user, {}};
+                        }))},
     });
 }
 
@@ -169,6 +176,10 @@ rc::Gen<std::vector<Step>> any_history() {
             history.insert(history.end(), steps.begin(), steps.end());
         }
         if (history.size() > 200) history.resize(200);
+        for (std::size_t i = 0; i < history.size(); ++i) {
+            auto* const erasure = std::get_if<EraseUser>(&history[i].command);
+            if (erasure != nullptr) erasure->erased_id = "erased-" + std::to_string(i);
+        }
         return history;
     });
 }
@@ -228,7 +239,7 @@ public:
                   wanted);
         if (backend_.locks() != nullptr) compare_locks();
 
-        const Result<BookPage> page = backend_.reads().list_books(0, 1000, false, clock_.now());
+        const Result<BookPage> page = backend_.reads().list_books({.limit = 1000}, clock_.now());
         RC_ASSERT(page.has_value());
         RC_ASSERT(page->books.size() == model_.books.size());
         std::vector<std::string> refusals;
@@ -272,12 +283,8 @@ public:
 private:
     std::vector<std::size_t> order_of(std::span<const Submission* const> commands) {
         std::vector<std::size_t> order;
-        if (backend_.locks() == nullptr) {
-            for (std::size_t i = 0; i < commands.size(); ++i) order.push_back(i);
-        } else {
-            for (const auto& round : rounds_of(commands)) {
-                order.insert(order.end(), round.begin(), round.end());
-            }
+        for (const auto& group : groups_of(commands, backend_.locks() != nullptr)) {
+            order.insert(order.end(), group.begin(), group.end());
         }
         return order;
     }
@@ -303,8 +310,13 @@ private:
     }
 
     static Model::Change change_of(const LedgerEntry& entry) {
-        static const char* const types[] = {
-            "", "book_created", "codes_uploaded", "code_assigned", "code_locked", "code_redeemed"};
+        static const char* const types[] = {"",
+                                            "book_created",
+                                            "codes_uploaded",
+                                            "code_assigned",
+                                            "code_locked",
+                                            "code_redeemed",
+                                            "user_erased"};
         return {types[static_cast<int>(entry.type)],
                 entry.at.ms,
                 entry.book_id,
@@ -320,7 +332,8 @@ private:
     void compare_chains(const std::vector<LedgerEntry>& entries) {
         std::map<CodeId, EntryId> last;
         for (const LedgerEntry& entry : entries) {
-            const bool of_one = entry.type > LedgerEntry::Type::codes_uploaded;
+            const bool of_one = entry.type > LedgerEntry::Type::codes_uploaded &&
+                                entry.type != LedgerEntry::Type::user_erased;
             const bool elsewhere =
                 entry.type == LedgerEntry::Type::code_locked && backend_.locks() != nullptr;
             if (!of_one || elsewhere) {
@@ -370,6 +383,12 @@ private:
                 }
                 ++happened.locked;
             }
+            if (entry.type == LedgerEntry::Type::user_erased) {
+                for (auto& [id, held] : codes) {
+                    if (held.holder != entry.user_id || backend_.locks() != nullptr) continue;
+                    held.locked_until = std::min(held.locked_until, entry.at.ms);
+                }
+            }
             if (entry.type == LedgerEntry::Type::code_redeemed) {
                 code.redeemed_at = entry.at.ms;
                 code.locked_until = 0;
@@ -381,7 +400,7 @@ private:
             }
             for (const BookId book : {entry.book_id, all_books}) {
                 for (std::size_t i = 0; i < change.size(); ++i) counts[book][i] += change[i];
-                if (entry.type > LedgerEntry::Type::book_created) {
+                if (entry.code_id > 0) {
                     activity[{book, entry.at.ms / 900'000 * 900'000}] += happened;
                 }
             }
@@ -436,7 +455,7 @@ private:
         for (std::size_t i = 0; i < codes.size(); ++i) {
             const Model::CodeState& state = model_.codes.at(std::string(codes[i]));
             const std::optional<Lock>& lock = (*locks)[i];
-            RC_ASSERT((lock ? lock->until.ms : 0) == state.locked_until);
+            RC_ASSERT((lock ? lock->until.ms : 0) == (state.lock_ended ? 0 : state.locked_until));
             if (lock) RC_ASSERT(lock->user_id == state.holder);
         }
     }
@@ -500,7 +519,7 @@ void check(const std::string& what, auto property) {
           "refused codes_already_exist", "refused no_available_coupons", "refused code_not_found",
           "refused already_redeemed", "refused assigned_to_another_user",
           "refused not_assigned_to_user", "refused already_locked", "refused not_locked",
-          "refused user_redemption_limit_reached"}) {
+          "refused user_redemption_limit_reached", "erased", "refused user_not_found"}) {
         EXPECT_GE(answers_given[answer], Backend::histories() / 6) << answer;
     }
 }

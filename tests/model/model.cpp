@@ -25,7 +25,8 @@ std::string Model::apply(const Submission& submission, std::int64_t now, const G
     if (const auto* it = std::get_if<AssignAny>(&command)) return assign_any(*it, now, given.code);
     if (const auto* it = std::get_if<AssignCode>(&command)) return assign(*it, now);
     if (const auto* it = std::get_if<LockCode>(&command)) return lock(*it, now);
-    return redeem(std::get<RedeemCode>(command), now);
+    if (const auto* it = std::get_if<RedeemCode>(&command)) return redeem(*it, now);
+    return erase(std::get<EraseUser>(command), now);
 }
 
 std::int64_t Model::next_id(std::int64_t last, std::int64_t given) const {
@@ -110,6 +111,7 @@ std::string Model::lock(const LockCode& command, std::int64_t now) {
     if (code.redeemed_at != 0) return "refused already_redeemed";
     if (now < code.locked_until) return "refused already_locked";
     code.locked_until = now + command.ttl_ms;
+    code.lock_ended = false;
     if (code.first_locked_until == 0) code.first_locked_until = code.locked_until;
     changes.push_back(
         {"code_locked", now, code.book, code.id, 0, code.holder, code.locked_until, {}, request_});
@@ -138,6 +140,22 @@ std::string Model::redeem(const RedeemCode& command, std::int64_t now) {
     return "redeemed: " + shown(command.code, code);
 }
 
+std::string Model::erase(const EraseUser& command, std::int64_t now) {
+    const auto is_theirs = [&](const Change& change) { return change.user == command.user_id; };
+    if (std::none_of(changes.begin(), changes.end(), is_theirs)) return "refused user_not_found";
+    for (auto& [text, code] : codes) {
+        if (code.holder != command.user_id) continue;
+        code.holder = command.erased_id;
+        code.locked_until = std::min(code.locked_until, now);
+        code.lock_ended = true;
+    }
+    for (Change& change : changes) {
+        if (is_theirs(change)) change.user = command.erased_id;
+    }
+    changes.push_back({"user_erased", now, 0, 0, 0, command.erased_id, 0, {}, request_});
+    return "erased";
+}
+
 namespace {
 
 std::string shown(const Code& code) {
@@ -164,6 +182,7 @@ struct Describer {
         return "locked until " + text(it.until.ms);
     }
     std::string operator()(const CodeRedeemed& it) const { return "redeemed: " + shown(it.code); }
+    std::string operator()(const UserErased&) const { return "erased"; }
     std::string operator()(const Replayed&) const { return "replayed"; }
 };
 

@@ -27,6 +27,7 @@ public:
         std::int64_t locked_until = 0;
         std::int64_t redeemed_at = 0;  ///< 0: not
         std::int64_t created_at = 0;
+        bool lock_ended = false;              ///< by the erasure of its holder
         std::int64_t first_locked_until = 0;  ///< of its first lock, unless it is redeemed
     };
     struct BookState {
@@ -68,6 +69,7 @@ private:
     std::string assign(const AssignCode& command, std::int64_t now);
     std::string lock(const LockCode& command, std::int64_t now);
     std::string redeem(const RedeemCode& command, std::int64_t now);
+    std::string erase(const EraseUser& command, std::int64_t now);
 
     const bool ids_may_skip_;
     std::int64_t last_code_id_ = 0;

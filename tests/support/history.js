@@ -379,7 +379,7 @@ const enteredSql = ['book_id', '0']
             sum(CASE WHEN type = 4 THEN 1 ELSE 0 END) AS locked,
             sum(CASE WHEN type = 5 THEN 1 ELSE 0 END) AS redeemed,
             sum(coalesce(discount_cents, 0)) AS discount_cents
-            FROM ledger WHERE type > 1 GROUP BY ${book === '0' ? 2 : '1, 2'}`,
+            FROM ledger WHERE type BETWEEN 2 AND 5 GROUP BY ${book === '0' ? 2 : '1, 2'}`,
     )
     .join(' UNION ALL ');
 const everSql = `SELECT book_id, sum(total) AS uploaded, sum(total - available) AS assigned,

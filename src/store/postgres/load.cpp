@@ -1,6 +1,8 @@
 #include "store/postgres/load.hpp"
 
 #include <functional>
+#include <iterator>
+#include <set>
 
 #include "store/pool_draw.hpp"
 #include "store/postgres/rows.hpp"
@@ -8,6 +10,8 @@
 
 namespace coupond::postgres {
 namespace {
+
+const Statement select_erasures{"SELECT next FROM id_counter WHERE \"of\" = 'erasure'"};
 
 const Statement reserve_book_ids{
     "UPDATE id_counter SET next = $1::bigint + "
@@ -64,6 +68,15 @@ const Statement select_free{"SELECT " COUPOND_CODE_COLUMNS
                             "LIMIT need.count) AS code "
                             "CROSS JOIN (SELECT NULL::text AS user_id) AS holder ORDER BY need.n"};
 
+// Users with the last of their codes that are not redeemed, or without any.
+const Statement select_users{
+    "SELECT " COUPOND_CODE_COLUMNS
+    ", need.n FROM unnest($1::text[]) WITH ORDINALITY AS need (user_id, n) "
+    "CROSS JOIN LATERAL (SELECT number, user_id FROM coupon_user WHERE user_id = need.user_id "
+    "OFFSET 0) AS holder "
+    "LEFT JOIN LATERAL (SELECT ctid, * FROM coupon_code WHERE assigned_to = holder.number "
+    "AND redeemed_at IS NULL ORDER BY id DESC LIMIT $2::bigint) AS code ON true"};
+
 const Statement select_memories{
     "SELECT memory.key, memory.at, memory.fingerprint, memory.request_id, memory.outcome "
     "FROM unnest($1::text[]) AS need (key) "
@@ -89,6 +102,7 @@ public:
         if (!needs_.new_codes.empty()) ask_existing();
         ask_pools();
         if (!needs_.keys.empty()) ask_memories();
+        if (!needs_.erased.empty()) ask_users();
         const auto any = needs_.pools.find(PoolScope{});
         if (any != needs_.pools.end()) {
             receive();
@@ -127,6 +141,8 @@ private:
         transaction_ = {};
         transaction_.open = true;
         ask(set_up, Parameters(), [](const Rows&) {});
+        ask(select_erasures, Parameters(),
+            [this](const Rows& rows) { transaction_.erasures = rows.integer(0, 0); });
     }
 
     /// Last of all: the ids of the ledger's entries follow from the transaction's, which has to be
@@ -248,6 +264,21 @@ private:
                 remembered.outcome = rows.text(row, 4);
             }
         });
+    }
+
+    void ask_users() {
+        // Each once, though two commands may be about the same one.
+        const std::set<std::string_view> users(needs_.erased.begin(), needs_.erased.end());
+        TextArray ids;
+        for (const std::string_view user_id : users) ids.add(user_id);
+        ask(select_users, Parameters(ids, static_cast<std::int64_t>(limits::erased_codes)),
+            [this, users](const Rows& rows) {
+                for (int row = 0; row < rows.size(); ++row) {
+                    const auto n = rows.integer(row, code_columns) - 1;
+                    auto& held = world_.users[std::string(*std::next(users.begin(), n))];
+                    if (!rows.is_null(row, 0)) held.push_back(&add_code(rows, row));
+                }
+            });
     }
 
     /// The pools of one book each; and, for the one of any book, how many free codes each has.

@@ -9,8 +9,9 @@ namespace coupond::postgres {
 /// The transaction that a load leaves open for the save.
 struct Transaction {
     bool open = false;
-    std::string id;  ///< of the database; known before anything is changed
-    int pid = 0;     ///< the server's process that runs it
+    std::string id;             ///< of the database; known before anything is changed
+    int pid = 0;                ///< the server's process that runs it
+    std::int64_t erasures = 0;  ///< that there had been before anything was loaded
 };
 
 /// The codes that a load has found.

@@ -1,7 +1,10 @@
 #include <algorithm>
+#include <array>
+#include <unordered_map>
 
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "store/book_order.hpp"
 #include "store/postgres/health.hpp"
 #include "store/postgres/rows.hpp"
 #include "store/postgres/statements.hpp"
@@ -16,27 +19,82 @@ constexpr const char* begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 constexpr const char* begin_statement_by_statement =
     "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY";
 
-const Statement select_books{
-    "SELECT " COUPOND_BOOK_COLUMNS
-    ", counts.total, counts.available, counts.redeemed, locks.locked "
-    "FROM coupon_book AS book "
-    "CROSS JOIN LATERAL (SELECT coalesce(sum(total), 0)::bigint AS total, "
-    "coalesce(sum(available), 0)::bigint AS available, "
-    "coalesce(sum(redeemed), 0)::bigint AS redeemed FROM book_count "
-    "WHERE book_count.book_id = book.id) AS counts "
-    "CROSS JOIN LATERAL (SELECT coalesce(sum(codes), 0)::bigint AS locked FROM lock_count "
-    "WHERE lock_count.book_id = book.id AND locked_until > $3::bigint) AS locks "
-    "WHERE book.id > $1::bigint ORDER BY book.id LIMIT $2::bigint"};
+#define COUPOND_PAGE_SCAN "20000"
+static_assert(limits::page_scan == 20'000);
 
-// None where there are more than $3 of them.
-const Statement select_codes{
-    "WITH page AS MATERIALIZED (SELECT id FROM coupon_book WHERE id > $1::bigint "
-    "ORDER BY id LIMIT $2::bigint) "
-    "SELECT " COUPOND_CODE_COLUMNS " FROM coupon_code AS code" COUPOND_HOLDER
-    "WHERE code.book_id = ANY(ARRAY(SELECT id FROM page)) "
-    "AND (SELECT coalesce(sum(total), 0) FROM book_count "
-    "WHERE book_id = ANY(ARRAY(SELECT id FROM page))) <= $3::bigint "
-    "ORDER BY code.book_id, code.id"};
+/// The statements of one order of books.
+class BookStatements {
+public:
+    explicit BookStatements(BookOrder order)
+        : scanned_(scanned(order)),
+          page_text_(page(order)),
+          end_text_("SELECT id, name, created_at " + scanned_ +
+                    " OFFSET " COUPOND_PAGE_SCAN " - 1 LIMIT 1"),
+          page_(page_text_.c_str()),
+          end_(end_text_.c_str()) {}
+
+    /// $1: the place's key; $2: its id; $3: how many; $4: now; $5: the name.
+    const Statement& page() const { return page_; }
+    /// The last book that is looked at for a page, where there are as many. $1 and $2 as above.
+    const Statement& end() const { return end_; }
+
+private:
+    static std::string scanned(BookOrder order) {
+        const std::string beyond(order.beyond());
+        std::string place;
+        switch (order.sort()) {
+            case BookQuery::Sort::id:  // both are the id
+                place = "id" + beyond + "$1::bigint AND $2::bigint IS NOT NULL";
+                break;
+            case BookQuery::Sort::name:
+                place = "(name, id)" + beyond + "($1::text, $2::bigint)";
+                break;
+            case BookQuery::Sort::created:
+                place = "(created_at, id)" + beyond + "($1::bigint, $2::bigint)";
+                break;
+        }
+        return "FROM coupon_book WHERE " + place + " ORDER BY " + order.columns();
+    }
+
+    /// Where the collation is "C", lower() knows A to Z only.
+    std::string page(BookOrder order) const {
+        return "SELECT " COUPOND_BOOK_COLUMNS
+               ", counts.total, counts.available, counts.redeemed, locks.locked "
+               "FROM (SELECT * " +
+               scanned_ +
+               " LIMIT " COUPOND_PAGE_SCAN
+               ") AS book "
+               "CROSS JOIN LATERAL (SELECT coalesce(sum(total), 0)::bigint AS total, "
+               "coalesce(sum(available), 0)::bigint AS available, "
+               "coalesce(sum(redeemed), 0)::bigint AS redeemed FROM book_count "
+               "WHERE book_count.book_id = book.id) AS counts "
+               "CROSS JOIN LATERAL (SELECT coalesce(sum(codes), 0)::bigint AS locked "
+               "FROM lock_count "
+               "WHERE lock_count.book_id = book.id AND locked_until > $4::bigint) AS locks "
+               "WHERE $5::text IS NULL "
+               "OR strpos(lower(name), lower($5::text COLLATE \"C\")) > 0 "
+               "ORDER BY " +
+               order.columns() + " LIMIT $3::bigint";
+    }
+
+    std::string scanned_, page_text_, end_text_;
+    Statement page_, end_;
+};
+
+const BookStatements& statements_of(const BookQuery& query) {
+    static const std::array<BookStatements, book_orders> orders{
+        BookStatements({0}), BookStatements({1}), BookStatements({2}),
+        BookStatements({3}), BookStatements({4}), BookStatements({5})};
+    return orders[BookOrder::of(query).index];
+}
+
+// Of these books; none where there are more than $2 of them.
+const Statement select_codes{"SELECT " COUPOND_CODE_COLUMNS
+                             " FROM coupon_code AS code" COUPOND_HOLDER
+                             "WHERE code.book_id = ANY($1::bigint[]) "
+                             "AND (SELECT coalesce(sum(total), 0) FROM book_count "
+                             "WHERE book_id = ANY($1::bigint[])) <= $2::bigint "
+                             "ORDER BY code.book_id, code.id"};
 
 // Finds the id below which no entry can come any more, for the statements after it in the
 // transaction, each of which sees what has been committed until it begins. Whoever runs in this
@@ -146,14 +204,26 @@ const Statement select_refusals{
     "AND since >= $3::bigint AND since < $4::bigint GROUP BY piece, reason"};
 const Statement select_book_ids{"SELECT id FROM coupon_book ORDER BY id"};
 
+// What a user holds, and of those of them that are redeemed the last changes.
+#define COUPOND_HELD                                  \
+    "FROM coupon_code AS code WHERE " COUPOND_OF_USER \
+    " AND code.id > $2::bigint ORDER BY code.id LIMIT $3::bigint"
+
+const Statement select_held{"SELECT " COUPOND_CODE_COLUMNS " FROM (SELECT ctid, * " COUPOND_HELD
+                            ") AS code" COUPOND_HOLDER "ORDER BY code.id"};
+
+const Statement select_redemptions{
+    "SELECT " COUPOND_ENTRY_COLUMNS " FROM (SELECT id, redeemed_at, last_entry_id " COUPOND_HELD
+    ") AS held CROSS JOIN LATERAL (SELECT * FROM ledger WHERE id = held.last_entry_id OFFSET 0) "
+    "AS entry" COUPOND_ENTRY_JOINS "WHERE held.redeemed_at IS NOT NULL ORDER BY held.id"};
+
 class PostgresReadStore final : public ReadStore {
 public:
     explicit PostgresReadStore(Servers& servers) : link_(servers, Servers::Side::read) {}
 
-    Result<BookPage> list_books(BookId after, std::size_t limit, bool with_codes,
-                                Timestamp now) override {
+    Result<BookPage> list_books(const BookQuery& query, Timestamp now) override {
         return answer([&](Connection& connection, Deadline deadline) {
-            return list(connection, deadline, {after, limit, with_codes, now});
+            return list(connection, deadline, query, now);
         });
     }
 
@@ -206,6 +276,12 @@ public:
         });
     }
 
+    Result<UserPage> find_user(const UserQuery& query) override {
+        return answer([&](Connection& connection, Deadline deadline) {
+            return find(connection, deadline, query);
+        });
+    }
+
     Result<void> ping() override {
         return answer([](Connection& connection, Deadline deadline) {
             connection.execute("SELECT count(*) FROM (SELECT 1 FROM coupon_book LIMIT 1) AS book");
@@ -215,13 +291,6 @@ public:
     }
 
 private:
-    struct Query {
-        BookId after;
-        std::size_t limit;
-        bool with_codes;
-        Timestamp now;
-    };
-
     /// What `ask` returns of the server, which is asked again on another connection where the first
     /// one was lost.
     template <class Ask>
@@ -257,22 +326,46 @@ private:
         }
     }
 
-    static BookPage list(Connection& connection, Deadline deadline, const Query& query) {
-        const auto limit = static_cast<std::int64_t>(query.limit);
+    static BookPage list(Connection& connection, Deadline deadline, const BookQuery& query,
+                         Timestamp now) {
         connection.execute(begin);
         connection.execute(set_up);
-        connection.execute(select_books, Parameters(query.after, limit + 1, query.now.ms));
-        if (query.with_codes) {
-            connection.execute(
-                select_codes,
-                Parameters(query.after, limit, static_cast<std::int64_t>(limits::page_codes)));
+        const BookPlace place = beginning_of(query);
+        switch (query.sort) {
+            case BookQuery::Sort::id: ask_books(connection, query, place.id, place, now); break;
+            case BookQuery::Sort::name: ask_books(connection, query, place.name, place, now); break;
+            case BookQuery::Sort::created:
+                ask_books(connection, query, place.created_at.ms, place, now);
+                break;
         }
-        connection.execute("COMMIT");
+        if (!query.with_codes) connection.execute("COMMIT");
         connection.sync();
         const Replies replies = connection.receive_all(deadline);
         BookPage page = read_page(replies.rows.at(2), query.limit);
-        if (query.with_codes) add_codes(page, replies.rows.at(3));
+        if (query.name && !page.more && replies.rows.at(3).size() == 1) {
+            const Rows& end = replies.rows.at(3);
+            page.more = true;
+            page.read_to = {end.integer(0, 0), std::string(end.text(0, 1)), {end.integer(0, 2)}};
+        }
+        if (!query.with_codes) return page;
+        BigintArray ids;
+        for (const BookListing& listing : page.books) ids.add(listing.book.id);
+        connection.execute(select_codes,
+                           Parameters(ids, static_cast<std::int64_t>(limits::page_codes)));
+        connection.execute("COMMIT");
+        connection.sync();
+        add_codes(page, connection.receive_all(deadline).rows.at(0));
         return page;
+    }
+
+    template <class Key>
+    static void ask_books(Connection& connection, const BookQuery& query, const Key& key,
+                          const BookPlace& place, Timestamp now) {
+        const BookStatements& statements = statements_of(query);
+        connection.execute(statements.page(),
+                           Parameters(key, place.id, static_cast<std::int64_t>(query.limit) + 1,
+                                      now.ms, query.name));
+        if (query.name) connection.execute(statements.end(), Parameters(key, place.id));
     }
 
     static EntryPage list(Connection& connection, Deadline deadline, const EntryQuery& query) {
@@ -424,6 +517,28 @@ private:
         return history;
     }
 
+    static UserPage find(Connection& connection, Deadline deadline, const UserQuery& query) {
+        const auto limit = static_cast<std::int64_t>(query.limit);
+        connection.execute(begin);
+        connection.execute(set_up);
+        connection.execute(select_held, Parameters(query.user_id, query.after, limit + 1));
+        connection.execute(select_redemptions, Parameters(query.user_id, query.after, limit));
+        connection.execute("COMMIT");
+        connection.sync();
+        const Replies replies = connection.receive_all(deadline);
+        const Rows& held = replies.rows.at(2);
+        UserPage page;
+        page.more = held.size() > limit;
+        for (int row = 0; row < std::min(held.size(), static_cast<int>(limit)); ++row) {
+            page.codes.push_back(read_code(held, row));
+        }
+        const Rows& redeemed = replies.rows.at(3);
+        for (int row = 0; row < redeemed.size(); ++row) {
+            page.redemptions.push_back(read_entry(redeemed, row));
+        }
+        return page;
+    }
+
     static BookPage read_page(const Rows& rows, std::size_t limit) {
         BookPage page;
         for (int row = 0; row < rows.size(); ++row) {
@@ -433,6 +548,7 @@ private:
             }
             BookListing& listing = page.books.emplace_back();
             listing.book = read_book(rows, row);
+            page.read_to = place_of(listing.book);
             BookCounts& counts = listing.counts;
             counts.total = rows.integer(row, book_columns);
             counts.available = rows.integer(row, book_columns + 1);
@@ -447,11 +563,10 @@ private:
         std::int64_t total = 0;
         for (const BookListing& listing : page.books) total += listing.counts.total;
         page.too_many_codes = total > static_cast<std::int64_t>(limits::page_codes);
-        int row = 0;
-        for (BookListing& listing : page.books) {
-            while (row < rows.size() && rows.integer(row, 1) == listing.book.id) {
-                listing.codes.push_back(read_code(rows, row++));
-            }
+        std::unordered_map<BookId, BookListing*> listings;
+        for (BookListing& listing : page.books) listings.emplace(listing.book.id, &listing);
+        for (int row = 0; row < rows.size(); ++row) {
+            listings.at(rows.integer(row, 1))->codes.push_back(read_code(rows, row));
         }
     }
 

@@ -152,6 +152,17 @@ const Statement sweep_locks{
     "WHERE book_id = book.id AND locked_until < $2::bigint ORDER BY locked_until LIMIT 100 "
     "FOR UPDATE SKIP LOCKED) AS old))"};
 
+const Statement count_erasure{"UPDATE id_counter SET next = next + 1 WHERE \"of\" = 'erasure'"};
+
+const Statement expect_erasures{
+    "SELECT CASE WHEN next <> $1::bigint THEN coupond_conflict() END FROM id_counter "
+    "WHERE \"of\" = 'erasure'"};
+
+// Who must still be there.
+const Statement erase_user{
+    "WITH erased AS (UPDATE coupon_user SET user_id = $2::text WHERE user_id = $1::text "
+    "RETURNING 1) SELECT CASE WHEN count(*) <> 1 THEN coupond_conflict() END FROM erased"};
+
 std::optional<Timestamp> locked_until(const Code& code) {
     return code.lock ? std::optional(code.lock->until) : std::nullopt;
 }
@@ -169,6 +180,16 @@ void send_users(Connection& connection, const Delta& delta) {
     TextArray ids;
     for (const std::string_view user : users) ids.add(user);
     connection.execute(insert_users, Parameters(ids));
+}
+
+/// By their ids.
+void send_erasures(Connection& connection, const Delta& delta) {
+    connection.execute(count_erasure, Parameters());
+    auto erasures = delta.erasures;
+    std::ranges::sort(erasures, {}, &Delta::Erasure::user_id);
+    for (const auto& [user_id, erased_id] : erasures) {
+        connection.execute(erase_user, Parameters(user_id, erased_id));
+    }
 }
 
 void send_new_books(Connection& connection, const Delta& delta) {
@@ -337,6 +358,14 @@ void send_entries(Connection& connection, const Delta& delta, const StoredCodes&
                                   until, discounts, types, requests));
 }
 
+/// Whether what was sent has looked up users by their ids, which may have meant others by then than
+/// when they were loaded. An erasure looks after its own.
+bool is_about_users(const Delta& delta) {
+    return delta.erasures.empty() && std::ranges::any_of(delta.entries, [](const auto& entry) {
+               return entry.user_id.has_value();
+           });
+}
+
 /// By their keys.
 void send_memories(Connection& connection, const Delta& delta, Timestamp kept_from) {
     std::vector<const Delta::Memory*> memories;
@@ -363,8 +392,10 @@ Saver::Saver() : slot_(static_cast<std::int64_t>(secure_random_below(slots))) {}
 
 /// Every process sends the same tables in this order, and the rows of each by a key: so they lock
 /// rows in one order, and none waits for another one that waits for it.
-void Saver::send(Connection& connection, const Delta& delta, const StoredCodes& stored) {
+void Saver::send(Connection& connection, const Delta& delta, const StoredCodes& stored,
+                 std::int64_t erasures) {
     send_users(connection, delta);
+    if (!delta.erasures.empty()) send_erasures(connection, delta);
     if (!delta.new_books.empty()) send_new_books(connection, delta);
     if (!delta.new_codes.empty()) send_new_codes(connection, delta);
     for (const bool assigned : {true, false}) {
@@ -377,6 +408,7 @@ void Saver::send(Connection& connection, const Delta& delta, const StoredCodes& 
     if (!delta.refusals.empty()) send_refusals(connection, delta, slot_);
     if (!delta.locks.empty()) send_locks(connection, delta);
     if (!delta.entries.empty()) send_entries(connection, delta, stored);
+    if (is_about_users(delta)) connection.execute(expect_erasures, Parameters(erasures));
     const Timestamp kept_from = delta.at + -limits::idempotency_ms;
     if (!delta.memories.empty()) send_memories(connection, delta, kept_from);
     sweep(connection, delta, kept_from);

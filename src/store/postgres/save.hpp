@@ -13,8 +13,9 @@ public:
 
     /// Sends the statements for `delta` and the COMMIT behind them. One that meets a row that is
     /// not as it was loaded fails, and all after it are not carried out. `stored`: of the codes of
-    /// the load before. Throws Lost.
-    void send(Connection& connection, const Delta& delta, const StoredCodes& stored);
+    /// the load before; `erasures`: that there had been before it. Throws Lost.
+    void send(Connection& connection, const Delta& delta, const StoredCodes& stored,
+              std::int64_t erasures);
 
 private:
     void send_locks(Connection& connection, const Delta& delta);

@@ -41,6 +41,7 @@ public:
         try {
             Connection& connection = connect(deadline);
             World world = postgres::load(connection, needs, transaction_, stored_, deadline);
+            erasures_ = transaction_.erasures;
             if (!changes_fail_) health_.worked();
             return world;
         } catch (const Lost& lost) {
@@ -78,7 +79,7 @@ public:
             return lost_while_nothing_was_sent(lost);
         }
         try {
-            saver_.send(connection, delta, stored_);
+            saver_.send(connection, delta, stored_, *erasures_);
             const Replies replies = connection.receive(deadline);
             if (replies.error) {
                 // Not the answer of the server that has the transaction: it may have committed.
@@ -153,8 +154,10 @@ private:
     /// For a save that does not follow a load.
     Result<void> begin() {
         StoredCodes stored = std::move(stored_);
+        const auto erasures = erasures_;
         const Result<World> loaded = load({});
         stored_ = std::move(stored);
+        if (erasures) erasures_ = erasures;
         if (!loaded) return loaded.error();
         return {};
     }
@@ -223,8 +226,9 @@ private:
     bool changes_fail_ = false;  ///< until one succeeds, whatever can be read meanwhile
     Saver saver_;
     Transaction transaction_;
-    std::optional<Server> abandoned_;  ///< where a connection was that has not answered
-    StoredCodes stored_;               ///< the codes of the last load
+    std::optional<Server> abandoned_;       ///< where a connection was that has not answered
+    StoredCodes stored_;                    ///< the codes of the last load
+    std::optional<std::int64_t> erasures_;  ///< that there had been before it
 };
 
 }  // namespace

@@ -1,7 +1,10 @@
+#include <sqlite3.h>
+
 #include <algorithm>
 
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "store/sqlite/book_walk.hpp"
 #include "store/sqlite/connection.hpp"
 #include "store/sqlite/rows.hpp"
 #include "store/sqlite/stores.hpp"
@@ -31,11 +34,11 @@ public:
     explicit SqliteReadStore(const std::string& path)
         : connection_(path, Connection::Mode::read_only) {}
 
-    Result<BookPage> list_books(BookId after, std::size_t limit, bool with_codes,
-                                Timestamp now) override {
+    Result<BookPage> list_books(const BookQuery& query, Timestamp now) override {
         return of_one_moment([&] {
-            BookPage page = read_page(after, limit, now);
-            if (with_codes) add_codes(page);
+            BookPage page = read_page(query);
+            for (BookListing& listing : page.books) listing.counts = read_counts(listing.book, now);
+            if (query.with_codes) add_codes(page);
             return page;
         });
     }
@@ -87,6 +90,10 @@ public:
         });
     }
 
+    Result<UserPage> find_user(const UserQuery& query) override {
+        return of_one_moment([&] { return read_user(query); });
+    }
+
     Result<void> ping() override {
         try {
             connection_.integer("SELECT count(*) FROM (SELECT 1 FROM coupon_book LIMIT 1)");
@@ -115,30 +122,33 @@ private:
         }
     }
 
-    BookPage read_page(BookId after, std::size_t limit, Timestamp now) {
+    BookPage read_page(const BookQuery& query) {
         BookPage page;
-        books_.bind(after, static_cast<std::int64_t>(limit) + 1);
-        while (books_.step()) {
-            if (page.books.size() == limit) {
-                page.more = true;
-                books_.reset();
-                break;
-            }
-            BookListing& listing = page.books.emplace_back();
-            listing.book = read_book(books_);
-            listing.counts.total = books_.integer(book_columns);
-            listing.counts.available = books_.integer(book_columns + 1);
-            listing.counts.redeemed = books_.integer(book_columns + 2);
-        }
-        for (BookListing& listing : page.books) {
-            BookCounts& counts = listing.counts;
-            locked_.bind(listing.book.id, now);
-            locked_.step();
-            counts.locked = locked_.integer(0);
-            locked_.reset();
-            counts.assigned = counts.total - counts.available - counts.redeemed - counts.locked;
-        }
+        std::size_t scanned = 0;
+        books_.walk(query, [&](Book&& book, bool fits) {
+            page.more = fits && page.books.size() == query.limit;
+            if (page.more) return false;
+            page.read_to = place_of(book);
+            if (fits) page.books.emplace_back().book = std::move(book);
+            page.more = ++scanned == limits::page_scan;
+            return !page.more;
+        });
         return page;
+    }
+
+    BookCounts read_counts(const Book& book, Timestamp now) {
+        BookCounts counts;
+        if (!counts_.bind(book.id).step()) throw Error(SQLITE_CORRUPT, "a book without its counts");
+        counts.total = counts_.integer(0);
+        counts.available = counts_.integer(1);
+        counts.redeemed = counts_.integer(2);
+        counts_.reset();
+        locked_.bind(book.id, now);
+        locked_.step();
+        counts.locked = locked_.integer(0);
+        locked_.reset();
+        counts.assigned = counts.total - counts.available - counts.redeemed - counts.locked;
+        return counts;
     }
 
     void add_codes(BookPage& page) {
@@ -156,15 +166,15 @@ private:
     Statistics read_statistics(const StatisticsQuery& query, Timestamp now) {
         Statistics statistics;
         const BookId book_id = query.book_id.value_or(all_books);
-        statistics.book_found = counts_.bind(book_id).step();
+        statistics.book_found = figures_.bind(book_id).step();
         if (!statistics.book_found) return statistics;
         BookCounts& counts = statistics.counts;
-        counts.total = counts_.integer(0);
-        counts.available = counts_.integer(1);
-        counts.redeemed = counts_.integer(2);
-        statistics.ever_locked = counts_.integer(3);
-        statistics.discount_cents = counts_.integer(4);
-        counts_.reset();
+        counts.total = figures_.integer(0);
+        counts.available = figures_.integer(1);
+        counts.redeemed = figures_.integer(2);
+        statistics.ever_locked = figures_.integer(3);
+        statistics.discount_cents = figures_.integer(4);
+        figures_.reset();
         Statement& locked = query.book_id ? locked_.bind(book_id, now) : all_locked_.bind(now);
         locked.step();
         counts.locked = locked.integer(0);
@@ -221,6 +231,25 @@ private:
         return page;
     }
 
+    UserPage read_user(const UserQuery& query) {
+        UserPage page;
+        held_.bind(query.user_id, query.after, static_cast<std::int64_t>(query.limit) + 1);
+        while (held_.step()) {
+            if (page.codes.size() == query.limit) {
+                page.more = true;
+                held_.reset();
+                break;
+            }
+            page.codes.push_back(read_code(held_));
+        }
+        for (const Code& code : page.codes) {
+            if (!code.redeemed_at || !entry_.bind(code.last_entry).step()) continue;
+            page.redemptions.push_back(read_entry(entry_));
+            entry_.reset();
+        }
+        return page;
+    }
+
     /// `third`: up to which id, or how many.
     static Statement& bind_codes(Statement& statement, const CodeQuery& query, std::int64_t third,
                                  std::int64_t filter, Timestamp now) {
@@ -265,18 +294,17 @@ private:
     }
 
     Connection connection_;
-    Statement books_{connection_, "SELECT " COUPOND_BOOK_COLUMNS
-                                  ", total, available, redeemed "
-                                  "FROM coupon_book AS book JOIN book_count ON book_id = id "
-                                  "WHERE id > ? ORDER BY id LIMIT ?"};
+    BookWalk books_{connection_};
+    Statement counts_{connection_,
+                      "SELECT total, available, redeemed FROM book_count WHERE book_id = ?"};
     Statement locked_{connection_,
                       "SELECT coalesce(sum(codes), 0) FROM lock_count "
                       "WHERE book_id = ? AND locked_until > ?"};
     Statement all_locked_{connection_,
                           "SELECT coalesce(sum(codes), 0) FROM lock_count WHERE locked_until > ?"};
-    Statement counts_{connection_,
-                      "SELECT total, available, redeemed, ever_locked, discount_cents "
-                      "FROM book_count WHERE book_id = ?"};
+    Statement figures_{connection_,
+                       "SELECT total, available, redeemed, ever_locked, discount_cents "
+                       "FROM book_count WHERE book_id = ?"};
     Statement activity_{connection_,
                         "SELECT since, uploaded, assigned, locked, redeemed, discount_cents "
                         "FROM activity_count WHERE book_id = ? AND since >= ? AND since < ?"};
@@ -291,6 +319,10 @@ private:
     Statement codes_of_user_{connection_, COUPOND_LISTED_CODES(COUPOND_OF_USER)};
     Statement scanned_of_book_{connection_, COUPOND_SCANNED_CODES(COUPOND_OF_BOOK)};
     Statement scanned_of_user_{connection_, COUPOND_SCANNED_CODES(COUPOND_OF_USER)};
+    Statement held_{connection_,
+                    "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
+                    " WHERE code.assigned_to = (SELECT number FROM coupon_user WHERE user_id = ?) "
+                    "AND code.id > ? ORDER BY code.id LIMIT ?"};
     Statement code_{connection_,
                     "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE code.code = ?"};
     Statement entries_{connection_,

@@ -122,6 +122,7 @@ private:
             }
         }
         for (const auto& [scope, count] : needs.pools) load_pool(world, scope, count);
+        for (const std::string_view user_id : needs.erased) load_user(world, user_id);
         for (const std::string_view key : needs.keys) load_memory(world, key);
         if (needs.book_ids > 0) world.next_book_id = connection_.integer(max_book_id) + 1;
         if (needs.code_ids > 0) world.next_code_id = connection_.integer(max_code_id) + 1;
@@ -166,6 +167,16 @@ private:
             user->second.loaded = user->second.now = select_user_.integer(0);
             select_user_.reset();
         }
+    }
+
+    void load_user(World& world, std::string_view user_id) {
+        if (!select_number_.bind(user_id).step()) return;
+        const std::int64_t number = select_number_.integer(0);
+        select_number_.reset();
+        const auto [user, added] = world.users.try_emplace(std::string(user_id));
+        if (!added) return;
+        select_held_.bind(number, static_cast<std::int64_t>(limits::erased_codes));
+        while (select_held_.step()) user->second.push_back(&world.add(read_code(select_held_)));
     }
 
     void load_memory(World& world, std::string_view key) {
@@ -220,6 +231,10 @@ private:
     /// Whether every row was still as it was loaded.
     bool save_rows(const Delta& delta) {
         users_.clear();
+        for (const auto& [user_id, erased_id] : delta.erasures) {
+            erase_user_.bind(erased_id, user_id).run();
+            if (connection_.changes() != 1) return false;
+        }
         for (const Book* book : delta.new_books) {
             insert_book_
                 .bind(book->id, book->name, book->code_pattern, book->max_redemptions_per_user,
@@ -411,6 +426,10 @@ private:
                            "UPDATE SET redeemed = ?3 "
                            "WHERE user.redeemed = ?4"};
     Statement select_number_{connection_, "SELECT number FROM coupon_user WHERE user_id = ?"};
+    Statement select_held_{connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
+                                        " WHERE code.assigned_to = ? AND code.redeemed_at IS NULL "
+                                        "ORDER BY code.id DESC LIMIT ?"};
+    Statement erase_user_{connection_, "UPDATE coupon_user SET user_id = ? WHERE user_id = ?"};
     Statement insert_number_{connection_, "INSERT INTO coupon_user (user_id) VALUES (?)"};
     Statement insert_entry_{connection_,
                             "INSERT INTO ledger (id, at, type, book_id, code_id, codes, "

@@ -65,6 +65,21 @@ TEST(Random, UsesAllOfItsBits) {
     EXPECT_EQ(unset, ~std::uint64_t{0});
 }
 
+TEST(Random, WritesBase32) {
+    std::set<char> seen;
+    std::set<std::string> texts;
+    for (int i = 0; i < 200; ++i) {
+        const std::string text = secure_random_base32(26);
+        EXPECT_EQ(text.size(), 26U);
+        seen.insert(text.begin(), text.end());
+        texts.insert(text);
+    }
+    const std::string characters = "234567abcdefghijklmnopqrstuvwxyz";
+    EXPECT_EQ(std::string(seen.begin(), seen.end()), characters);
+    EXPECT_EQ(texts.size(), 200U);
+    EXPECT_EQ(secure_random_base32(0), "");
+}
+
 TEST(RandomDeathTest, BoundOfZeroIsABug) {
     EXPECT_DEATH(secure_random_below(0), "bound != 0");
 }

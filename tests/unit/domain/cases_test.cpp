@@ -71,6 +71,7 @@ Command parse_command(const Words& words) {
         return upload;
     }
     const std::string& user = words.text("user");
+    if (verb == "erase") return EraseUser{user, words.text("as")};
     if (verb == "assign" && !words.has("code")) return AssignAny{user, words.number("book")};
     if (verb == "assign") return AssignCode{words.text("code"), user};
     if (verb == "lock")
@@ -113,6 +114,7 @@ struct Printer {
     std::string operator()(const CodeLocked& done) const {
         return "locked until=" + print_time(done.until);
     }
+    std::string operator()(const UserErased&) const { return "erased"; }
     std::string operator()(const Replayed&) const { return "replayed"; }
     std::string operator()(const CodeRedeemed& done) const {
         return "redeemed " + done.code.code + " by " + done.code.assigned_to.value();
@@ -146,6 +148,14 @@ private:
             const CodeRow* const row = world_.find(code);
             if (row == nullptr || redeemer.empty()) continue;
             world_.user_redemptions.try_emplace({row->code.book_id, std::string(redeemer)});
+        }
+        world_.users.clear();
+        for (const std::string_view user : needed.erased) {
+            for (const std::string& code : codes_) {
+                CodeRow* const row = world_.find(code);
+                if (row->code.assigned_to != user) continue;
+                world_.users[std::string(user)].push_back(row);
+            }
         }
         world_.pools.clear();
         for (const auto& [scope, count] : needed.pools) {

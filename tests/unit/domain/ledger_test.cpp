@@ -19,6 +19,7 @@ std::string_view name_of(LedgerEntry::Type type) {
         case LedgerEntry::Type::code_assigned: return "code_assigned";
         case LedgerEntry::Type::code_locked: return "code_locked";
         case LedgerEntry::Type::code_redeemed: return "code_redeemed";
+        case LedgerEntry::Type::user_erased: return "user_erased";
     }
     return "unknown";
 }

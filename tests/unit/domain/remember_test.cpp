@@ -81,12 +81,14 @@ TEST(Remember, TellsEveryOutcomeAgain) {
     redeemed.redeemed_at = noon + 3;
     expect_same(told_again<CodeRedeemed>(CodeRedeemed{redeemed}, RedeemCode{"A", "ann"}).code,
                 redeemed);
+    told_again<UserErased>(UserErased{}, EraseUser{"ann", "erased-1"});
     EXPECT_EQ(told_again<Refusal>(Refusal::not_locked, RedeemCode{"A", "ann"}),
               Refusal::not_locked);
 }
 
 TEST(Remember, KeepsNeitherUsersNorWhatWasUploaded) {
     EXPECT_EQ(remember(CodeAssigned{some_code()}).find("ann"), std::string::npos);
+    EXPECT_EQ(remember(UserErased{}), "user_erased");
     const std::string text = remember(CodesUploaded{some_book(), 7, {"SECRET"}, noon});
     EXPECT_EQ(text.find("SECRET"), std::string::npos);
 }

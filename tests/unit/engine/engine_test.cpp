@@ -114,7 +114,7 @@ TEST_F(EngineTest, DoesNotRunWhatHasWaitedTooLong) {
     ASSERT_TRUE(submit(CreateBook{"n", "p", {}, {}}));
     EXPECT_TRUE(answers_.await(1)[0].is(Failure::overloaded));
     EXPECT_EQ(store_.saves, 0);
-    EXPECT_TRUE(sqlite_.reads().list_books(0, 1, false, clock_.now())->books.empty());
+    EXPECT_TRUE(sqlite_.reads().list_books({.limit = 1}, clock_.now())->books.empty());
 }
 
 TEST_F(EngineTest, RunsWhatHasNotWaitedTooLongBesideWhatHas) {
@@ -132,7 +132,7 @@ TEST_F(EngineTest, RunsWhatHasNotWaitedTooLongBesideWhatHas) {
     EXPECT_TRUE(all[1].is(Failure::overloaded));
     ASSERT_TRUE(all[2].is<BookCreated>());
     EXPECT_EQ(std::get<BookCreated>(*all[2].outcome).book.name, "in time");
-    EXPECT_EQ(sqlite_.reads().list_books(0, 9, false, clock_.now())->books.size(), 2u);
+    EXPECT_EQ(sqlite_.reads().list_books({.limit = 9}, clock_.now())->books.size(), 2u);
 }
 
 TEST_F(EngineTest, AnswersTheWholeBatchUnavailableAndGoesOnWithTheNext) {
@@ -218,12 +218,12 @@ TEST_F(EngineTest, KeepsLocksAndTheirEndsOverARestart) {
     clock_.advance(299'999);
     sqlite_.close();
     sqlite_.open();
-    EXPECT_EQ(sqlite_.reads().list_books(0, 1, false, clock_.now())->books[0].counts.locked, 2);
+    EXPECT_EQ(sqlite_.reads().list_books({.limit = 1}, clock_.now())->books[0].counts.locked, 2);
     EXPECT_TRUE(one(LockCode{"A", "ann", 300'000}).is(Refusal::already_locked));
     EXPECT_TRUE(one(RedeemCode{"B", "ann"}).is<CodeRedeemed>());  // in its last millisecond
     clock_.advance(1);
     EXPECT_TRUE(one(RedeemCode{"A", "ann"}).is(Refusal::not_locked));
-    EXPECT_EQ(sqlite_.reads().list_books(0, 1, false, clock_.now())->books[0].counts.locked, 0);
+    EXPECT_EQ(sqlite_.reads().list_books({.limit = 1}, clock_.now())->books[0].counts.locked, 0);
     EXPECT_TRUE(one(LockCode{"A", "ann", 300'000}).is<CodeLocked>());
     EXPECT_TRUE(one(RedeemCode{"A", "ann"}).is<CodeRedeemed>());
 }

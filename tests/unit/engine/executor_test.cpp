@@ -47,6 +47,31 @@ TEST_F(ExecutorTest, RunsAgainOnFreshRowsWhereAnotherHasTakenTheCodeMeanwhile) {
               (std::vector<std::string>{"A|zoe", "B|ann"}));
 }
 
+TEST_F(ExecutorTest, ErasesUsersAfterAllElseInAFewTransactions) {
+    prepare({"A", "B", "C"});
+    const auto answers =
+        run_batch({EraseUser{"ann", "e1"}, AssignCode{"A", "ann"}, EraseUser{"ann", "e2"},
+                   AssignCode{"B", "ann"}, LockCode{"A", "ann", 1000}, EraseUser{"zoe", "e3"},
+                   AssignCode{"C", "zoe"}});
+    EXPECT_TRUE(answers[0].is<UserErased>());
+    EXPECT_TRUE(answers[1].is<CodeAssigned>());
+    EXPECT_TRUE(answers[2].is(Refusal::user_not_found));
+    EXPECT_TRUE(answers[3].is<CodeAssigned>());
+    EXPECT_TRUE(answers[4].is<CodeLocked>());
+    EXPECT_TRUE(answers[5].is<UserErased>());
+    EXPECT_TRUE(answers[6].is<CodeAssigned>());
+    EXPECT_EQ(store_.saves, 2);
+    EXPECT_EQ(second().rows("SELECT code, user_id, locked_until FROM coupon_code JOIN coupon_user "
+                            "ON number = assigned_to ORDER BY code"),
+              (std::vector<std::string>{"A|e1|", "B|e1|", "C|e3|"}));
+    EXPECT_TRUE(run_batch({AssignCode{"A", "ann"}})[0].is(Refusal::assigned_to_another_user));
+
+    std::vector<Command> many(2 * limits::batch_erasures + 1, EraseUser{"nobody", "e"});
+    store_.loads = 0;
+    for (const Answered& answer : run_batch(many)) EXPECT_TRUE(answer.is(Refusal::user_not_found));
+    EXPECT_EQ(store_.loads, 3);
+}
+
 TEST_F(ExecutorTest, FindsCodesThatAnotherHasUploadedMeanwhile) {
     prepare({"A"});
     store_.before_save = once([this] {

@@ -80,7 +80,7 @@ TEST_F(ReaderTest, SeesWhatTheEngineHasAnswered) {
         Gate read;
         std::size_t books = 0;
         ASSERT_TRUE(reader_->submit([&](ReadStore& store) {
-            books = store.list_books(0, 100, false, clock_.now())->books.size();
+            books = store.list_books({.limit = 100}, clock_.now())->books.size();
             read.open();
         }));
         read.wait();

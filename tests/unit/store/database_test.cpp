@@ -224,6 +224,40 @@ TEST_F(Plans, OfACodeUseItsUniqueIndex) {
     }
 }
 
+TEST_F(Plans, OfBooksWalkTheIndexOfTheirOrder) {
+    const auto of = [&](const std::string& where, const std::string& order) {
+        const auto found = plans("WHERE " + where + " ORDER BY " + order);
+        EXPECT_EQ(found.size(), 1u) << where;
+        return found.empty() ? std::string() : found[0];
+    };
+    for (const std::string column : {"name", "created_at"}) {
+        const std::string search = "SEARCH book USING INDEX coupon_book_" +
+                                   std::string(column == "name" ? "name" : "created") + " (" +
+                                   column;
+        EXPECT_EQ(of(column + " > ?2", column + ", id"), search + ">?)");
+        EXPECT_EQ(of(column + " < ?2", column + " DESC, id DESC"), search + "<?)");
+        EXPECT_EQ(of(column + " = ?2 AND id > ?3", column + ", id"), search + "=? AND rowid>?)");
+        EXPECT_EQ(of(column + " = ?2 AND id < ?3", column + " DESC, id DESC"),
+                  search + "=? AND rowid<?)");
+    }
+    EXPECT_EQ(of("id > ?2", "id"), "SEARCH book USING INTEGER PRIMARY KEY (rowid>?)");
+    EXPECT_EQ(of("id < ?2", "id DESC"), "SEARCH book USING INTEGER PRIMARY KEY (rowid<?)");
+}
+
+TEST_F(Plans, OfWhatAUserHoldsUseTheIndexOfHolders) {
+    const auto found = plans("WHERE code.assigned_to = (SELECT number FROM coupon_user");
+    EXPECT_EQ(found.size(), 3u);
+    for (const std::string& plan : found) {
+        EXPECT_NE(plan.find("INDEX coupon_code_holder (assigned_to=? AND rowid>?"),
+                  std::string::npos)
+            << plan;
+    }
+    const auto erased = plans("code.assigned_to = ? AND code.redeemed_at IS NULL");
+    ASSERT_EQ(erased.size(), 1u);
+    EXPECT_NE(erased[0].find("INDEX coupon_code_holder (assigned_to=?)"), std::string::npos)
+        << erased[0];
+}
+
 TEST_F(Plans, OfNoStatementSortOrScanCodes) {
     const auto all = plans("");
     EXPECT_GT(all.size(), 20u);

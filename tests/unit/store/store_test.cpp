@@ -176,6 +176,60 @@ TEST_F(StoreTest, LoadsTheBookOfACodeAndHowOftenItsRedeemerHasRedeemedWhereThatI
     EXPECT_EQ(world->user_redemptions.at({1, "bob"}).loaded, 0);
 }
 
+TEST_F(StoreTest, ForgetsTheIdOfAUserWhoIsErasedAndKeepsAllElse) {
+    save_basics();
+    const auto run_one = [&](const Command& command) {
+        return std::move(run(store(), command, noon).value().front());
+    };
+    for (const char* const code : {"A", "B"}) run_one(AssignCode{code, "ann"});
+    run_one(LockCode{"A", "ann", 1000});
+    run_one(RedeemCode{"A", "ann"});
+    run_one(LockCode{"B", "ann", 1000});
+    auto sql = tested_.connect();
+    const auto numbers = sql.rows("SELECT number FROM coupon_user");
+    ASSERT_EQ(numbers.size(), 1U);
+
+    EXPECT_TRUE(std::holds_alternative<UserErased>(run_one(EraseUser{"ann", "e1"})));
+    EXPECT_EQ(sql.rows("SELECT number, user_id FROM coupon_user"),
+              std::vector<std::string>{numbers[0] + "|e1"});
+    EXPECT_EQ(sql.rows("SELECT DISTINCT user_number FROM ledger WHERE user_number IS NOT NULL"),
+              numbers);
+    EXPECT_EQ(sql.rows("SELECT book_id, user_number, type FROM ledger WHERE type = 6"),
+              std::vector<std::string>{"0|" + numbers[0] + "|6"});
+    EXPECT_EQ(load_code(store(), "A")->assigned_to, "e1");
+    EXPECT_EQ(load_code(store(), "B")->assigned_to, "e1");
+    EXPECT_FALSE(load_code(store(), "B")->lock);
+    EXPECT_EQ(sql.rows("SELECT sum(codes) FROM lock_count"), std::vector<std::string>{"0"});
+    EXPECT_EQ(sql.rows("SELECT sum(total), sum(available), sum(redeemed) FROM book_count "
+                       "WHERE book_id = 1"),
+              std::vector<std::string>{"2|0|1"});
+
+    EXPECT_EQ(std::get<Refusal>(run_one(EraseUser{"ann", "e2"})), Refusal::user_not_found);
+    EXPECT_EQ(std::get<Refusal>(run_one(LockCode{"B", "ann", 1000})),
+              Refusal::not_assigned_to_user);
+}
+
+TEST_F(StoreTest, LoadsSoManyCodesOfAUserWhoIsErased) {
+    Draft draft;
+    draft.book(make_book(1));
+    for (CodeId id = 1; id <= static_cast<CodeId>(limits::erased_codes) + 2; ++id) {
+        Code code = make_code(id, 1, "C" + std::to_string(id));
+        code.assigned_to = "ann";
+        if (id == 1002) code.redeemed_at = noon;
+        draft.code(std::move(code));
+    }
+    static_assert(limits::erased_codes == 1000);
+    ASSERT_TRUE(store().save(draft.delta));
+    Needs needs;
+    needs.erased = {"ann", "bob", "ann"};
+    const World world = store().load(needs).value();
+    ASSERT_EQ(world.users.size(), 1U);
+    const auto& held = world.users.at("ann");
+    ASSERT_EQ(held.size(), limits::erased_codes);
+    EXPECT_EQ(held.front()->code.id, 1001);  // the last that is not redeemed
+    EXPECT_EQ(held.back()->code.id, 2);
+}
+
 TEST_F(StoreTest, KnowsWhichNewCodesExist) {
     save_basics();
     Needs needs;
@@ -308,6 +362,20 @@ TEST_F(Guard, MeetsAUserWhoHasRedeemedMeanwhile) {
     EXPECT_TRUE(store().save(Draft().redemptions(1, "ann", 1, 2).delta));
     EXPECT_EQ(second.integer("SELECT redeemed FROM user_redemption_count"), 2);
     expect_conflict(Draft().redemptions(1, "ann", 1, 2).delta);
+}
+
+TEST_F(Guard, MeetsAUserWhoHasBeenErasedMeanwhile) {
+    save_basics();
+    ASSERT_TRUE(run(store(), AssignCode{"A", "ann"}, noon));
+    const Command command = EraseUser{"ann", "e1"};
+    const Submissions submissions(std::span(&command, 1));
+    Result<World> world = store().load(needs(submissions.span()));
+    ASSERT_TRUE(world);
+    const Decision decision = decide(*world, submissions.span(), noon);
+    tested_.connect().run("UPDATE coupon_user SET user_id = 'e2'");
+    EXPECT_EQ(store().save(decision.delta).error(), Failure::conflict);
+    EXPECT_EQ(tested_.connect().rows("SELECT user_id FROM coupon_user"),
+              std::vector<std::string>{"e2"});
 }
 
 TEST_F(Guard, MeetsACodeThatAnotherConnectionHasUploaded) {

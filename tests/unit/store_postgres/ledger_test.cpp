@@ -55,7 +55,7 @@ TEST_F(PostgresLedgerTest, ListsWhatIsCommittedWhenNoOlderTransactionRunsAnyMore
         older.run("BEGIN; SELECT pg_current_xact_id()");
         run(tested_.store(), AssignCode{code, "ann"});
         run(tested_.store(), LockCode{code, "ann", 1000});
-        EXPECT_EQ(tested_.reads().list_books(0, 1, false, noon)->books[0].counts.locked,
+        EXPECT_EQ(tested_.reads().list_books({.limit = 1}, noon)->books[0].counts.locked,
                   static_cast<std::int64_t>(entries) / 2);
         EXPECT_EQ(listed().size(), entries);
         EXPECT_EQ(listed(code).size(), 1u);

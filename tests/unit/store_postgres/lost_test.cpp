@@ -73,7 +73,7 @@ TEST_F(LostTest, ConnectionBetweenTwoBatchesIsReplacedUnnoticed) {
     ASSERT_TRUE(reads_->ping());
     terminate();
     EXPECT_TRUE(lock());
-    EXPECT_TRUE(reads_->list_books(0, 1, false, noon));
+    EXPECT_TRUE(reads_->list_books({.limit = 1}, noon));
 }
 
 TEST_F(LostTest, ConnectionBetweenLoadAndSaveIsAConflict) {
@@ -143,7 +143,7 @@ TEST_F(LostTest, ServerForAMomentCostsTimeOnly) {
         proxy_.mode = Proxy::Mode::pass;
     });
     EXPECT_TRUE(lock());
-    EXPECT_TRUE(reads_->list_books(0, 1, false, noon));
+    EXPECT_TRUE(reads_->list_books({.limit = 1}, noon));
 }
 
 TEST_F(LostTest, ServerForLongIsUnavailableFirstAfterAWaitThenAtOnce) {

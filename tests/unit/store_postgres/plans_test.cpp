@@ -1,4 +1,5 @@
-// That a page's rows are looked up by indices, also where the server would rather read all.
+// That rows of lists and erasures are looked up by indices, also where the server would rather read
+// all.
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -8,11 +9,13 @@
 namespace coupond::test {
 namespace {
 
-TEST(PlansTest, OfAPageReadNoTableAsAWhole) {
+TEST(PlansTest, OfListsAndErasuresReadNoTableAsAWhole) {
     PostgresStore tested;
     Draft draft;
     for (BookId id = 1; id <= 3; ++id) {
-        draft.book(make_book(id)).code(make_code(id, id, "C" + std::to_string(id)));
+        Code code = make_code(id, id, "C" + std::to_string(id));
+        code.assigned_to = "ann";
+        draft.book(make_book(id)).code(std::move(code));
     }
     ASSERT_TRUE(tested.store().save(draft.delta));
     tested.close();
@@ -26,11 +29,23 @@ TEST(PlansTest, OfAPageReadNoTableAsAWhole) {
     }
     const auto scans = [&](const std::string& kind) {
         return sql.rows("SELECT relname, " + kind + " FROM pg_stat_user_tables WHERE relname IN " +
-                        "('coupon_book', 'coupon_code', 'book_count', 'lock_count') ORDER BY 1");
+                        "('coupon_book', 'coupon_code', 'coupon_user', 'book_count', "
+                        "'lock_count') ORDER BY 1");
     };
     sql.run("SELECT pg_stat_reset()");
     tested.open();
-    const auto page = tested.reads().list_books(0, 10, true, noon);
+    const auto page = tested.reads().list_books({.limit = 10, .with_codes = true}, noon);
+    for (const auto sort : {BookQuery::Sort::name, BookQuery::Sort::created}) {
+        for (const bool descending : {false, true}) {
+            const auto sorted = tested.reads().list_books(
+                {.sort = sort, .descending = descending, .limit = 10, .name = "SUM"}, noon);
+            ASSERT_TRUE(sorted);
+            EXPECT_EQ(sorted->books.size(), 3u);
+        }
+    }
+    EXPECT_TRUE(tested.reads().find_user({"ann", 0, 10}));
+    EXPECT_TRUE(std::holds_alternative<UserErased>(
+        run(tested.store(), EraseUser{"ann", "e1"}, noon).value()[0]));
     tested.close();
     ASSERT_TRUE(page);
     EXPECT_EQ(page->books.size(), 3u);
@@ -43,8 +58,9 @@ TEST(PlansTest, OfAPageReadNoTableAsAWhole) {
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     EXPECT_GT(looked_up(), 0);
-    EXPECT_EQ(scans("seq_scan"), (std::vector<std::string>{"book_count|0", "coupon_book|0",
-                                                           "coupon_code|0", "lock_count|0"}));
+    EXPECT_EQ(scans("seq_scan"),
+              (std::vector<std::string>{"book_count|0", "coupon_book|0", "coupon_code|0",
+                                        "coupon_user|0", "lock_count|0"}));
 }
 
 }  // namespace

@@ -121,6 +121,62 @@ TEST_F(RaceTest, EachCodeIsAssignedAndRedeemedOnce) {
     expect_chained();
 }
 
+TEST_F(RaceTest, WhoeverIsErasedMeanwhileIsMet) {
+    const auto store = tested_.database().open_store();
+    run_through(*store,
+                {AssignCode{"A1", "ann"}, AssignCode{"B1", "ann"}, AssignCode{"B2", "ann"}});
+    run_through(*store, {LockCode{"A1", "ann", 1000}, LockCode{"B1", "ann", 1000}});
+    int erased = 0;
+    const std::vector<Command> commands{AssignCode{"B3", "ann"}, LockCode{"B2", "ann", 1000},
+                                        RedeemCode{"A1", "ann"}, RedeemCode{"B1", "ann"}};
+    for (const Command& command : commands) {
+        const Submissions submissions(std::span(&command, 1));
+        Result<World> world = tested_.store().load(needs(submissions.span()));
+        ASSERT_TRUE(world);
+        const Decision decision = decide(*world, submissions.span(), noon);
+        ASSERT_FALSE(std::holds_alternative<Refusal>(decision.outcomes[0]));
+        // And somebody new comes with the same id.
+        const std::string id = "e" + std::to_string(++erased);
+        const auto erasure = run_through(*store, {EraseUser{"ann", id}});
+        EXPECT_TRUE(std::holds_alternative<UserErased>(erasure[0]));
+        run_through(*store, {AssignCode{"A" + std::to_string(50 + erased), "ann"}});
+        EXPECT_EQ(tested_.store().save(decision.delta).error(), Failure::conflict);
+        // As it was before, for the next one.
+        tested_.connect().run("UPDATE coupon_user SET user_id = 'gone" + id +
+                              "' WHERE user_id = 'ann'; UPDATE coupon_user SET user_id = 'ann' "
+                              "WHERE user_id = '" +
+                              id +
+                              "'; "
+                              "UPDATE coupon_code SET locked_until = " +
+                              std::to_string(noon.ms + 1000) + " WHERE code IN ('A1', 'B1')");
+    }
+}
+
+TEST_F(RaceTest, NothingLeadsFromWhoIsErasedToWhoComesAfter) {
+    race([&](Store& store, int number) {
+        for (int i = 0; i < 20; ++i) {
+            const std::string id = "e" + std::to_string(number) + "-" + std::to_string(i);
+            const auto outcomes = run_through(store, {AssignAny{"ann", {}}, AssignAny{"ann", {}}});
+            for (const Outcome& outcome : outcomes) {
+                run_through(store, {LockCode{std::get<CodeAssigned>(outcome).code.code, "ann", 9}});
+            }
+            run_through(store, {EraseUser{"ann", id}});
+        }
+    });
+    auto sql = tested_.connect();
+    EXPECT_EQ(sql.integer("SELECT count(*) FROM coupon_user WHERE user_id = 'ann'"), 0);
+    EXPECT_EQ(sql.integer("SELECT count(*) FROM coupon_code WHERE assigned_to IS NOT NULL"), 160);
+    // Each entry is of whom the code belongs to.
+    EXPECT_EQ(sql.integer("SELECT count(*) FROM ledger JOIN coupon_code AS code "
+                          "ON code.id = code_id WHERE type > 2 AND "
+                          "user_number IS DISTINCT FROM assigned_to"),
+              0);
+    EXPECT_EQ(sql.integer("SELECT sum(codes) FROM lock_count"),
+              sql.integer("SELECT count(locked_until) FROM coupon_code"));
+    expect_counted(tested_.connect());
+    expect_chained();
+}
+
 TEST_F(RaceTest, EachFreeCodeIsGivenAwayOnce) {
     std::mutex mutex;
     std::set<std::string> given;

@@ -377,14 +377,61 @@ TEST(DecodeOfACode, WantsBoth) {
 
 TEST(DecodeListBooks, TakesItsParameters) {
     const auto list = value(decode_list_books({}, "r-1"));
-    EXPECT_EQ(list.after, 0);
+    EXPECT_FALSE(list.after);
     EXPECT_EQ(list.limit, 100U);
     EXPECT_FALSE(list.with_codes);
+    EXPECT_EQ(list.sort, BookQuery::Sort::id);
+    EXPECT_FALSE(list.descending);
+    EXPECT_FALSE(list.name);
     const auto all =
         value(decode_list_books({{"include", "codes"}, {"limit", "1000"}, {"after", "5"}}, "r-1"));
-    EXPECT_EQ(all.after, 5);
+    EXPECT_EQ(all.after, (BookPlace{5, "", {}}));
     EXPECT_EQ(all.limit, 1000U);
     EXPECT_TRUE(all.with_codes);
+    const auto sorted = value(decode_list_books(
+        {{"after", "-name.5.42c3a4"}, {"name", "Sale"}, {"sort", "-name"}}, "r-1"));
+    EXPECT_EQ(sorted.sort, BookQuery::Sort::name);
+    EXPECT_TRUE(sorted.descending);
+    EXPECT_EQ(sorted.after, (BookPlace{5, "B\xC3\xA4", {}}));
+    EXPECT_EQ(sorted.name, "Sale");
+}
+
+TEST(DecodeListBooks, TakesAPlaceOnlyInItsOwnOrder) {
+    const std::vector<std::string> sorts{"id", "-id", "name", "-name", "created", "-created"};
+    const std::vector<std::string> places{"5",          "-id.5",         "name.5.42",
+                                          "-name.5.42", "created.5.-70", "-created.5.70"};
+    for (std::size_t i = 0; i < sorts.size(); ++i) {
+        for (std::size_t j = 0; j < places.size(); ++j) {
+            const Query query{{"sort", sorts[i]}, {"after", places[j]}};
+            if (i == j) {
+                EXPECT_EQ(value(decode_list_books(query, "r-1")).after->id, 5);
+            } else {
+                const std::string wanted = i == 0 ? "after must be a positive integer"
+                                                  : "after must be from a Link of a list with "
+                                                    "sort=" +
+                                                        sorts[i];
+                EXPECT_EQ(complaints(decode_list_books(query, "r-1")), Strings{wanted});
+            }
+        }
+    }
+    for (const char* const after :
+         {"", "name", "name.", "name.5", "name.5.", "name.0.42", "name.-5.42", "name.x.42",
+          "name.05.42", "name.+5.42", "name.5.4", "name.5.4x", "name.5.4A", "name.5.00",
+          "name.5.ff", "name.5.42.", "name.5.42.43", "name.9223372036854775808.42", "Name.5.42"}) {
+        EXPECT_EQ(complaints(decode_list_books({{"sort", "name"}, {"after", after}}, "r-1")),
+                  Strings{"after must be from a Link of a list with sort=name"})
+            << after;
+    }
+    const std::string longest = "name.5." + std::string(2 * 255, '4');
+    EXPECT_TRUE(value(decode_list_books({{"sort", "name"}, {"after", longest}}, "r-1")).after);
+    EXPECT_EQ(complaints(decode_list_books({{"sort", "name"}, {"after", longest + "44"}}, "r-1")),
+              Strings{"after must be from a Link of a list with sort=name"});
+    for (const char* const after : {"created.5", "created.5.", "created.5.x", "created.5.-0",
+                                    "created.5.007", "created.5.9223372036854775808"}) {
+        EXPECT_EQ(complaints(decode_list_books({{"sort", "created"}, {"after", after}}, "r-1")),
+                  Strings{"after must be from a Link of a list with sort=created"})
+            << after;
+    }
 }
 
 TEST(DecodeListBooks, SaysWhatIsWrong) {
@@ -400,6 +447,15 @@ TEST(DecodeListBooks, SaysWhatIsWrong) {
     for (const char* const include : {"", "Codes", "codes,books"}) {
         EXPECT_EQ(said({{"include", include}}), (Strings{"include must be codes"}));
     }
+    for (const char* const sort : {"", "Id", "--id", "+id", "id,name", "price"}) {
+        EXPECT_EQ(said({{"sort", sort}}),
+                  (Strings{"sort must be one of id, -id, name, -name, created, -created"}));
+    }
+    for (const std::string& name :
+         {std::string(), std::string("a\nb"), std::string("\xFF"), std::string(256, 'x')}) {
+        EXPECT_EQ(said({{"name", name}}),
+                  (Strings{"name must be 1 to 255 characters without control characters"}));
+    }
     EXPECT_EQ(said({{"page", "2"},
                     {"limit", "1"},
                     {"page", "3"},
@@ -414,6 +470,34 @@ TEST(DecodeListBooks, SaysWhatIsWrong) {
     for (int i = 0; i < 12; ++i) many.push_back({"q" + std::to_string(i), ""});
     EXPECT_EQ(said(many).back(), "and 2 more");
     EXPECT_EQ(said(many).size(), 11U);
+}
+
+TEST(DecodeUser, TakesAnIdAndAPage) {
+    const auto user = value(decode_show_user("a/b", {}, "r-1"));
+    EXPECT_EQ(user.user_id, "a/b");
+    EXPECT_EQ(user.after, 0);
+    EXPECT_EQ(user.limit, 100U);
+    const auto page = value(decode_show_user("a", {{"after", "7"}, {"limit", "1"}}, "r-1"));
+    EXPECT_EQ(page.after, 7);
+    EXPECT_EQ(page.limit, 1U);
+    const auto erasure = value(decode_erase_user("a/b", {}, "r-1", "erased-x"));
+    EXPECT_EQ(erasure.user_id, "a/b");
+    EXPECT_EQ(erasure.erased_id, "erased-x");
+}
+
+TEST(DecodeUser, SaysWhatIsWrong) {
+    const std::string unfit = "userId must be 1 to 255 characters without control characters";
+    for (const std::string& id :
+         {std::string(), std::string("a\nb"), std::string("\xC3"), std::string(256, 'x')}) {
+        EXPECT_EQ(complaints(decode_show_user(id, {}, "r-1")), Strings{unfit});
+        EXPECT_EQ(complaints(decode_erase_user(id, {}, "r-1", "e")), Strings{unfit});
+    }
+    EXPECT_EQ(complaints(
+                  decode_show_user("a", {{"limit", "1001"}, {"after", "x"}, {"page", "1"}}, "r-1")),
+              (Strings{"limit must be an integer from 1 to 1000",
+                       "after must be an integer of 0 or more", "property page should not exist"}));
+    EXPECT_EQ(complaints(decode_erase_user("a", {{"limit", "1"}}, "r-1", "e")),
+              (Strings{"property limit should not exist"}));
 }
 
 TEST(DecodeListEntries, TakesItsParameters) {
@@ -485,7 +569,7 @@ TEST(DecodeListEntries, SaysWhatIsWrong) {
     for (const char* const type : {"", "redeemed", "5", "Code_redeemed"}) {
         EXPECT_EQ(said({{"type", type}}),
                   (Strings{"type must be one of book_created, codes_uploaded, code_assigned, "
-                           "code_locked, code_redeemed"}));
+                           "code_locked, code_redeemed, user_erased"}));
     }
     EXPECT_EQ(said({{"include", "codes"}, {"code", "A"}, {"code", "B"}, {"limit", "0"}}),
               (Strings{"limit must be an integer from 1 to 1000", "code must be given once",

@@ -72,7 +72,7 @@ TEST(Document, DescribesEveryFailure) {
 TEST(Document, DescribesWhatDecodersRefuse) {
     BookPage page;
     page.too_many_codes = true;
-    EXPECT_TRUE(is_described(encode(page, {0, 1, true}, {}, "r-1")));
+    EXPECT_TRUE(is_described(encode(page, {.limit = 1, .with_codes = true}, {}, "r-1")));
     const auto book = [](std::string_view type, std::string_view body) {
         return std::get<Answer>(decode_create_book({type, body, "r-1"}));
     };

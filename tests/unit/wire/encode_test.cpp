@@ -239,12 +239,12 @@ constexpr std::string_view head_b =
     R"("counts":{"total":0,"available":0,"assigned":0,"locked":0,"redeemed":0})";
 
 TEST(Encode, Page) {
-    Answer answer = encode(a_page(), {0, 100, false}, now, request_id);
+    Answer answer = encode(a_page(), {.limit = 100}, now, request_id);
     EXPECT_EQ(answer.status, 200);
     EXPECT_EQ(answer.link, "");
     EXPECT_EQ(answer.cache_control, "no-store");
     EXPECT_EQ(text_of(answer), "[" + std::string(head_a) + "}," + std::string(head_b) + "}]");
-    EXPECT_EQ(text_of(encode(BookPage{}, {0, 100, false}, now, request_id)), "[]");
+    EXPECT_EQ(text_of(encode(BookPage{}, {.limit = 100}, now, request_id)), "[]");
 }
 
 TEST(Encode, PageWithCodes) {
@@ -252,7 +252,7 @@ TEST(Encode, PageWithCodes) {
     page.books[0].codes = {a_code(), a_code()};
     page.books[0].codes[1].id = 43;
     page.books[0].codes[1].assigned_to = "ann";
-    Answer answer = encode(page, {0, 100, true}, now, request_id);
+    Answer answer = encode(page, {.limit = 100, .with_codes = true}, now, request_id);
     EXPECT_EQ(
         text_of(answer),
         "[" + std::string(head_a) +
@@ -263,13 +263,40 @@ TEST(Encode, PageWithCodes) {
             std::string(head_b) + R"(,"codes":[]}])");
 }
 
+TEST(Encode, User) {
+    UserPage page;
+    UserQuery query{"a/b", 0, 2};
+    EXPECT_EQ(text_of(encode(page, query, now)), R"({"userId":"a/b","codes":[],"redemptions":[]})");
+    page.codes = {a_code(), a_code()};
+    page.codes[1].id = 43;
+    page.more = true;
+    EXPECT_EQ(encode(page, query, now).link,
+              R"(</coupon/users/a%2Fb?limit=2&after=43>; rel="next")");
+}
+
+TEST(Encode, UserErased) {
+    const Answer answer = encode(UserErased{}, now, request_id);
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(std::get<std::string>(answer.body), R"({"message":"User erased"})");
+}
+
 TEST(Encode, LinksToTheNextPage) {
     BookPage page = a_page();
     page.more = true;
-    EXPECT_EQ(encode(page, {5, 2, false}, now, request_id).link,
+    page.read_to = {8, "B\xC3\xA4", {-5}};
+    EXPECT_EQ(encode(page, {.limit = 2}, now, request_id).link,
               R"(</coupon?limit=2&after=8>; rel="next")");
-    EXPECT_EQ(encode(page, {5, 2, true}, now, request_id).link,
+    EXPECT_EQ(encode(page, {.limit = 2, .with_codes = true}, now, request_id).link,
               R"(</coupon?limit=2&after=8&include=codes>; rel="next")");
+    BookQuery query{.descending = true, .limit = 2, .name = "a&b"};
+    EXPECT_EQ(encode(page, query, now, request_id).link,
+              R"(</coupon?limit=2&after=-id.8&name=a%26b&sort=-id>; rel="next")");
+    query.sort = BookQuery::Sort::name;
+    EXPECT_EQ(encode(BookPage{{}, page.read_to, true}, query, now, request_id).link,
+              R"(</coupon?limit=2&after=-name.8.42c3a4&name=a%26b&sort=-name>; rel="next")");
+    query = {.sort = BookQuery::Sort::created, .limit = 2};
+    EXPECT_EQ(encode(page, query, now, request_id).link,
+              R"(</coupon?limit=2&after=created.8.-5&sort=created>; rel="next")");
 }
 
 /// An entry about the code of a_code().
@@ -415,7 +442,7 @@ TEST(Encode, StreamOfEvents) {
 TEST(Encode, LongPagesComeInPieces) {
     BookPage page = a_page();
     page.books[1].codes.assign(9'000, a_code());
-    Answer answer = encode(page, {0, 100, true}, now, request_id);
+    Answer answer = encode(page, {.limit = 100, .with_codes = true}, now, request_id);
     ASSERT_EQ(answer.body.index(), 1U);
     const boost::json::value body = boost::json::parse(text_of(answer));
     EXPECT_EQ(body.as_array().at(1).at("codes").as_array().size(), 9'000U);
@@ -424,7 +451,7 @@ TEST(Encode, LongPagesComeInPieces) {
 TEST(Encode, TooManyCodes) {
     BookPage page = a_page();
     page.too_many_codes = true;
-    Answer answer = encode(page, {0, 100, true}, now, request_id);
+    Answer answer = encode(page, {.limit = 100, .with_codes = true}, now, request_id);
     EXPECT_EQ(answer.status, 400);
     EXPECT_EQ(text_of(answer),
               R"({"statusCode":400,"error":"Bad Request","message":"These coupon books hold more )"
