@@ -1,5 +1,6 @@
 #include <chrono>
 #include <cstdio>
+#include <string>
 
 #include "app/database.hpp"
 #include "app/serve.hpp"
@@ -22,15 +23,19 @@ private:
     std::chrono::steady_clock::time_point told_ = std::chrono::steady_clock::now();
 };
 
+std::string counted(std::int64_t count, const std::string& one, const std::string& many) {
+    return std::to_string(count) + " " + (count == 1 ? one : many);
+}
+
 void print(const Database& database, const Verification& found) {
     for (const std::string& line : found.lines) std::printf("%s\n", line.c_str());
     const auto more = found.differences - static_cast<std::int64_t>(found.lines.size());
-    if (more > 0) std::printf("and %lld more\n", static_cast<long long>(more));
-    std::printf("%s: %lld %s in %lld books, %lld codes, %lld entries of the ledger\n",
-                database.name().c_str(), static_cast<long long>(found.differences),
-                found.differences == 1 ? "difference" : "differences",
-                static_cast<long long>(found.books), static_cast<long long>(found.codes),
-                static_cast<long long>(found.entries));
+    if (more > 0) std::printf("and %s more\n", std::to_string(more).c_str());
+    const std::string sum = counted(found.differences, "difference", "differences") + " in " +
+                            counted(found.books, "book", "books") + ", " +
+                            counted(found.codes, "code", "codes") + ", " +
+                            counted(found.entries, "entry", "entries") + " of the ledger";
+    std::printf("%s: %s\n", database.name().c_str(), sum.c_str());
 }
 
 }  // namespace

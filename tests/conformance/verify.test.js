@@ -17,11 +17,14 @@ const sqlite = backend === 'sqlite';
 const quiet = { LOG_LEVEL: 'error' };
 const verify = (data, env) => run(['verify'], { data, env });
 
+const summary =
+    /^\S+: 0 differences in (\d+) books?, (\d+) codes, (\d+) entries of the ledger\n$/;
+
 /** What it says of clean data; `{books, codes, entries}`. */
 async function assertClean(data) {
     const { code, stdout, stderr } = await verify(data);
     assert.equal(code, 0, stdout + stderr);
-    const found = /^\S+: 0 differences in (\d+) books, (\d+) codes, (\d+) entries of the ledger\n$/.exec(stdout);
+    const found = summary.exec(stdout);
     assert.ok(found, stdout);
     const [books, codes, entries] = found.slice(1).map(Number);
     return { books, codes, entries };
