@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
 
 #include "base/limits.hpp"
+#include "domain/domain.hpp"
 
 namespace coupond {
 namespace {
@@ -61,7 +63,9 @@ std::string show_codes(CodeId first, CodeId last) {
 template <class Row>
 class Cursor {
 public:
-    explicit Cursor(std::unique_ptr<Stream<Row>> stream) : stream_(std::move(stream)) { advance(); }
+    explicit Cursor(std::unique_ptr<RowStream<Row>> stream) : stream_(std::move(stream)) {
+        advance();
+    }
 
     bool at_end() const { return at_end_; }
     const Row& operator*() const { return row_; }
@@ -69,7 +73,7 @@ public:
     void advance() { at_end_ = at_end_ || !stream_->next(row_); }
 
 private:
-    std::unique_ptr<Stream<Row>> stream_;
+    std::unique_ptr<RowStream<Row>> stream_;
     Row row_{};
     bool at_end_ = false;
 };
@@ -92,8 +96,15 @@ struct CodeState {
     std::optional<std::int64_t> holder;
     std::optional<Timestamp> locked_until, redeemed_at;
     bool redeemed_before_ledger = false;
-    bool locked_elsewhere = false;
+    std::optional<Timestamp> first_elsewhere;  ///< the end of the first lock in Redis
+    bool noted_elsewhere = false;              ///< a lock in Redis ended when the row says
 };
+
+/// Sums of what may be anything must not overflow.
+void add(std::int64_t& sum, std::int64_t value) {
+    sum = static_cast<std::int64_t>(static_cast<std::uint64_t>(sum) +
+                                    static_cast<std::uint64_t>(value));
+}
 
 class Verifier {
 public:
@@ -106,6 +117,7 @@ public:
         read_book_counts();
         verify_codes();
         verify_book_counts();
+        verify_activity();
         verify_lock_counts();
         verify_user_counts();
         verify_ids();
@@ -116,7 +128,7 @@ private:
     struct BookState {
         Snapshot::BookRow row;
         std::optional<Snapshot::BookCountRow> kept;
-        Snapshot::BookCountRow counted;  ///< from its codes
+        Snapshot::BookCountRow counted;  ///< from its codes and the ledger
     };
 
     template <class... Parts>
@@ -183,9 +195,10 @@ private:
 
     void read_book_counts() {
         for (Cursor counts(snapshot_.book_counts()); !counts.at_end(); counts.advance()) {
-            if (BookState* const book = find_book(counts->book_id)) {
+            if (counts->book_id == all_books) {
+                all_.kept = *counts;
+            } else if (BookState* const book = find_book(counts->book_id)) {
                 book->kept = *counts;
-                counted_codes_ += static_cast<std::uint64_t>(counts->total);  // may be anything
             } else {
                 differ("book_count of book ", counts->book_id, ": the book is not there");
             }
@@ -206,13 +219,14 @@ private:
             CodeState state;
             if (upload != nullptr) state.last = upload->id;
             for (; !entries.at_end() && entries->code_id == code.id; entries.advance()) {
+                count(*entries);
                 apply(*entries, code, state);
             }
             verify_state(code, state);
             count(code);
             last_code_ = code.id;
             if (++result_.codes % codes_between_progress == 0) {
-                progress_(result_.codes, static_cast<std::int64_t>(counted_codes_));
+                progress_(result_.codes, all_.kept ? all_.kept->total : 0);
             }
         }
         while (!uploads.at_end()) leave_upload(uploads);
@@ -247,6 +261,7 @@ private:
     void enter_upload(Cursor<Snapshot::EntryRow>& uploads) {
         for (; !uploads.at_end(); uploads.advance()) {
             verify_book_of(*uploads);
+            count(*uploads);
             const bool possible =
                 uploads->code_id > 0 && uploads->codes > 0 &&
                 uploads->codes < std::numeric_limits<CodeId>::max() - uploads->code_id;
@@ -263,6 +278,7 @@ private:
 
     /// Of an entry whose code is not there.
     void tell_lost(const Snapshot::EntryRow& entry) {
+        count(entry);
         if (entry.code_id == 0) {
             differ(entry, ": it is about no code");
         } else {
@@ -309,7 +325,7 @@ private:
         }
         switch (type) {
             case Type::code_assigned: return assign(entry, state);
-            case Type::code_locked: return lock(entry, elsewhere, state);
+            case Type::code_locked: return lock(entry, code, elsewhere, state);
             case Type::code_redeemed: return redeem(entry, state);
             default: differ(entry, ": there is no such type of an entry about a code");
         }
@@ -326,11 +342,13 @@ private:
         differ(entry, ": by user ", entry.user, ", the code is assigned to ", state.holder);
     }
 
-    void lock(const Snapshot::EntryRow& entry, bool elsewhere, CodeState& state) {
+    void lock(const Snapshot::EntryRow& entry, const Snapshot::CodeRow& code, bool elsewhere,
+              CodeState& state) {
         verify_holder(entry, state);
         if (!entry.locked_until) differ(entry, ": it has no locked_until");
         if (elsewhere) {
-            state.locked_elsewhere = true;
+            if (!state.first_elsewhere) state.first_elsewhere = entry.locked_until;
+            state.noted_elsewhere |= entry.locked_until == code.locked_until;
             return;
         }
         if (state.redeemed_at) differ(entry, ": the code has been redeemed before");
@@ -356,7 +374,7 @@ private:
         // A lock in Redis may have been used, whose process ended before it could enter it; but
         // not while the database held another one.
         const bool held = state.locked_until && entry.at < *state.locked_until;
-        if (held && !state.locked_elsewhere && entry.locked_until != state.locked_until) {
+        if (held && !state.first_elsewhere && entry.locked_until != state.locked_until) {
             differ(entry, ": locked_until is ", entry.locked_until,
                    ", the lock before it is until ", state.locked_until);
         }
@@ -368,7 +386,7 @@ private:
         if (code.assigned_to && !code.holder_known) {
             differ(row, code.id, ": assigned_to is ", code.assigned_to, ", no such coupon_user");
         }
-        compare(row, code.id, "locked_until", code.locked_until, state.locked_until, source);
+        compare(row, code.id, "locked_until", code.locked_until, locked_until(code, state), source);
         std::optional<Timestamp> redeemed_at = code.redeemed_at;
         // The migration has dated no redemption before the upload.
         if (redeemed_at && state.redeemed_before_ledger) {
@@ -380,29 +398,87 @@ private:
         }
     }
 
+    /// What the row has to say. Where locks are in Redis it notes the end of the first one, of
+    /// whichever came first where Redis had lost one.
+    static std::optional<Timestamp> locked_until(const Snapshot::CodeRow& code,
+                                                 const CodeState& state) {
+        if (state.locked_until || state.redeemed_at) return state.locked_until;
+        return state.noted_elsewhere ? code.locked_until : state.first_elsewhere;
+    }
+
     void count(const Snapshot::CodeRow& code) {
-        BookState* const book = find_book(code.book_id);
-        if (book == nullptr) return;
-        ++book->counted.total;
-        if (!code.assigned_to) ++book->counted.available;
-        if (code.redeemed_at) ++book->counted.redeemed;
+        for (BookState* const book : {find_book(code.book_id), &all_}) {
+            if (book == nullptr) continue;
+            ++book->counted.total;
+            if (!code.assigned_to) ++book->counted.available;
+            if (code.redeemed_at) ++book->counted.redeemed;
+            if (code.redeemed_at || code.locked_until) ++book->counted.ever_locked;
+        }
+    }
+
+    void count(const Snapshot::EntryRow& row) {
+        LedgerEntry entry;
+        entry.type = type_of(row);
+        entry.codes = row.codes;
+        entry.discount_cents = row.discount_cents;
+        const Activity one = activity_of(entry);
+        const Timestamp since = activity_period(row.at);
+        for (const BookId book : {row.book_id, all_books}) {
+            Activity& sum = activity_[{book, since}];
+            add(sum.uploaded, one.uploaded);
+            add(sum.assigned, one.assigned);
+            add(sum.locked, one.locked);
+            add(sum.redeemed, one.redeemed);
+            add(sum.discount_cents, one.discount_cents);
+        }
+        for (BookState* const book : {find_book(row.book_id), &all_}) {
+            if (book != nullptr) add(book->counted.discount_cents, one.discount_cents);
+        }
     }
 
     void verify_book_counts() {
-        constexpr std::string_view row = "book_count of book ", source = "its codes";
         std::vector<BookId> ids;
         for (const auto& [id, book] : books_) ids.push_back(id);
         std::sort(ids.begin(), ids.end());
-        for (const BookId id : ids) {
-            const auto& [_, kept, counted] = books_.at(id);
-            if (!kept) {
-                differ(row, id, ": it is not there");
-                continue;
-            }
-            compare(row, id, "total", kept->total, counted.total, source);
-            compare(row, id, "available", kept->available, counted.available, source);
-            compare(row, id, "redeemed", kept->redeemed, counted.redeemed, source);
+        verify_counts(all_books, all_);
+        for (const BookId id : ids) verify_counts(id, books_.at(id));
+    }
+
+    void verify_counts(BookId id, const BookState& book) {
+        constexpr std::string_view row = "book_count of book ", source = "its codes";
+        const auto& [_, kept, counted] = book;
+        if (!kept) {
+            differ(row, id, ": it is not there");
+            return;
         }
+        compare(row, id, "total", kept->total, counted.total, source);
+        compare(row, id, "available", kept->available, counted.available, source);
+        compare(row, id, "redeemed", kept->redeemed, counted.redeemed, source);
+        compare(row, id, "ever_locked", kept->ever_locked, counted.ever_locked, source);
+        compare(row, id, "discount_cents", kept->discount_cents, counted.discount_cents,
+                "the ledger");
+    }
+
+    void verify_activity() {
+        for (Cursor kept(snapshot_.activity_counts()); !kept.at_end(); kept.advance()) {
+            const auto counted = activity_.find({kept->book_id, kept->since});
+            verify_period(kept->book_id, kept->since, kept->activity,
+                          counted == activity_.end() ? Activity{} : counted->second);
+            if (counted != activity_.end()) activity_.erase(counted);
+        }
+        for (const auto& [place, counted] : activity_) {
+            verify_period(place.first, place.second, {}, counted);
+        }
+    }
+
+    void verify_period(BookId book, Timestamp since, const Activity& is, const Activity& should) {
+        const std::string row = "activity_count since " + show(since) + " of book ";
+        constexpr std::string_view source = "the ledger";
+        compare(row, book, "uploaded", is.uploaded, should.uploaded, source);
+        compare(row, book, "assigned", is.assigned, should.assigned, source);
+        compare(row, book, "locked", is.locked, should.locked, source);
+        compare(row, book, "redeemed", is.redeemed, should.redeemed, source);
+        compare(row, book, "discount_cents", is.discount_cents, should.discount_cents, source);
     }
 
     void verify_lock_counts() {
@@ -481,9 +557,10 @@ private:
     const VerifyProgress& progress_;
     Verification result_;
     std::unordered_map<BookId, BookState> books_;
+    BookState all_;                                              ///< of all books together
+    std::map<std::pair<BookId, Timestamp>, Activity> activity_;  ///< by the ledger
     BookId last_book_ = 0;
     CodeId last_code_ = 0;
-    std::uint64_t counted_codes_ = 0;
     CodeId upload_from_ = 0;  ///< the next one that the upload of the moment names
     CodeId upload_end_ = 0;   ///< behind all that the uploads before it name
     std::optional<CodeId> orphans_from_;

@@ -15,7 +15,7 @@ namespace coupond {
 
 /// Rows one after the other.
 template <class Row>
-class Stream {
+class RowStream {
 public:
     virtual ~Stream() = default;
     /// Reads the next row into `row`; false, and `row` is what it was, where there is none.
@@ -24,7 +24,7 @@ public:
 
 /// All that a database holds, of one moment, as its rows have it: what they say may be wrong in any
 /// way. Several streams may be read in turn; end them before the snapshot. Users are numbers. Every
-/// function, and every Stream::next(), may block on I/O and throw what the store throws.
+/// function, and every RowStream::next(), may block on I/O and throw what the store throws.
 class Snapshot {
 public:
     struct BookRow {
@@ -52,11 +52,17 @@ public:
         std::optional<std::int64_t> user;
         std::optional<EntryId> previous;
         std::optional<Timestamp> locked_until;
+        std::int64_t discount_cents = 0;
         bool migrated = false;  ///< made by a migration, for what had been there before the ledger
     };
     struct BookCountRow {
         BookId book_id = 0;
-        std::int64_t total = 0, available = 0, redeemed = 0;
+        std::int64_t total = 0, available = 0, redeemed = 0, ever_locked = 0, discount_cents = 0;
+    };
+    struct ActivityRow {
+        BookId book_id = 0;
+        Timestamp since;
+        Activity activity;
     };
     struct LockCountRow {
         BookId book_id = 0;
@@ -76,23 +82,26 @@ public:
 
     virtual ~Snapshot() = default;
 
-    virtual std::unique_ptr<Stream<BookRow>> books() = 0;  ///< by id
-    virtual std::unique_ptr<Stream<CodeRow>> codes() = 0;  ///< by id
+    virtual std::unique_ptr<RowStream<BookRow>> books() = 0;  ///< by id
+    virtual std::unique_ptr<RowStream<CodeRow>> codes() = 0;  ///< by id
 
-    virtual std::unique_ptr<Stream<EntryId>> entry_ids() = 0;      ///< of all entries, ascending
-    virtual std::unique_ptr<Stream<EntryRow>> book_entries() = 0;  ///< book_created: by book, id
-    virtual std::unique_ptr<Stream<EntryRow>> uploads() = 0;  ///< codes_uploaded: by first code, id
-    virtual std::unique_ptr<Stream<EntryRow>> code_entries() = 0;  ///< all others, by code, id
+    virtual std::unique_ptr<RowStream<EntryId>> entry_ids() = 0;      ///< of all entries, ascending
+    virtual std::unique_ptr<RowStream<EntryRow>> book_entries() = 0;  ///< book_created: by book, id
+    virtual std::unique_ptr<RowStream<EntryRow>>
+    uploads() = 0;  ///< codes_uploaded: by first code, id
+    virtual std::unique_ptr<RowStream<EntryRow>> code_entries() = 0;  ///< all others, by code, id
 
     /// What is counted, by book: a row for each book that is counted, and each that must be.
-    virtual std::unique_ptr<Stream<BookCountRow>> book_counts() = 0;
+    virtual std::unique_ptr<RowStream<BookCountRow>> book_counts() = 0;
+    /// What is counted by activity_period, by book and time.
+    virtual std::unique_ptr<RowStream<ActivityRow>> activity_counts() = 0;
     /// Of locks beyond `now`, by book and time.
-    virtual std::unique_ptr<Stream<LockCountRow>> lock_counts(Timestamp now) = 0;
+    virtual std::unique_ptr<RowStream<LockCountRow>> lock_counts(Timestamp now) = 0;
     /// The same, counted from the codes whose last entry is such a lock.
-    virtual std::unique_ptr<Stream<LockCountRow>> locked_codes(Timestamp now) = 0;
-    virtual std::unique_ptr<Stream<UserCountRow>> user_counts() = 0;  ///< by book and user
+    virtual std::unique_ptr<RowStream<LockCountRow>> locked_codes(Timestamp now) = 0;
+    virtual std::unique_ptr<RowStream<UserCountRow>> user_counts() = 0;  ///< by book and user
     /// The same, counted from the redeemed codes of books with a limit.
-    virtual std::unique_ptr<Stream<UserCountRow>> redeemed_codes() = 0;
+    virtual std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() = 0;
 
     /// Nothing where ids follow from the rows that are there.
     virtual std::optional<IdSources> id_sources() = 0;
@@ -109,7 +118,8 @@ struct Verification {
 using VerifyProgress = std::function<void(std::int64_t codes, std::int64_t counted)>;
 
 /// Holds all of `snapshot`, which is of the moment `now`, against its ledger. Keeps in memory what
-/// grows with the number of books, nothing that grows with codes, entries or users.
+/// grows with the number of books and of periods of their activity, nothing that grows with codes,
+/// entries or users.
 Verification verify(Snapshot& snapshot, Timestamp now, const VerifyProgress& progress);
 
 }  // namespace coupond

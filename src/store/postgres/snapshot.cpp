@@ -14,9 +14,10 @@ constexpr const char* set_up_snapshot =
     "set_config('cursor_tuple_fraction', '1', true), set_config('jit', 'off', true)";
 constexpr const char* rows_at_once = "4000";
 
-#define COUPOND_ENTRIES(those)                                                              \
-    "SELECT id, at, type, book_id, coalesce(code_id, 0), coalesce(codes, 0), user_number, " \
-    "previous_id, locked_until, request_id = 'migration' FROM ledger WHERE " those " ORDER BY "
+#define COUPOND_ENTRIES(those)                                                               \
+    "SELECT id, at, type, book_id, coalesce(code_id, 0), coalesce(codes, 0), user_number, "  \
+    "previous_id, locked_until, coalesce(discount_cents, 0), request_id = 'migration' FROM " \
+    "ledger WHERE " those " ORDER BY "
 
 void read(const Rows& rows, int row, Snapshot::BookRow& book) {
     book = {rows.integer(row, 0), {rows.integer(row, 1)}, rows.optional_integer(row, 2)};
@@ -47,12 +48,20 @@ void read(const Rows& rows, int row, Snapshot::EntryRow& entry) {
     entry.user = rows.optional_integer(row, 6);
     entry.previous = rows.optional_integer(row, 7);
     entry.locked_until = optional_time(rows, row, 8);
-    entry.migrated = rows.boolean(row, 9);
+    entry.discount_cents = rows.integer(row, 9);
+    entry.migrated = rows.boolean(row, 10);
 }
 
 void read(const Rows& rows, int row, Snapshot::BookCountRow& count) {
     count = {rows.integer(row, 0), rows.integer(row, 1), rows.integer(row, 2),
-             rows.integer(row, 3)};
+             rows.integer(row, 3), rows.integer(row, 4), rows.integer(row, 5)};
+}
+
+void read(const Rows& rows, int row, Snapshot::ActivityRow& count) {
+    count = {rows.integer(row, 0),
+             {rows.integer(row, 1)},
+             {rows.integer(row, 2), rows.integer(row, 3), rows.integer(row, 4),
+              rows.integer(row, 5), rows.integer(row, 6)}};
 }
 
 void read(const Rows& rows, int row, Snapshot::LockCountRow& count) {
@@ -73,49 +82,57 @@ public:
         connection_->receive_all(no_deadline);
     }
 
-    std::unique_ptr<Stream<BookRow>> books() override {
+    std::unique_ptr<RowStream<BookRow>> books() override {
         return stream<BookRow>(
             "SELECT id, created_at, max_redemptions_per_user FROM coupon_book ORDER BY id");
     }
 
-    std::unique_ptr<Stream<CodeRow>> codes() override {
+    std::unique_ptr<RowStream<CodeRow>> codes() override {
         return stream<CodeRow>(
             "SELECT code.id, book_id, created_at, locked_until, redeemed_at, last_entry_id, "
             "assigned_to, holder.number IS NOT NULL FROM coupon_code AS code "
             "LEFT JOIN coupon_user AS holder ON holder.number = assigned_to ORDER BY code.id");
     }
 
-    std::unique_ptr<Stream<EntryId>> entry_ids() override {
+    std::unique_ptr<RowStream<EntryId>> entry_ids() override {
         return stream<EntryId>("SELECT id FROM ledger ORDER BY id");
     }
 
-    std::unique_ptr<Stream<EntryRow>> book_entries() override {
+    std::unique_ptr<RowStream<EntryRow>> book_entries() override {
         return stream<EntryRow>(COUPOND_ENTRIES("type = 1") "book_id, id");
     }
 
-    std::unique_ptr<Stream<EntryRow>> uploads() override {
+    std::unique_ptr<RowStream<EntryRow>> uploads() override {
         return stream<EntryRow>(COUPOND_ENTRIES("type = 2") "coalesce(code_id, 0), id");
     }
 
-    std::unique_ptr<Stream<EntryRow>> code_entries() override {
+    std::unique_ptr<RowStream<EntryRow>> code_entries() override {
         return stream<EntryRow>(COUPOND_ENTRIES("type NOT IN (1, 2)") "coalesce(code_id, 0), id");
     }
 
     /// A book has rows once one of its codes has been counted.
-    std::unique_ptr<Stream<BookCountRow>> book_counts() override {
+    std::unique_ptr<RowStream<BookCountRow>> book_counts() override {
         return stream<BookCountRow>(
             "SELECT coalesce(id, book_id) AS book, coalesce(sum(total), 0)::bigint, "
-            "coalesce(sum(available), 0)::bigint, coalesce(sum(redeemed), 0)::bigint "
+            "coalesce(sum(available), 0)::bigint, coalesce(sum(redeemed), 0)::bigint, "
+            "coalesce(sum(ever_locked), 0)::bigint, coalesce(sum(discount_cents), 0)::bigint "
             "FROM coupon_book FULL JOIN book_count ON book_id = id GROUP BY book ORDER BY book");
     }
 
-    std::unique_ptr<Stream<LockCountRow>> lock_counts(Timestamp now) override {
+    std::unique_ptr<RowStream<ActivityRow>> activity_counts() override {
+        return stream<ActivityRow>(
+            "SELECT book_id, since, sum(uploaded)::bigint, sum(assigned)::bigint, "
+            "sum(locked)::bigint, sum(redeemed)::bigint, sum(discount_cents)::bigint "
+            "FROM activity_count GROUP BY book_id, since ORDER BY book_id, since");
+    }
+
+    std::unique_ptr<RowStream<LockCountRow>> lock_counts(Timestamp now) override {
         return stream<LockCountRow>(
             "SELECT book_id, locked_until, codes FROM lock_count WHERE locked_until > " +
             std::to_string(now.ms) + " ORDER BY book_id, locked_until");
     }
 
-    std::unique_ptr<Stream<LockCountRow>> locked_codes(Timestamp now) override {
+    std::unique_ptr<RowStream<LockCountRow>> locked_codes(Timestamp now) override {
         return stream<LockCountRow>(
             "SELECT code.book_id, code.locked_until, count(*) FROM coupon_code AS code "
             "JOIN ledger AS last ON last.id = last_entry_id WHERE code.locked_until > " +
@@ -124,13 +141,13 @@ public:
             "ORDER BY code.book_id, code.locked_until");
     }
 
-    std::unique_ptr<Stream<UserCountRow>> user_counts() override {
+    std::unique_ptr<RowStream<UserCountRow>> user_counts() override {
         return stream<UserCountRow>(
             "SELECT book_id, user_number, redeemed FROM user_redemption_count "
             "ORDER BY book_id, user_number");
     }
 
-    std::unique_ptr<Stream<UserCountRow>> redeemed_codes() override {
+    std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() override {
         return stream<UserCountRow>(
             "SELECT book_id, assigned_to, count(*) FROM coupon_code AS code "
             "JOIN coupon_book AS book ON book.id = book_id WHERE redeemed_at IS NOT NULL "
@@ -150,7 +167,7 @@ public:
 private:
     /// What a cursor gives, some thousand rows at a time.
     template <class Row>
-    class CursorStream final : public Stream<Row> {
+    class CursorStream final : public RowStream<Row> {
     public:
         CursorStream(PostgresSnapshot& snapshot, const std::string& name, const std::string& sql)
             : snapshot_(snapshot), fetch_(std::string("FETCH ") + rows_at_once + " FROM " + name) {
@@ -177,7 +194,7 @@ private:
     };
 
     template <class Row>
-    std::unique_ptr<Stream<Row>> stream(const std::string& sql) {
+    std::unique_ptr<RowStream<Row>> stream(const std::string& sql) {
         const std::string name = "stream_" + std::to_string(++streams_);
         return std::make_unique<CursorStream<Row>>(*this, name, sql);
     }

@@ -9,9 +9,10 @@
 namespace coupond::sqlite {
 namespace {
 
-#define COUPOND_ENTRIES(those)                                                              \
-    "SELECT id, at, type, book_id, coalesce(code_id, 0), coalesce(codes, 0), user_number, " \
-    "previous_id, locked_until, request_id = 'migration' FROM ledger WHERE " those " ORDER BY "
+#define COUPOND_ENTRIES(those)                                                               \
+    "SELECT id, at, type, book_id, coalesce(code_id, 0), coalesce(codes, 0), user_number, "  \
+    "previous_id, locked_until, coalesce(discount_cents, 0), request_id = 'migration' FROM " \
+    "ledger WHERE " those " ORDER BY "
 
 void read(const Statement& row, Snapshot::BookRow& book) {
     book = {row.integer(0), {row.integer(1)}, row.optional_integer(2)};
@@ -36,11 +37,19 @@ void read(const Statement& row, Snapshot::EntryRow& entry) {
     entry.user = row.optional_integer(6);
     entry.previous = row.optional_integer(7);
     entry.locked_until = optional_time(row, 8);
-    entry.migrated = row.integer(9) != 0;
+    entry.discount_cents = row.integer(9);
+    entry.migrated = row.integer(10) != 0;
 }
 
 void read(const Statement& row, Snapshot::BookCountRow& count) {
-    count = {row.integer(0), row.integer(1), row.integer(2), row.integer(3)};
+    count = {row.integer(0), row.integer(1), row.integer(2),
+             row.integer(3), row.integer(4), row.integer(5)};
+}
+
+void read(const Statement& row, Snapshot::ActivityRow& count) {
+    count = {row.integer(0),
+             {row.integer(1)},
+             {row.integer(2), row.integer(3), row.integer(4), row.integer(5), row.integer(6)}};
 }
 
 void read(const Statement& row, Snapshot::LockCountRow& count) {
@@ -67,46 +76,54 @@ public:
     SqliteSnapshot(const SqliteSnapshot&) = delete;
     SqliteSnapshot& operator=(const SqliteSnapshot&) = delete;
 
-    std::unique_ptr<Stream<BookRow>> books() override {
+    std::unique_ptr<RowStream<BookRow>> books() override {
         return stream<BookRow>(
             "SELECT id, created_at, max_redemptions_per_user FROM coupon_book ORDER BY id");
     }
 
-    std::unique_ptr<Stream<CodeRow>> codes() override {
+    std::unique_ptr<RowStream<CodeRow>> codes() override {
         return stream<CodeRow>(
             "SELECT code.id, book_id, created_at, locked_until, redeemed_at, last_entry_id, "
             "assigned_to, holder.number IS NOT NULL FROM coupon_code AS code "
             "LEFT JOIN coupon_user AS holder ON holder.number = assigned_to ORDER BY code.id");
     }
 
-    std::unique_ptr<Stream<EntryId>> entry_ids() override {
+    std::unique_ptr<RowStream<EntryId>> entry_ids() override {
         return stream<EntryId>("SELECT id FROM ledger ORDER BY id");
     }
 
-    std::unique_ptr<Stream<EntryRow>> book_entries() override {
+    std::unique_ptr<RowStream<EntryRow>> book_entries() override {
         return stream<EntryRow>(COUPOND_ENTRIES("type = 1") "book_id, id");
     }
 
-    std::unique_ptr<Stream<EntryRow>> uploads() override {
+    std::unique_ptr<RowStream<EntryRow>> uploads() override {
         return stream<EntryRow>(COUPOND_ENTRIES("type = 2") "coalesce(code_id, 0), id");
     }
 
-    std::unique_ptr<Stream<EntryRow>> code_entries() override {
+    std::unique_ptr<RowStream<EntryRow>> code_entries() override {
         return stream<EntryRow>(COUPOND_ENTRIES("type NOT IN (1, 2)") "coalesce(code_id, 0), id");
     }
 
-    std::unique_ptr<Stream<BookCountRow>> book_counts() override {
+    std::unique_ptr<RowStream<BookCountRow>> book_counts() override {
         return stream<BookCountRow>(
-            "SELECT book_id, total, available, redeemed FROM book_count ORDER BY book_id");
+            "SELECT book_id, total, available, redeemed, ever_locked, discount_cents FROM "
+            "book_count "
+            "ORDER BY book_id");
     }
 
-    std::unique_ptr<Stream<LockCountRow>> lock_counts(Timestamp now) override {
+    std::unique_ptr<RowStream<ActivityRow>> activity_counts() override {
+        return stream<ActivityRow>(
+            "SELECT book_id, since, uploaded, assigned, locked, redeemed, discount_cents "
+            "FROM activity_count ORDER BY book_id, since");
+    }
+
+    std::unique_ptr<RowStream<LockCountRow>> lock_counts(Timestamp now) override {
         return stream<LockCountRow>(
             "SELECT book_id, locked_until, codes FROM lock_count WHERE locked_until > " +
             std::to_string(now.ms) + " ORDER BY book_id, locked_until");
     }
 
-    std::unique_ptr<Stream<LockCountRow>> locked_codes(Timestamp now) override {
+    std::unique_ptr<RowStream<LockCountRow>> locked_codes(Timestamp now) override {
         return stream<LockCountRow>(
             "SELECT code.book_id, code.locked_until, count(*) FROM coupon_code AS code "
             "JOIN ledger AS last ON last.id = last_entry_id WHERE code.locked_until > " +
@@ -115,13 +132,13 @@ public:
             "ORDER BY code.book_id, code.locked_until");
     }
 
-    std::unique_ptr<Stream<UserCountRow>> user_counts() override {
+    std::unique_ptr<RowStream<UserCountRow>> user_counts() override {
         return stream<UserCountRow>(
             "SELECT book_id, user_number, redeemed FROM user_redemption_count "
             "ORDER BY book_id, user_number");
     }
 
-    std::unique_ptr<Stream<UserCountRow>> redeemed_codes() override {
+    std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() override {
         return stream<UserCountRow>(
             "SELECT book_id, assigned_to, count(*) FROM coupon_code AS code "
             "JOIN coupon_book AS book ON book.id = book_id "
@@ -133,7 +150,7 @@ public:
 
 private:
     template <class Row>
-    class Rows final : public Stream<Row> {
+    class Rows final : public RowStream<Row> {
     public:
         Rows(const SqliteSnapshot& snapshot, const std::string& sql)
             : snapshot_(snapshot), statement_(snapshot.connection_, sql) {}
@@ -157,7 +174,7 @@ private:
     };
 
     template <class Row>
-    std::unique_ptr<Stream<Row>> stream(const std::string& sql) const {
+    std::unique_ptr<RowStream<Row>> stream(const std::string& sql) const {
         try {
             return std::make_unique<Rows<Row>>(*this, sql);
         } catch (const Error& error) {

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <map>
+
 #include "base/limits.hpp"
 
 namespace coupond {
@@ -15,8 +18,12 @@ constexpr Timestamp at_minute(std::int64_t minutes) {
     return noon + minutes * minute;
 }
 
+std::int64_t wrapping_sum(std::int64_t a, std::int64_t b) {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+}
+
 template <class Row>
-class ListStream final : public Stream<Row> {
+class ListStream final : public RowStream<Row> {
 public:
     explicit ListStream(const std::vector<Row>& rows) : rows_(rows) {}
 
@@ -37,27 +44,31 @@ struct Rows : Snapshot {
     std::vector<EntryId> ids;
     std::vector<EntryRow> creations, upload_rows, entries;
     std::vector<BookCountRow> counts;
+    std::vector<ActivityRow> activity;
     std::vector<LockCountRow> locks, locked;
     std::vector<UserCountRow> users, redeemed;
     std::optional<IdSources> sources;
 
     template <class Row>
-    static std::unique_ptr<Stream<Row>> stream(const std::vector<Row>& rows) {
+    static std::unique_ptr<RowStream<Row>> stream(const std::vector<Row>& rows) {
         return std::make_unique<ListStream<Row>>(rows);
     }
-    std::unique_ptr<Stream<BookRow>> books() override { return stream(book_rows); }
-    std::unique_ptr<Stream<CodeRow>> codes() override { return stream(code_rows); }
-    std::unique_ptr<Stream<EntryId>> entry_ids() override { return stream(ids); }
-    std::unique_ptr<Stream<EntryRow>> book_entries() override { return stream(creations); }
-    std::unique_ptr<Stream<EntryRow>> uploads() override { return stream(upload_rows); }
-    std::unique_ptr<Stream<EntryRow>> code_entries() override { return stream(entries); }
-    std::unique_ptr<Stream<BookCountRow>> book_counts() override { return stream(counts); }
-    std::unique_ptr<Stream<LockCountRow>> lock_counts(Timestamp) override { return stream(locks); }
-    std::unique_ptr<Stream<LockCountRow>> locked_codes(Timestamp) override {
+    std::unique_ptr<RowStream<BookRow>> books() override { return stream(book_rows); }
+    std::unique_ptr<RowStream<CodeRow>> codes() override { return stream(code_rows); }
+    std::unique_ptr<RowStream<EntryId>> entry_ids() override { return stream(ids); }
+    std::unique_ptr<RowStream<EntryRow>> book_entries() override { return stream(creations); }
+    std::unique_ptr<RowStream<EntryRow>> uploads() override { return stream(upload_rows); }
+    std::unique_ptr<RowStream<EntryRow>> code_entries() override { return stream(entries); }
+    std::unique_ptr<RowStream<BookCountRow>> book_counts() override { return stream(counts); }
+    std::unique_ptr<RowStream<ActivityRow>> activity_counts() override { return stream(activity); }
+    std::unique_ptr<RowStream<LockCountRow>> lock_counts(Timestamp) override {
+        return stream(locks);
+    }
+    std::unique_ptr<RowStream<LockCountRow>> locked_codes(Timestamp) override {
         return stream(locked);
     }
-    std::unique_ptr<Stream<UserCountRow>> user_counts() override { return stream(users); }
-    std::unique_ptr<Stream<UserCountRow>> redeemed_codes() override { return stream(redeemed); }
+    std::unique_ptr<RowStream<UserCountRow>> user_counts() override { return stream(users); }
+    std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() override { return stream(redeemed); }
     std::optional<IdSources> id_sources() override { return sources; }
 };
 
@@ -84,8 +95,8 @@ protected:
             change(5, 8, code_locked, 3, 4, 13), change(6, 4, code_assigned, 4, 2),
             change(7, 8, code_locked, 4, 6, 13), change(8, 9, code_redeemed, 4, 7, 13),
         };
+        redemption().discount_cents = 250;
         rows.ids = {1, 2, 3, 4, 5, 6, 7, 8};
-        rows.counts = {{1, 4, 1, 1}};
         rows.locks = rows.locked = {{1, at_minute(13), 1}};
         rows.users = rows.redeemed = {{1, 7, 1}};
         rows.sources = {{2, 5, 1}};
@@ -132,12 +143,52 @@ protected:
         rows.entries.erase(rows.entries.begin() + static_cast<std::ptrdiff_t>(index));
     }
 
+    /// Counts what there is, as the figures of a clean database would be kept.
+    void keep_counts() {
+        std::map<BookId, Snapshot::BookCountRow> counts;
+        std::map<std::pair<BookId, Timestamp>, Activity> activity;
+        counts[0] = {};
+        for (const Snapshot::BookRow& book : rows.book_rows) counts[book.id].book_id = book.id;
+        for (const Snapshot::CodeRow& row : rows.code_rows) {
+            for (const BookId book : {BookId{0}, row.book_id}) {
+                if (!counts.contains(book)) continue;
+                counts[book].total += 1;
+                counts[book].available += row.assigned_to ? 0 : 1;
+                counts[book].redeemed += row.redeemed_at ? 1 : 0;
+                counts[book].ever_locked += row.redeemed_at || row.locked_until ? 1 : 0;
+            }
+        }
+        for (const auto* const entries : {&rows.upload_rows, &rows.entries}) {
+            for (const Snapshot::EntryRow& row : *entries) {
+                for (const BookId book : {BookId{0}, row.book_id}) {
+                    Activity& sum = activity[{book, noon}];
+                    if (row.type == 2) sum.uploaded = wrapping_sum(sum.uploaded, row.codes);
+                    if (row.type == 3) sum.assigned += 1;
+                    if (row.type == 4) sum.locked += 1;
+                    if (row.type != 5) continue;
+                    sum.redeemed += 1;
+                    sum.discount_cents += row.discount_cents;
+                    if (counts.contains(book)) counts[book].discount_cents += row.discount_cents;
+                }
+            }
+        }
+        rows.counts.clear();
+        rows.activity.clear();
+        for (const auto& [_, row] : counts) rows.counts.push_back(row);
+        for (const auto& [place, sum] : activity) {
+            rows.activity.push_back({place.first, place.second, sum});
+        }
+    }
+
+    /// Of the rows, where counts are as they should be but for what a test says.
     Verification found() {
+        if (!own_counts) keep_counts();
         return verify(rows, at_minute(10), [](std::int64_t, std::int64_t) {});
     }
     Lines lines() { return found().lines; }
 
     Rows rows;
+    bool own_counts = false;  ///< the test has changed them
 };
 
 TEST_F(Verify, finds_nothing_where_nothing_differs) {
@@ -216,7 +267,6 @@ TEST_F(Verify, codes_that_an_upload_names_are_there) {
     EXPECT_EQ(lines(), Lines{"ledger 2 (codes_uploaded): it uploads codes 5 to 7, not there"});
     rows.upload_rows[0].codes = 4;
     rows.code_rows.erase(rows.code_rows.begin());
-    rows.counts[0] = {1, 3, 0, 1};
     EXPECT_EQ(lines(), Lines{"ledger 2 (codes_uploaded): it uploads code 1, not there"});
 }
 
@@ -255,9 +305,7 @@ TEST_F(Verify, a_code_is_of_the_book_and_the_time_of_its_upload) {
               (Lines{"coupon_code 1: book 2 is not there",
                      "coupon_code 1: book_id is 2, by its upload it is 1",
                      "coupon_code 1: created_at is 2026-11-22T12:02:00.000Z, by its upload it is "
-                     "2026-11-22T12:01:00.000Z",
-                     "book_count of book 1: total is 4, by its codes it is 3",
-                     "book_count of book 1: available is 1, by its codes it is 0"}));
+                     "2026-11-22T12:01:00.000Z"}));
 }
 
 // What entries make of a code.
@@ -394,6 +442,23 @@ TEST_F(Verify, locks_in_redis_are_in_no_chain) {
     EXPECT_EQ(lines(), Lines{});
 }
 
+TEST_F(Verify, the_end_of_the_first_lock_in_redis_is_noted) {
+    lock_of_locked().previous.reset();
+    locked_code().last_entry = 4;
+    rows.locks.clear();
+    rows.locked.clear();
+    EXPECT_EQ(lines(), Lines{});
+    locked_code().locked_until.reset();
+    EXPECT_EQ(lines(), Lines{"coupon_code 3: locked_until is nothing, by the ledger it is "
+                             "2026-11-22T12:13:00.000Z"});
+    locked_code().locked_until = at_minute(12);
+    EXPECT_EQ(lines(), Lines{"coupon_code 3: locked_until is 2026-11-22T12:12:00.000Z, by the "
+                             "ledger it is 2026-11-22T12:13:00.000Z"});
+    // Redis has lost one meanwhile, whose change came after the other one's.
+    rows.entries.insert(rows.entries.begin() + 3, change(9, 8, code_locked, 3, {}, 12));
+    EXPECT_EQ(lines(), Lines{});
+}
+
 TEST_F(Verify, a_migration_tells_what_was_there_before_the_ledger) {
     redeemed_code().redeemed_at = noon;  // before its upload, by another clock
     redemption().at = at_minute(1);
@@ -412,7 +477,6 @@ TEST_F(Verify, entries_are_about_codes_that_are_there) {
     rows.code_rows.erase(rows.code_rows.begin());
     rows.upload_rows[0].code_id = 2;
     rows.upload_rows[0].codes = 3;
-    rows.counts[0] = {1, 3, 0, 1};
     EXPECT_EQ(lines(), (Lines{"ledger 9 (code_assigned, code 0): it is about no code",
                               "ledger 10 (code_assigned, code 1): code 1 is not there",
                               "ledger 11 (code_assigned, code 6): code 6 is not there"}));
@@ -435,13 +499,54 @@ TEST_F(Verify, an_entry_has_a_type) {
 // Counts and limits.
 
 TEST_F(Verify, the_counts_of_a_book_are_those_of_its_codes) {
-    rows.counts[0] = {1, 5, 2, 3};
-    EXPECT_EQ(lines(), (Lines{"book_count of book 1: total is 5, by its codes it is 4",
-                              "book_count of book 1: available is 2, by its codes it is 1",
-                              "book_count of book 1: redeemed is 3, by its codes it is 1"}));
-    rows.counts[0].book_id = 2;
+    keep_counts();
+    own_counts = true;
+    EXPECT_EQ(lines(), Lines{});
+    EXPECT_EQ(rows.counts[1].discount_cents, 250);
+    rows.counts[1] = {1, 5, 2, 3, 4, 6};
+    EXPECT_EQ(lines(),
+              (Lines{"book_count of book 1: total is 5, by its codes it is 4",
+                     "book_count of book 1: available is 2, by its codes it is 1",
+                     "book_count of book 1: redeemed is 3, by its codes it is 1",
+                     "book_count of book 1: ever_locked is 4, by its codes it is 2",
+                     "book_count of book 1: discount_cents is 6, by the ledger it is 250"}));
+    rows.counts[1].book_id = 2;
     EXPECT_EQ(lines(), (Lines{"book_count of book 2: the book is not there",
                               "book_count of book 1: it is not there"}));
+    keep_counts();
+    rows.counts[0].available = 7;
+    EXPECT_EQ(lines(), Lines{"book_count of book 0: available is 7, by its codes it is 1"});
+    rows.counts.erase(rows.counts.begin());
+    EXPECT_EQ(lines(), Lines{"book_count of book 0: it is not there"});
+}
+
+TEST_F(Verify, activity_is_counted_by_quarters_of_an_hour) {
+    redemption().at = lock_of_redeemed().at = at_minute(15);
+    redemption().locked_until = lock_of_redeemed().locked_until = at_minute(16);
+    redeemed_code().redeemed_at = at_minute(15);
+    keep_counts();
+    own_counts = true;
+    EXPECT_EQ(rows.activity.size(), 2U);
+    for (const BookId book : {0, 1}) {
+        rows.activity[static_cast<std::size_t>(book)].activity = {4, 3, 1, 0, 0};
+        rows.activity.push_back({book, at_minute(15), {0, 0, 1, 1, 250}});
+        rows.activity.push_back({book, at_minute(30), {}});
+    }
+    EXPECT_EQ(lines(), Lines{});
+    rows.activity[1].activity = {5, 4, 2, 1, 10};
+    EXPECT_EQ(lines(),
+              (Lines{"activity_count since 2026-11-22T12:00:00.000Z of book 1: uploaded is 5, by "
+                     "the ledger it is 4",
+                     "activity_count since 2026-11-22T12:00:00.000Z of book 1: assigned is 4, by "
+                     "the ledger it is 3",
+                     "activity_count since 2026-11-22T12:00:00.000Z of book 1: locked is 2, by the "
+                     "ledger it is 1",
+                     "activity_count since 2026-11-22T12:00:00.000Z of book 1: redeemed is 1, by "
+                     "the ledger it is 0",
+                     "activity_count since 2026-11-22T12:00:00.000Z of book 1: discount_cents is "
+                     "10, by the ledger it is 0"}));
+    rows.activity.resize(1);
+    EXPECT_EQ(lines().size(), 9U);
 }
 
 TEST_F(Verify, live_locks_are_counted) {
@@ -519,7 +624,7 @@ TEST_F(Verify, tells_how_far_it_is) {
     rows.upload_rows = {entry(2, 1, codes_uploaded, 1)};
     rows.upload_rows[0].codes = 10'000;
     for (CodeId id = 1; id <= 10'000; ++id) rows.code_rows.push_back(code(id, 2));
-    rows.counts = {{1, 10'000, 10'000, 0}};
+    keep_counts();
     std::vector<std::pair<std::int64_t, std::int64_t>> told;
     const Verification clean = verify(rows, noon, [&](std::int64_t codes, std::int64_t counted) {
         told.emplace_back(codes, counted);
