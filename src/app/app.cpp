@@ -31,6 +31,7 @@ int run_app(int argc, char** argv) {
         }
         const auto& config = std::get<Config>(asked);
         log::configure(config.log_level, config.log_format);
+        if (config.subcommand == Config::Subcommand::verify) return verify(config) ? 0 : 1;
         config.subcommand == Config::Subcommand::serve ? serve(config) : migrate(config);
         return 0;
     } catch (const ConfigError& error) {

@@ -245,6 +245,16 @@ constexpr const char* exit_statuses =
     "Exit status: 0 done, or stopped by SIGTERM or SIGINT; 1 it could not be done, and why is\n"
     "said on stderr; 2 the settings or the arguments are wrong.";
 
+constexpr const char* verify_help =
+    "Recompute every state, count and limit from the ledger, and print what differs, a line each\n"
+    "(up to 100). Changes nothing, works beside running servers, reads what is there at one "
+    "moment\n"
+    "(on PostgreSQL from the server that takes changes; Redis is not looked at)";
+
+constexpr const char* verify_statuses =
+    "Exit status: 0 nothing differs; 1 something does, as stdout says, or it could not be looked\n"
+    "at, and why is said on stderr; 2 the settings or the arguments are wrong.";
+
 std::string_view trim(std::string_view text) {
     constexpr std::string_view blank = " \t\r";
     const std::size_t first = text.find_first_not_of(blank);
@@ -303,6 +313,7 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
         "  DB_HOST=db DB_NAME=coupons coupond serve --migrate\n"
         "                                 keep everything in PostgreSQL\n"
         "  coupond migrate --status       which steps of the schema the database has\n"
+        "  coupond verify                 whether all of it agrees with its ledger\n"
         "  coupond serve --help           every setting"};
     app.footer(exit_statuses);
     app.name("coupond");
@@ -311,7 +322,8 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     app.require_subcommand(0, 1);
     app.allow_extras();
 
-    Settings of_serve, of_migrate;  // apart, for CLI11 reads the environment for both of them
+    // Apart, for CLI11 reads the environment for each of them.
+    Settings of_serve, of_migrate, of_verify;
     bool migrate_first = false, status = false, dry_run = false;
     CLI::App& serve = *app.add_subcommand("serve", "Serve the HTTP API until SIGTERM or SIGINT");
     serve.footer(std::string(sources) + "\n\n" + exit_statuses);
@@ -330,6 +342,11 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     migrate.add_flag("--dry-run", dry_run, "Print the SQL that would be run; change nothing")
         ->excludes(status_flag);
 
+    CLI::App& verify = *app.add_subcommand("verify", verify_help);
+    verify.footer(std::string(verify_statuses) + "\n\n" + sources);
+    verify.allow_extras();
+    add_storage(verify, of_verify);
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
@@ -346,7 +363,11 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     if (app.get_subcommands().empty()) {
         throw ConfigError("say what to do, such as: coupond serve; see coupond --help");
     }
-    Config config = (migrate.parsed() ? of_migrate : of_serve).understand(!migrate.parsed());
+    const Settings& settings = migrate.parsed()  ? of_migrate
+                               : verify.parsed() ? of_verify
+                                                 : of_serve;
+    Config config = settings.understand(serve.parsed());
+    if (verify.parsed()) config.subcommand = Config::Subcommand::verify;
     config.migrate_first = migrate_first;
     if (migrate.parsed()) {
         config.subcommand = status    ? Config::Subcommand::migration_status

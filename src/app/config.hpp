@@ -15,7 +15,7 @@
 namespace coupond {
 
 struct Config {
-    enum class Subcommand { serve, migrate, migration_status, migration_dry_run };
+    enum class Subcommand { serve, migrate, migration_status, migration_dry_run, verify };
 
     Subcommand subcommand = Subcommand::serve;
     bool migrate_first = false;  ///< serve: bring the schema up to date before

@@ -10,9 +10,7 @@
 #include "store/sqlite/sqlite.hpp"
 
 namespace coupond {
-namespace {
 
-/// Throws OpenError where `database` does not have the schema that this program needs.
 void require_schema(Database& database) {
     const int version = database.schema_version();
     const auto latest = static_cast<int>(database.migrations().size());
@@ -25,13 +23,10 @@ void require_schema(Database& database) {
                                       : ": run a newer coupond"));
 }
 
-}  // namespace
-
 std::unique_ptr<Database> open_database(const Config& config) {
     if (!config.postgres) {
         using enum Config::Subcommand;
-        const bool look =
-            config.subcommand == migration_status || config.subcommand == migration_dry_run;
+        const bool look = config.subcommand != serve && config.subcommand != migrate;
         return std::make_unique<sqlite::Database>(
             config.data_dir, look ? sqlite::Access::look : sqlite::Access::own);
     }

@@ -15,6 +15,9 @@ namespace coupond {
 /// ConfigError where DATABASE_URL is not understood.
 std::unique_ptr<Database> open_database(const Config& config);
 
+/// Throws OpenError where `database` does not have the schema that this program needs.
+void require_schema(Database& database);
+
 /// On a thread of its own: waits until the database answers, says so in the log where that takes
 /// longer, and sees to its schema.
 class DatabaseWait {

@@ -14,4 +14,8 @@ void serve(const Config& config);
 /// ConfigError.
 void migrate(const Config& config);
 
+/// Holds the database against its ledger, and prints what differs. Whether nothing does. Throws
+/// OpenError and ConfigError.
+bool verify(const Config& config);
+
 }  // namespace coupond

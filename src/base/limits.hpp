@@ -42,6 +42,9 @@ inline constexpr int event_poll_ms = 250;  ///< until other processes' entries a
 inline constexpr int event_poll_gap_ms = 20;  ///< between two looks, however many batches commit
 inline constexpr int event_keep_alive_ms = 15'000;  ///< of silence, then a comment
 
+// What a verification says.
+inline constexpr std::size_t verify_lines = 100;  ///< beyond: how many more
+
 // Connections.
 inline constexpr std::size_t connections = 4'096;  ///< open at once; beyond: 503 and closed
 inline constexpr int idle_seconds = 75;            ///< between two requests of a connection

@@ -11,6 +11,7 @@
 
 #include "base/failure.hpp"
 #include "domain/domain.hpp"
+#include "domain/verify.hpp"
 
 namespace coupond {
 
@@ -249,6 +250,10 @@ public:
     /// database when they are used.
     virtual std::unique_ptr<Store> open_store() = 0;
     virtual std::unique_ptr<ReadStore> open_read_store() = 0;
+
+    /// All that is there now, beside whoever changes it; nothing is changed. Needs the latest
+    /// schema. It, and its functions and streams, throw OpenError.
+    virtual std::unique_ptr<Snapshot> open_snapshot() = 0;
 
 protected:
     Database() = default;

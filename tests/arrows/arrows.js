@@ -5,7 +5,12 @@ import path from 'node:path';
 // What a folder may see beside itself and base/. A folder is entered through its front header; base/
 // is a drawer of small headers, and an adapter below a folder has a front header of its own.
 const frontHeaders = {
-    domain: ['domain/domain.hpp', 'domain/types.hpp', 'domain/code_pattern.hpp'],
+    domain: [
+        'domain/domain.hpp',
+        'domain/types.hpp',
+        'domain/code_pattern.hpp',
+        'domain/verify.hpp',
+    ],
     wire: ['wire/wire.hpp'],
     store: ['store/store.hpp', 'store/sqlite/sqlite.hpp', 'store/postgres/postgres.hpp'],
     lock: ['lock/lock.hpp', 'lock/redis/redis.hpp'],

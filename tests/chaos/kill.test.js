@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { numbered } from '../support/client.js';
 import { defaultBackend } from '../support/data.js';
 import { testServer } from '../support/harness.js';
-import { History, verifyTables } from '../support/history.js';
+import { History } from '../support/history.js';
 import { Load } from '../support/load.js';
 import { seededRandom } from '../support/random.js';
 
@@ -34,7 +34,7 @@ describe('kill -9 under load', () => {
             await load.stop();
             await server.start();
             await history.verify();
-            await verifyTables(server);
+            await server.data.verify();
         }
         const { assigned, locked, redeemed } = history.acknowledged;
         t.diagnostic(`${assigned} assigned, ${locked} locked, ${redeemed} redeemed`);
@@ -74,7 +74,7 @@ describe('SIGTERM under load', () => {
             await load.stop();
             await server.start();
             await history.verify();
-            await verifyTables(server);
+            await server.data.verify();
         }
     });
 });

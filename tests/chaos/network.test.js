@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import { assertRefused } from '../support/client.js';
 import { PostgresData, startWithTemplate } from '../support/data.js';
 import { testServer } from '../support/harness.js';
-import { History, verifyTables } from '../support/history.js';
+import { History } from '../support/history.js';
 import { Proxy } from '../support/proxy.js';
 import { refusals } from '../support/refusals.js';
 import { underLoad } from '../support/under_load.js';
@@ -59,7 +59,7 @@ async function oneLockedCode(t) {
         await proxy.heal();
         await client.untilReady();
         await history.verify();
-        await verifyTables(server);
+        await server.data.verify();
         const redeemed = await isRedeemed();
         const used = await server.data.query('SELECT redeemed FROM user_redemption_count');
         assert.deepEqual(used, redeemed ? [{ redeemed: 1 }] : []);
@@ -69,7 +69,7 @@ async function oneLockedCode(t) {
         } else {
             assert.equal((await history.redeem('X', 'ann')).status, 201);
         }
-        await verifyTables(server);
+        await server.data.verify();
         return redeemed;
     };
     return { proxy, redeem, isRedeemed, verify };

@@ -6,7 +6,7 @@ import { it } from 'node:test';
 import { Client, numbered } from '../support/client.js';
 import { Coupond } from '../support/coupond.js';
 import { PostgresData, SqliteData, defaultBackend, startWithTemplate } from '../support/data.js';
-import { History, verifyTables } from '../support/history.js';
+import { History } from '../support/history.js';
 import { Load } from '../support/load.js';
 import { LossyDisk } from '../support/lossy_disk.js';
 import { seededRandom } from '../support/random.js';
@@ -70,7 +70,7 @@ it(`${losses} losses of power under load lose nothing that was answered`, async 
         await client.untilReady(60_000);
         await load.stop();
         await history.verify();
-        await verifyTables(server);
+        await server.data.verify();
     }
     const { assigned, locked, redeemed } = history.acknowledged;
     t.diagnostic(`${assigned} assigned, ${locked} locked, ${redeemed} redeemed`);

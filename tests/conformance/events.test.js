@@ -425,6 +425,7 @@ describe('pages of GET /coupon/events', () => {
         // Each takes the id of a transaction, which the ids of entries follow from.
         for (const code of numbered('none-', 10)) await client.assign(code, 'ann');
         await server.stop();
+        server.data.damaged = true;
         await server.data.execute(
             `INSERT INTO ledger (id, at, type, book_id, code_id, codes, request_id)
              WITH RECURSIVE counted (i) AS (SELECT 1 UNION ALL

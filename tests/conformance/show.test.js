@@ -121,6 +121,7 @@ describe('GET /coupon/code/:code', () => {
         const { server, client } = await testServer(t, { args: ['--lock-ttl-seconds', '1'] });
         await client.newBookWith(['A']);
         await client.mustAssign('A', 'ann');
+        server.data.damaged = true;
         // As if it had been locked a thousand times: the chain is what counts.
         await server.data.execute(`WITH RECURSIVE n (i) AS
             (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, eventsPath, inParallel, numbered, tally } from '../support/client.js';
 import { testServer } from '../support/harness.js';
-import { History, verifyTables } from '../support/history.js';
+import { History } from '../support/history.js';
 import { assertAscending } from '../support/ledger.js';
 import { seededRandom } from '../support/random.js';
 
@@ -81,6 +81,6 @@ describe('following the ledger', () => {
         }
         assert.ok(changes > 800, `only ${changes} changes`);
         await history.verify();
-        await verifyTables(server);
+        await server.data.verify();
     });
 });

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Client, inParallel, numbered } from '../support/client.js';
 import { testServer } from '../support/harness.js';
-import { verifyTables } from '../support/history.js';
 import { isReplayed, postUntilAnswered } from '../support/retry.js';
 
 const keys = 150;
@@ -32,6 +31,6 @@ describe('keys that many clients send at once', () => {
         const { counts } = await client.bookWithCodes(book.id);
         assert.equal(counts.available, 0);
         assert.equal(counts.assigned, keys);
-        await verifyTables(server);
+        await server.data.verify();
     });
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { after, inParallel, numbered } from '../support/client.js';
 import { testServer } from '../support/harness.js';
-import { History, verifyCounts, verifyTables } from '../support/history.js';
+import { History, verifyCounts } from '../support/history.js';
 import { seededRandom } from '../support/random.js';
 
 describe('a mixed workload', () => {
@@ -49,7 +49,7 @@ describe('a mixed workload', () => {
             assert.ok([200, 201, 404, 409].includes(answer.status), answer.text);
         }
         await history.verify();
-        await verifyTables(server);
+        await server.data.verify();
         const { redeemed } = history.acknowledged;
         assert.ok(redeemed > 100, `only ${redeemed} redemptions: the workload does not work`);
     });

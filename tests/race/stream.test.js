@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { inParallel, numbered, tally } from '../support/client.js';
 import { testServer } from '../support/harness.js';
-import { History, verifyTables } from '../support/history.js';
+import { History } from '../support/history.js';
 import { seededRandom } from '../support/random.js';
 import { EventStream, streamPath } from '../support/stream.js';
 
@@ -87,6 +87,6 @@ describe('following the stream of the ledger', () => {
         }
         assert.ok(changes > 800, `only ${changes} changes`);
         await history.verify();
-        await verifyTables(server);
+        await server.data.verify();
     });
 });

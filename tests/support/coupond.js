@@ -127,6 +127,7 @@ export class Coupond {
             readyWithinMs,
         );
         this.port = Number(port);
+        this.data.served = true;
     }
 
     get pid() {
@@ -180,7 +181,7 @@ export class Coupond {
         await this.#child.exit();
     }
 
-    /** Stops it for good; the last one on its data removes that. */
+    /** Stops it for good; the last one on its data has that verified and removed. */
     async remove() {
         await this.stop();
         await this.data.release();

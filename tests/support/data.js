@@ -7,6 +7,9 @@
 //   data.env, data.args                the settings by which coupond uses it, after prepare()
 //   data.query(sql)                    the rows of a SELECT, as objects
 //   data.execute(sql)                  any statements
+//   data.verify()                      throws where coupond verify finds that it does not agree with
+//                                      its ledger; so does the end of every server that was ready,
+//                                      unless the test says data.damaged = true
 //
 // Tables and columns have the same names in all of them, but that the figures of a book are the sum
 // of its rows of book_count.
@@ -15,7 +18,7 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { binary, sanitizers } from './binary.js';
 import { PostgresAddress, Postgres } from './postgres.js';
-import { outputOf, removeFolder, temporaryFolder } from './processes.js';
+import { outputOf, removeFolder, runToEnd, temporaryFolder } from './processes.js';
 import { Redis } from './redis.js';
 
 export const backends = ['sqlite', 'postgres', 'redis'];
@@ -34,8 +37,10 @@ export function freshData(backend = defaultBackend()) {
         : new PostgresData({ redis: backend === 'redis' });
 }
 
-/** Counts who uses it; the last one who lets it go has it removed. */
+/** Counts who uses it; the last one who lets it go has it verified and removed. */
 class Data {
+    served = false; // a server was ready on it
+    damaged = false; // the test has changed it so that it need not agree with its ledger any more
     #users = 0;
 
     retain() {
@@ -44,13 +49,27 @@ class Data {
 
     async release() {
         this.#users -= 1;
-        if (this.#users === 0) await this.remove();
+        if (this.#users > 0) return;
+        try {
+            if (this.served && !this.damaged && this.reachable) await this.verify();
+        } finally {
+            await this.remove();
+        }
+    }
+
+    async verify() {
+        const words = [binary(), 'verify', ...this.args];
+        const env = { ...sanitizers(), ...this.directEnv };
+        const { code, signal, stdout, stderr } = await runToEnd(words, { env });
+        assert.ok(code === 0, `coupond verify: ${signal ?? code}\n${stdout}${stderr}`);
     }
 }
 
 export class SqliteData extends Data {
     backend = 'sqlite';
     env = {};
+    directEnv = {};
+    reachable = true;
     #temporary;
 
     /** `folder` is the data folder; left out, a fresh one. */
@@ -161,6 +180,16 @@ export class PostgresData extends Data {
         };
     }
 
+    /** The same without what stands in between, and without Redis. */
+    get directEnv() {
+        return this.postgres.env(this.database);
+    }
+
+    /** Whether the test has left its PostgreSQL running. */
+    get reachable() {
+        return this.postgres.running !== false;
+    }
+
     query(sql) {
         return this.postgres.query(this.database, sql);
     }
@@ -172,7 +201,7 @@ export class PostgresData extends Data {
     async remove() {
         if (!this.#prepared) return;
         if (this.#ownRedis) await this.redis.remove();
-        if (this.#options.database === undefined && this.postgres.running !== false) {
+        if (this.#options.database === undefined && this.reachable) {
             await this.postgres.dropDatabase(this.database);
         }
     }

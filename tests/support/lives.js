@@ -2,7 +2,6 @@
 // key until it is answered, whatever happens to the server meanwhile.
 import assert from 'node:assert/strict';
 import { inParallel, numbered } from './client.js';
-import { verifyTables } from './history.js';
 import { isReplayed, postUntilAnswered } from './retry.js';
 
 export const connections = 16;
@@ -49,7 +48,7 @@ export async function liveThrough(t, server, client, trouble) {
     assert.equal(new Set(all.map(({ code }) => code)).size, lives);
     const { counts } = await client.bookWithCodes(book.id);
     assert.deepEqual(counts, { total: lives, available: 0, assigned: 0, locked: 0, redeemed: lives });
-    await verifyTables(server);
+    await server.data.verify();
 }
 
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

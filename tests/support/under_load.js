@@ -12,7 +12,7 @@
 import assert from 'node:assert/strict';
 import { Client, numbered } from './client.js';
 import { Cluster, Coupond } from './coupond.js';
-import { History, verifyTables } from './history.js';
+import { History } from './history.js';
 import { Load } from './load.js';
 import { seededRandom } from './random.js';
 
@@ -107,7 +107,7 @@ export class Work {
             await new Promise((resolve) => setTimeout(resolve, 20));
         }
         await this.history.verify();
-        await verifyTables(this.server);
+        await this.server.data.verify();
     }
 
     /** Every process is still the one that was started. */

@@ -3,7 +3,9 @@
 #include "store/postgres/libpq.hpp"
 #include "store/postgres/link.hpp"
 #include "store/postgres/migrations.hpp"
+#include "store/postgres/open_error.hpp"
 #include "store/postgres/postgres.hpp"
+#include "store/postgres/snapshot.hpp"
 #include "store/postgres/stores.hpp"
 
 namespace coupond::postgres {
@@ -28,14 +30,14 @@ public:
     const std::vector<Migration>& migrations() const override { return postgres::migrations(); }
 
     int schema_version() override {
-        return guarded([this] {
+        return or_open_error(name(), [this] {
             const auto connection = connect();
             return Servers::schema_version(*connection, deadline());
         });
     }
 
     int migrate() override {
-        return guarded([this] {
+        return or_open_error(name(), [this] {
             const auto connection = connect();
             const auto latest = static_cast<int>(migrations().size());
             int run = 0;
@@ -57,6 +59,11 @@ public:
 
     std::unique_ptr<Store> open_store() override { return make_store(servers_); }
     std::unique_ptr<ReadStore> open_read_store() override { return make_read_store(servers_); }
+
+    /// Of the server that takes changes: a replica may be behind, and end what reads for long.
+    std::unique_ptr<Snapshot> open_snapshot() override {
+        return or_open_error(name(), [this] { return make_snapshot(connect(), name()); });
+    }
 
 private:
     static Deadline deadline() {
@@ -101,30 +108,6 @@ private:
         return OpenError(name() + " has schema version " + std::to_string(version) +
                          ", this coupond knows up to " + std::to_string(migrations().size()) +
                          ": run a newer coupond, or restore a backup made before the upgrade");
-    }
-
-    /// What `work` returns, or its failure as the port's.
-    template <class Work>
-    int guarded(const Work& work) const {
-        try {
-            return work();
-        } catch (const Lost& lost) {
-            throw Unreachable("cannot reach " + name() + ": " + lost.error.message);
-        } catch (const NoConnection& unfit) {
-            throw OpenError("cannot use " + name() + ": " + unfit.error.message);
-        } catch (const Rejected& rejected) {
-            // A table or a function of that name is there, or one of ours has other columns.
-            const std::string& state = rejected.error.sqlstate;
-            if (state == "42P07" || state == "42723" || state == "42703") {
-                throw OpenError(name() +
-                                " holds something of that name that coupond did not make (" +
-                                rejected.error.message + "): use another database or schema");
-            }
-            if (connection_is_of_no_use(rejected.error)) {
-                throw Unreachable("cannot use " + name() + ": " + rejected.error.message);
-            }
-            throw OpenError("cannot use " + name() + ": " + rejected.error.message);
-        }
     }
 
     Servers servers_;

@@ -11,6 +11,7 @@
 #include "base/log.hpp"
 #include "store/sqlite/connection.hpp"
 #include "store/sqlite/migrations.hpp"
+#include "store/sqlite/snapshot.hpp"
 #include "store/sqlite/sqlite.hpp"
 #include "store/sqlite/stores.hpp"
 
@@ -91,6 +92,7 @@ struct Database::Impl {
 
     void look() {
         if (!exists()) return;
+        watch.emplace(path);
         connection.emplace(path, Connection::Mode::look);
         check_application(*connection);
     }
@@ -128,6 +130,7 @@ struct Database::Impl {
 
     std::optional<FolderLock> lock;  ///< where it is ours
     std::string path;
+    std::optional<FileWatch> watch;  ///< where it is looked at
     std::optional<Connection>
         connection;  ///< for the schema; keeps the WAL from being torn down meanwhile
 };
@@ -196,6 +199,15 @@ std::unique_ptr<ReadStore> Database::open_read_store() {
     COUPOND_CHECK(impl_->lock.has_value());
     try {
         return make_read_store(impl_->path);
+    } catch (const Error& error) {
+        throw impl_->fault(error);
+    }
+}
+
+std::unique_ptr<Snapshot> Database::open_snapshot() {
+    COUPOND_CHECK(impl_->connection && impl_->watch);
+    try {
+        return make_snapshot(impl_->path, *impl_->connection, *impl_->watch);
     } catch (const Error& error) {
         throw impl_->fault(error);
     }

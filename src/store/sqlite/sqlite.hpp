@@ -11,8 +11,8 @@
 namespace coupond::sqlite {
 
 /// Own: held by this process alone for as long as the object lives. Look: beside whoever holds it,
-/// without making or changing anything; only the name, the migrations and the schema's version can
-/// be asked for.
+/// without making or changing anything; only the name, the migrations, the schema's version and one
+/// snapshot at a time can be asked for.
 enum class Access { own, look };
 
 /// The file `coupond.db` in a data folder.
@@ -30,6 +30,7 @@ public:
     int migrate() override;
     std::unique_ptr<Store> open_store() override;
     std::unique_ptr<ReadStore> open_read_store() override;
+    std::unique_ptr<Snapshot> open_snapshot() override;
 
 private:
     struct Impl;

@@ -145,6 +145,8 @@ TEST_F(ConfigTest, TakesAFlagBeforeTheEnvironmentBeforeTheEnvFile) {
 TEST_F(ConfigTest, OfMigrateHasTheSamePrecedence) {
     setenv("DATA_DIR", "from-environment", 1);
     EXPECT_EQ(read({"migrate"}).data_dir, "from-environment");
+    EXPECT_EQ(read({"verify"}).data_dir, "from-environment");
+    EXPECT_EQ(read({"verify"}).subcommand, Config::Subcommand::verify);
     EXPECT_EQ(read({"migrate"}).subcommand, Config::Subcommand::migrate);
     EXPECT_EQ(read({"migrate", "--data-dir", "from-flag"}).data_dir, "from-flag");
 }
@@ -312,6 +314,7 @@ TEST_F(ConfigTest, RefusesACallThatDoesNotFitAndPointsToTheHelp) {
         {"serve", "--port"},
         {"serve", "stray"},
         {"migrate", "--host", "x"},
+        {"verify", "--port", "1"},
         {"serve", "--port", "1", "--port", "2"},
     };
     for (const auto& words : calls) {
@@ -328,7 +331,7 @@ TEST_F(ConfigTest, GivesHelpAndVersionInsteadOfSettings) {
         EXPECT_NE(help.find(setting.variable), std::string::npos) << setting.variable;
     }
     for (const auto& words : std::vector<std::vector<std::string>>{
-             {"--help"}, {"serve", "--help"}, {"migrate", "-h"}}) {
+             {"--help"}, {"serve", "--help"}, {"migrate", "-h"}, {"verify", "--help"}}) {
         EXPECT_NE(std::get<Information>(ask(words)).text.find("Exit status: 0"), std::string::npos);
     }
     EXPECT_TRUE(std::get<Information>(ask({"--version"})).text.starts_with("coupond "));

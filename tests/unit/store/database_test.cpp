@@ -80,12 +80,35 @@ TEST_F(DatabaseTest, OfVersion1KeepsItsRowsAndGetsALedgerOfThem) {
     SecondConnection(file()).run("PRAGMA application_id = 1668248944;" +
                                  std::string(sqlite::migrations()[0].sql) +
                                  "; PRAGMA user_version = 1; " + rows_of_version_1());
-    Database database(folder_.path());
-    EXPECT_EQ(database.migrate(), latest_schema_version() - 1);
+    std::optional<Database> database(folder_.path());
+    EXPECT_EQ(database->migrate(), latest_schema_version() - 1);
     expect_rows_of_version_1(SecondConnection(file()));
     expect_sound(file());
-    expect_to_go_on(*database.open_store(), *database.open_read_store());
+    database.emplace(folder_.path(), sqlite::Access::look);
+    expect_verified(*database);
+    database.emplace(folder_.path());
+    expect_to_go_on(*database->open_store(), *database->open_read_store());
     expect_sound(file());
+    database.emplace(folder_.path(), sqlite::Access::look);
+    expect_verified(*database);
+}
+
+TEST_F(DatabaseTest, ThatNobodyHadOpenTellsWhoeverReadsItOfSomebodyWhoCame) {
+    Database(folder_.path()).migrate();
+    Database database(folder_.path(), sqlite::Access::look);
+    const auto snapshot = database.open_snapshot();
+    const auto books = snapshot->books();
+    Snapshot::BookRow book;
+    EXPECT_FALSE(books->next(book));
+    SecondConnection(file()).run(
+        "INSERT INTO coupon_book VALUES (1, 'a', 'p', NULL, NULL, 1000, 1000)");
+    try {
+        Snapshot::CodeRow code;
+        snapshot->codes()->next(code);
+        ADD_FAILURE() << "read on as if nothing were";
+    } catch (const OpenError& error) {
+        EXPECT_NE(std::string(error.what()).find("try again"), std::string::npos) << error.what();
+    }
 }
 
 TEST_F(DatabaseTest, WhoseMigrationFailsStaysAtItsVersion) {

@@ -115,4 +115,12 @@ inline void expect_to_go_on(Store& store, ReadStore& reads) {
     EXPECT_EQ(reads.list_entries(query)->entries.size(), 2u);
 }
 
+/// That all of it agrees with its ledger.
+inline void expect_verified(Database& database) {
+    const Verification found =
+        verify(*database.open_snapshot(), SystemClock().now(), [](std::int64_t, std::int64_t) {});
+    EXPECT_EQ(found.lines, std::vector<std::string>{});
+    EXPECT_EQ(found.codes, 7);
+}
+
 }  // namespace coupond::test

@@ -52,13 +52,15 @@ TEST_F(PostgresDatabaseTest, IsMadeOnceBySeveralProcessesAtOnce) {
 
 TEST_F(PostgresDatabaseTest, OfVersion1KeepsItsRowsAndGetsALedgerOfThem) {
     const auto database = open_postgres(server_.url());
-    sql_.run(database->step_sql(0) + rows_of_version_1("0, "));
+    sql_.run(database->step_sql(0) + rows_of_version_1("0, ") + "; UPDATE id_counter SET next = 8");
     EXPECT_EQ(database->schema_version(), 1);
     EXPECT_EQ(database->migrate(), static_cast<int>(database->migrations().size()) - 1);
     expect_rows_of_version_1(server_.connect());
+    expect_verified(*database);
     const auto store = database->open_store();
     expect_to_go_on(*store, *database->open_read_store());
     EXPECT_TRUE(store->ping());
+    expect_verified(*database);
 }
 
 TEST_F(PostgresDatabaseTest, OfVersion1WithoutRowsBeginsItsLedger) {

@@ -1,0 +1,610 @@
+#include "domain/verify.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+
+#include "base/limits.hpp"
+#include "domain/domain.hpp"
+
+namespace coupond {
+namespace {
+
+using Type = LedgerEntry::Type;
+
+constexpr std::int64_t codes_between_progress = 4'096;
+
+Type type_of(const Snapshot::EntryRow& entry) {
+    constexpr auto last = static_cast<std::int64_t>(Type::user_erased);
+    return entry.type >= 0 && entry.type <= last ? static_cast<Type>(entry.type) : Type{};
+}
+
+// How values are shown to a person. They may be anything.
+
+std::string show(std::string_view text) {
+    return std::string(text);
+}
+
+std::string show(std::int64_t number) {
+    return std::to_string(number);
+}
+
+std::string show(Timestamp at) {
+    constexpr std::int64_t year_10000_ms = 253'402'300'800'000;
+    return at.ms >= 0 && at.ms < year_10000_ms ? format_iso8601(at) : show(at.ms) + " ms";
+}
+
+template <class T>
+std::string show(const std::optional<T>& value) {
+    return value ? show(*value) : "nothing";
+}
+
+std::string show(const Snapshot::EntryRow& entry) {
+    const std::string id = "ledger " + show(entry.id);
+    switch (type_of(entry)) {
+        case Type::book_created: return id + " (book_created, book " + show(entry.book_id) + ")";
+        case Type::codes_uploaded: return id + " (codes_uploaded)";
+        case Type::code_assigned: return id + " (code_assigned, code " + show(entry.code_id) + ")";
+        case Type::code_locked: return id + " (code_locked, code " + show(entry.code_id) + ")";
+        case Type::code_redeemed: return id + " (code_redeemed, code " + show(entry.code_id) + ")";
+        case Type::user_erased: return id + " (user_erased)";
+    }
+    return id + " (type " + show(entry.type) + ")";
+}
+
+std::string show_codes(CodeId first, CodeId last) {
+    return first == last ? "code " + show(first) : "codes " + show(first) + " to " + show(last);
+}
+
+/// A stream and its row of the moment.
+template <class Row>
+class Cursor {
+public:
+    explicit Cursor(std::unique_ptr<RowStream<Row>> stream) : stream_(std::move(stream)) {
+        advance();
+    }
+
+    bool at_end() const { return at_end_; }
+    const Row& operator*() const { return row_; }
+    const Row* operator->() const { return &row_; }
+    void advance() { at_end_ = at_end_ || !stream_->next(row_); }
+
+private:
+    std::unique_ptr<RowStream<Row>> stream_;
+    Row row_{};
+    bool at_end_ = false;
+};
+
+/// Calls `pair(kept, counted)` for each key of either, ascending; null for the one without it.
+template <class Row, class Key, class Pair>
+void merge(Cursor<Row> kept, Cursor<Row> counted, const Key& key, const Pair& pair) {
+    while (!kept.at_end() || !counted.at_end()) {
+        const bool left = !kept.at_end() && (counted.at_end() || key(*kept) <= key(*counted));
+        const bool right = !counted.at_end() && (kept.at_end() || key(*counted) <= key(*kept));
+        pair(left ? &*kept : nullptr, right ? &*counted : nullptr);
+        if (left) kept.advance();
+        if (right) counted.advance();
+    }
+}
+
+/// What the entries of a code have made of it.
+struct CodeState {
+    EntryId last = 0;  ///< of the chain; 0: its upload is not known
+    std::optional<std::int64_t> holder;
+    std::optional<Timestamp> locked_until, redeemed_at;
+    EntryId lock_entry = 0;              ///< that made `locked_until`
+    std::optional<Timestamp> would_end;  ///< what that was, had its holder not been erased
+    bool redeemed_before_ledger = false;
+    std::optional<Timestamp> first_elsewhere;  ///< the end of the first lock in Redis
+    bool noted_elsewhere = false;              ///< a lock in Redis ended when the row says
+};
+
+/// Sums of what may be anything must not overflow.
+void add(std::int64_t& sum, std::int64_t value) {
+    sum = static_cast<std::int64_t>(static_cast<std::uint64_t>(sum) +
+                                    static_cast<std::uint64_t>(value));
+}
+
+class Verifier {
+public:
+    Verifier(Snapshot& snapshot, Timestamp now, const VerifyProgress& progress)
+        : snapshot_(snapshot), now_(now), progress_(progress) {}
+
+    Verification run() {
+        read_books();
+        verify_books();
+        read_book_counts();
+        read_erasures();
+        verify_codes();
+        verify_book_counts();
+        verify_activity();
+        verify_lock_counts();
+        verify_user_counts();
+        verify_ids();
+        return std::move(result_);
+    }
+
+private:
+    struct BookState {
+        Snapshot::BookRow row;
+        std::optional<Snapshot::BookCountRow> kept;
+        Snapshot::BookCountRow counted;  ///< from its codes and the ledger
+    };
+
+    template <class... Parts>
+    void differ(const Parts&... parts) {
+        ++result_.differences;
+        if (result_.lines.size() < limits::verify_lines) {
+            result_.lines.push_back((show(parts) + ...));
+        }
+    }
+
+    template <class T>
+    void compare(std::string_view row, std::int64_t id, std::string_view column, const T& is,
+                 const T& should, std::string_view source) {
+        if (is == should) return;
+        differ(row, id, ": ", column, " is ", is, ", by ", source, " it is ", should);
+    }
+
+    BookState* find_book(BookId id) {
+        const auto found = books_.find(id);
+        return found == books_.end() ? nullptr : &found->second;
+    }
+
+    /// Of an entry about a book as a whole.
+    void verify_book_of(const Snapshot::EntryRow& entry) {
+        if (find_book(entry.book_id) == nullptr) {
+            differ(entry, ": book ", entry.book_id, " is not there");
+        }
+        if (entry.user) differ(entry, ": user_number is ", entry.user, ", it concerns no user");
+        if (entry.previous) {
+            differ(entry, ": previous_id is ", entry.previous, ", nothing comes before it");
+        }
+    }
+
+    void read_books() {
+        for (Cursor books(snapshot_.books()); !books.at_end(); books.advance()) {
+            ++result_.books;
+            last_book_ = books->id;
+            books_[books->id].row = *books;
+        }
+    }
+
+    /// Each has been created once.
+    void verify_books() {
+        Cursor books(snapshot_.books());
+        Cursor entries(snapshot_.book_entries());
+        for (; !books.at_end(); books.advance()) {
+            for (; !entries.at_end() && entries->book_id < books->id; entries.advance()) {
+                verify_book_of(*entries);
+            }
+            if (entries.at_end() || entries->book_id != books->id) {
+                differ("coupon_book ", books->id, ": no entry in the ledger creates it");
+                continue;
+            }
+            verify_book_of(*entries);
+            compare("coupon_book ", books->id, "created_at", books->created_at, entries->at,
+                    "the ledger");
+            for (entries.advance(); !entries.at_end() && entries->book_id == books->id;
+                 entries.advance()) {
+                differ(*entries, ": the book has been created before");
+            }
+        }
+        for (; !entries.at_end(); entries.advance()) verify_book_of(*entries);
+    }
+
+    void read_book_counts() {
+        for (Cursor counts(snapshot_.book_counts()); !counts.at_end(); counts.advance()) {
+            if (counts->book_id == all_books) {
+                all_.kept = *counts;
+            } else if (BookState* const book = find_book(counts->book_id)) {
+                book->kept = *counts;
+            } else {
+                differ("book_count of book ", counts->book_id, ": the book is not there");
+            }
+        }
+    }
+
+    void read_erasures() {
+        for (Cursor entries(snapshot_.erasures()); !entries.at_end(); entries.advance()) {
+            if (!entries->user) differ(*entries, ": it erases nobody");
+            if (entries->code_id != 0) differ(*entries, ": it is about no code");
+            if (entries->user) erasures_[{*entries->user, entries->id}] = entries->at;
+        }
+    }
+
+    /// The lock of who was erased since, before an entry, has ended with that.
+    void end_lock_of_erased(CodeState& state, EntryId before) {
+        if (!state.locked_until || !state.holder) return;
+        const auto erasure = erasures_.lower_bound({*state.holder, state.lock_entry});
+        if (erasure == erasures_.end() || erasure->first.first != *state.holder ||
+            erasure->first.second >= before || erasure->second >= *state.locked_until) {
+            return;
+        }
+        state.would_end = state.locked_until;
+        state.locked_until = erasure->second;
+    }
+
+    void verify_codes() {
+        Cursor<Snapshot::EntryRow> uploads(snapshot_.uploads());
+        Cursor<Snapshot::EntryRow> entries(snapshot_.code_entries());
+        enter_upload(uploads);
+        for (Cursor codes(snapshot_.codes()); !codes.at_end(); codes.advance()) {
+            const Snapshot::CodeRow& code = *codes;
+            const Snapshot::EntryRow* const upload = upload_of(code.id, uploads);
+            verify_origin(code, upload);
+            for (; !entries.at_end() && entries->code_id < code.id; entries.advance()) {
+                tell_lost(*entries);
+            }
+            CodeState state;
+            if (upload != nullptr) state.last = upload->id;
+            for (; !entries.at_end() && entries->code_id == code.id; entries.advance()) {
+                count(*entries);
+                apply(*entries, code, state);
+            }
+            verify_state(code, state);
+            count(code);
+            last_code_ = code.id;
+            if (++result_.codes % codes_between_progress == 0) {
+                progress_(result_.codes, all_.kept ? all_.kept->total : 0);
+            }
+        }
+        while (!uploads.at_end()) leave_upload(uploads);
+        for (; !entries.at_end(); entries.advance()) tell_lost(*entries);
+        tell_orphans();
+    }
+
+    /// The one that names the code; null where none does. To be asked by ascending ids: those that
+    /// an upload names and that are passed over are missing.
+    const Snapshot::EntryRow* upload_of(CodeId id, Cursor<Snapshot::EntryRow>& uploads) {
+        while (!uploads.at_end() && uploads->code_id + uploads->codes <= id) leave_upload(uploads);
+        if (uploads.at_end() || id < uploads->code_id) return nullptr;
+        tell_missing(*uploads, id);
+        upload_from_ = id + 1;
+        return &*uploads;
+    }
+
+    void tell_missing(const Snapshot::EntryRow& upload, CodeId to) {
+        if (upload_from_ >= to) return;
+        differ(upload, ": it uploads ", show_codes(upload_from_, to - 1), ", not there");
+    }
+
+    void leave_upload(Cursor<Snapshot::EntryRow>& uploads) {
+        const CodeId end = uploads->code_id + uploads->codes;
+        tell_missing(*uploads, end);
+        upload_end_ = std::max(upload_end_, end);
+        uploads.advance();
+        enter_upload(uploads);
+    }
+
+    /// Goes on to an upload that can be one.
+    void enter_upload(Cursor<Snapshot::EntryRow>& uploads) {
+        for (; !uploads.at_end(); uploads.advance()) {
+            verify_book_of(*uploads);
+            count(*uploads);
+            const bool possible =
+                uploads->code_id > 0 && uploads->codes > 0 &&
+                uploads->codes < std::numeric_limits<CodeId>::max() - uploads->code_id;
+            if (possible) break;
+            differ(*uploads, ": it uploads ", uploads->codes, " codes from code ", uploads->code_id,
+                   " on");
+        }
+        if (uploads.at_end()) return;
+        if (uploads->code_id < upload_end_) {
+            differ(*uploads, ": code ", uploads->code_id, " has been uploaded before");
+        }
+        upload_from_ = std::max(upload_end_, uploads->code_id);
+    }
+
+    /// Of an entry whose code is not there.
+    void tell_lost(const Snapshot::EntryRow& entry) {
+        count(entry);
+        if (entry.code_id == 0) {
+            differ(entry, ": it is about no code");
+        } else {
+            differ(entry, ": code ", entry.code_id, " is not there");
+        }
+    }
+
+    void verify_origin(const Snapshot::CodeRow& code, const Snapshot::EntryRow* upload) {
+        if (find_book(code.book_id) == nullptr) {
+            differ("coupon_code ", code.id, ": book ", code.book_id, " is not there");
+        }
+        if (upload == nullptr) {
+            if (orphans_from_ && orphans_to_ + 1 != code.id) tell_orphans();
+            if (!orphans_from_) orphans_from_ = code.id;
+            orphans_to_ = code.id;
+            return;
+        }
+        tell_orphans();
+        compare("coupon_code ", code.id, "book_id", code.book_id, upload->book_id, "its upload");
+        compare("coupon_code ", code.id, "created_at", code.created_at, upload->at, "its upload");
+    }
+
+    /// Those that no upload names, one after the other.
+    void tell_orphans() {
+        if (!orphans_from_) return;
+        differ("coupon_code: no entry in the ledger uploads ",
+               show_codes(*orphans_from_, orphans_to_));
+        orphans_from_.reset();
+    }
+
+    void apply(const Snapshot::EntryRow& entry, const Snapshot::CodeRow& code, CodeState& state) {
+        if (entry.book_id != code.book_id) {
+            differ(entry, ": it is of book ", entry.book_id, ", the code of book ", code.book_id);
+        }
+        const Type type = type_of(entry);
+        end_lock_of_erased(state, entry.id);
+        // Locks in Redis change no code: they are in no chain, and may come after a redemption.
+        const bool elsewhere = type == Type::code_locked && !entry.previous;
+        if (!elsewhere) {
+            if (entry.previous != state.last && state.last != 0) {
+                differ(entry, ": previous_id is ", entry.previous, ", the entry before it is ",
+                       state.last);
+            }
+            state.last = entry.id;
+        }
+        switch (type) {
+            case Type::code_assigned: return assign(entry, state);
+            case Type::code_locked: return lock(entry, code, elsewhere, state);
+            case Type::code_redeemed: return redeem(entry, state);
+            default: differ(entry, ": there is no such type of an entry about a code");
+        }
+    }
+
+    void assign(const Snapshot::EntryRow& entry, CodeState& state) {
+        if (!entry.user) differ(entry, ": it assigns to nobody");
+        if (state.holder) differ(entry, ": the code is user ", state.holder, "'s already");
+        state.holder = entry.user;
+    }
+
+    void verify_holder(const Snapshot::EntryRow& entry, const CodeState& state) {
+        if (entry.user == state.holder && state.holder) return;
+        differ(entry, ": by user ", entry.user, ", the code is assigned to ", state.holder);
+    }
+
+    void lock(const Snapshot::EntryRow& entry, const Snapshot::CodeRow& code, bool elsewhere,
+              CodeState& state) {
+        verify_holder(entry, state);
+        if (!entry.locked_until) differ(entry, ": it has no locked_until");
+        if (elsewhere) {
+            if (!state.first_elsewhere) state.first_elsewhere = entry.locked_until;
+            state.noted_elsewhere |= entry.locked_until == code.locked_until;
+            return;
+        }
+        if (state.redeemed_at) differ(entry, ": the code has been redeemed before");
+        if (state.locked_until && entry.at < *state.locked_until) {
+            differ(entry, ": the code is still locked until ", state.locked_until);
+        }
+        state.locked_until = entry.locked_until;
+        state.lock_entry = entry.id;
+        state.would_end.reset();
+    }
+
+    void redeem(const Snapshot::EntryRow& entry, CodeState& state) {
+        verify_holder(entry, state);
+        if (state.redeemed_at) differ(entry, ": the code has been redeemed before");
+        if (!entry.migrated) verify_lock_used(entry, state);
+        state.redeemed_at = entry.at;
+        state.redeemed_before_ledger = entry.migrated;
+        state.locked_until.reset();
+        state.would_end.reset();
+    }
+
+    void verify_lock_used(const Snapshot::EntryRow& entry, const CodeState& state) {
+        if (!entry.locked_until || entry.at >= *entry.locked_until) {
+            differ(entry, ": at ", entry.at, ", under a lock until ", entry.locked_until);
+        }
+        // A lock in Redis may have been used, whose process ended before it could enter it; but
+        // not while the database held another one.
+        const bool held = state.locked_until && entry.at < *state.locked_until;
+        if (held && !state.first_elsewhere && entry.locked_until != state.locked_until) {
+            differ(entry, ": locked_until is ", entry.locked_until,
+                   ", the lock before it is until ", state.locked_until);
+        }
+    }
+
+    void verify_state(const Snapshot::CodeRow& code, CodeState& state) {
+        end_lock_of_erased(state, std::numeric_limits<EntryId>::max());
+        constexpr std::string_view row = "coupon_code ", source = "the ledger";
+        compare(row, code.id, "assigned_to", code.assigned_to, state.holder, source);
+        if (code.assigned_to && !code.holder_known) {
+            differ(row, code.id, ": assigned_to is ", code.assigned_to, ", no such coupon_user");
+        }
+        // Of an erased user only so many locks are ended.
+        if (!state.would_end || code.locked_until != state.would_end) {
+            compare(row, code.id, "locked_until", code.locked_until, locked_until(code, state),
+                    source);
+        }
+        std::optional<Timestamp> redeemed_at = code.redeemed_at;
+        // The migration has dated no redemption before the upload.
+        if (redeemed_at && state.redeemed_before_ledger) {
+            redeemed_at = std::max(*redeemed_at, code.created_at);
+        }
+        compare(row, code.id, "redeemed_at", redeemed_at, state.redeemed_at, source);
+        if (state.last != 0) {
+            compare(row, code.id, "last_entry_id", code.last_entry, state.last, source);
+        }
+    }
+
+    /// What the row has to say. Where locks are in Redis it notes the end of the first one, of
+    /// whichever came first where Redis had lost one.
+    static std::optional<Timestamp> locked_until(const Snapshot::CodeRow& code,
+                                                 const CodeState& state) {
+        if (state.locked_until || state.redeemed_at) return state.locked_until;
+        return state.noted_elsewhere ? code.locked_until : state.first_elsewhere;
+    }
+
+    void count(const Snapshot::CodeRow& code) {
+        for (BookState* const book : {find_book(code.book_id), &all_}) {
+            if (book == nullptr) continue;
+            ++book->counted.total;
+            if (!code.assigned_to) ++book->counted.available;
+            if (code.redeemed_at) ++book->counted.redeemed;
+            if (code.redeemed_at || code.locked_until) ++book->counted.ever_locked;
+        }
+    }
+
+    void count(const Snapshot::EntryRow& row) {
+        LedgerEntry entry;
+        entry.type = type_of(row);
+        entry.codes = row.codes;
+        entry.discount_cents = row.discount_cents;
+        const Activity one = activity_of(entry);
+        const Timestamp since = activity_period(row.at);
+        for (const BookId book : {row.book_id, all_books}) {
+            Activity& sum = activity_[{book, since}];
+            add(sum.uploaded, one.uploaded);
+            add(sum.assigned, one.assigned);
+            add(sum.locked, one.locked);
+            add(sum.redeemed, one.redeemed);
+            add(sum.discount_cents, one.discount_cents);
+        }
+        for (BookState* const book : {find_book(row.book_id), &all_}) {
+            if (book != nullptr) add(book->counted.discount_cents, one.discount_cents);
+        }
+    }
+
+    void verify_book_counts() {
+        std::vector<BookId> ids;
+        for (const auto& [id, book] : books_) ids.push_back(id);
+        std::sort(ids.begin(), ids.end());
+        verify_counts(all_books, all_);
+        for (const BookId id : ids) verify_counts(id, books_.at(id));
+    }
+
+    void verify_counts(BookId id, const BookState& book) {
+        constexpr std::string_view row = "book_count of book ", source = "its codes";
+        const auto& [_, kept, counted] = book;
+        if (!kept) {
+            differ(row, id, ": it is not there");
+            return;
+        }
+        compare(row, id, "total", kept->total, counted.total, source);
+        compare(row, id, "available", kept->available, counted.available, source);
+        compare(row, id, "redeemed", kept->redeemed, counted.redeemed, source);
+        compare(row, id, "ever_locked", kept->ever_locked, counted.ever_locked, source);
+        compare(row, id, "discount_cents", kept->discount_cents, counted.discount_cents,
+                "the ledger");
+    }
+
+    void verify_activity() {
+        for (Cursor kept(snapshot_.activity_counts()); !kept.at_end(); kept.advance()) {
+            const auto counted = activity_.find({kept->book_id, kept->since});
+            verify_period(kept->book_id, kept->since, kept->activity,
+                          counted == activity_.end() ? Activity{} : counted->second);
+            if (counted != activity_.end()) activity_.erase(counted);
+        }
+        for (const auto& [place, counted] : activity_) {
+            verify_period(place.first, place.second, {}, counted);
+        }
+    }
+
+    void verify_period(BookId book, Timestamp since, const Activity& is, const Activity& should) {
+        const std::string row = "activity_count since " + show(since) + " of book ";
+        constexpr std::string_view source = "the ledger";
+        compare(row, book, "uploaded", is.uploaded, should.uploaded, source);
+        compare(row, book, "assigned", is.assigned, should.assigned, source);
+        compare(row, book, "locked", is.locked, should.locked, source);
+        compare(row, book, "redeemed", is.redeemed, should.redeemed, source);
+        compare(row, book, "discount_cents", is.discount_cents, should.discount_cents, source);
+    }
+
+    void verify_lock_counts() {
+        using Row = Snapshot::LockCountRow;
+        merge<Row>(
+            Cursor(snapshot_.lock_counts(now_)), Cursor(snapshot_.locked_codes(now_)),
+            [](const Row& row) { return std::pair(row.book_id, row.locked_until); },
+            [this](const Row* kept, const Row* counted) {
+                const Row& any = kept != nullptr ? *kept : *counted;
+                const std::int64_t is = kept != nullptr ? kept->codes : 0;
+                const std::int64_t should = counted != nullptr ? counted->codes : 0;
+                if (is == should) return;
+                differ("lock_count of book ", any.book_id, " until ", any.locked_until,
+                       ": codes is ", is, ", by its codes it is ", should);
+            });
+    }
+
+    void verify_user_counts() {
+        using Row = Snapshot::UserCountRow;
+        merge<Row>(
+            Cursor(snapshot_.user_counts()), Cursor(snapshot_.redeemed_codes()),
+            [](const Row& row) { return std::pair(row.book_id, row.user); },
+            [this](const Row* kept, const Row* counted) {
+                verify_user_count(kept != nullptr ? *kept : *counted,
+                                  kept != nullptr ? kept->redeemed : 0,
+                                  counted != nullptr ? counted->redeemed : 0);
+            });
+    }
+
+    void verify_user_count(const Snapshot::UserCountRow& row, std::int64_t is,
+                           std::int64_t should) {
+        constexpr std::string_view table = "user_redemption_count of book ";
+        const BookState* const book = find_book(row.book_id);
+        if (book == nullptr) {
+            if (is != 0) {
+                differ(table, row.book_id, ", user ", row.user, ": the book is not there");
+            }
+            return;
+        }
+        if (!book->row.max_redemptions_per_user) return;  // then nobody goes by it
+        if (is != should) {
+            differ(table, row.book_id, ", user ", row.user, ": redeemed is ", is,
+                   ", by their codes it is ", should);
+        }
+        if (should > *book->row.max_redemptions_per_user) {
+            differ("coupon_book ", row.book_id, ": user ", row.user, " has redeemed ", should,
+                   " of its codes, max_redemptions_per_user is ",
+                   *book->row.max_redemptions_per_user);
+        }
+    }
+
+    void verify_ids() {
+        EntryId last = 0;
+        for (Cursor ids(snapshot_.entry_ids()); !ids.at_end(); ids.advance()) {
+            ++result_.entries;
+            if (*ids <= 0) differ("ledger ", *ids, ": ids are positive");
+            if (*ids > 0 && *ids <= last) differ("ledger ", *ids, ": there are several");
+            last = *ids;
+        }
+        const auto sources = snapshot_.id_sources();
+        if (!sources) return;
+        verify_next("coupon_book", sources->next_book, last_book_);
+        verify_next("coupon_code", sources->next_code, last_code_);
+        if (sources->ledger_origins != 1) {
+            differ("ledger_origin: ", sources->ledger_origins, " rows, there has to be one");
+        }
+    }
+
+    void verify_next(std::string_view of, std::optional<std::int64_t> next, std::int64_t last) {
+        if (next && *next > last) return;
+        differ("id_counter of ", of, ": next is ", next, ", the last id that is there is ", last);
+    }
+
+    Snapshot& snapshot_;
+    const Timestamp now_;
+    const VerifyProgress& progress_;
+    Verification result_;
+    std::map<std::pair<std::int64_t, EntryId>, Timestamp> erasures_;  ///< of users, and when
+    std::unordered_map<BookId, BookState> books_;
+    BookState all_;                                              ///< of all books together
+    std::map<std::pair<BookId, Timestamp>, Activity> activity_;  ///< by the ledger
+    BookId last_book_ = 0;
+    CodeId last_code_ = 0;
+    CodeId upload_from_ = 0;  ///< the next one that the upload of the moment names
+    CodeId upload_end_ = 0;   ///< behind all that the uploads before it name
+    std::optional<CodeId> orphans_from_;
+    CodeId orphans_to_ = 0;
+};
+
+}  // namespace
+
+Verification verify(Snapshot& snapshot, Timestamp now, const VerifyProgress& progress) {
+    return Verifier(snapshot, now, progress).run();
+}
+
+}  // namespace coupond

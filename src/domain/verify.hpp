@@ -1,0 +1,126 @@
+// Whether what a database holds agrees with itself: every state, count and limit recomputed from
+// the ledger. No I/O: a store yields its rows, in the orders that are named here.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "domain/types.hpp"
+
+namespace coupond {
+
+/// Rows one after the other.
+template <class Row>
+class RowStream {
+public:
+    virtual ~RowStream() = default;
+    /// Reads the next row into `row`; false, and `row` is what it was, where there is none.
+    virtual bool next(Row& row) = 0;
+};
+
+/// All that a database holds, of one moment, as its rows have it: what they say may be wrong in any
+/// way. Several streams may be read in turn; end them before the snapshot. Users are numbers. Every
+/// function, and every RowStream::next(), may block on I/O and throw what the store throws.
+class Snapshot {
+public:
+    struct BookRow {
+        BookId id = 0;
+        Timestamp created_at;
+        std::optional<std::int64_t> max_redemptions_per_user;
+    };
+    struct CodeRow {
+        CodeId id = 0;
+        BookId book_id = 0;
+        Timestamp created_at;
+        std::optional<Timestamp> locked_until, redeemed_at;
+        EntryId last_entry = 0;
+        std::optional<std::int64_t> assigned_to;
+        bool holder_known = false;  ///< where assigned: there is such a user
+    };
+    /// Of the ledger; 0 and nothing for what it does not name.
+    struct EntryRow {
+        EntryId id = 0;
+        Timestamp at;
+        std::int64_t type = 0;
+        BookId book_id = 0;
+        CodeId code_id = 0;
+        std::int64_t codes = 0;
+        std::optional<std::int64_t> user;
+        std::optional<EntryId> previous;
+        std::optional<Timestamp> locked_until;
+        std::int64_t discount_cents = 0;
+        bool migrated = false;  ///< made by a migration, for what had been there before the ledger
+    };
+    struct BookCountRow {
+        BookId book_id = 0;
+        std::int64_t total = 0, available = 0, redeemed = 0, ever_locked = 0, discount_cents = 0;
+    };
+    struct ActivityRow {
+        BookId book_id = 0;
+        Timestamp since;
+        Activity activity;
+    };
+    struct LockCountRow {
+        BookId book_id = 0;
+        Timestamp locked_until;
+        std::int64_t codes = 0;
+    };
+    struct UserCountRow {
+        BookId book_id = 0;
+        std::int64_t user = 0;
+        std::int64_t redeemed = 0;
+    };
+    /// Where new ids come from.
+    struct IdSources {
+        std::optional<std::int64_t> next_book, next_code;
+        std::int64_t ledger_origins = 0;  ///< how many rows say how ids of entries are made
+    };
+
+    virtual ~Snapshot() = default;
+
+    virtual std::unique_ptr<RowStream<BookRow>> books() = 0;  ///< by id
+    virtual std::unique_ptr<RowStream<CodeRow>> codes() = 0;  ///< by id
+
+    virtual std::unique_ptr<RowStream<EntryId>> entry_ids() = 0;      ///< of all entries, ascending
+    virtual std::unique_ptr<RowStream<EntryRow>> book_entries() = 0;  ///< book_created: by book, id
+    virtual std::unique_ptr<RowStream<EntryRow>>
+    uploads() = 0;  ///< codes_uploaded: by first code, id
+    virtual std::unique_ptr<RowStream<EntryRow>> erasures() = 0;      ///< user_erased: by id
+    virtual std::unique_ptr<RowStream<EntryRow>> code_entries() = 0;  ///< all others, by code, id
+
+    /// What is counted, by book: a row for each book that is counted, and each that must be.
+    virtual std::unique_ptr<RowStream<BookCountRow>> book_counts() = 0;
+    /// What is counted by activity_period, by book and time.
+    virtual std::unique_ptr<RowStream<ActivityRow>> activity_counts() = 0;
+    /// Of locks beyond `now`, by book and time.
+    virtual std::unique_ptr<RowStream<LockCountRow>> lock_counts(Timestamp now) = 0;
+    /// The same, counted from the codes whose last entry is such a lock.
+    virtual std::unique_ptr<RowStream<LockCountRow>> locked_codes(Timestamp now) = 0;
+    virtual std::unique_ptr<RowStream<UserCountRow>> user_counts() = 0;  ///< by book and user
+    /// The same, counted from the redeemed codes of books with a limit.
+    virtual std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() = 0;
+
+    /// Nothing where ids follow from the rows that are there.
+    virtual std::optional<IdSources> id_sources() = 0;
+};
+
+/// What was looked at, and what was found.
+struct Verification {
+    std::int64_t books = 0, codes = 0, entries = 0;
+    std::int64_t differences = 0;
+    std::vector<std::string> lines;  ///< of the first limits::verify_lines differences, one each
+};
+
+/// Told from time to time how many codes have been looked at, of how many that are counted.
+using VerifyProgress = std::function<void(std::int64_t codes, std::int64_t counted)>;
+
+/// Holds all of `snapshot`, which is of the moment `now`, against its ledger. Keeps in memory what
+/// grows with the number of books and of periods of their activity, nothing that grows with codes,
+/// entries or users.
+Verification verify(Snapshot& snapshot, Timestamp now, const VerifyProgress& progress);
+
+}  // namespace coupond

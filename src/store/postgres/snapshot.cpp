@@ -1,0 +1,227 @@
+#include "store/postgres/snapshot.hpp"
+
+#include "store/postgres/open_error.hpp"
+#include "store/postgres/rows.hpp"
+
+namespace coupond::postgres {
+namespace {
+
+// Behind BEGIN. A server that ends transactions that take long would end this one; it is read to
+// its end, so how soon its first rows come does not count.
+constexpr const char* set_up_snapshot =
+    "SELECT set_config('statement_timeout', '0', true), "
+    "set_config('idle_in_transaction_session_timeout', '0', true), "
+    "set_config('cursor_tuple_fraction', '1', true), set_config('jit', 'off', true)";
+constexpr const char* rows_at_once = "4000";
+
+#define COUPOND_ENTRIES(those)                                                               \
+    "SELECT id, at, type, book_id, coalesce(code_id, 0), coalesce(codes, 0), user_number, "  \
+    "previous_id, locked_until, coalesce(discount_cents, 0), request_id = 'migration' FROM " \
+    "ledger WHERE " those " ORDER BY "
+
+void read(const Rows& rows, int row, Snapshot::BookRow& book) {
+    book = {rows.integer(row, 0), {rows.integer(row, 1)}, rows.optional_integer(row, 2)};
+}
+
+void read(const Rows& rows, int row, Snapshot::CodeRow& code) {
+    code.id = rows.integer(row, 0);
+    code.book_id = rows.integer(row, 1);
+    code.created_at = {rows.integer(row, 2)};
+    code.locked_until = optional_time(rows, row, 3);
+    code.redeemed_at = optional_time(rows, row, 4);
+    code.last_entry = rows.integer(row, 5);
+    code.assigned_to = rows.optional_integer(row, 6);
+    code.holder_known = rows.boolean(row, 7);
+}
+
+void read(const Rows& rows, int row, EntryId& id) {
+    id = rows.integer(row, 0);
+}
+
+void read(const Rows& rows, int row, Snapshot::EntryRow& entry) {
+    entry.id = rows.integer(row, 0);
+    entry.at = {rows.integer(row, 1)};
+    entry.type = rows.integer(row, 2);
+    entry.book_id = rows.integer(row, 3);
+    entry.code_id = rows.integer(row, 4);
+    entry.codes = rows.integer(row, 5);
+    entry.user = rows.optional_integer(row, 6);
+    entry.previous = rows.optional_integer(row, 7);
+    entry.locked_until = optional_time(rows, row, 8);
+    entry.discount_cents = rows.integer(row, 9);
+    entry.migrated = rows.boolean(row, 10);
+}
+
+void read(const Rows& rows, int row, Snapshot::BookCountRow& count) {
+    count = {rows.integer(row, 0), rows.integer(row, 1), rows.integer(row, 2),
+             rows.integer(row, 3), rows.integer(row, 4), rows.integer(row, 5)};
+}
+
+void read(const Rows& rows, int row, Snapshot::ActivityRow& count) {
+    count = {rows.integer(row, 0),
+             {rows.integer(row, 1)},
+             {rows.integer(row, 2), rows.integer(row, 3), rows.integer(row, 4),
+              rows.integer(row, 5), rows.integer(row, 6)}};
+}
+
+void read(const Rows& rows, int row, Snapshot::LockCountRow& count) {
+    count = {rows.integer(row, 0), {rows.integer(row, 1)}, rows.integer(row, 2)};
+}
+
+void read(const Rows& rows, int row, Snapshot::UserCountRow& count) {
+    count = {rows.integer(row, 0), rows.integer(row, 1), rows.integer(row, 2)};
+}
+
+class PostgresSnapshot final : public Snapshot {
+public:
+    PostgresSnapshot(std::unique_ptr<Connection> connection, std::string name)
+        : connection_(std::move(connection)), name_(std::move(name)) {
+        connection_->execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+        connection_->execute(set_up_snapshot);
+        connection_->sync();
+        connection_->receive_all(no_deadline);
+    }
+
+    std::unique_ptr<RowStream<BookRow>> books() override {
+        return stream<BookRow>(
+            "SELECT id, created_at, max_redemptions_per_user FROM coupon_book ORDER BY id");
+    }
+
+    std::unique_ptr<RowStream<CodeRow>> codes() override {
+        return stream<CodeRow>(
+            "SELECT code.id, book_id, created_at, locked_until, redeemed_at, last_entry_id, "
+            "assigned_to, holder.number IS NOT NULL FROM coupon_code AS code "
+            "LEFT JOIN coupon_user AS holder ON holder.number = assigned_to ORDER BY code.id");
+    }
+
+    std::unique_ptr<RowStream<EntryId>> entry_ids() override {
+        return stream<EntryId>("SELECT id FROM ledger ORDER BY id");
+    }
+
+    std::unique_ptr<RowStream<EntryRow>> book_entries() override {
+        return stream<EntryRow>(COUPOND_ENTRIES("type = 1") "book_id, id");
+    }
+
+    std::unique_ptr<RowStream<EntryRow>> uploads() override {
+        return stream<EntryRow>(COUPOND_ENTRIES("type = 2") "coalesce(code_id, 0), id");
+    }
+
+    std::unique_ptr<RowStream<EntryRow>> code_entries() override {
+        return stream<EntryRow>(
+            COUPOND_ENTRIES("type NOT IN (1, 2, 6)") "coalesce(code_id, 0), id");
+    }
+
+    std::unique_ptr<RowStream<EntryRow>> erasures() override {
+        return stream<EntryRow>(COUPOND_ENTRIES("type = 6") "id");
+    }
+
+    /// A book has rows once one of its codes has been counted.
+    std::unique_ptr<RowStream<BookCountRow>> book_counts() override {
+        return stream<BookCountRow>(
+            "SELECT coalesce(id, book_id) AS book, coalesce(sum(total), 0)::bigint, "
+            "coalesce(sum(available), 0)::bigint, coalesce(sum(redeemed), 0)::bigint, "
+            "coalesce(sum(ever_locked), 0)::bigint, coalesce(sum(discount_cents), 0)::bigint "
+            "FROM coupon_book FULL JOIN book_count ON book_id = id GROUP BY book ORDER BY book");
+    }
+
+    std::unique_ptr<RowStream<ActivityRow>> activity_counts() override {
+        return stream<ActivityRow>(
+            "SELECT book_id, since, sum(uploaded)::bigint, sum(assigned)::bigint, "
+            "sum(locked)::bigint, sum(redeemed)::bigint, sum(discount_cents)::bigint "
+            "FROM activity_count GROUP BY book_id, since ORDER BY book_id, since");
+    }
+
+    std::unique_ptr<RowStream<LockCountRow>> lock_counts(Timestamp now) override {
+        return stream<LockCountRow>(
+            "SELECT book_id, locked_until, codes FROM lock_count WHERE locked_until > " +
+            std::to_string(now.ms) + " ORDER BY book_id, locked_until");
+    }
+
+    std::unique_ptr<RowStream<LockCountRow>> locked_codes(Timestamp now) override {
+        return stream<LockCountRow>(
+            "SELECT code.book_id, code.locked_until, count(*) FROM coupon_code AS code "
+            "JOIN ledger AS last ON last.id = last_entry_id WHERE code.locked_until > " +
+            std::to_string(now.ms) +
+            " AND last.type = 4 GROUP BY code.book_id, code.locked_until "
+            "ORDER BY code.book_id, code.locked_until");
+    }
+
+    std::unique_ptr<RowStream<UserCountRow>> user_counts() override {
+        return stream<UserCountRow>(
+            "SELECT book_id, user_number, redeemed FROM user_redemption_count "
+            "ORDER BY book_id, user_number");
+    }
+
+    std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() override {
+        return stream<UserCountRow>(
+            "SELECT book_id, assigned_to, count(*) FROM coupon_code AS code "
+            "JOIN coupon_book AS book ON book.id = book_id WHERE redeemed_at IS NOT NULL "
+            "AND assigned_to IS NOT NULL AND max_redemptions_per_user IS NOT NULL "
+            "GROUP BY book_id, assigned_to ORDER BY book_id, assigned_to");
+    }
+
+    std::optional<IdSources> id_sources() override {
+        const Rows rows =
+            ask("SELECT (SELECT next FROM id_counter WHERE \"of\" = 'coupon_book'), "
+                "(SELECT next FROM id_counter WHERE \"of\" = 'coupon_code'), "
+                "(SELECT count(*) FROM ledger_origin)");
+        return IdSources{rows.optional_integer(0, 0), rows.optional_integer(0, 1),
+                         rows.integer(0, 2)};
+    }
+
+private:
+    /// What a cursor gives, some thousand rows at a time.
+    template <class Row>
+    class CursorStream final : public RowStream<Row> {
+    public:
+        CursorStream(PostgresSnapshot& snapshot, const std::string& name, const std::string& sql)
+            : snapshot_(snapshot), fetch_(std::string("FETCH ") + rows_at_once + " FROM " + name) {
+            snapshot.ask(("DECLARE " + name + " NO SCROLL CURSOR FOR " + sql).c_str());
+        }
+
+        bool next(Row& row) override {
+            if (!rows_ || at_ == rows_->size()) {
+                if (rows_ && at_ == 0) return false;
+                rows_.reset();  // before there are others, for the memory
+                rows_.emplace(snapshot_.ask(fetch_.c_str()));
+                at_ = 0;
+                if (rows_->size() == 0) return false;
+            }
+            read(*rows_, at_++, row);
+            return true;
+        }
+
+    private:
+        PostgresSnapshot& snapshot_;
+        const std::string fetch_;
+        std::optional<Rows> rows_;
+        int at_ = 0;
+    };
+
+    template <class Row>
+    std::unique_ptr<RowStream<Row>> stream(const std::string& sql) {
+        const std::string name = "stream_" + std::to_string(++streams_);
+        return std::make_unique<CursorStream<Row>>(*this, name, sql);
+    }
+
+    /// However long the server sorts before it answers.
+    Rows ask(const char* sql) {
+        return or_open_error(name_, [&] {
+            connection_->execute(sql);
+            connection_->sync();
+            return std::move(connection_->receive_all(no_deadline).rows.at(0));
+        });
+    }
+
+    const std::unique_ptr<Connection> connection_;
+    const std::string name_;
+    int streams_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Snapshot> make_snapshot(std::unique_ptr<Connection> connection, std::string name) {
+    return std::make_unique<PostgresSnapshot>(std::move(connection), std::move(name));
+}
+
+}  // namespace coupond::postgres

@@ -1,0 +1,659 @@
+// What must hold in a database: each rule, broken in rows made by hand.
+#include "domain/verify.hpp"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <map>
+
+#include "base/limits.hpp"
+
+namespace coupond {
+namespace {
+
+constexpr Timestamp noon{1'795'348'800'000};
+constexpr std::int64_t minute = 60'000;
+
+constexpr Timestamp at_minute(std::int64_t minutes) {
+    return noon + minutes * minute;
+}
+
+std::int64_t wrapping_sum(std::int64_t a, std::int64_t b) {
+    return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+}
+
+template <class Row>
+class ListStream final : public RowStream<Row> {
+public:
+    explicit ListStream(const std::vector<Row>& rows) : rows_(rows) {}
+
+    bool next(Row& row) override {
+        if (at_ == rows_.size()) return false;
+        row = rows_[at_++];
+        return true;
+    }
+
+private:
+    const std::vector<Row>& rows_;
+    std::size_t at_ = 0;
+};
+
+struct Rows : Snapshot {
+    std::vector<BookRow> book_rows;
+    std::vector<CodeRow> code_rows;
+    std::vector<EntryId> ids;
+    std::vector<EntryRow> creations, upload_rows, erasure_rows, entries;
+    std::vector<BookCountRow> counts;
+    std::vector<ActivityRow> activity;
+    std::vector<LockCountRow> locks, locked;
+    std::vector<UserCountRow> users, redeemed;
+    std::optional<IdSources> sources;
+
+    template <class Row>
+    static std::unique_ptr<RowStream<Row>> stream(const std::vector<Row>& rows) {
+        return std::make_unique<ListStream<Row>>(rows);
+    }
+    std::unique_ptr<RowStream<BookRow>> books() override { return stream(book_rows); }
+    std::unique_ptr<RowStream<CodeRow>> codes() override { return stream(code_rows); }
+    std::unique_ptr<RowStream<EntryId>> entry_ids() override { return stream(ids); }
+    std::unique_ptr<RowStream<EntryRow>> book_entries() override { return stream(creations); }
+    std::unique_ptr<RowStream<EntryRow>> uploads() override { return stream(upload_rows); }
+    std::unique_ptr<RowStream<EntryRow>> erasures() override { return stream(erasure_rows); }
+    std::unique_ptr<RowStream<EntryRow>> code_entries() override { return stream(entries); }
+    std::unique_ptr<RowStream<BookCountRow>> book_counts() override { return stream(counts); }
+    std::unique_ptr<RowStream<ActivityRow>> activity_counts() override { return stream(activity); }
+    std::unique_ptr<RowStream<LockCountRow>> lock_counts(Timestamp) override {
+        return stream(locks);
+    }
+    std::unique_ptr<RowStream<LockCountRow>> locked_codes(Timestamp) override {
+        return stream(locked);
+    }
+    std::unique_ptr<RowStream<UserCountRow>> user_counts() override { return stream(users); }
+    std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() override { return stream(redeemed); }
+    std::optional<IdSources> id_sources() override { return sources; }
+};
+
+using Lines = std::vector<std::string>;
+using enum LedgerEntry::Type;
+
+class Verify : public testing::Test {
+protected:
+    /// A book whose codes 1 to 4 are free, assigned, locked and redeemed; now is ten past.
+    Verify() {
+        rows.book_rows = {{1, noon, 2}};
+        rows.creations = {entry(1, 0, book_created, 0)};
+        rows.upload_rows = {entry(2, 1, codes_uploaded, 1)};
+        rows.upload_rows[0].codes = 4;
+        rows.code_rows = {code(1, 2), code(2, 3), code(3, 5), code(4, 8)};
+        for (const std::size_t held : {1, 2, 3}) {
+            rows.code_rows[held].assigned_to = 7;
+            rows.code_rows[held].holder_known = true;
+        }
+        rows.code_rows[2].locked_until = at_minute(13);
+        rows.code_rows[3].redeemed_at = at_minute(9);
+        rows.entries = {
+            change(3, 2, code_assigned, 2, 2),   change(4, 3, code_assigned, 3, 2),
+            change(5, 8, code_locked, 3, 4, 13), change(6, 4, code_assigned, 4, 2),
+            change(7, 8, code_locked, 4, 6, 13), change(8, 9, code_redeemed, 4, 7, 13),
+        };
+        redemption().discount_cents = 250;
+        rows.ids = {1, 2, 3, 4, 5, 6, 7, 8};
+        rows.locks = rows.locked = {{1, at_minute(13), 1}};
+        rows.users = rows.redeemed = {{1, 7, 1}};
+        rows.sources = {{2, 5, 1}};
+    }
+
+    static Snapshot::EntryRow entry(EntryId id, std::int64_t minutes, LedgerEntry::Type type,
+                                    CodeId code_id) {
+        Snapshot::EntryRow row;
+        row.id = id;
+        row.at = at_minute(minutes);
+        row.type = static_cast<std::int64_t>(type);
+        row.book_id = 1;
+        row.code_id = code_id;
+        return row;
+    }
+
+    static Snapshot::EntryRow change(EntryId id, std::int64_t minutes, LedgerEntry::Type type,
+                                     CodeId code_id, std::optional<EntryId> previous,
+                                     std::optional<std::int64_t> until = {}) {
+        Snapshot::EntryRow row = entry(id, minutes, type, code_id);
+        row.user = 7;
+        row.previous = previous;
+        if (until) row.locked_until = at_minute(*until);
+        return row;
+    }
+
+    static Snapshot::CodeRow code(CodeId id, EntryId last_entry) {
+        Snapshot::CodeRow row;
+        row.id = id;
+        row.book_id = 1;
+        row.created_at = at_minute(1);
+        row.last_entry = last_entry;
+        return row;
+    }
+
+    Snapshot::CodeRow& free_code() { return rows.code_rows[0]; }
+    Snapshot::CodeRow& locked_code() { return rows.code_rows[2]; }
+    Snapshot::CodeRow& redeemed_code() { return rows.code_rows[3]; }
+    Snapshot::EntryRow& lock_of_locked() { return rows.entries[2]; }
+    Snapshot::EntryRow& assignment_of_redeemed() { return rows.entries[3]; }
+    Snapshot::EntryRow& lock_of_redeemed() { return rows.entries[4]; }
+    Snapshot::EntryRow& redemption() { return rows.entries[5]; }
+    void erase_entry(std::size_t index) {
+        rows.entries.erase(rows.entries.begin() + static_cast<std::ptrdiff_t>(index));
+    }
+
+    /// Counts what there is, as the figures of a clean database would be kept.
+    void keep_counts() {
+        std::map<BookId, Snapshot::BookCountRow> counts;
+        std::map<std::pair<BookId, Timestamp>, Activity> activity;
+        counts[0] = {};
+        for (const Snapshot::BookRow& book : rows.book_rows) counts[book.id].book_id = book.id;
+        for (const Snapshot::CodeRow& row : rows.code_rows) {
+            for (const BookId book : {BookId{0}, row.book_id}) {
+                if (!counts.contains(book)) continue;
+                counts[book].total += 1;
+                counts[book].available += row.assigned_to ? 0 : 1;
+                counts[book].redeemed += row.redeemed_at ? 1 : 0;
+                counts[book].ever_locked += row.redeemed_at || row.locked_until ? 1 : 0;
+            }
+        }
+        for (const auto* const entries : {&rows.upload_rows, &rows.entries}) {
+            for (const Snapshot::EntryRow& row : *entries) {
+                for (const BookId book : {BookId{0}, row.book_id}) {
+                    Activity& sum = activity[{book, noon}];
+                    if (row.type == 2) sum.uploaded = wrapping_sum(sum.uploaded, row.codes);
+                    if (row.type == 3) sum.assigned += 1;
+                    if (row.type == 4) sum.locked += 1;
+                    if (row.type != 5) continue;
+                    sum.redeemed += 1;
+                    sum.discount_cents += row.discount_cents;
+                    if (counts.contains(book)) counts[book].discount_cents += row.discount_cents;
+                }
+            }
+        }
+        rows.counts.clear();
+        rows.activity.clear();
+        for (const auto& [_, row] : counts) rows.counts.push_back(row);
+        for (const auto& [place, sum] : activity) {
+            rows.activity.push_back({place.first, place.second, sum});
+        }
+    }
+
+    /// Of the rows, where counts are as they should be but for what a test says.
+    Verification found() {
+        if (!own_counts) keep_counts();
+        return verify(rows, at_minute(10), [](std::int64_t, std::int64_t) {});
+    }
+    Lines lines() { return found().lines; }
+
+    Rows rows;
+    bool own_counts = false;  ///< the test has changed them
+};
+
+TEST_F(Verify, knows_that_an_erasure_ends_locks) {
+    rows.erasure_rows = {entry(9, 9, user_erased, 0)};
+    rows.erasure_rows[0].book_id = 0;
+    rows.erasure_rows[0].user = 7;
+    rows.ids.push_back(9);
+    locked_code().locked_until = at_minute(9);
+    rows.locks = rows.locked = {};
+    EXPECT_EQ(lines(), Lines{});
+    // Of many codes some keep theirs, until its time is over.
+    locked_code().locked_until = at_minute(13);
+    EXPECT_EQ(lines(), Lines{});
+    locked_code().locked_until = at_minute(10);
+    EXPECT_EQ(lines().size(), 1u);
+    locked_code().locked_until = at_minute(9);
+    rows.erasure_rows[0].user = 8;
+    EXPECT_EQ(lines().size(), 1u);
+}
+
+TEST_F(Verify, finds_nothing_where_nothing_differs) {
+    const Verification clean = found();
+    EXPECT_EQ(clean.lines, Lines{});
+    EXPECT_EQ(clean.differences, 0);
+    EXPECT_EQ(clean.books, 1);
+    EXPECT_EQ(clean.codes, 4);
+    EXPECT_EQ(clean.entries, 8);
+}
+
+TEST_F(Verify, finds_nothing_in_an_empty_database) {
+    rows = Rows{};
+    EXPECT_EQ(lines(), Lines{});
+}
+
+// Books.
+
+TEST_F(Verify, a_book_has_been_created_once_by_the_ledger) {
+    rows.creations.push_back(entry(9, 3, book_created, 0));
+    EXPECT_EQ(lines(), Lines{"ledger 9 (book_created, book 1): the book has been created before"});
+    rows.creations.clear();
+    EXPECT_EQ(lines(), Lines{"coupon_book 1: no entry in the ledger creates it"});
+}
+
+TEST_F(Verify, a_book_is_as_old_as_its_entry) {
+    rows.book_rows[0].created_at = at_minute(2);
+    EXPECT_EQ(lines(), Lines{"coupon_book 1: created_at is 2026-11-22T12:02:00.000Z, by the ledger "
+                             "it is 2026-11-22T12:00:00.000Z"});
+}
+
+TEST_F(Verify, a_book_that_the_ledger_creates_is_there) {
+    for (const BookId id : {-1, 5}) {
+        Snapshot::EntryRow creation = entry(9, 3, book_created, 0);
+        creation.book_id = id;
+        rows.creations = {entry(1, 0, book_created, 0)};
+        rows.creations.insert(id < 1 ? rows.creations.begin() : rows.creations.end(), creation);
+        const std::string book = std::to_string(id);
+        EXPECT_EQ(lines(), Lines{"ledger 9 (book_created, book " + book + "): book " + book +
+                                 " is not there"});
+    }
+}
+
+TEST_F(Verify, what_happens_to_a_book_concerns_no_user_and_follows_nothing) {
+    rows.upload_rows[0].user = 7;
+    rows.creations[0].previous = 4;
+    EXPECT_EQ(lines(),
+              (Lines{"ledger 1 (book_created, book 1): previous_id is 4, nothing comes before it",
+                     "ledger 2 (codes_uploaded): user_number is 7, it concerns no user"}));
+}
+
+// Uploads.
+
+TEST_F(Verify, a_code_is_in_an_upload) {
+    rows.upload_rows[0].codes = 2;
+    rows.code_rows[2].id = 11;
+    rows.code_rows[3].id = 12;
+    for (std::size_t i = 1; i < 6; ++i) rows.entries[i].code_id = i < 3 ? 11 : 12;
+    rows.sources->next_code = 13;
+    EXPECT_EQ(lines(), Lines{"coupon_code: no entry in the ledger uploads codes 11 to 12"});
+    rows.code_rows[3].id = 13;
+    for (std::size_t i = 3; i < 6; ++i) rows.entries[i].code_id = 13;
+    rows.sources->next_code = 14;
+    EXPECT_EQ(lines(), (Lines{"coupon_code: no entry in the ledger uploads code 11",
+                              "coupon_code: no entry in the ledger uploads code 13"}));
+}
+
+TEST_F(Verify, a_code_below_all_uploads_is_in_none) {
+    rows.upload_rows[0].code_id = 2;
+    rows.upload_rows[0].codes = 3;
+    EXPECT_EQ(lines(), Lines{"coupon_code: no entry in the ledger uploads code 1"});
+}
+
+TEST_F(Verify, codes_that_an_upload_names_are_there) {
+    rows.upload_rows[0].codes = 7;
+    EXPECT_EQ(lines(), Lines{"ledger 2 (codes_uploaded): it uploads codes 5 to 7, not there"});
+    rows.upload_rows[0].codes = 4;
+    rows.code_rows.erase(rows.code_rows.begin());
+    EXPECT_EQ(lines(), Lines{"ledger 2 (codes_uploaded): it uploads code 1, not there"});
+}
+
+TEST_F(Verify, codes_are_uploaded_once) {
+    rows.upload_rows.push_back(entry(9, 2, codes_uploaded, 3));
+    rows.upload_rows[1].codes = 3;
+    EXPECT_EQ(lines(), (Lines{"ledger 9 (codes_uploaded): code 3 has been uploaded before",
+                              "ledger 9 (codes_uploaded): it uploads code 5, not there"}));
+    rows.upload_rows[1].codes = 1;
+    EXPECT_EQ(lines(), Lines{"ledger 9 (codes_uploaded): code 3 has been uploaded before"});
+}
+
+TEST_F(Verify, an_upload_is_of_some_codes_and_a_book) {
+    for (const auto& [first, codes] : {std::pair<CodeId, std::int64_t>{9, 0},
+                                       {9, -3},
+                                       {9, std::numeric_limits<std::int64_t>::max()}}) {
+        rows.upload_rows.resize(1);
+        rows.upload_rows.push_back(entry(9, 2, codes_uploaded, first));
+        rows.upload_rows[1].codes = codes;
+        EXPECT_EQ(lines(), Lines{"ledger 9 (codes_uploaded): it uploads " + std::to_string(codes) +
+                                 " codes from code 9 on"});
+    }
+    rows.upload_rows.resize(1);
+    rows.upload_rows.insert(rows.upload_rows.begin(), entry(9, 2, codes_uploaded, 0));
+    rows.upload_rows[0].codes = 2;
+    EXPECT_EQ(lines(), Lines{"ledger 9 (codes_uploaded): it uploads 2 codes from code 0 on"});
+    rows.upload_rows.erase(rows.upload_rows.begin());
+    rows.upload_rows[0].book_id = 6;
+    EXPECT_EQ(lines().at(0), "ledger 2 (codes_uploaded): book 6 is not there");
+}
+
+TEST_F(Verify, a_code_is_of_the_book_and_the_time_of_its_upload) {
+    free_code().book_id = 2;
+    free_code().created_at = at_minute(2);
+    EXPECT_EQ(lines(),
+              (Lines{"coupon_code 1: book 2 is not there",
+                     "coupon_code 1: book_id is 2, by its upload it is 1",
+                     "coupon_code 1: created_at is 2026-11-22T12:02:00.000Z, by its upload it is "
+                     "2026-11-22T12:01:00.000Z"}));
+}
+
+// What entries make of a code.
+
+TEST_F(Verify, the_holder_is_who_it_was_assigned_to) {
+    redeemed_code().assigned_to = 8;
+    EXPECT_EQ(lines(), Lines{"coupon_code 4: assigned_to is 8, by the ledger it is 7"});
+    redeemed_code().assigned_to.reset();
+    EXPECT_EQ(lines().at(0), "coupon_code 4: assigned_to is nothing, by the ledger it is 7");
+}
+
+TEST_F(Verify, a_holder_is_a_user) {
+    redeemed_code().holder_known = false;
+    EXPECT_EQ(lines(), Lines{"coupon_code 4: assigned_to is 7, no such coupon_user"});
+}
+
+TEST_F(Verify, a_code_is_locked_as_its_last_lock_says) {
+    locked_code().locked_until = at_minute(14);
+    EXPECT_EQ(lines(), Lines{"coupon_code 3: locked_until is 2026-11-22T12:14:00.000Z, by the "
+                             "ledger it is 2026-11-22T12:13:00.000Z"});
+    locked_code().locked_until = at_minute(13);
+    redeemed_code().locked_until = at_minute(13);
+    EXPECT_EQ(lines(), Lines{"coupon_code 4: locked_until is 2026-11-22T12:13:00.000Z, by the "
+                             "ledger it is nothing"});
+}
+
+TEST_F(Verify, a_code_is_redeemed_as_its_entry_says) {
+    redeemed_code().redeemed_at = at_minute(8);
+    EXPECT_EQ(lines(), Lines{"coupon_code 4: redeemed_at is 2026-11-22T12:08:00.000Z, by the "
+                             "ledger it is 2026-11-22T12:09:00.000Z"});
+    redeemed_code().redeemed_at = Timestamp{std::numeric_limits<std::int64_t>::max()};
+    EXPECT_EQ(lines(), Lines{"coupon_code 4: redeemed_at is 9223372036854775807 ms, by the ledger "
+                             "it is 2026-11-22T12:09:00.000Z"});
+}
+
+TEST_F(Verify, a_code_leads_to_its_last_entry) {
+    locked_code().last_entry = 4;
+    EXPECT_EQ(lines(), Lines{"coupon_code 3: last_entry_id is 4, by the ledger it is 5"});
+}
+
+TEST_F(Verify, an_entry_leads_to_the_one_before) {
+    redemption().previous = 6;
+    EXPECT_EQ(lines(), Lines{"ledger 8 (code_redeemed, code 4): previous_id is 6, the entry before "
+                             "it is 7"});
+    redemption().previous = 7;
+    assignment_of_redeemed().previous.reset();
+    EXPECT_EQ(lines(), Lines{"ledger 6 (code_assigned, code 4): previous_id is nothing, the entry "
+                             "before it is 2"});
+}
+
+TEST_F(Verify, a_missing_entry_leaves_a_gap) {
+    erase_entry(4);
+    EXPECT_EQ(lines(), Lines{"ledger 8 (code_redeemed, code 4): previous_id is 7, the entry before "
+                             "it is 6"});
+    erase_entry(4);
+    EXPECT_EQ(lines(), (Lines{"coupon_code 4: redeemed_at is 2026-11-22T12:09:00.000Z, by the "
+                              "ledger it is nothing",
+                              "coupon_code 4: last_entry_id is 8, by the ledger it is 6"}));
+}
+
+TEST_F(Verify, a_code_is_assigned_once_and_to_somebody) {
+    lock_of_locked().type = static_cast<std::int64_t>(code_assigned);
+    EXPECT_EQ(lines(), (Lines{"ledger 5 (code_assigned, code 3): the code is user 7's already",
+                              "coupon_code 3: locked_until is 2026-11-22T12:13:00.000Z, by the "
+                              "ledger it is nothing"}));
+    lock_of_locked().type = static_cast<std::int64_t>(code_locked);
+    rows.entries[0].user.reset();
+    EXPECT_EQ(lines(), (Lines{"ledger 3 (code_assigned, code 2): it assigns to nobody",
+                              "coupon_code 2: assigned_to is 7, by the ledger it is nothing"}));
+}
+
+TEST_F(Verify, only_the_holder_locks_and_redeems) {
+    lock_of_locked().user = 8;
+    redemption().user = 9;
+    EXPECT_EQ(lines(),
+              (Lines{"ledger 5 (code_locked, code 3): by user 8, the code is assigned to 7",
+                     "ledger 8 (code_redeemed, code 4): by user 9, the code is assigned to 7"}));
+}
+
+TEST_F(Verify, a_lock_has_an_end) {
+    lock_of_redeemed().locked_until.reset();
+    EXPECT_EQ(lines(), Lines{"ledger 7 (code_locked, code 4): it has no locked_until"});
+}
+
+TEST_F(Verify, a_locked_code_is_locked_again_when_its_lock_is_dead) {
+    Snapshot::EntryRow again = change(6, 12, code_locked, 3, 5, 18);
+    rows.entries.insert(rows.entries.begin() + 3, again);
+    locked_code().last_entry = 6;
+    locked_code().locked_until = at_minute(18);
+    EXPECT_EQ(lines(), Lines{"ledger 6 (code_locked, code 3): the code is still locked until "
+                             "2026-11-22T12:13:00.000Z"});
+    rows.entries[3].at = at_minute(13);
+    EXPECT_EQ(lines(), Lines{});
+}
+
+TEST_F(Verify, nothing_follows_a_redemption) {
+    rows.entries.push_back(change(9, 9, code_locked, 4, 8, 14));
+    redeemed_code().last_entry = 9;
+    redeemed_code().locked_until = at_minute(14);
+    EXPECT_EQ(lines(), Lines{"ledger 9 (code_locked, code 4): the code has been redeemed before"});
+    rows.entries[6] = change(9, 9, code_redeemed, 4, 8, 13);
+    redeemed_code().locked_until.reset();
+    EXPECT_EQ(lines(),
+              Lines{"ledger 9 (code_redeemed, code 4): the code has been redeemed before"});
+}
+
+TEST_F(Verify, a_redemption_uses_a_lock_that_lives) {
+    redemption().locked_until.reset();
+    lock_of_redeemed().locked_until = at_minute(9);
+    EXPECT_EQ(lines(), Lines{"ledger 8 (code_redeemed, code 4): at 2026-11-22T12:09:00.000Z, under "
+                             "a lock until nothing"});
+    redemption().locked_until = at_minute(9);
+    EXPECT_EQ(lines(), Lines{"ledger 8 (code_redeemed, code 4): at 2026-11-22T12:09:00.000Z, under "
+                             "a lock until 2026-11-22T12:09:00.000Z"});
+}
+
+TEST_F(Verify, a_redemption_uses_the_lock_before_it) {
+    redemption().locked_until = at_minute(14);
+    EXPECT_EQ(lines(), Lines{"ledger 8 (code_redeemed, code 4): locked_until is "
+                             "2026-11-22T12:14:00.000Z, the lock before it is until "
+                             "2026-11-22T12:13:00.000Z"});
+}
+
+TEST_F(Verify, locks_in_redis_are_in_no_chain) {
+    lock_of_redeemed().previous.reset();
+    redemption().previous = 6;
+    redemption().locked_until = at_minute(14);
+    rows.entries.push_back(change(9, 10, code_locked, 4, {}, 15));
+    EXPECT_EQ(lines(), Lines{});
+    lock_of_redeemed().user = 8;
+    EXPECT_EQ(lines(),
+              Lines{"ledger 7 (code_locked, code 4): by user 8, the code is assigned to 7"});
+    erase_entry(4);  // its process ended before it entered it
+    EXPECT_EQ(lines(), Lines{});
+}
+
+TEST_F(Verify, the_end_of_the_first_lock_in_redis_is_noted) {
+    lock_of_locked().previous.reset();
+    locked_code().last_entry = 4;
+    rows.locks.clear();
+    rows.locked.clear();
+    EXPECT_EQ(lines(), Lines{});
+    locked_code().locked_until.reset();
+    EXPECT_EQ(lines(), Lines{"coupon_code 3: locked_until is nothing, by the ledger it is "
+                             "2026-11-22T12:13:00.000Z"});
+    locked_code().locked_until = at_minute(12);
+    EXPECT_EQ(lines(), Lines{"coupon_code 3: locked_until is 2026-11-22T12:12:00.000Z, by the "
+                             "ledger it is 2026-11-22T12:13:00.000Z"});
+    // Redis has lost one meanwhile, whose change came after the other one's.
+    rows.entries.insert(rows.entries.begin() + 3, change(9, 8, code_locked, 3, {}, 12));
+    EXPECT_EQ(lines(), Lines{});
+}
+
+TEST_F(Verify, a_migration_tells_what_was_there_before_the_ledger) {
+    redeemed_code().redeemed_at = noon;  // before its upload, by another clock
+    redemption().at = at_minute(1);
+    redemption().locked_until.reset();
+    lock_of_redeemed().at = at_minute(1);
+    lock_of_redeemed().locked_until = at_minute(3);
+    EXPECT_EQ(lines().size(), 3U);
+    redemption().migrated = lock_of_redeemed().migrated = true;
+    EXPECT_EQ(lines(), Lines{});
+}
+
+TEST_F(Verify, entries_are_about_codes_that_are_there) {
+    rows.entries.insert(rows.entries.begin(), change(9, 2, code_assigned, 0, 2));
+    rows.entries.insert(rows.entries.begin() + 1, change(10, 2, code_assigned, 1, 2));
+    rows.entries.push_back(change(11, 2, code_assigned, 6, 2));
+    rows.code_rows.erase(rows.code_rows.begin());
+    rows.upload_rows[0].code_id = 2;
+    rows.upload_rows[0].codes = 3;
+    EXPECT_EQ(lines(), (Lines{"ledger 9 (code_assigned, code 0): it is about no code",
+                              "ledger 10 (code_assigned, code 1): code 1 is not there",
+                              "ledger 11 (code_assigned, code 6): code 6 is not there"}));
+}
+
+TEST_F(Verify, entries_are_of_the_book_of_their_code) {
+    rows.entries[0].book_id = 3;
+    EXPECT_EQ(lines(), Lines{"ledger 3 (code_assigned, code 2): it is of book 3, the code of book "
+                             "1"});
+}
+
+TEST_F(Verify, an_entry_has_a_type) {
+    for (const std::int64_t type : {std::int64_t{0}, std::int64_t{7}, std::int64_t{65'539}}) {
+        lock_of_redeemed().type = type;
+        EXPECT_EQ(lines(), Lines{"ledger 7 (type " + std::to_string(type) +
+                                 "): there is no such type of an entry about a code"});
+    }
+}
+
+// Counts and limits.
+
+TEST_F(Verify, the_counts_of_a_book_are_those_of_its_codes) {
+    keep_counts();
+    own_counts = true;
+    EXPECT_EQ(lines(), Lines{});
+    EXPECT_EQ(rows.counts[1].discount_cents, 250);
+    rows.counts[1] = {1, 5, 2, 3, 4, 6};
+    EXPECT_EQ(lines(),
+              (Lines{"book_count of book 1: total is 5, by its codes it is 4",
+                     "book_count of book 1: available is 2, by its codes it is 1",
+                     "book_count of book 1: redeemed is 3, by its codes it is 1",
+                     "book_count of book 1: ever_locked is 4, by its codes it is 2",
+                     "book_count of book 1: discount_cents is 6, by the ledger it is 250"}));
+    rows.counts[1].book_id = 2;
+    EXPECT_EQ(lines(), (Lines{"book_count of book 2: the book is not there",
+                              "book_count of book 1: it is not there"}));
+    keep_counts();
+    rows.counts[0].available = 7;
+    EXPECT_EQ(lines(), Lines{"book_count of book 0: available is 7, by its codes it is 1"});
+    rows.counts.erase(rows.counts.begin());
+    EXPECT_EQ(lines(), Lines{"book_count of book 0: it is not there"});
+}
+
+TEST_F(Verify, activity_is_counted_by_quarters_of_an_hour) {
+    redemption().at = lock_of_redeemed().at = at_minute(15);
+    redemption().locked_until = lock_of_redeemed().locked_until = at_minute(16);
+    redeemed_code().redeemed_at = at_minute(15);
+    keep_counts();
+    own_counts = true;
+    EXPECT_EQ(rows.activity.size(), 2U);
+    for (const BookId book : {0, 1}) {
+        rows.activity[static_cast<std::size_t>(book)].activity = {4, 3, 1, 0, 0};
+        rows.activity.push_back({book, at_minute(15), {0, 0, 1, 1, 250}});
+        rows.activity.push_back({book, at_minute(30), {}});
+    }
+    EXPECT_EQ(lines(), Lines{});
+    rows.activity[1].activity = {5, 4, 2, 1, 10};
+    EXPECT_EQ(lines(),
+              (Lines{"activity_count since 2026-11-22T12:00:00.000Z of book 1: uploaded is 5, by "
+                     "the ledger it is 4",
+                     "activity_count since 2026-11-22T12:00:00.000Z of book 1: assigned is 4, by "
+                     "the ledger it is 3",
+                     "activity_count since 2026-11-22T12:00:00.000Z of book 1: locked is 2, by the "
+                     "ledger it is 1",
+                     "activity_count since 2026-11-22T12:00:00.000Z of book 1: redeemed is 1, by "
+                     "the ledger it is 0",
+                     "activity_count since 2026-11-22T12:00:00.000Z of book 1: discount_cents is "
+                     "10, by the ledger it is 0"}));
+    rows.activity.resize(1);
+    EXPECT_EQ(lines().size(), 9U);
+}
+
+TEST_F(Verify, live_locks_are_counted) {
+    rows.locks[0].codes = 2;
+    EXPECT_EQ(lines(), Lines{"lock_count of book 1 until 2026-11-22T12:13:00.000Z: codes is 2, by "
+                             "its codes it is 1"});
+    rows.locks.clear();
+    EXPECT_EQ(lines(), Lines{"lock_count of book 1 until 2026-11-22T12:13:00.000Z: codes is 0, by "
+                             "its codes it is 1"});
+    rows.locks = {{1, at_minute(12), 0}, {1, at_minute(13), 1}, {2, at_minute(11), 1}};
+    EXPECT_EQ(lines(), Lines{"lock_count of book 2 until 2026-11-22T12:11:00.000Z: codes is 1, by "
+                             "its codes it is 0"});
+}
+
+TEST_F(Verify, redemptions_of_users_are_counted_where_they_are_limited) {
+    rows.users[0].redeemed = 2;
+    EXPECT_EQ(lines(), Lines{"user_redemption_count of book 1, user 7: redeemed is 2, by their "
+                             "codes it is 1"});
+    rows.users = {{1, 6, 1}, {1, 7, 1}, {2, 7, 1}};
+    EXPECT_EQ(lines(), (Lines{"user_redemption_count of book 1, user 6: redeemed is 1, by their "
+                              "codes it is 0",
+                              "user_redemption_count of book 2, user 7: the book is not there"}));
+    rows.users.clear();
+    EXPECT_EQ(lines(), Lines{"user_redemption_count of book 1, user 7: redeemed is 0, by their "
+                             "codes it is 1"});
+    rows.book_rows[0].max_redemptions_per_user.reset();
+    rows.users = {{1, 6, 1}};
+    rows.redeemed.clear();
+    EXPECT_EQ(lines(), Lines{});
+}
+
+TEST_F(Verify, nobody_has_redeemed_more_than_they_may) {
+    rows.book_rows[0].max_redemptions_per_user = 2;
+    rows.users[0].redeemed = rows.redeemed[0].redeemed = 3;
+    EXPECT_EQ(lines(), Lines{"coupon_book 1: user 7 has redeemed 3 of its codes, "
+                             "max_redemptions_per_user is 2"});
+}
+
+// Ids.
+
+TEST_F(Verify, ids_of_entries_are_positive_and_their_own) {
+    rows.ids = {-1, 0, 1, 2, 2, 3};
+    EXPECT_EQ(lines(), (Lines{"ledger -1: ids are positive", "ledger 0: ids are positive",
+                              "ledger 2: there are several"}));
+}
+
+TEST_F(Verify, new_ids_are_beyond_those_that_are_there) {
+    rows.sources = {{1, 4, 2}};
+    EXPECT_EQ(lines(),
+              (Lines{"id_counter of coupon_book: next is 1, the last id that is there is 1",
+                     "id_counter of coupon_code: next is 4, the last id that is there is 4",
+                     "ledger_origin: 2 rows, there has to be one"}));
+    rows.sources = Snapshot::IdSources{};
+    EXPECT_EQ(lines(),
+              (Lines{"id_counter of coupon_book: next is nothing, the last id that is there is 1",
+                     "id_counter of coupon_code: next is nothing, the last id that is there is 4",
+                     "ledger_origin: 0 rows, there has to be one"}));
+    rows.sources.reset();
+    EXPECT_EQ(lines(), Lines{});
+}
+
+// What is said.
+
+TEST_F(Verify, says_no_more_lines_than_a_person_reads) {
+    rows.ids.assign(limits::verify_lines + 50, 0);
+    const Verification many = found();
+    EXPECT_EQ(many.lines.size(), limits::verify_lines);
+    EXPECT_EQ(many.differences, static_cast<std::int64_t>(limits::verify_lines) + 50);
+}
+
+TEST_F(Verify, tells_how_far_it_is) {
+    rows = Rows{};
+    rows.book_rows = {{1, noon, std::nullopt}};
+    rows.creations = {entry(1, 0, book_created, 0)};
+    rows.upload_rows = {entry(2, 1, codes_uploaded, 1)};
+    rows.upload_rows[0].codes = 10'000;
+    for (CodeId id = 1; id <= 10'000; ++id) rows.code_rows.push_back(code(id, 2));
+    keep_counts();
+    std::vector<std::pair<std::int64_t, std::int64_t>> told;
+    const Verification clean = verify(rows, noon, [&](std::int64_t codes, std::int64_t counted) {
+        told.emplace_back(codes, counted);
+    });
+    EXPECT_EQ(clean.lines, Lines{});
+    ASSERT_FALSE(told.empty());
+    EXPECT_GT(told.front().first, 0);
+    EXPECT_LT(told.front().first, 10'000);
+    EXPECT_EQ(told.front().second, 10'000);
+}
+
+}  // namespace
+}  // namespace coupond
