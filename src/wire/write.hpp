@@ -4,8 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "domain/command.hpp"
-#include "domain/types.hpp"
+#include "domain/domain.hpp"
 #include "wire/json_writer.hpp"
 
 namespace coupond::wire {

@@ -235,12 +235,13 @@ public:
 
     Result<EntryId> last_entry() override {
         return answer([](Connection& connection, Deadline deadline) {
-            connection.execute(begin);
+            connection.execute(begin_statement_by_statement);
             connection.execute(set_up);
+            connection.execute(settle);
             connection.execute(select_last);
             connection.execute("COMMIT");
             connection.sync();
-            return connection.receive_all(deadline).rows.at(2).integer(0, 0);
+            return connection.receive_all(deadline).rows.at(3).integer(0, 0);
         });
     }
 

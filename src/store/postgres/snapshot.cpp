@@ -120,7 +120,8 @@ public:
         return stream<BookCountRow>(
             "SELECT coalesce(id, book_id) AS book, coalesce(sum(total), 0)::bigint, "
             "coalesce(sum(available), 0)::bigint, coalesce(sum(redeemed), 0)::bigint, "
-            "coalesce(sum(ever_locked), 0)::bigint, coalesce(sum(discount_cents), 0)::bigint "
+            "coalesce(sum(ever_locked), 0)::bigint, coalesce(sum(book_count.discount_cents), "
+            "0)::bigint "
             "FROM coupon_book FULL JOIN book_count ON book_id = id GROUP BY book ORDER BY book");
     }
 

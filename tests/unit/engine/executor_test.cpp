@@ -61,9 +61,10 @@ TEST_F(ExecutorTest, ErasesUsersAfterAllElseInAFewTransactions) {
     EXPECT_TRUE(answers[5].is<UserErased>());
     EXPECT_TRUE(answers[6].is<CodeAssigned>());
     EXPECT_EQ(store_.saves, 2);
-    EXPECT_EQ(second().rows("SELECT code, user_id, locked_until FROM coupon_code JOIN coupon_user "
-                            "ON number = assigned_to ORDER BY code"),
-              (std::vector<std::string>{"A|e1|", "B|e1|", "C|e3|"}));
+    EXPECT_EQ(
+        second().rows("SELECT code, user_id, locked_until FROM coupon_code JOIN coupon_user "
+                      "ON number = assigned_to ORDER BY code"),
+        (std::vector<std::string>{"A|e1|" + std::to_string(clock_.now().ms), "B|e1|", "C|e3|"}));
     EXPECT_TRUE(run_batch({AssignCode{"A", "ann"}})[0].is(Refusal::assigned_to_another_user));
 
     std::vector<Command> many(2 * limits::batch_erasures + 1, EraseUser{"nobody", "e"});

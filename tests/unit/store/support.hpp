@@ -61,10 +61,12 @@ public:
     }
     /// A new code; it counts as free where it is.
     Draft& code(Code code) {
-        Delta::Counts& counts = delta.counts[code.book_id];
-        ++counts.total;
-        if (!code.assigned_to) ++counts.available;
-        if (code.redeemed_at) ++counts.redeemed;
+        for (const BookId book : {code.book_id, all_books}) {
+            Delta::Counts& counts = delta.counts[book];
+            ++counts.total;
+            if (!code.assigned_to) ++counts.available;
+            if (code.redeemed_at) ++counts.redeemed;
+        }
         CodeRow& row = rows_.emplace_back(CodeRow{std::move(code)});
         row.is_new = true;
         delta.new_codes.push_back(&row);
