@@ -9,6 +9,7 @@
 #include "app/api.hpp"
 #include "app/config.hpp"
 #include "app/database.hpp"
+#include "app/event_streams.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
 #include "engine/engine.hpp"
@@ -33,7 +34,8 @@ void serve_one_by_one(const Config& config) {
         });
     };
     Engine engine(*store, locks.get(), clock, deliver, one_by_one);
-    Api api{io, engine, reader, clock, config.lock_ttl_ms};
+    EventStreams streams(io, reader);
+    Api api{io, engine, reader, streams, clock, config.lock_ttl_ms};
     http::Server server(io, {config.host, config.port}, make_router(api));
     boost::asio::signal_set signals(io, SIGTERM);
     signals.async_wait([&](boost::system::error_code, int) {

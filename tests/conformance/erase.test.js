@@ -4,7 +4,6 @@ import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assertRefused } from '../support/client.js';
 import { suiteServer, testServer } from '../support/harness.js';
-import { verifyTables } from '../support/history.js';
 import { entriesOf } from '../support/ledger.js';
 import { refusals } from '../support/refusals.js';
 
@@ -72,7 +71,7 @@ describe('DELETE /coupon/users/:userId', () => {
         assert.equal((await client.codeOf(book.id, 'B')).assignedTo, 'bob');
         const users = await server.data.query('SELECT user_id FROM coupon_user ORDER BY 1');
         assert.deepEqual(users.map(({ user_id: user }) => user), ['bob', id]);
-        await verifyTables(server);
+        await server.data.verify();
     });
 
     it('ends their locks, and changes no other count', async (t) => {

@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { inParallel, numbered, tally } from '../support/client.js';
 import { testServer } from '../support/harness.js';
-import { verifyTables } from '../support/history.js';
 import { entriesOf } from '../support/ledger.js';
 import { seededRandom } from '../support/random.js';
 
@@ -106,6 +105,6 @@ describe('erasing a person', () => {
         for (const times of Object.values(tally(redeemed.map(({ assignedTo }) => assignedTo)))) {
             assert.ok(times <= 5, `${times} redemptions of one person`);
         }
-        await verifyTables(server);
+        await server.data.verify();
     });
 });
