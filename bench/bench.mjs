@@ -20,14 +20,15 @@ table in Markdown.
                                         itself, against pgbench: about five minutes
   script/bench --quick                  does it work? in a minute or two; no figures to quote
   script/bench --phase redeem           only that; again for more: redeem, limited, lock,
-                                        assign, random, pools, uploads, starts, memory, baseline;
+                                        assign, random, pools, lists, statistics, verify, uploads,
+                                        starts, memory, baseline;
                                         with --postgres: redeem, assign, random, lock, alone
                                         (locks in PostgreSQL too), latency (one connection),
                                         processes (two), row (batches of one), pgbench
   script/bench --json results.json      also every figure, for machines
 
-  --full             compare random assignment at 10,000 with that at 10,000,000 free codes, not
-                     at 1,000,000; takes 12 GB of disk; not with --postgres
+  --full             compare random assignment, lists and statistics at 10,000,000 codes, not at
+                     1,000,000; takes 12 GB of disk; not with --postgres
   --codes N          how many codes to begin with (1000000; with --quick 100000)
   --seconds N        how long each command is measured (10, with --postgres 8, with --quick 1)
   --connections N    only with so many connections (64 and 256; with --postgres mostly 256)

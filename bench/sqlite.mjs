@@ -9,8 +9,38 @@ import { progress, progressOf, root } from './progress.mjs';
 import { Data } from './sqlite_data.mjs';
 
 const commandNames = ['redeem', 'limited', 'lock', 'assign', 'random'];
-export const phases = [...commandNames, 'pools', 'uploads', 'starts', 'memory', 'baseline'];
+export const phases = [
+    ...commandNames, 'pools', 'lists', 'statistics', 'verify', 'uploads', 'starts', 'memory', 'baseline',
+];
 const defaultConnections = { limited: [256] };
+
+const pageCodes = 1_000;
+
+/** As if something had happened in every quarter of an hour of the last 30 days but the latest. */
+const monthOfActivity = `
+    WITH RECURSIVE quarter (since) AS (
+        SELECT min(since) - 900000 FROM activity_count UNION ALL
+        SELECT since - 900000 FROM quarter LIMIT 2880)
+    INSERT INTO activity_count SELECT 1, since, 0, 3, 2, 1, 500 FROM quarter;
+    INSERT INTO refusal_count SELECT 1, since, 'not_locked', 1 FROM activity_count WHERE book_id = 1;`;
+
+/** The middle of how long each path takes on one connection, in ms, asked for in turns. */
+async function timeInTurns(server, paths, isRight, times = 200) {
+    const all = paths.map(() => []);
+    for (let i = 0; i < times + 20; i += 1) {
+        for (const [at, path] of paths.entries()) {
+            const began = performance.now();
+            const answer = await fetch(server.url + path);
+            const text = await answer.text();
+            const ms = performance.now() - began;
+            if (answer.status !== 200 || !isRight(JSON.parse(text))) {
+                throw new Error(`${path}: ${answer.status} ${text.slice(0, 200)}`);
+            }
+            if (i >= 20) all[at].push(ms); // the first ones warm up
+        }
+    }
+    return all.map(median);
+}
 
 class Bench {
     peaks = []; // {phase, bytes}
@@ -119,6 +149,50 @@ class Bench {
             ratio: small.perSecond / large.perSecond,
             errors: small.errors + large.errors,
         };
+    }
+
+    /** Page 1 and page 1,000 of a list of codes, in turns. */
+    async lists({ from, free }) {
+        const copy = await this.#data.copy(from);
+        const server = await copy.serve();
+        const pages = [1, free / pageCodes < 1_000 ? free / pageCodes : 1_000];
+        const [first, last] = await timeInTurns(
+            server,
+            pages.map((page) => `/coupon/codes/1?limit=${pageCodes}&after=${(page - 1) * pageCodes}`),
+            ({ length }) => length === pageCodes,
+        );
+        await this.#stop(server, 'lists');
+        copy.remove();
+        return { codes: free, page: pages[1], firstMs: first, lastMs: last, ratio: last / first };
+    }
+
+    /** Statistics of 30 days of few and of many codes, in turns. */
+    async statistics(few, { from, free }) {
+        await this.#data.makeFree('few', few, longCode);
+        const times = [];
+        for (const [name, codes] of [['few', few], [from, free]]) {
+            const copy = await this.#data.copy(name);
+            await copy.sql(monthOfActivity);
+            const server = await copy.serve();
+            const [ms] = await timeInTurns(
+                server,
+                ['/coupon/1/stats'],
+                ({ totals, series }) => totals.total === codes && series.length === 30,
+            );
+            times.push(ms);
+            await this.#stop(server, `statistics of ${codes}`);
+            copy.remove();
+        }
+        this.#data.remove('few');
+        return { few, many: free, fewMs: times[0], manyMs: times[1], ratio: times[1] / times[0] };
+    }
+
+    /** coupond verify, of codes that are assigned and locked. */
+    async verify() {
+        const copy = await this.#data.copy('locked');
+        const seconds = await copy.verify();
+        copy.remove();
+        return { codes: this.#options.codes, seconds };
     }
 
     /** As many codes as one request may bring, on top of the others, some times over. */
@@ -257,7 +331,7 @@ export async function measure(chosen, results, folder) {
 
     await makeData(data, chosen.codes, {
         assigned: names.some((name) => commands[name].from === 'assigned'),
-        locked: program !== undefined || names.some((name) => commands[name].from === 'locked'),
+        locked: program !== undefined || wants('verify') || names.some((name) => commands[name].from === 'locked'),
     });
     await takeBaseline();
     for (const [index, name] of names.entries()) {
@@ -286,12 +360,29 @@ export async function measure(chosen, results, folder) {
         results.life = await bench.life();
     }
     await takeBaseline();
+    if (wants('verify')) {
+        progress('verify');
+        results.verify = await bench.verify();
+    }
+    if (!['pools', 'lists', 'statistics'].some(wants)) return finish(results, bench, baselines, wants);
+    for (const name of ['assigned', 'locked']) data.remove(name);
+    const many = await makeMany(data, chosen);
+    if (wants('lists')) {
+        progress('the first page of a list of codes and a far one');
+        results.lists = await bench.lists(many);
+    }
+    if (wants('statistics')) {
+        progress('statistics of few and of many codes');
+        results.statistics = await bench.statistics(10_000, many);
+    }
     if (wants('pools')) {
-        for (const name of ['assigned', 'locked']) data.remove(name);
-        const many = await makeMany(data, chosen);
         progress('random assignment with few and with many free codes');
         results.pools = await bench.pools(10_000, many, quick ? 5 : 15);
     }
+    finish(results, bench, baselines, wants);
+}
+
+function finish(results, bench, baselines, wants) {
     if (baselines.length > 0) results.baseline = middleOf(baselines);
     results.peaks = bench.peaks;
     if (wants('memory')) {

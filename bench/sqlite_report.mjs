@@ -10,6 +10,10 @@ const floors = {
     poolRatio: 1.5,
     uploadSeconds: 1.5,
     startMs: 100,
+    pageRatio: 1.2,
+    statisticsRatio: 1.5,
+    statisticsMs: 20,
+    verifySeconds: 20,
     memoryBytes: 256 * 1024 * 1024,
 };
 
@@ -40,7 +44,7 @@ function commandTable(results) {
     );
 }
 
-function otherRows({ pools, uploads, starts, peak }) {
+function otherRows({ pools, lists, statistics, verify, uploads, starts, peak }) {
     const rows = [];
     if (pools) {
         const { small, large, ratio } = pools;
@@ -50,6 +54,32 @@ function otherRows({ pools, uploads, starts, peak }) {
             `${integer(small.perSecond)}/s against ${integer(large.perSecond)}/s: ` +
                 `${ratio.toFixed(2)}×`,
             held(`≤ ${floors.poolRatio}×`, ratio <= floors.poolRatio),
+        ]);
+    }
+    if (lists) {
+        const { codes, page, firstMs, lastMs, ratio } = lists;
+        rows.push([
+            `list codes, page 1 against page ${integer(page)} of ${integer(codes)} codes, 1,000 each`,
+            `${milliseconds(firstMs)} against ${milliseconds(lastMs)}: ${ratio.toFixed(2)}×`,
+            held(`≤ ${floors.pageRatio}×`, ratio <= floors.pageRatio),
+        ]);
+    }
+    if (statistics) {
+        const { few, many, fewMs, manyMs, ratio } = statistics;
+        rows.push([
+            `statistics of 30 days, ${integer(few)} against ${integer(many)} codes`,
+            `${milliseconds(fewMs)} against ${milliseconds(manyMs)}: ${ratio.toFixed(2)}×`,
+            held(
+                `≤ ${floors.statisticsRatio}×, ${floors.statisticsMs} ms`,
+                ratio <= floors.statisticsRatio && manyMs <= floors.statisticsMs,
+            ),
+        ]);
+    }
+    if (verify) {
+        rows.push([
+            `coupond verify of ${integer(verify.codes)} codes, each assigned and locked`,
+            `${verify.seconds.toFixed(1)} s`,
+            held(`≤ ${floors.verifySeconds} s`, verify.seconds <= floors.verifySeconds),
         ]);
     }
     if (uploads) {
