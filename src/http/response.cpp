@@ -73,6 +73,10 @@ void append_head(std::string& out, const wire::Answer& answer, const ResponseHea
         out += answer.link;
     }
     if (answer.replayed) out += "\r\nIdempotent-Replayed: true";
+    if (!answer.content_security_policy.empty()) {
+        out += "\r\nContent-Security-Policy: ";
+        out += answer.content_security_policy;
+    }
     if (answer.unbuffered) out += "\r\nX-Accel-Buffering: no";
     if (answer.retry_after) {
         out += "\r\nRetry-After: ";

@@ -44,6 +44,7 @@ describe('/api', () => {
         const page = await c.client.get('/api');
         assert.equal(page.status, 200);
         assert.match(page.headers['content-type'], /^text\/html/);
+        assert.match(page.headers['content-security-policy'], /^default-src 'none'; script-src 'self'/);
         assert.match(page.text, /swagger/i);
         assert.doesNotMatch(page.text, outside);
         const targets = loads(page.text).filter((target) => !target.startsWith('data:'));
