@@ -214,10 +214,11 @@ public:
         if (!counts_.empty()) counts_[all_books] = all;
         delta.counts = std::move(counts_);
         for (const LedgerEntry& entry : delta.entries) {
-            if (entry.code_id == 0) continue;
-            delta.activity[entry.book_id] += activity_of(entry);
-            delta.activity[all_books] += activity_of(entry);
+            if (entry.code_id > 0) delta.activity[entry.book_id] += activity_of(entry);
         }
+        Activity all_activity;
+        for (const auto& [book_id, activity] : delta.activity) all_activity += activity;
+        if (!delta.activity.empty()) delta.activity[all_books] = all_activity;
         delta.refusals = std::move(refusals_);
         std::erase_if(locks_, [](const auto& entry) { return entry.second == 0; });
         delta.locks = std::move(locks_);
