@@ -149,8 +149,9 @@ struct Delta {
         Timestamp until;
     };
     /// Where locks are kept outside the store: of codes that never had one before. Their rows note
-    /// its end, which they must not have noted of another one before, nor be redeemed; in no other
-    /// way are they changed.
+    /// its end, which they must not have noted of another one before; in no other way are they
+    /// changed. One that another process has redeemed meanwhile, under this lock, notes nothing
+    /// and is in `ever_locked` already: the store does not count it there again.
     std::vector<FirstLock> first_locks;
     std::vector<LedgerEntry> entries;  ///< by id
     std::vector<UserRedemptions> user_redemptions;

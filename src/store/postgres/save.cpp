@@ -132,12 +132,19 @@ const Statement add_refusals{
     "ON CONFLICT (book_id, since, slot, reason) DO UPDATE SET "
     "refused = old.refused + excluded.refused"};
 
-// By their ids. Who meets a row that another process is changing waits, and finds it changed.
+// By their ids. Who meets a row that another process is changing waits, and finds it changed. Where
+// that was the redemption of this very lock, it has counted the code already.
 const Statement note_first_locks{
-    "WITH noted AS (UPDATE coupon_code AS code SET locked_until = new.locked_until "
+    "WITH noted AS (UPDATE coupon_code AS code "
+    "SET locked_until = CASE WHEN code.redeemed_at IS NULL THEN new.locked_until END "
     "FROM (SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS new (id, locked_until) ORDER BY id) "
-    "AS new WHERE code.id = new.id AND code.locked_until IS NULL AND code.redeemed_at IS NULL "
-    "RETURNING 1) "
+    "AS new WHERE code.id = new.id AND code.locked_until IS NULL "
+    "RETURNING code.book_id, code.redeemed_at IS NOT NULL AS is_counted), "
+    "counted AS (INSERT INTO book_count AS old (book_id, slot, total, available, redeemed, "
+    "ever_locked, discount_cents) SELECT book.id, $3::bigint::smallint, 0, 0, 0, -count(*), 0 "
+    "FROM noted CROSS JOIN LATERAL (VALUES (0), (book_id)) AS book (id) WHERE is_counted "
+    "GROUP BY book.id ORDER BY book.id ON CONFLICT (book_id, slot) DO UPDATE SET "
+    "ever_locked = old.ever_locked + excluded.ever_locked) "
     "SELECT CASE WHEN count(*) <> cardinality($1::bigint[]) THEN coupond_conflict() END FROM "
     "noted"};
 
@@ -295,13 +302,13 @@ void send_counts(Connection& connection, const Delta& delta, std::int64_t slot) 
         add_counts, Parameters(books, slot, totals, available, redeemed, ever_locked, discounts));
 }
 
-void send_first_locks(Connection& connection, const Delta& delta) {
+void send_first_locks(Connection& connection, const Delta& delta, std::int64_t slot) {
     BigintArray ids, until;
     for (const Delta::FirstLock& lock : delta.first_locks) {
         ids.add(lock.code_id);
         until.add(lock.until);
     }
-    connection.execute(note_first_locks, Parameters(ids, until));
+    connection.execute(note_first_locks, Parameters(ids, until, slot));
 }
 
 void send_activity(Connection& connection, const Delta& delta, std::int64_t slot) {
@@ -402,7 +409,7 @@ void Saver::send(Connection& connection, const Delta& delta, const StoredCodes& 
         send_changed_codes(connection, delta, stored, assigned);
     }
     if (!delta.user_redemptions.empty()) send_user_counts(connection, delta);
-    if (!delta.first_locks.empty()) send_first_locks(connection, delta);
+    if (!delta.first_locks.empty()) send_first_locks(connection, delta, slot_);
     if (!delta.counts.empty()) send_counts(connection, delta, slot_);
     if (!delta.activity.empty()) send_activity(connection, delta, slot_);
     if (!delta.refusals.empty()) send_refusals(connection, delta, slot_);

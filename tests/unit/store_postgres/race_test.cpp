@@ -121,6 +121,39 @@ TEST_F(RaceTest, EachCodeIsAssignedAndRedeemedOnce) {
     expect_chained();
 }
 
+TEST_F(RaceTest, ALockKeptElsewhereThatIsUsedBeforeItsEntryIsSavedStays) {
+    const auto other = tested_.database().open_store();
+    run_through(*other, {AssignCode{"A1", "ann"}, AssignCode{"A2", "ann"}});
+    const std::vector<Command> lock{LockCode{"A1", "ann", 1000}, LockCode{"A2", "ann", 1000}};
+    const Submissions locks(lock);
+    Result<World> world = tested_.store().load(needs(locks.span()));
+    ASSERT_TRUE(world);
+    Delta locked = decide(*world, locks.span(), noon).delta;
+    for (const CodeRow* const row : locked.changed_codes) {
+        locked.first_locks.push_back({row->code.id, row->code.lock->until});
+    }
+    locked.changed_codes.clear();
+    locked.locks.clear();
+    for (LedgerEntry& entry : locked.entries) entry.previous.reset();
+
+    const std::vector<Command> redeem{RedeemCode{"A1", "ann"}};
+    const Submissions redemption(redeem);
+    Result<World> theirs = other->load(needs(redemption.span()));
+    ASSERT_TRUE(theirs);
+    theirs->find("A1")->code.lock = Lock{"ann", noon + 1000, {}};
+    ASSERT_TRUE(other->save(decide(*theirs, redemption.span(), noon).delta));
+
+    EXPECT_TRUE(tested_.store().save(locked));
+    auto sql = tested_.connect();
+    EXPECT_EQ(sql.rows("SELECT code, redeemed_at IS NOT NULL, locked_until FROM coupon_code "
+                       "WHERE assigned_to IS NOT NULL ORDER BY code"),
+              (std::vector<std::string>{"A1|t|", "A2|f|" + std::to_string(noon.ms + 1000)}));
+    EXPECT_EQ(sql.rows("SELECT book_id, sum(ever_locked) FROM book_count "
+                       "GROUP BY book_id ORDER BY book_id"),
+              (std::vector<std::string>{"0|2", "1|2", "2|0"}));
+    EXPECT_EQ(sql.integer("SELECT count(*) FROM ledger WHERE type = 4"), 2);
+}
+
 TEST_F(RaceTest, WhoeverIsErasedMeanwhileIsMet) {
     const auto store = tested_.database().open_store();
     run_through(*store,
