@@ -31,8 +31,14 @@ int run_app(int argc, char** argv) {
         }
         const auto& config = std::get<Config>(asked);
         log::configure(config.log_level, config.log_format);
-        if (config.subcommand == Config::Subcommand::verify) return verify(config) ? 0 : 1;
-        config.subcommand == Config::Subcommand::serve ? serve(config) : migrate(config);
+        switch (config.subcommand) {
+            case Config::Subcommand::serve: serve(config); break;
+            case Config::Subcommand::migrate:
+            case Config::Subcommand::migration_status:
+            case Config::Subcommand::migration_dry_run: migrate(config); break;
+            case Config::Subcommand::verify: return verify(config) ? 0 : 1;
+            case Config::Subcommand::export_ledger: export_ledger(config); break;
+        }
         return 0;
     } catch (const ConfigError& error) {
         return complain(error.what(), 2);

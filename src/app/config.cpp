@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
+#include <limits>
 #include <span>
 #include <string_view>
 
@@ -17,12 +18,17 @@ constexpr std::int64_t longest_lock_ttl_seconds = 30 * 24 * 3600;
 /// A setting as it was given, before it is understood.
 struct Setting {
     const char* flag;
-    const char* variable;
+    const char* variable;  ///< empty: none
     std::string value;
 
+    /// With the variable, where there is one.
+    std::string name() const {
+        return *variable == '\0' ? flag : std::string(flag) + " (" + variable + ")";
+    }
+
     [[noreturn]] void refuse(std::string_view allowed) const {
-        throw ConfigError(std::string(flag) + " (" + variable + "): '" + value +
-                          "' is not allowed; it must be " + std::string(allowed));
+        throw ConfigError(name() + ": '" + value + "' is not allowed; it must be " +
+                          std::string(allowed));
     }
 
     std::int64_t integer(std::int64_t least, std::int64_t most, std::string_view allowed) const {
@@ -69,6 +75,10 @@ struct Settings {
     Setting redis_tls{"--redis-tls", "REDIS_TLS", ""};
     Setting redis_sslrootcert{"--redis-sslrootcert", "REDIS_SSLROOTCERT", ""};
 
+    Setting after{"--after", "", "0"};
+    Setting retention_days{"--retention-days", "LEDGER_RETENTION_DAYS", ""};
+    Setting archive{"--archive", "LEDGER_ARCHIVE", ""};
+
     Config understand(bool serving) const {
         using enum log::Level;
         Config config;
@@ -80,6 +90,7 @@ struct Settings {
         config.data_dir = data_dir.value;
         config.lock_ttl_ms = 1000 * lock_ttl.integer(1, longest_lock_ttl_seconds,
                                                      "a whole number of seconds from 1 to 2592000");
+        understand_export(config);
         config.log_level = log_level.one_of<log::Level>(
             std::array<std::pair<std::string_view, log::Level>, 5>{
                 {{"debug", debug}, {"info", info}, {"warn", warn}, {"error", error}, {"off", off}}},
@@ -99,6 +110,28 @@ struct Settings {
     }
 
 private:
+    void understand_export(Config& config) const {
+        constexpr std::int64_t most_days = 36'500;
+        config.export_after =
+            after.integer(0, std::numeric_limits<std::int64_t>::max(), "the id of an entry");
+        if (retention_days.value.empty() != archive.value.empty()) {
+            const Setting& set = archive.value.empty() ? retention_days : archive;
+            const Setting& missing = archive.value.empty() ? archive : retention_days;
+            throw ConfigError(
+                set.name() + " is set but " + missing.name() +
+                " is not: old entries are moved out of the ledger where both are, and "
+                "all entries go to stdout where neither is");
+        }
+        if (retention_days.value.empty()) return;
+        config.retention_days =
+            retention_days.integer(0, most_days, "a whole number of days from 0 to 36500");
+        config.archive = archive.value;
+        if (config.export_after != 0) {
+            throw ConfigError("--after does not go with " + retention_days.name() +
+                              ": what is moved is told by its age");
+        }
+    }
+
     std::optional<postgres::Options> understand_postgres() const {
         postgres::Options options;
         options.url = from_environment("DATABASE_URL");
@@ -201,8 +234,8 @@ private:
 };
 
 void add(CLI::App& command, Setting& setting, const char* type, const char* help) {
-    CLI::Option* const option =
-        command.add_option(setting.flag, setting.value, help)->envname(setting.variable);
+    CLI::Option* const option = command.add_option(setting.flag, setting.value, help);
+    if (*setting.variable != '\0') option->envname(setting.variable);
     option->type_name(type);
     if (!setting.value.empty()) option->capture_default_str();
 }
@@ -254,6 +287,15 @@ constexpr const char* verify_help =
 constexpr const char* verify_statuses =
     "Exit status: 0 nothing differs; 1 something does, as stdout says, or it could not be looked\n"
     "at, and why is said on stderr; 2 the settings or the arguments are wrong.";
+
+constexpr const char* export_help =
+    "Print the ledger, an entry a line, as /coupon/events lists it; beside running servers, "
+    "changing\n"
+    "nothing. With --retention-days: move older entries out of the database, to the end of the "
+    "file\n"
+    "--archive, in small batches, each on disk before it is removed. What was interrupted is taken "
+    "up\n"
+    "again. Creations of books, uploads, erasures and the last change of each code stay";
 
 std::string_view trim(std::string_view text) {
     constexpr std::string_view blank = " \t\r";
@@ -314,6 +356,7 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
         "                                 keep everything in PostgreSQL\n"
         "  coupond migrate --status       which steps of the schema the database has\n"
         "  coupond verify                 whether all of it agrees with its ledger\n"
+        "  coupond export-ledger          every change that was ever made, as lines of JSON\n"
         "  coupond serve --help           every setting"};
     app.footer(exit_statuses);
     app.name("coupond");
@@ -323,7 +366,7 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     app.allow_extras();
 
     // Apart, for CLI11 reads the environment for each of them.
-    Settings of_serve, of_migrate, of_verify;
+    Settings of_serve, of_migrate, of_verify, of_export;
     bool migrate_first = false, status = false, dry_run = false;
     CLI::App& serve = *app.add_subcommand("serve", "Serve the HTTP API until SIGTERM or SIGINT");
     serve.footer(std::string(sources) + "\n\n" + exit_statuses);
@@ -347,6 +390,14 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     verify.allow_extras();
     add_storage(verify, of_verify);
 
+    CLI::App& export_ledger = *app.add_subcommand("export-ledger", export_help);
+    export_ledger.footer(std::string(sources) + "\n\n" + exit_statuses);
+    export_ledger.allow_extras();
+    add(export_ledger, of_export.after, "ID", "Print entries with greater ids only");
+    add(export_ledger, of_export.retention_days, "DAYS", "Move out what is older than this");
+    add(export_ledger, of_export.archive, "FILE", "Where to; made where it is missing");
+    add_storage(export_ledger, of_export);
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
@@ -363,11 +414,13 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     if (app.get_subcommands().empty()) {
         throw ConfigError("say what to do, such as: coupond serve; see coupond --help");
     }
-    const Settings& settings = migrate.parsed()  ? of_migrate
-                               : verify.parsed() ? of_verify
-                                                 : of_serve;
+    const Settings& settings = migrate.parsed()         ? of_migrate
+                               : verify.parsed()        ? of_verify
+                               : export_ledger.parsed() ? of_export
+                                                        : of_serve;
     Config config = settings.understand(serve.parsed());
     if (verify.parsed()) config.subcommand = Config::Subcommand::verify;
+    if (export_ledger.parsed()) config.subcommand = Config::Subcommand::export_ledger;
     config.migrate_first = migrate_first;
     if (migrate.parsed()) {
         config.subcommand = status    ? Config::Subcommand::migration_status

@@ -26,9 +26,11 @@ void require_schema(Database& database) {
 std::unique_ptr<Database> open_database(const Config& config) {
     if (!config.postgres) {
         using enum Config::Subcommand;
-        const bool look = config.subcommand != serve && config.subcommand != migrate;
-        return std::make_unique<sqlite::Database>(
-            config.data_dir, look ? sqlite::Access::look : sqlite::Access::own);
+        const auto access = config.subcommand == export_ledger ? sqlite::Access::share
+                            : config.subcommand == serve || config.subcommand == migrate
+                                ? sqlite::Access::own
+                                : sqlite::Access::look;
+        return std::make_unique<sqlite::Database>(config.data_dir, access);
     }
     try {
         return postgres::open(*config.postgres);

@@ -11,8 +11,8 @@
 
 namespace coupond {
 
-/// For the subcommands that change nothing, one that can only be looked at. Throws OpenError, and
-/// ConfigError where DATABASE_URL is not understood.
+/// For the subcommands that work beside a server, one that can be shared or looked at. Throws
+/// OpenError, and ConfigError where DATABASE_URL is not understood.
 std::unique_ptr<Database> open_database(const Config& config);
 
 /// Throws OpenError where `database` does not have the schema that this program needs.

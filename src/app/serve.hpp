@@ -18,4 +18,8 @@ void migrate(const Config& config);
 /// OpenError and ConfigError.
 bool verify(const Config& config);
 
+/// Prints the ledger, or moves old entries out of it. Throws OpenError, ConfigError, and
+/// std::system_error where they cannot be written.
+void export_ledger(const Config& config);
+
 }  // namespace coupond

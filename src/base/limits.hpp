@@ -42,6 +42,9 @@ inline constexpr int event_poll_ms = 250;  ///< until other processes' entries a
 inline constexpr int event_poll_gap_ms = 20;  ///< between two looks, however many batches commit
 inline constexpr int event_keep_alive_ms = 15'000;  ///< of silence, then a comment
 
+// Moving entries out of the ledger.
+inline constexpr std::size_t moved_entries = 1'000;  ///< in one transaction
+
 // What a verification says.
 inline constexpr std::size_t verify_lines = 100;  ///< beyond: how many more
 

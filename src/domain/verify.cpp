@@ -119,6 +119,7 @@ public:
         verify_books();
         read_book_counts();
         read_erasures();
+        read_moved();
         verify_codes();
         verify_book_counts();
         verify_activity();
@@ -227,6 +228,24 @@ private:
         }
         state.would_end = state.locked_until;
         state.locked_until = erasure->second;
+    }
+
+    /// Adds what was moved out of the ledger to what is counted from it.
+    void read_moved() {
+        for (Cursor moved(snapshot_.moved()); !moved.at_end(); moved.advance()) {
+            if (find_book(moved->book_id) == nullptr) {
+                differ("ledger_moved of book ", moved->book_id, ": the book is not there");
+            }
+            EntryId& last = moved_to_[moved->book_id];
+            last = std::max(last, moved->last_entry);
+            count(moved->book_id, moved->since, moved->activity);
+        }
+    }
+
+    /// Whether an entry of the book with a greater id than `id` may have been moved out.
+    bool moved_beyond(BookId book, EntryId id) const {
+        const auto moved_to = moved_to_.find(book);
+        return moved_to != moved_to_.end() && id < moved_to->second;
     }
 
     void verify_codes() {
@@ -341,8 +360,15 @@ private:
         end_lock_of_erased(state, entry.id);
         // Locks in Redis change no code: they are in no chain, and may come after a redemption.
         const bool elsewhere = type == Type::code_locked && !entry.previous;
+        const bool behind_moved = elsewhere ? moved_beyond(entry.book_id, state.last)
+                                            : entry.previous && state.last < *entry.previous &&
+                                                  moved_beyond(entry.book_id, *entry.previous - 1);
+        if (behind_moved && !state.holder) state.holder = entry.user;
         if (!elsewhere) {
-            if (entry.previous != state.last && state.last != 0) {
+            if (behind_moved) {
+                state.locked_until.reset();
+                state.would_end.reset();
+            } else if (entry.previous != state.last && state.last != 0) {
                 differ(entry, ": previous_id is ", entry.previous, ", the entry before it is ",
                        state.last);
             }
@@ -454,18 +480,20 @@ private:
         entry.type = type_of(row);
         entry.codes = row.codes;
         entry.discount_cents = row.discount_cents;
-        const Activity one = activity_of(entry);
-        const Timestamp since = activity_period(row.at);
-        for (const BookId book : {row.book_id, all_books}) {
+        count(row.book_id, activity_period(row.at), activity_of(entry));
+    }
+
+    void count(BookId of_book, Timestamp since, const Activity& activity) {
+        for (const BookId book : {of_book, all_books}) {
             Activity& sum = activity_[{book, since}];
-            add(sum.uploaded, one.uploaded);
-            add(sum.assigned, one.assigned);
-            add(sum.locked, one.locked);
-            add(sum.redeemed, one.redeemed);
-            add(sum.discount_cents, one.discount_cents);
+            add(sum.uploaded, activity.uploaded);
+            add(sum.assigned, activity.assigned);
+            add(sum.locked, activity.locked);
+            add(sum.redeemed, activity.redeemed);
+            add(sum.discount_cents, activity.discount_cents);
         }
-        for (BookState* const book : {find_book(row.book_id), &all_}) {
-            if (book != nullptr) add(book->counted.discount_cents, one.discount_cents);
+        for (BookState* const book : {find_book(of_book), &all_}) {
+            if (book != nullptr) add(book->counted.discount_cents, activity.discount_cents);
         }
     }
 
@@ -590,6 +618,7 @@ private:
     const VerifyProgress& progress_;
     Verification result_;
     std::map<std::pair<std::int64_t, EntryId>, Timestamp> erasures_;  ///< of users, and when
+    std::unordered_map<BookId, EntryId> moved_to_;  ///< the last entry of a book that was moved out
     std::unordered_map<BookId, BookState> books_;
     BookState all_;                                              ///< of all books together
     std::map<std::pair<BookId, Timestamp>, Activity> activity_;  ///< by the ledger

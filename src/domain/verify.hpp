@@ -64,6 +64,13 @@ public:
         Timestamp since;
         Activity activity;
     };
+    /// What was moved out of the ledger.
+    struct MovedRow {
+        BookId book_id = 0;
+        Timestamp since;
+        EntryId last_entry = 0;  ///< the greatest id
+        Activity activity;
+    };
     struct LockCountRow {
         BookId book_id = 0;
         Timestamp locked_until;
@@ -96,6 +103,7 @@ public:
     virtual std::unique_ptr<RowStream<BookCountRow>> book_counts() = 0;
     /// What is counted by activity_period, by book and time.
     virtual std::unique_ptr<RowStream<ActivityRow>> activity_counts() = 0;
+    virtual std::unique_ptr<RowStream<MovedRow>> moved() = 0;  ///< by book and time
     /// Of locks beyond `now`, by book and time.
     virtual std::unique_ptr<RowStream<LockCountRow>> lock_counts(Timestamp now) = 0;
     /// The same, counted from the codes whose last entry is such a lock.

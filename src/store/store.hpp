@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -204,6 +205,21 @@ public:
     virtual Result<void> ping() = 0;
 };
 
+/// Moves entries out of the ledger, beside whoever changes the database. Every function may block
+/// on I/O and throws OpenError.
+class LedgerRetention {
+public:
+    virtual ~LedgerRetention() = default;
+
+    /// Those of `ids` that nothing in the database rests on, in their order: of one code, and
+    /// neither its last change nor the lock elsewhere that its row notes. It stays so.
+    virtual std::vector<EntryId> superseded(std::span<const EntryId> ids) = 0;
+
+    /// Removes entries that superseded() has named, in one transaction, which keeps the sums of
+    /// what they told for verify(). Returns how many were still there.
+    virtual std::int64_t remove(std::span<const EntryId> ids) = 0;
+};
+
 /// Why a database cannot be used; `what()` is a sentence for the person who started coupond.
 class OpenError : public std::runtime_error {
 public:
@@ -250,6 +266,9 @@ public:
     /// database when they are used.
     virtual std::unique_ptr<Store> open_store() = 0;
     virtual std::unique_ptr<ReadStore> open_read_store() = 0;
+
+    /// Needs the latest schema. Throws OpenError.
+    virtual std::unique_ptr<LedgerRetention> open_ledger_retention() = 0;
 
     /// All that is there now, beside whoever changes it; nothing is changed. Needs the latest
     /// schema. It, and its functions and streams, throw OpenError.

@@ -128,6 +128,12 @@ void write_entries(JsonWriter& json, const EntryPage& page) {
     json.raw(page.entries.empty() ? "[]" : "]");
 }
 
+void append_entry_line(std::string& out, const EntryListing& listing) {
+    JsonWriter json(out);
+    write_entry(json, listing);
+    json.raw("\n");
+}
+
 void append_stream_begin(std::string& out, EntryId from) {
     out += "retry: " + std::to_string(stream_retry_ms) + "\n";
     append_moved_to(out, from);

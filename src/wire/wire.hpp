@@ -179,6 +179,8 @@ Answer encode(const EntryPage& page, const EntryQuery& query);
 
 /// The answer; `body` makes its events.
 Answer event_stream(BodySource body);
+/// An entry on a line of its own, its JSON as in a list.
+void append_entry_line(std::string& out, const EntryListing& listing);
 /// How soon to come back, where from: what a stream begins with.
 void append_stream_begin(std::string& out, EntryId from);
 /// Each entry as an event, its JSON as in a list. Where there is none, but the page leads on, an

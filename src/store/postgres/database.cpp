@@ -1,5 +1,6 @@
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "store/postgres/ledger_retention.hpp"
 #include "store/postgres/libpq.hpp"
 #include "store/postgres/link.hpp"
 #include "store/postgres/migrations.hpp"
@@ -59,6 +60,10 @@ public:
 
     std::unique_ptr<Store> open_store() override { return make_store(servers_); }
     std::unique_ptr<ReadStore> open_read_store() override { return make_read_store(servers_); }
+
+    std::unique_ptr<LedgerRetention> open_ledger_retention() override {
+        return or_open_error(name(), [this] { return make_ledger_retention(connect(), name()); });
+    }
 
     /// Of the server that takes changes: a replica may be behind, and end what reads for long.
     std::unique_ptr<Snapshot> open_snapshot() override {

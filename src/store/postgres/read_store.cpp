@@ -370,10 +370,11 @@ private:
     }
 
     static EntryPage list(Connection& connection, Deadline deadline, const EntryQuery& query) {
-        constexpr auto scan = static_cast<std::int64_t>(limits::page_scan);
         const auto limit = static_cast<std::int64_t>(query.limit);
         const auto type =
             query.type ? std::optional(static_cast<std::int64_t>(*query.type)) : std::nullopt;
+        const bool sifted = query.book_id || type;
+        const auto scan = sifted ? static_cast<std::int64_t>(limits::page_scan) : limit + 1;
         connection.execute(begin_statement_by_statement);
         connection.execute(set_up);
         connection.execute(settle);

@@ -64,6 +64,14 @@ void read(const Rows& rows, int row, Snapshot::ActivityRow& count) {
               rows.integer(row, 5), rows.integer(row, 6)}};
 }
 
+void read(const Rows& rows, int row, Snapshot::MovedRow& moved) {
+    moved = {rows.integer(row, 0),
+             {rows.integer(row, 1)},
+             rows.integer(row, 2),
+             {0, rows.integer(row, 3), rows.integer(row, 4), rows.integer(row, 5),
+              rows.integer(row, 6)}};
+}
+
 void read(const Rows& rows, int row, Snapshot::LockCountRow& count) {
     count = {rows.integer(row, 0), {rows.integer(row, 1)}, rows.integer(row, 2)};
 }
@@ -130,6 +138,12 @@ public:
             "SELECT book_id, since, sum(uploaded)::bigint, sum(assigned)::bigint, "
             "sum(locked)::bigint, sum(redeemed)::bigint, sum(discount_cents)::bigint "
             "FROM activity_count GROUP BY book_id, since ORDER BY book_id, since");
+    }
+
+    std::unique_ptr<RowStream<MovedRow>> moved() override {
+        return stream<MovedRow>(
+            "SELECT book_id, since, last_entry_id, assigned, locked, redeemed, discount_cents "
+            "FROM ledger_moved ORDER BY book_id, since");
     }
 
     std::unique_ptr<RowStream<LockCountRow>> lock_counts(Timestamp now) override {

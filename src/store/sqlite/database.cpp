@@ -10,6 +10,7 @@
 #include "base/check.hpp"
 #include "base/log.hpp"
 #include "store/sqlite/connection.hpp"
+#include "store/sqlite/ledger_retention.hpp"
 #include "store/sqlite/migrations.hpp"
 #include "store/sqlite/snapshot.hpp"
 #include "store/sqlite/sqlite.hpp"
@@ -72,7 +73,11 @@ struct Database::Impl {
         : path((data_dir / "coupond.db").string()) {
         if (access == Access::own) lock.emplace(data_dir);
         try {
-            access == Access::own ? own() : look();
+            switch (access) {
+                case Access::own: own(); break;
+                case Access::share: share(); break;
+                case Access::look: look(); break;
+            }
         } catch (const Error& error) {
             throw fault(error);
         }
@@ -84,6 +89,19 @@ struct Database::Impl {
             Connection before(path, Connection::Mode::read_only);
             check_version(check_application(before));
         }
+        write();
+    }
+
+    void share() {
+        if (!exists()) return;
+        {
+            Connection before(path, Connection::Mode::read_only);
+            check_application(before);
+        }
+        write();
+    }
+
+    void write() {
         connection.emplace(path, Connection::Mode::read_write);
         if (sqlite3_db_readonly(connection->raw(), "main") != 0) {
             throw OpenError("cannot write to " + path + ": permission denied");
@@ -196,9 +214,18 @@ std::unique_ptr<Store> Database::open_store() {
 }
 
 std::unique_ptr<ReadStore> Database::open_read_store() {
-    COUPOND_CHECK(impl_->lock.has_value());
+    COUPOND_CHECK(impl_->connection && !impl_->watch);
     try {
         return make_read_store(impl_->path);
+    } catch (const Error& error) {
+        throw impl_->fault(error);
+    }
+}
+
+std::unique_ptr<LedgerRetention> Database::open_ledger_retention() {
+    COUPOND_CHECK(impl_->connection && !impl_->watch && !impl_->lock);
+    try {
+        return make_ledger_retention(impl_->path, *impl_->connection);
     } catch (const Error& error) {
         throw impl_->fault(error);
     }

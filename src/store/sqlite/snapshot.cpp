@@ -52,6 +52,13 @@ void read(const Statement& row, Snapshot::ActivityRow& count) {
              {row.integer(2), row.integer(3), row.integer(4), row.integer(5), row.integer(6)}};
 }
 
+void read(const Statement& row, Snapshot::MovedRow& moved) {
+    moved = {row.integer(0),
+             {row.integer(1)},
+             row.integer(2),
+             {0, row.integer(3), row.integer(4), row.integer(5), row.integer(6)}};
+}
+
 void read(const Statement& row, Snapshot::LockCountRow& count) {
     count = {row.integer(0), {row.integer(1)}, row.integer(2)};
 }
@@ -120,6 +127,12 @@ public:
         return stream<ActivityRow>(
             "SELECT book_id, since, uploaded, assigned, locked, redeemed, discount_cents "
             "FROM activity_count ORDER BY book_id, since");
+    }
+
+    std::unique_ptr<RowStream<MovedRow>> moved() override {
+        return stream<MovedRow>(
+            "SELECT book_id, since, last_entry_id, assigned, locked, redeemed, discount_cents "
+            "FROM ledger_moved ORDER BY book_id, since");
     }
 
     std::unique_ptr<RowStream<LockCountRow>> lock_counts(Timestamp now) override {

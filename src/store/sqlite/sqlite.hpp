@@ -10,16 +10,16 @@
 
 namespace coupond::sqlite {
 
-/// Own: held by this process alone for as long as the object lives. Look: beside whoever holds it,
-/// without making or changing anything; only the name, the migrations, the schema's version and one
-/// snapshot at a time can be asked for.
-enum class Access { own, look };
+/// Own: held by this process alone for as long as the object lives. The others work beside whoever
+/// holds it, and have the name, the migrations and the schema's version; look, which makes and
+/// changes nothing, also one snapshot at a time; share, the reading side and one LedgerRetention.
+enum class Access { own, share, look };
 
 /// The file `coupond.db` in a data folder.
 class Database final : public coupond::Database {
 public:
     /// Own: creates folder and file where there are none. Throws OpenError: not coupond's, not
-    /// readable; to own: not writable, held by another process, of a newer schema.
+    /// readable; to own or share: not writable; to own: held by another process, of a newer schema.
     explicit Database(const std::filesystem::path& data_dir, Access access = Access::own);
     ~Database() override;
 
@@ -30,6 +30,7 @@ public:
     int migrate() override;
     std::unique_ptr<Store> open_store() override;
     std::unique_ptr<ReadStore> open_read_store() override;
+    std::unique_ptr<LedgerRetention> open_ledger_retention() override;
     std::unique_ptr<Snapshot> open_snapshot() override;
 
 private:

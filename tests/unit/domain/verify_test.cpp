@@ -45,6 +45,7 @@ struct Rows : Snapshot {
     std::vector<EntryRow> creations, upload_rows, erasure_rows, entries;
     std::vector<BookCountRow> counts;
     std::vector<ActivityRow> activity;
+    std::vector<MovedRow> moved_out;
     std::vector<LockCountRow> locks, locked;
     std::vector<UserCountRow> users, redeemed;
     std::optional<IdSources> sources;
@@ -62,6 +63,7 @@ struct Rows : Snapshot {
     std::unique_ptr<RowStream<EntryRow>> code_entries() override { return stream(entries); }
     std::unique_ptr<RowStream<BookCountRow>> book_counts() override { return stream(counts); }
     std::unique_ptr<RowStream<ActivityRow>> activity_counts() override { return stream(activity); }
+    std::unique_ptr<RowStream<MovedRow>> moved() override { return stream(moved_out); }
     std::unique_ptr<RowStream<LockCountRow>> lock_counts(Timestamp) override {
         return stream(locks);
     }
@@ -222,6 +224,55 @@ TEST_F(Verify, finds_nothing_where_nothing_differs) {
 TEST_F(Verify, finds_nothing_in_an_empty_database) {
     rows = Rows{};
     EXPECT_EQ(lines(), Lines{});
+}
+
+// What was moved out of the ledger.
+
+TEST_F(Verify, adds_what_was_moved_out_to_what_is_left) {
+    keep_counts();
+    own_counts = true;
+    // The assignment and the lock of the redeemed code.
+    erase_entry(4);
+    erase_entry(3);
+    rows.moved_out = {{1, noon, 7, {0, 1, 1, 0, 0}}};
+    EXPECT_EQ(lines(), Lines{});
+    rows.moved_out[0].activity.locked = 2;
+    EXPECT_EQ(lines(), (Lines{"activity_count since 2026-11-22T12:00:00.000Z of book 0: locked is "
+                              "2, by the ledger it is 3",
+                              "activity_count since 2026-11-22T12:00:00.000Z of book 1: locked is "
+                              "2, by the ledger it is 3"}));
+}
+
+TEST_F(Verify, misses_entries_that_were_not_moved_out) {
+    keep_counts();
+    own_counts = true;
+    erase_entry(4);
+    erase_entry(3);
+    rows.moved_out = {{1, noon, 6, {0, 1, 1, 0, 0}}};
+    EXPECT_EQ(lines(), (Lines{"ledger 8 (code_redeemed, code 4): previous_id is 7, the entry "
+                              "before it is 2",
+                              "ledger 8 (code_redeemed, code 4): by user 7, the code is assigned "
+                              "to nothing",
+                              "coupon_code 4: assigned_to is 7, by the ledger it is nothing"}));
+}
+
+TEST_F(Verify, knows_the_holder_behind_what_was_moved_out) {
+    keep_counts();
+    own_counts = true;
+    erase_entry(3);
+    rows.moved_out = {{1, noon, 6, {0, 1, 0, 0, 0}}};
+    EXPECT_EQ(lines(), Lines{});
+    rows.entries.back().user = 8;
+    EXPECT_EQ(lines(), Lines{"ledger 8 (code_redeemed, code 4): by user 8, the code is assigned "
+                             "to 7"});
+    rows.entries.back().user = 7;
+    redeemed_code().assigned_to = 8;
+    EXPECT_EQ(lines(), Lines{"coupon_code 4: assigned_to is 8, by the ledger it is 7"});
+}
+
+TEST_F(Verify, what_was_moved_out_is_of_a_book) {
+    rows.moved_out = {{5, noon, 6, {}}};
+    EXPECT_EQ(lines(), Lines{"ledger_moved of book 5: the book is not there"});
 }
 
 // Books.

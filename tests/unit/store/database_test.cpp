@@ -197,7 +197,7 @@ TEST_F(DatabaseTest, HasStrictTablesOnly) {
               std::vector<std::string>{});
     EXPECT_EQ(second.integer("SELECT count(*) FROM pragma_table_list WHERE schema = 'main' "
                              "AND name NOT LIKE 'sqlite_%'"),
-              10);
+              11);
 }
 
 TEST_F(DatabaseTest, IsOpenedWithALogThatIsSyncedAtEachCommit) {

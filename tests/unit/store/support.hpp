@@ -182,7 +182,7 @@ std::vector<std::string> contents_behind(Connection&& connection) {
     std::vector<std::string> all;
     for (const std::string table :
          {"coupon_book", "coupon_code", "book_count", "lock_count", "user_redemption_count",
-          "coupon_user", "ledger", "activity_count", "refusal_count"}) {
+          "coupon_user", "ledger", "activity_count", "refusal_count", "ledger_moved"}) {
         for (const std::string& row :
              connection.rows("SELECT * FROM " + table + " ORDER BY 1, 2")) {
             all.push_back(table + ": " + row);
