@@ -3,6 +3,7 @@
 #include <absl/time/civil_time.h>
 #include <absl/time/time.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -40,12 +41,37 @@ bool shows_full_hour(const absl::TimeZone& zone, Timestamp at) {
     return shown.minute() == 0 && shown.second() == 0;
 }
 
+/// Whether `text` looks like 2026-11-22, or like 2026-11-22T14:21:13.730Z, with any number of
+/// decimals or none and perhaps an offset such as +01:00 (RFC 3339).
+bool has_shape(std::string_view text) {
+    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    const auto begins_like = [&](std::string_view shape) {
+        return text.size() >= shape.size() &&
+               std::equal(shape.begin(), shape.end(), text.begin(),
+                          [&](char s, char c) { return s == '0' ? is_digit(c) : s == c; });
+    };
+    constexpr std::string_view date = "0000-00-00", time = "0000-00-00T00:00:00", offset = "+00:00";
+    if (!begins_like(date)) return false;
+    if (text.size() == date.size()) return true;
+    if (!begins_like(time)) return false;
+    text.remove_prefix(time.size());
+    if (begins_like(".0")) {
+        text.remove_prefix(1);
+        text.remove_prefix(std::min(text.size(), text.find_first_not_of("0123456789")));
+    }
+    return text == "Z" ||
+           (text.size() == offset.size() && (begins_like(offset) || begins_like("-00:00")));
+}
+
 /// Files are read by their names, and what was once asked for is kept: so nothing but the
-/// database's own files is asked for. Those below `right` count leap seconds.
+/// database's own files is asked for, each by one name. Some of them are no zones of their own:
+/// those below `posix` are the same ones again, those below `right` count leap seconds, and the
+/// last three depend on the machine.
 bool is_in_database(std::string_view name) {
     if (name.empty() || name.size() > most_name_characters || name.front() == '/' ||
-        name.starts_with("right/") ||
-        name.find_first_not_of(name_characters) != std::string_view::npos) {
+        name.find("//") != std::string_view::npos || name.starts_with("posix/") ||
+        name.starts_with("right/") || name == "localtime" || name == "posixrules" ||
+        name == "Factory" || name.find_first_not_of(name_characters) != std::string_view::npos) {
         return false;
     }
     const char* const folder = std::getenv("TZDIR");
@@ -110,12 +136,8 @@ Timestamp TimeZone::next(CalendarUnit unit, Timestamp at) const {
 }
 
 std::optional<Timestamp> TimeZone::parse(std::string_view text) const {
-    // The parsers below pass over spaces, know words for the ends of time and longer years.
-    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-    if (text.size() < 10 || !is_digit(text.front()) || text[4] != '-' || text[7] != '-' ||
-        text.find(' ') != std::string_view::npos) {
-        return std::nullopt;
-    }
+    // The parsers below take much more.
+    if (!has_shape(text)) return std::nullopt;
     const absl::string_view view(text.data(), text.size());
     std::optional<Timestamp> at;
     absl::CivilDay date;

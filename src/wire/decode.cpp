@@ -553,9 +553,11 @@ Decoded<ShowStatistics> decode_statistics(std::optional<std::string_view> path_i
         if (text == nullptr) return std::nullopt;
         const auto at = asked.zone.parse(*text);
         if (!at) {
-            messages.push_back(std::string(name) +
-                               " must be a date or a time with its offset from UTC, such as "
-                               "2026-11-22 or 2026-11-22T14:00:00Z");
+            messages.push_back(
+                std::string(name) +
+                " must be a date or a time of the years 2000 to 9998, with its offset "
+                "from UTC, such as 2026-11-22, 2026-11-22T14:00:00Z or "
+                "2026-11-22T15:00:00%2B01:00");
         }
         return at;
     };

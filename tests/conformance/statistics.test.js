@@ -158,11 +158,33 @@ describe('GET /coupon/:id/stats', () => {
         const { client } = suite;
         const book = await client.newBook();
         const time =
-            'must be a date or a time with its offset from UTC, such as 2026-11-22 or 2026-11-22T14:00:00Z';
+            'must be a date or a time of the years 2000 to 9998, with its offset from UTC, such as ' +
+            '2026-11-22, 2026-11-22T14:00:00Z or 2026-11-22T15:00:00%2B01:00';
+        const zone = 'timeZone must be one of the IANA database, such as Europe/Berlin, or UTC';
         for (const [query, ...messages] of [
             ['bucket=week', 'bucket must be hour or day'],
-            ['timeZone=Mars', 'timeZone must be one of the IANA database, such as Europe/Berlin, or UTC'],
-            ['timeZone=../../etc/passwd', 'timeZone must be one of the IANA database, such as Europe/Berlin, or UTC'],
+            ...[
+                'Mars',
+                '../../etc/passwd',
+                'Europe//Berlin',
+                'posix/Europe/Berlin',
+                'right/Europe/Berlin',
+                'localtime',
+                'posixrules',
+                'Factory',
+                'Europe/Berlin/',
+            ].map((name) => [`timeZone=${name}`, zone]),
+            ...[
+                '2026-01-2%09',
+                '2026-01-02T00:00:00Z%0A',
+                '2026-01-02T1:00:00Z',
+                '2026-01-02T00:00:00%2B01',
+                '2026-01-02T00:00:00%2B0100',
+                '2026-01-02T00:00:00.Z',
+                '2026-01-02T00:00:00+01:00',
+                '2026-01-02T00:00:00',
+                '2026-02-30',
+            ].map((text) => [`from=${text}`, `from ${time}`]),
             ['from=now&to=2026', `from ${time}`, `to ${time}`],
             ['from=1969-12-31', `from ${time}`],
             ['to=9999-12-31', `to ${time}`],
