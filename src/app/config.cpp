@@ -77,7 +77,7 @@ struct Settings {
 
     Setting after{"--after", "", "0"};
     Setting retention_days{"--retention-days", "LEDGER_RETENTION_DAYS", ""};
-    Setting archive{"--archive", "LEDGER_ARCHIVE", ""};
+    Setting archive{"--archive", "", ""};
 
     Config understand(bool serving) const {
         using enum log::Level;
@@ -114,20 +114,20 @@ private:
         constexpr std::int64_t most_days = 36'500;
         config.export_after =
             after.integer(0, std::numeric_limits<std::int64_t>::max(), "the id of an entry");
-        if (retention_days.value.empty() != archive.value.empty()) {
-            const Setting& set = archive.value.empty() ? retention_days : archive;
-            const Setting& missing = archive.value.empty() ? archive : retention_days;
-            throw ConfigError(
-                set.name() + " is set but " + missing.name() +
-                " is not: old entries are moved out of the ledger where both are, and "
-                "all entries go to stdout where neither is");
+        if (!retention_days.value.empty()) {
+            config.retention_days =
+                retention_days.integer(0, most_days, "a whole number of days from 0 to 36500");
         }
-        if (retention_days.value.empty()) return;
-        config.retention_days =
-            retention_days.integer(0, most_days, "a whole number of days from 0 to 36500");
+        // Without a file to move them to, all of them are printed, however long they are kept.
+        if (archive.value.empty()) return;
+        if (archive.value == "-") archive.refuse("the path of a file");
+        if (retention_days.value.empty()) {
+            throw ConfigError(archive.name() + " is set but " + retention_days.name() +
+                              " is not: say how many days entries stay in the ledger");
+        }
         config.archive = archive.value;
         if (config.export_after != 0) {
-            throw ConfigError("--after does not go with " + retention_days.name() +
+            throw ConfigError("--after does not go with " + archive.name() +
                               ": what is moved is told by its age");
         }
     }
@@ -241,7 +241,7 @@ void add(CLI::App& command, Setting& setting, const char* type, const char* help
 }
 
 void add_storage(CLI::App& command, Settings& settings) {
-    add(command, settings.data_dir, "FOLDER", "Where coupond.db lives; made where it is missing");
+    add(command, settings.data_dir, "FOLDER", "Where coupond.db lives");
     add(command, settings.log_level, "LEVEL", "debug, info, warn, error or off; to stderr");
     add(command, settings.log_format, "FORMAT", "text or json");
     add(command, settings.db_host, "HOST",
@@ -289,13 +289,12 @@ constexpr const char* verify_statuses =
     "at, and why is said on stderr; 2 the settings or the arguments are wrong.";
 
 constexpr const char* export_help =
-    "Print the ledger, an entry a line, as /coupon/events lists it; beside running servers, "
-    "changing\n"
-    "nothing. With --retention-days: move older entries out of the database, to the end of the "
-    "file\n"
-    "--archive, in small batches, each on disk before it is removed. What was interrupted is taken "
-    "up\n"
-    "again. Creations of books, uploads, erasures and the last change of each code stay";
+    "Print the ledger, an entry a line, as /coupon/events lists it, beside running servers; it\n"
+    "changes nothing. With --archive: move entries older than --retention-days out of the\n"
+    "database, to the end of that file, in small batches, each on disk before it is removed; what\n"
+    "was interrupted is taken up again. Only what later changes have overtaken moves: creations "
+    "of\n"
+    "books, uploads, erasures and the last change of each code stay";
 
 std::string_view trim(std::string_view text) {
     constexpr std::string_view blank = " \t\r";
@@ -356,7 +355,7 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
         "                                 keep everything in PostgreSQL\n"
         "  coupond migrate --status       which steps of the schema the database has\n"
         "  coupond verify                 whether all of it agrees with its ledger\n"
-        "  coupond export-ledger          every change that was ever made, as lines of JSON\n"
+        "  coupond export-ledger          the ledger of all changes, as lines of JSON\n"
         "  coupond serve --help           every setting"};
     app.footer(exit_statuses);
     app.name("coupond");
@@ -394,8 +393,10 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     export_ledger.footer(std::string(sources) + "\n\n" + exit_statuses);
     export_ledger.allow_extras();
     add(export_ledger, of_export.after, "ID", "Print entries with greater ids only");
-    add(export_ledger, of_export.retention_days, "DAYS", "Move out what is older than this");
-    add(export_ledger, of_export.archive, "FILE", "Where to; made where it is missing");
+    add(export_ledger, of_export.retention_days, "DAYS",
+        "With --archive: how long entries stay in any case");
+    add(export_ledger, of_export.archive, "FILE",
+        "Where to move older ones; made where it is missing");
     add_storage(export_ledger, of_export);
 
     try {

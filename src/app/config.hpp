@@ -32,9 +32,9 @@ struct Config {
     std::optional<postgres::Options> postgres;  ///< nothing: SQLite
     std::optional<redis::Options> redis;        ///< nothing: locks are kept in the database
     std::int64_t lock_ttl_ms = 300'000;
-    std::int64_t export_after = 0;               ///< export_ledger: entries with greater ids
-    std::optional<std::int64_t> retention_days;  ///< export_ledger: move older entries out,
-    std::filesystem::path archive;               ///< to this file; else export all of them
+    std::int64_t export_after = 0;    ///< export_ledger: entries with greater ids
+    std::filesystem::path archive;    ///< export_ledger: move entries to this file,
+    std::int64_t retention_days = 0;  ///< those that are older; empty: print all of them
     log::Level log_level = log::Level::info;
     log::Format log_format = log::Format::text;
 };

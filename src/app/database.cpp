@@ -15,9 +15,13 @@ void require_schema(Database& database) {
     const int version = database.schema_version();
     const auto latest = static_cast<int>(database.migrations().size());
     if (version == latest) return;
-    const std::string has = version == 0 ? " has no schema yet"
-                                         : " has schema version " + std::to_string(version) +
-                                               ", this coupond needs " + std::to_string(latest);
+    if (version == 0) {
+        throw OpenError(database.name() +
+                        " has no schema yet: if it is the database that is meant, run coupond "
+                        "migrate, or serve with --migrate");
+    }
+    const std::string has = " has schema version " + std::to_string(version) +
+                            ", this coupond needs " + std::to_string(latest);
     throw OpenError(database.name() + has +
                     (version < latest ? ": run coupond migrate, or serve with --migrate"
                                       : ": run a newer coupond"));

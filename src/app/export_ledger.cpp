@@ -217,7 +217,7 @@ void move(const Config& config, Database& database) {
     Ledger ledger(database);
     const auto retention = database.open_ledger_retention();
     constexpr std::int64_t day_ms = 24 * 3'600'000;
-    const Timestamp before = SystemClock().now() + -*config.retention_days * day_ms;
+    const Timestamp before = SystemClock().now() + -config.retention_days * day_ms;
     std::int64_t moved = finish_interrupted(ledger, *retention, archive);
     std::int64_t read = 0;
     Progress progress;
@@ -269,7 +269,7 @@ void print(EntryId after, Database& database) {
 void export_ledger(const Config& config) {
     const std::unique_ptr<Database> database = open_database(config);
     require_schema(*database);
-    config.retention_days ? move(config, *database) : print(config.export_after, *database);
+    !config.archive.empty() ? move(config, *database) : print(config.export_after, *database);
 }
 
 }  // namespace coupond

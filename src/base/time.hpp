@@ -18,8 +18,13 @@ struct Timestamp {
     }
 };
 
+/// Whether `at` lies in the years 0000 to 9999.
+inline bool has_iso8601(Timestamp at) {
+    return at.ms >= -62'167'219'200'000 && at.ms < 253'402'300'800'000;
+}
+
 /// ISO 8601 in UTC with milliseconds, always 24 characters: `2026-11-22T14:21:13.730Z`.
-/// `at` must lie in the years 0000 to 9999.
+/// `at` must be one that has_iso8601().
 std::string format_iso8601(Timestamp at);
 
 /// Appends what `format_iso8601` returns.

@@ -78,7 +78,9 @@ public:
         LedgerEntry& entry = enter(LedgerEntry::Type::codes_uploaded, book->id);
         entry.code_id = uploaded.first_id;
         entry.codes = static_cast<std::int64_t>(command.codes.size());
+        Digester digester;
         for (const std::string& text : command.codes) {
+            digester.add(text);
             Code code;
             code.id = world_.next_code_id++;
             code.book_id = book->id;
@@ -93,6 +95,7 @@ public:
                 if (pool != world_.pools.end()) uploaded_free_[scope].push_back(&row);
             }
         }
+        entry.codes_digest = digester.end();
         counts_[book->id].total += entry.codes;
         counts_[book->id].available += entry.codes;
         return uploaded;

@@ -66,6 +66,9 @@ struct CodeRow {
     bool lock_changed = false;  ///< taken, replaced or released its lock
     bool first_locked = false;  ///< given it the first lock that it has had
     bool lock_ended = false;    ///< let its lock end before its time
+    /// Where locks are kept outside the store: the end of the one that the row has all the same,
+    /// from a time when they were kept there.
+    std::optional<Timestamp> stored_lock = {};
 };
 
 /// What came of a request with an idempotency key.
@@ -144,15 +147,11 @@ struct Delta {
     std::vector<const Book*> new_books;   ///< by id
     std::vector<CodeRow*> new_codes;      ///< by id, in the state to store
     std::vector<CodeRow*> changed_codes;  ///< in the state to store; loaded as of `loaded_entry`
-    struct FirstLock {
-        CodeId code_id = 0;
-        Timestamp until;
-    };
-    /// Where locks are kept outside the store: of codes that never had one before. Their rows note
-    /// its end, which they must not have noted of another one before; in no other way are they
+    /// Where locks are kept outside the store: codes that never had one before. Their rows note
+    /// `at`, as if a lock had ended then, and must not have had one; in no other way are they
     /// changed. One that another process has redeemed meanwhile, under this lock, notes nothing
     /// and is in `ever_locked` already: the store does not count it there again.
-    std::vector<FirstLock> first_locks;
+    std::vector<CodeId> first_locks;
     std::vector<LedgerEntry> entries;  ///< by id
     std::vector<UserRedemptions> user_redemptions;
     struct Erasure {

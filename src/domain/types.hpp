@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "base/digest.hpp"
 #include "base/time.hpp"
 
 namespace coupond {
@@ -86,6 +87,8 @@ struct LedgerEntry {
     /// that are not kept in the database, which do not change the code there.
     std::optional<EntryId> previous;
     std::string request_id;  ///< of the request that asked for it
+    /// Of an upload: of its codes' texts, in the order of their ids.
+    std::optional<Digest> codes_digest;
 };
 
 /// How many codes of a book are in which state. Every code is in exactly one:
@@ -122,7 +125,10 @@ inline constexpr std::int64_t activity_period_ms = 15 * 60'000;
 /// When the period began that `at` lies in.
 inline Timestamp activity_period(Timestamp at) {
     const std::int64_t into = at.ms % activity_period_ms;
-    return {at.ms - (into < 0 ? into + activity_period_ms : into)};
+    const std::int64_t since_then = into < 0 ? into + activity_period_ms : into;
+    // What is read from a damaged database may be anything.
+    return {static_cast<std::int64_t>(static_cast<std::uint64_t>(at.ms) -
+                                      static_cast<std::uint64_t>(since_then))};
 }
 
 /// The place of what is counted of all books together.

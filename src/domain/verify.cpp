@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/digest.hpp"
 #include "base/limits.hpp"
 #include "domain/domain.hpp"
 
@@ -99,8 +100,8 @@ struct CodeState {
     EntryId lock_entry = 0;              ///< that made `locked_until`
     std::optional<Timestamp> would_end;  ///< what that was, had its holder not been erased
     bool redeemed_before_ledger = false;
-    std::optional<Timestamp> first_elsewhere;  ///< the end of the first lock in Redis
-    bool noted_elsewhere = false;              ///< a lock in Redis ended when the row says
+    std::optional<Timestamp> first_elsewhere;  ///< when the first lock in Redis was taken
+    bool noted_elsewhere = false;              ///< when the row says, a lock in Redis was taken
 };
 
 /// Sums of what may be anything must not overflow.
@@ -115,6 +116,7 @@ public:
         : snapshot_(snapshot), now_(now), progress_(progress) {}
 
     Verification run() {
+        for (const std::string& fault : snapshot_.faults()) differ(fault);
         read_books();
         verify_books();
         read_book_counts();
@@ -164,6 +166,9 @@ private:
         if (entry.user) differ(entry, ": user_number is ", entry.user, ", it concerns no user");
         if (entry.previous) {
             differ(entry, ": previous_id is ", entry.previous, ", nothing comes before it");
+        }
+        if (type_of(entry) == Type::book_created && entry.code_id != 0) {
+            differ(entry, ": it is about no code");
         }
     }
 
@@ -260,7 +265,10 @@ private:
                 tell_lost(*entries);
             }
             CodeState state;
-            if (upload != nullptr) state.last = upload->id;
+            if (upload != nullptr) {
+                state.last = upload->id;
+                digest(code);
+            }
             for (; !entries.at_end() && entries->code_id == code.id; entries.advance()) {
                 count(*entries);
                 apply(*entries, code, state);
@@ -287,6 +295,21 @@ private:
         return &*uploads;
     }
 
+    /// `code` is the next one of the upload that it is in.
+    void digest(const Snapshot::CodeRow& code) {
+        upload_digester_.add(code.code);
+        ++upload_digested_;
+    }
+
+    /// Where all of them are there: one that is not is told of already.
+    void verify_digest(const Snapshot::EntryRow& upload) {
+        const Digest is = upload_digester_.end();
+        if (!upload.codes_digest || upload_digested_ != upload.codes) return;
+        if (*upload.codes_digest == std::string_view(is.data(), is.size())) return;
+        differ("coupon_code: ", show_codes(upload.code_id, upload.code_id + upload.codes - 1),
+               " are not those that ", upload, " has brought: a code was changed, or the entry");
+    }
+
     void tell_missing(const Snapshot::EntryRow& upload, CodeId to) {
         if (upload_from_ >= to) return;
         differ(upload, ": it uploads ", show_codes(upload_from_, to - 1), ", not there");
@@ -295,6 +318,7 @@ private:
     void leave_upload(Cursor<Snapshot::EntryRow>& uploads) {
         const CodeId end = uploads->code_id + uploads->codes;
         tell_missing(*uploads, end);
+        verify_digest(*uploads);
         upload_end_ = std::max(upload_end_, end);
         uploads.advance();
         enter_upload(uploads);
@@ -317,6 +341,8 @@ private:
             differ(*uploads, ": code ", uploads->code_id, " has been uploaded before");
         }
         upload_from_ = std::max(upload_end_, uploads->code_id);
+        upload_digester_ = Digester();
+        upload_digested_ = 0;
     }
 
     /// Of an entry whose code is not there.
@@ -356,6 +382,7 @@ private:
         if (entry.book_id != code.book_id) {
             differ(entry, ": it is of book ", entry.book_id, ", the code of book ", code.book_id);
         }
+        if (entry.codes != 0) differ(entry, ": codes is ", entry.codes, ", it uploads none");
         const Type type = type_of(entry);
         end_lock_of_erased(state, entry.id);
         // Locks in Redis change no code: they are in no chain, and may come after a redemption.
@@ -398,8 +425,8 @@ private:
         verify_holder(entry, state);
         if (!entry.locked_until) differ(entry, ": it has no locked_until");
         if (elsewhere) {
-            if (!state.first_elsewhere) state.first_elsewhere = entry.locked_until;
-            state.noted_elsewhere |= entry.locked_until == code.locked_until;
+            if (!state.first_elsewhere) state.first_elsewhere = entry.at;
+            state.noted_elsewhere |= entry.at == code.locked_until;
             return;
         }
         if (state.redeemed_at) differ(entry, ": the code has been redeemed before");
@@ -457,7 +484,7 @@ private:
         }
     }
 
-    /// What the row has to say. Where locks are in Redis it notes the end of the first one, of
+    /// What the row has to say. Where locks are in Redis it notes when the first one was taken,
     /// whichever came first where Redis had lost one.
     static std::optional<Timestamp> locked_until(const Snapshot::CodeRow& code,
                                                  const CodeState& state) {
@@ -625,7 +652,9 @@ private:
     BookId last_book_ = 0;
     CodeId last_code_ = 0;
     CodeId upload_from_ = 0;  ///< the next one that the upload of the moment names
-    CodeId upload_end_ = 0;   ///< behind all that the uploads before it name
+    Digester upload_digester_;
+    std::int64_t upload_digested_ = 0;  ///< codes of it
+    CodeId upload_end_ = 0;             ///< behind all that the uploads before it name
     std::optional<CodeId> orphans_from_;
     CodeId orphans_to_ = 0;
 };

@@ -40,6 +40,7 @@ public:
         EntryId last_entry = 0;
         std::optional<std::int64_t> assigned_to;
         bool holder_known = false;  ///< where assigned: there is such a user
+        std::string code;
     };
     /// Of the ledger; 0 and nothing for what it does not name.
     struct EntryRow {
@@ -53,6 +54,7 @@ public:
         std::optional<EntryId> previous;
         std::optional<Timestamp> locked_until;
         std::int64_t discount_cents = 0;
+        std::optional<std::string> codes_digest;
         bool migrated = false;  ///< made by a migration, for what had been there before the ledger
     };
     struct BookCountRow {
@@ -88,6 +90,11 @@ public:
     };
 
     virtual ~Snapshot() = default;
+
+    /// What is wrong with how the rows are stored, up to limits::verify_lines lines for a person:
+    /// pages or indexes that do not fit together, what must be there once and is not. Not told by
+    /// the indexes that are to see to it.
+    virtual std::vector<std::string> faults() = 0;
 
     virtual std::unique_ptr<RowStream<BookRow>> books() = 0;  ///< by id
     virtual std::unique_ptr<RowStream<CodeRow>> codes() = 0;  ///< by id
@@ -127,8 +134,8 @@ struct Verification {
 using VerifyProgress = std::function<void(std::int64_t codes, std::int64_t counted)>;
 
 /// Holds all of `snapshot`, which is of the moment `now`, against its ledger. Keeps in memory what
-/// grows with the number of books and of periods of their activity, nothing that grows with codes,
-/// entries or users.
+/// grows with the number of books, of periods of their activity and of erasures, nothing that grows
+/// with codes, entries or users.
 Verification verify(Snapshot& snapshot, Timestamp now, const VerifyProgress& progress);
 
 }  // namespace coupond

@@ -19,8 +19,10 @@ struct LockDelta {
     explicit LockDelta(Delta& delta) {
         delta.locks.clear();
         for (const CodeRow* const row : delta.changed_codes) {
-            if (row->first_locked && row->code.lock) {
-                delta.first_locks.push_back({row->code.id, row->code.lock->until});
+            if (row->first_locked && row->code.lock) delta.first_locks.push_back(row->code.id);
+            // The row loses what lock_count has of it; a note of a first lock is not in there.
+            if (row->redeemed && row->stored_lock && delta.at < *row->stored_lock) {
+                --delta.locks[{row->code.book_id, *row->stored_lock}];
             }
         }
         take(delta.new_codes);
@@ -205,6 +207,7 @@ private:
         for (std::size_t i = 0; i < codes.size(); ++i) {
             CodeRow* const row = world.find(codes[i]);
             if (row == nullptr) continue;
+            if (row->code.lock) row->stored_lock = row->code.lock->until;
             if (row->code.redeemed_at && found[i]) {
                 left_behind_.push_back({row->code.code, row->code.book_id, std::nullopt});
             } else {

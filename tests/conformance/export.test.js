@@ -161,12 +161,16 @@ describe('coupond export-ledger', () => {
         await server.data.verify();
     });
 
-    it('takes its settings from the environment', async (t) => {
+    it('takes how long from the environment, and moves nothing without a file to move it to', async (t) => {
         const { server, client } = await testServer(t);
         await fill(client);
         const archive = archiveFile();
-        const env = { LEDGER_RETENTION_DAYS: '0', LEDGER_ARCHIVE: archive };
-        const { code, stderr } = await run(['export-ledger'], { data: server.data, env });
+        const env = { LEDGER_RETENTION_DAYS: '0' };
+        const all = (await client.allEvents()).length;
+        const printed = await run(['export-ledger'], { data: server.data, env });
+        assert.equal(linesOf(printed.stdout).length, all, printed.stderr);
+        const args = ['export-ledger', '--archive', archive];
+        const { code, stderr } = await run(args, { data: server.data, env });
         assert.equal(code, 0, stderr);
         assert.equal(linesIn(archive).length, superseded.length);
     });
@@ -240,8 +244,8 @@ describe('coupond export-ledger refuses', () => {
 
     it('settings that do not fit together', async () => {
         const cases = [
-            [['--retention-days', '5'], /LEDGER_RETENTION_DAYS\) is set but --archive .* is not/],
-            [['--archive', 'x'], /LEDGER_ARCHIVE\) is set but --retention-days .* is not/],
+            [['--archive', 'x'], /--archive is set but --retention-days \(LEDGER_RETENTION_DAYS\) is not/],
+            [['--archive', '-', '--retention-days', '5'], /--archive: '-' is not allowed/],
             [['--archive', 'x', '--retention-days', '5', '--after', '3'], /--after does not go with/],
             ...['-1', '1.5', 'x', '36501', '99999999999999999999'].map((days) => [
                 ['--archive', 'x', '--retention-days', days],

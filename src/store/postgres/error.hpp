@@ -29,6 +29,9 @@ struct NoConnection {
     Error error;
 };
 
+/// SQLSTATE of what is in the database and cannot be.
+inline constexpr const char* data_corrupted = "XX001";
+
 /// What an error that the server reports before or at a COMMIT means to the port.
 Failure classify(const Error& error);
 

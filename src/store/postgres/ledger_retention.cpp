@@ -14,7 +14,7 @@ const Statement select_superseded{
     "CROSS JOIN LATERAL (SELECT * FROM coupon_code WHERE id = entry.code_id OFFSET 0) AS code "
     "WHERE entry.type IN (3, 4, 5) AND entry.id <> code.last_entry_id "
     "AND NOT (entry.previous_id IS NULL AND code.redeemed_at IS NULL "
-    "AND code.locked_until IS NOT DISTINCT FROM entry.locked_until) ORDER BY entry.id"};
+    "AND code.locked_until IS NOT DISTINCT FROM entry.at) ORDER BY entry.id"};
 
 const Statement remove_entries{
     "WITH removed AS (DELETE FROM ledger WHERE id = ANY($1::bigint[]) "

@@ -43,7 +43,8 @@ public:
             if (status == "aborted") return Commit::not_done;
             // After a crash the number of a transaction that was lost may be given again.
             if (status == "committed") {
-                if (by_entry() == Commit::not_done) return Commit::not_done;
+                const bool has_entries = !delta_.entries.empty();
+                if (has_entries && by_entry() == Commit::not_done) return Commit::not_done;
                 wait_for_replica();
                 return Commit::done;
             }
@@ -57,8 +58,8 @@ public:
     /// By its first entry in the ledger. Another transaction, which got the same id where this one
     /// was lost, has another one there.
     Commit by_entry() {
-        // Without entries it has only counted and remembered refusals: to be decided again, or
-        // found there.
+        // Without entries it has only counted and remembered refusals: to be decided again, and
+        // perhaps counted twice, or found there.
         if (delta_.entries.empty()) return Commit::not_done;
         const LedgerEntry& sent = delta_.entries.front();
         const Rows rows = ask(select_entry, Parameters(sent.id));

@@ -89,7 +89,7 @@ void Parameters::add(std::string_view value) {
 }
 
 const int* Parameters::formats() const {
-    static constexpr std::array<int, most> binary = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    static constexpr std::array<int, most> binary = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     return binary.data();
 }
 

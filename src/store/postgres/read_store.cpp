@@ -69,8 +69,8 @@ private:
                "coalesce(sum(redeemed), 0)::bigint AS redeemed FROM book_count "
                "WHERE book_count.book_id = book.id) AS counts "
                "CROSS JOIN LATERAL (SELECT coalesce(sum(codes), 0)::bigint AS locked "
-               "FROM lock_count "
-               "WHERE lock_count.book_id = book.id AND locked_until > $4::bigint) AS locks "
+               "FROM lock_count WHERE lock_count.book_id = book.id AND locked_until > $4::bigint "
+               "AND codes > 0) AS locks "
                "WHERE $5::text IS NULL "
                "OR strpos(lower(name), lower($5::text COLLATE \"C\")) > 0 "
                "ORDER BY " +
@@ -190,9 +190,10 @@ const Statement select_counts{
     "coalesce(sum(discount_cents), 0)::bigint FROM book_count WHERE book_id = $1::bigint"};
 const Statement select_locked{
     "SELECT coalesce(sum(codes), 0)::bigint FROM lock_count "
-    "WHERE book_id = $1::bigint AND locked_until > $2::bigint"};
+    "WHERE book_id = $1::bigint AND locked_until > $2::bigint AND codes > 0"};
 const Statement select_all_locked{
-    "SELECT coalesce(sum(codes), 0)::bigint FROM lock_count WHERE locked_until > $1::bigint"};
+    "SELECT coalesce(sum(codes), 0)::bigint FROM lock_count "
+    "WHERE locked_until > $1::bigint AND codes > 0"};
 const Statement select_activity{
     "SELECT width_bucket(since, $2::bigint[]) AS piece, sum(uploaded)::bigint, "
     "sum(assigned)::bigint, sum(locked)::bigint, sum(redeemed)::bigint, "
@@ -487,7 +488,7 @@ private:
             statistics.series.at(piece).refused += refusals.integer(row, 2);
             statistics.refusals[std::string(refusals.text(row, 1))] += refusals.integer(row, 2);
         }
-        return statistics;
+        return sound(std::move(statistics));
     }
 
     static EntryPage read_entries(const Rows& rows, EntryId after, std::size_t limit) {

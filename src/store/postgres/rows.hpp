@@ -1,6 +1,7 @@
 // How rows become things: column lists and what they are read into.
 #pragma once
 
+#include "store/fault.hpp"
 #include "store/postgres/connection.hpp"
 #include "store/store.hpp"
 
@@ -26,6 +27,14 @@ inline std::optional<Timestamp> optional_time(const Rows& rows, int row, int col
     return ms ? std::optional(Timestamp{*ms}) : std::nullopt;
 }
 
+/// `read` as it is; throws Rejected where nobody can be told of it.
+template <class Read>
+Read sound(Read read) {
+    const char* const fault = fault_of(read);
+    if (fault != nullptr) throw Rejected{{data_corrupted, fault, ""}};
+    return read;
+}
+
 /// From a row that begins with COUPOND_CODE_COLUMNS.
 inline Code read_code(const Rows& rows, int row) {
     Code code;
@@ -40,7 +49,7 @@ inline Code read_code(const Rows& rows, int row) {
     code.created_at = {rows.integer(row, 6)};
     code.last_entry = rows.integer(row, 7);
     code.ever_locked = code.lock || code.redeemed_at;
-    return code;
+    return sound(std::move(code));
 }
 
 /// How a code was stored when it was loaded.
@@ -67,7 +76,7 @@ inline Book read_book(const Rows& rows, int row, int column = 0) {
     book.discount_cents = rows.optional_integer(row, column + 4);
     book.created_at = {rows.integer(row, column + 5)};
     book.updated_at = {rows.integer(row, column + 6)};
-    return book;
+    return sound(std::move(book));
 }
 
 #define COUPOND_ENTRY_COLUMNS                                                              \
@@ -99,7 +108,7 @@ inline EntryListing read_entry(const Rows& rows, int row) {
     entry.request_id = rows.text(row, 10);
     listing.code = rows.text(row, 11);
     if (!rows.is_null(row, 12)) listing.book = read_book(rows, row, 12);
-    return listing;
+    return sound(std::move(listing));
 }
 
 }  // namespace coupond::postgres

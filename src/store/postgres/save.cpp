@@ -95,13 +95,14 @@ const Statement sweep_memories{
 
 const Statement insert_entries{
     "INSERT INTO ledger (id, at, book_id, code_id, codes, user_number, previous_id, locked_until, "
-    "discount_cents, type, request_id) SELECT id, $2::bigint, book_id, code_id, codes, "
-    "coalesce(user_number, known.number), previous_id, locked_until, discount_cents, "
-    "type::smallint, request_id FROM unnest($1::bigint[], $3::bigint[], $4::bigint[], "
+    "discount_cents, type, request_id, codes_digest) SELECT id, $2::bigint, book_id, code_id, "
+    "codes, coalesce(user_number, known.number), previous_id, locked_until, discount_cents, "
+    "type::smallint, request_id, codes_digest FROM unnest($1::bigint[], $3::bigint[], "
+    "$4::bigint[], "
     "$5::bigint[], "
     "$6::bigint[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], "
-    "$12::text[]) AS new (id, book_id, code_id, codes, user_number, user_id, previous_id, "
-    "locked_until, discount_cents, type, request_id)" COUPOND_NUMBER};
+    "$12::text[], $13::bytea[]) AS new (id, book_id, code_id, codes, user_number, user_id, "
+    "previous_id, locked_until, discount_cents, type, request_id, codes_digest)" COUPOND_NUMBER};
 
 const Statement add_counts{
     "INSERT INTO book_count AS old (book_id, slot, total, available, redeemed, ever_locked, "
@@ -136,8 +137,8 @@ const Statement add_refusals{
 // that was the redemption of this very lock, it has counted the code already.
 const Statement note_first_locks{
     "WITH noted AS (UPDATE coupon_code AS code "
-    "SET locked_until = CASE WHEN code.redeemed_at IS NULL THEN new.locked_until END "
-    "FROM (SELECT * FROM unnest($1::bigint[], $2::bigint[]) AS new (id, locked_until) ORDER BY id) "
+    "SET locked_until = CASE WHEN code.redeemed_at IS NULL THEN $2::bigint END "
+    "FROM (SELECT * FROM unnest($1::bigint[]) AS new (id) ORDER BY id) "
     "AS new WHERE code.id = new.id AND code.locked_until IS NULL "
     "RETURNING code.book_id, code.redeemed_at IS NOT NULL AS is_counted), "
     "counted AS (INSERT INTO book_count AS old (book_id, slot, total, available, redeemed, "
@@ -303,12 +304,9 @@ void send_counts(Connection& connection, const Delta& delta, std::int64_t slot) 
 }
 
 void send_first_locks(Connection& connection, const Delta& delta, std::int64_t slot) {
-    BigintArray ids, until;
-    for (const Delta::FirstLock& lock : delta.first_locks) {
-        ids.add(lock.code_id);
-        until.add(lock.until);
-    }
-    connection.execute(note_first_locks, Parameters(ids, until, slot));
+    BigintArray ids;
+    for (const CodeId code_id : delta.first_locks) ids.add(code_id);
+    connection.execute(note_first_locks, Parameters(ids, delta.at.ms, slot));
 }
 
 void send_activity(Connection& connection, const Delta& delta, std::int64_t slot) {
@@ -345,6 +343,7 @@ void send_entries(Connection& connection, const Delta& delta, const StoredCodes&
     };
     BigintArray ids, books, codes, counts, numbers, previous, until, discounts, types;
     TextArray users, requests;
+    ByteaArray digests;
     for (const LedgerEntry& entry : delta.entries) {
         const auto code = stored.find(entry.code_id);
         const auto number = code == stored.end() ? std::nullopt : code->second.holder;
@@ -359,10 +358,12 @@ void send_entries(Connection& connection, const Delta& delta, const StoredCodes&
         discounts.add(entry.discount_cents);
         types.add(static_cast<std::int64_t>(entry.type));
         requests.add(entry.request_id);
+        const auto& digest = entry.codes_digest;
+        digest ? digests.add(std::string_view(digest->data(), digest->size())) : digests.add_null();
     }
     connection.execute(insert_entries,
                        Parameters(ids, delta.at.ms, books, codes, counts, numbers, users, previous,
-                                  until, discounts, types, requests));
+                                  until, discounts, types, requests, digests));
 }
 
 /// Whether what was sent has looked up users by their ids, which may have meant others by then than

@@ -1,5 +1,8 @@
 #include "store/postgres/snapshot.hpp"
 
+#include <array>
+
+#include "base/limits.hpp"
 #include "store/postgres/open_error.hpp"
 #include "store/postgres/rows.hpp"
 
@@ -14,10 +17,10 @@ constexpr const char* set_up_snapshot =
     "set_config('cursor_tuple_fraction', '1', true), set_config('jit', 'off', true)";
 constexpr const char* rows_at_once = "4000";
 
-#define COUPOND_ENTRIES(those)                                                               \
-    "SELECT id, at, type, book_id, coalesce(code_id, 0), coalesce(codes, 0), user_number, "  \
-    "previous_id, locked_until, coalesce(discount_cents, 0), request_id = 'migration' FROM " \
-    "ledger WHERE " those " ORDER BY "
+#define COUPOND_ENTRIES(those)                                                              \
+    "SELECT id, at, type, book_id, coalesce(code_id, 0), coalesce(codes, 0), user_number, " \
+    "previous_id, locked_until, coalesce(discount_cents, 0), request_id = 'migration', "    \
+    "codes_digest FROM ledger WHERE " those " ORDER BY "
 
 void read(const Rows& rows, int row, Snapshot::BookRow& book) {
     book = {rows.integer(row, 0), {rows.integer(row, 1)}, rows.optional_integer(row, 2)};
@@ -32,6 +35,7 @@ void read(const Rows& rows, int row, Snapshot::CodeRow& code) {
     code.last_entry = rows.integer(row, 5);
     code.assigned_to = rows.optional_integer(row, 6);
     code.holder_known = rows.boolean(row, 7);
+    code.code = rows.text(row, 8);
 }
 
 void read(const Rows& rows, int row, EntryId& id) {
@@ -50,6 +54,7 @@ void read(const Rows& rows, int row, Snapshot::EntryRow& entry) {
     entry.locked_until = optional_time(rows, row, 8);
     entry.discount_cents = rows.integer(row, 9);
     entry.migrated = rows.boolean(row, 10);
+    entry.codes_digest = rows.optional_text(row, 11);
 }
 
 void read(const Rows& rows, int row, Snapshot::BookCountRow& count) {
@@ -90,6 +95,33 @@ public:
         connection_->receive_all(no_deadline);
     }
 
+    std::vector<std::string> faults() override {
+        ask("SELECT set_config('enable_indexscan', 'off', true), "
+            "set_config('enable_indexonlyscan', 'off', true), "
+            "set_config('enable_bitmapscan', 'off', true)");
+        std::vector<std::string> found;
+        for (const auto& [table, id, once] : {std::array{"coupon_code", "id", "code"},
+                                              {"coupon_user", "number", "user_id"},
+                                              {"coupon_code", "id", "id"},
+                                              {"ledger", "id", "id"}}) {
+            const std::string sql = std::string("SELECT min(") + id + "), max(" + id +
+                                    "), count(*) FROM " + table + " GROUP BY " + once +
+                                    " HAVING count(*) > 1 LIMIT " +
+                                    std::to_string(limits::verify_lines);
+            const Rows rows = ask(sql.c_str());
+            for (int row = 0; row < rows.size(); ++row) {
+                found.push_back(std::string(table) + ": " + std::to_string(rows.integer(row, 2)) +
+                                " rows have the same " + once + ", such as " + id + " " +
+                                std::to_string(rows.integer(row, 0)) + " and " +
+                                std::to_string(rows.integer(row, 1)));
+            }
+        }
+        ask("SELECT set_config('enable_indexscan', 'on', true), "
+            "set_config('enable_indexonlyscan', 'on', true), "
+            "set_config('enable_bitmapscan', 'on', true)");
+        return found;
+    }
+
     std::unique_ptr<RowStream<BookRow>> books() override {
         return stream<BookRow>(
             "SELECT id, created_at, max_redemptions_per_user FROM coupon_book ORDER BY id");
@@ -98,7 +130,7 @@ public:
     std::unique_ptr<RowStream<CodeRow>> codes() override {
         return stream<CodeRow>(
             "SELECT code.id, book_id, created_at, locked_until, redeemed_at, last_entry_id, "
-            "assigned_to, holder.number IS NOT NULL FROM coupon_code AS code "
+            "assigned_to, holder.number IS NOT NULL, code FROM coupon_code AS code "
             "LEFT JOIN coupon_user AS holder ON holder.number = assigned_to ORDER BY code.id");
     }
 
@@ -149,7 +181,7 @@ public:
     std::unique_ptr<RowStream<LockCountRow>> lock_counts(Timestamp now) override {
         return stream<LockCountRow>(
             "SELECT book_id, locked_until, codes FROM lock_count WHERE locked_until > " +
-            std::to_string(now.ms) + " ORDER BY book_id, locked_until");
+            std::to_string(now.ms) + " AND codes > 0 ORDER BY book_id, locked_until");
     }
 
     std::unique_ptr<RowStream<LockCountRow>> locked_codes(Timestamp now) override {

@@ -11,7 +11,8 @@ namespace coupond::sqlite {
 namespace {
 
 /// SQLite's URI for a file that is not to be touched. Even to read, SQLite would make a log where
-/// there is none, and bring the index of one up to date; a file without a log is all there is.
+/// there is none, and bring the index of one up to date; a file without a log, or with an empty one
+/// that nobody has open, is all there is.
 std::string uri_to_look(const std::string& path) {
     std::string uri = "file://";
     for (const char c : std::filesystem::absolute(path).string()) {
@@ -21,7 +22,16 @@ std::string uri_to_look(const std::string& path) {
             uri += c;
         }
     }
-    return uri + (std::filesystem::exists(path + "-wal") ? "?readonly_shm=1" : "?immutable=1");
+    std::error_code none;  // the log may go while it is looked at
+    const bool has_log = std::filesystem::exists(path + "-wal", none);
+    const bool has_index = std::filesystem::exists(path + "-shm", none);
+    if (has_log && has_index) return uri + "?readonly_shm=1";
+    const auto bytes = has_log ? std::filesystem::file_size(path + "-wal", none) : 0;
+    if (has_log && !none && bytes > 0) {
+        throw Error(SQLITE_CANTOPEN, "its log " + path + "-wal has no index " + path +
+                                         "-shm: copy that too, or serve the folder once");
+    }
+    return uri + "?immutable=1";
 }
 
 }  // namespace
@@ -44,10 +54,10 @@ Connection::Connection(const std::string& path, Mode mode) {
     sqlite3_db_config(handle_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
     try {
         // Foreign keys hold by the rules: checking them again would cost a look-up for every code.
-        // Wiping what is deleted would only cost: a deleted row leaves nothing secret behind.
+        // An erased user's id is wiped, from wherever its row and its place in the index have been.
         execute(
             "PRAGMA foreign_keys = OFF;"
-            "PRAGMA secure_delete = OFF;"
+            "PRAGMA secure_delete = ON;"
             "PRAGMA temp_store = MEMORY;"
             "PRAGMA trusted_schema = OFF");
         if (mode == Mode::read_write) {

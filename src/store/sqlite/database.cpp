@@ -109,10 +109,19 @@ struct Database::Impl {
     }
 
     void look() {
-        if (!exists()) return;
-        watch.emplace(path);
-        connection.emplace(path, Connection::Mode::look);
-        check_application(*connection);
+        constexpr int most_tries = 5;
+        for (int tries = 1; exists(); ++tries) {
+            watch.emplace(path);
+            try {
+                connection.emplace(path, Connection::Mode::look);
+                check_application(*connection);
+                return;
+            } catch (const Error& error) {
+                // Whoever had it open has gone just now, and the log with them.
+                connection.reset();
+                if (tries == most_tries || (error.code() & 0xFF) != SQLITE_CANTOPEN) throw;
+            }
+        }
     }
 
     bool exists() const {

@@ -157,7 +157,6 @@ private:
         page.too_many_codes = total > static_cast<std::int64_t>(limits::page_codes);
         if (page.too_many_codes) return;
         for (BookListing& listing : page.books) {
-            listing.codes.reserve(static_cast<std::size_t>(listing.counts.total));
             codes_.bind(listing.book.id);
             while (codes_.step()) listing.codes.push_back(read_code(codes_));
         }
@@ -198,7 +197,7 @@ private:
             piece_of(refusals_.integer(0)).refused += refusals_.integer(2);
             statistics.refusals[std::string(refusals_.text(1))] += refusals_.integer(2);
         }
-        return statistics;
+        return sound(std::move(statistics));
     }
 
     CodePage read_codes(const CodeQuery& query, Timestamp now) {

@@ -1,6 +1,9 @@
 // How rows are read: column lists and what they become.
 #pragma once
 
+#include <sqlite3.h>
+
+#include "store/fault.hpp"
 #include "store/sqlite/connection.hpp"
 #include "store/store.hpp"
 
@@ -20,6 +23,14 @@ inline std::optional<Timestamp> optional_time(const Statement& row, int column) 
     return ms ? std::optional(Timestamp{*ms}) : std::nullopt;
 }
 
+/// `read` as it is; throws Error where nobody can be told of it.
+template <class Read>
+Read sound(Read read) {
+    const char* const fault = fault_of(read);
+    if (fault != nullptr) throw Error(SQLITE_CORRUPT, fault);
+    return read;
+}
+
 /// From a row of COUPOND_CODES that begins with COUPOND_CODE_COLUMNS.
 inline Code read_code(const Statement& row) {
     Code code;
@@ -32,7 +43,7 @@ inline Code read_code(const Statement& row) {
     code.created_at = {row.integer(6)};
     code.last_entry = row.integer(7);
     code.ever_locked = code.lock || code.redeemed_at;
-    return code;
+    return sound(std::move(code));
 }
 
 /// From a row with COUPOND_BOOK_COLUMNS from `column` on.
@@ -45,7 +56,7 @@ inline Book read_book(const Statement& row, int column = 0) {
     book.discount_cents = row.optional_integer(column + 4);
     book.created_at = {row.integer(column + 5)};
     book.updated_at = {row.integer(column + 6)};
-    return book;
+    return sound(std::move(book));
 }
 inline constexpr int book_columns = 7;
 
@@ -76,7 +87,7 @@ inline EntryListing read_entry(const Statement& row) {
     entry.request_id = row.text(10);
     listing.code = row.text(11);
     if (!row.is_null(12)) listing.book = read_book(row, 12);
-    return listing;
+    return sound(std::move(listing));
 }
 
 }  // namespace coupond::sqlite

@@ -4,23 +4,29 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/limits.hpp"
 #include "store/sqlite/rows.hpp"
 
 namespace coupond::sqlite {
 namespace {
 
-#define COUPOND_ENTRIES(those)                                                               \
-    "SELECT id, at, type, book_id, coalesce(code_id, 0), coalesce(codes, 0), user_number, "  \
-    "previous_id, locked_until, coalesce(discount_cents, 0), request_id = 'migration' FROM " \
-    "ledger WHERE " those " ORDER BY "
+#define COUPOND_ENTRIES(those)                                                              \
+    "SELECT id, at, type, book_id, coalesce(code_id, 0), coalesce(codes, 0), user_number, " \
+    "previous_id, locked_until, coalesce(discount_cents, 0), request_id = 'migration', "    \
+    "codes_digest FROM ledger WHERE " those " ORDER BY "
 
 void read(const Statement& row, Snapshot::BookRow& book) {
     book = {row.integer(0), {row.integer(1)}, row.optional_integer(2)};
 }
 
 void read(const Statement& row, Snapshot::CodeRow& code) {
-    code = {row.integer(0),        row.integer(1), {row.integer(2)},        optional_time(row, 3),
-            optional_time(row, 4), row.integer(5), row.optional_integer(6), row.integer(7) != 0};
+    code = {row.integer(0),          row.integer(1),        {row.integer(2)},
+            optional_time(row, 3),   optional_time(row, 4), row.integer(5),
+            row.optional_integer(6), row.integer(7) != 0,   row.text(8)};
+}
+
+void read(const Statement& row, std::string& line) {
+    line = row.text(0);
 }
 
 void read(const Statement& row, EntryId& id) {
@@ -39,6 +45,7 @@ void read(const Statement& row, Snapshot::EntryRow& entry) {
     entry.locked_until = optional_time(row, 8);
     entry.discount_cents = row.integer(9);
     entry.migrated = row.integer(10) != 0;
+    entry.codes_digest = row.optional_text(11);
 }
 
 void read(const Statement& row, Snapshot::BookCountRow& count) {
@@ -83,6 +90,17 @@ public:
     SqliteSnapshot(const SqliteSnapshot&) = delete;
     SqliteSnapshot& operator=(const SqliteSnapshot&) = delete;
 
+    std::vector<std::string> faults() override {
+        static const std::string check =
+            "PRAGMA integrity_check(" + std::to_string(limits::verify_lines) + ")";
+        std::vector<std::string> found;
+        const auto lines = stream<std::string>(check);
+        for (std::string line; lines->next(line);) {
+            if (line != "ok") found.push_back(path_ + ": " + line);
+        }
+        return found;
+    }
+
     std::unique_ptr<RowStream<BookRow>> books() override {
         return stream<BookRow>(
             "SELECT id, created_at, max_redemptions_per_user FROM coupon_book ORDER BY id");
@@ -91,7 +109,7 @@ public:
     std::unique_ptr<RowStream<CodeRow>> codes() override {
         return stream<CodeRow>(
             "SELECT code.id, book_id, created_at, locked_until, redeemed_at, last_entry_id, "
-            "assigned_to, holder.number IS NOT NULL FROM coupon_code AS code "
+            "assigned_to, holder.number IS NOT NULL, code FROM coupon_code AS code "
             "LEFT JOIN coupon_user AS holder ON holder.number = assigned_to ORDER BY code.id");
     }
 

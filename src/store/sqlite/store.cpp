@@ -246,8 +246,8 @@ private:
         for (const CodeRow* row : delta.changed_codes) {
             if (!save_changed_code(*row)) return false;
         }
-        for (const Delta::FirstLock& lock : delta.first_locks) {
-            note_first_lock_.bind(lock.until, lock.code_id).run();
+        for (const CodeId code_id : delta.first_locks) {
+            note_first_lock_.bind(delta.at, code_id).run();
             if (connection_.changes() != 1) return false;
         }
         for (const Delta::UserRedemptions& user : delta.user_redemptions) {
@@ -324,7 +324,8 @@ private:
         insert_entry_
             .bind(entry.id, entry.at, static_cast<std::int64_t>(entry.type), entry.book_id,
                   or_null(entry.code_id), or_null(entry.codes), number_of(entry.user_id),
-                  entry.previous, entry.locked_until, entry.discount_cents, entry.request_id)
+                  entry.previous, entry.locked_until, entry.discount_cents, entry.request_id,
+                  entry.codes_digest ? std::optional(Blob{*entry.codes_digest}) : std::nullopt)
             .run();
     }
 
@@ -433,8 +434,8 @@ private:
     Statement insert_number_{connection_, "INSERT INTO coupon_user (user_id) VALUES (?)"};
     Statement insert_entry_{connection_,
                             "INSERT INTO ledger (id, at, type, book_id, code_id, codes, "
-                            "user_number, previous_id, locked_until, discount_cents, request_id) "
-                            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+                            "user_number, previous_id, locked_until, discount_cents, request_id, "
+                            "codes_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
     Statement select_memory_{connection_,
                              "SELECT at, fingerprint, request_id, outcome FROM idempotency_key "
                              "WHERE key = ?"};

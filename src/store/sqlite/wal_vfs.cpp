@@ -156,6 +156,8 @@ int open(sqlite3_vfs*, const char* path, sqlite3_file* file, int flags, int* out
     if ((flags & SQLITE_OPEN_WAL) == 0) {
         return system_vfs()->xOpen(system_vfs(), path, file, flags, out_flags);
     }
+    // SQLite makes a log where there is none, even for who only looks (Connection::Mode::look).
+    if (sqlite3_uri_boolean(path, "readonly_shm", 0) != 0) flags &= ~SQLITE_OPEN_CREATE;
     LogFile& log = *new (file) LogFile{{nullptr}, {}, 0};
     const int code = system_vfs()->xOpen(system_vfs(), path, log.system(), flags, out_flags);
     if (log.system()->pMethods == nullptr) {

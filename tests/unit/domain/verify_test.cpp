@@ -49,11 +49,13 @@ struct Rows : Snapshot {
     std::vector<LockCountRow> locks, locked;
     std::vector<UserCountRow> users, redeemed;
     std::optional<IdSources> sources;
+    std::vector<std::string> faults_found;
 
     template <class Row>
     static std::unique_ptr<RowStream<Row>> stream(const std::vector<Row>& rows) {
         return std::make_unique<ListStream<Row>>(rows);
     }
+    std::vector<std::string> faults() override { return faults_found; }
     std::unique_ptr<RowStream<BookRow>> books() override { return stream(book_rows); }
     std::unique_ptr<RowStream<CodeRow>> codes() override { return stream(code_rows); }
     std::unique_ptr<RowStream<EntryId>> entry_ids() override { return stream(ids); }
@@ -275,6 +277,11 @@ TEST_F(Verify, what_was_moved_out_is_of_a_book) {
     EXPECT_EQ(lines(), Lines{"ledger_moved of book 5: the book is not there"});
 }
 
+TEST_F(Verify, tells_what_is_wrong_with_how_rows_are_stored) {
+    rows.faults_found = {"row 5 missing from index coupon_code_code"};
+    EXPECT_EQ(lines(), rows.faults_found);
+}
+
 // Books.
 
 TEST_F(Verify, a_book_has_been_created_once_by_the_ledger) {
@@ -336,6 +343,31 @@ TEST_F(Verify, codes_that_an_upload_names_are_there) {
     rows.upload_rows[0].codes = 7;
     EXPECT_EQ(lines(), Lines{"ledger 2 (codes_uploaded): it uploads codes 5 to 7, not there"});
     rows.upload_rows[0].codes = 4;
+    rows.code_rows.erase(rows.code_rows.begin());
+    EXPECT_EQ(lines(), Lines{"ledger 2 (codes_uploaded): it uploads code 1, not there"});
+}
+
+TEST_F(Verify, only_uploads_bring_codes) {
+    rows.entries[0].codes = 3;
+    rows.creations[0].code_id = 2;
+    EXPECT_EQ(lines(), (Lines{"ledger 1 (book_created, book 1): it is about no code",
+                              "ledger 3 (code_assigned, code 2): codes is 3, it uploads none"}));
+}
+
+TEST_F(Verify, codes_are_those_that_were_uploaded) {
+    for (Snapshot::CodeRow& row : rows.code_rows) row.code = "C" + std::to_string(row.id);
+    const Digest digest = digest_of({"C1", "C2", "C3", "C4"});
+    rows.upload_rows[0].codes_digest = std::string(digest.data(), digest.size());
+    EXPECT_EQ(lines(), Lines{});
+    free_code().code = "C9";
+    const Lines changed{
+        "coupon_code: codes 1 to 4 are not those that ledger 2 (codes_uploaded) "
+        "has brought: a code was changed, or the entry"};
+    EXPECT_EQ(lines(), changed);
+    free_code().code = "C1";
+    rows.upload_rows[0].codes_digest->pop_back();
+    EXPECT_EQ(lines(), changed);
+    // One that is missing is told of, and no more.
     rows.code_rows.erase(rows.code_rows.begin());
     EXPECT_EQ(lines(), Lines{"ledger 2 (codes_uploaded): it uploads code 1, not there"});
 }
@@ -512,20 +544,21 @@ TEST_F(Verify, locks_in_redis_are_in_no_chain) {
     EXPECT_EQ(lines(), Lines{});
 }
 
-TEST_F(Verify, the_end_of_the_first_lock_in_redis_is_noted) {
+TEST_F(Verify, the_time_of_the_first_lock_in_redis_is_noted) {
     lock_of_locked().previous.reset();
     locked_code().last_entry = 4;
+    locked_code().locked_until = at_minute(8);
     rows.locks.clear();
     rows.locked.clear();
     EXPECT_EQ(lines(), Lines{});
     locked_code().locked_until.reset();
     EXPECT_EQ(lines(), Lines{"coupon_code 3: locked_until is nothing, by the ledger it is "
-                             "2026-11-22T12:13:00.000Z"});
-    locked_code().locked_until = at_minute(12);
-    EXPECT_EQ(lines(), Lines{"coupon_code 3: locked_until is 2026-11-22T12:12:00.000Z, by the "
-                             "ledger it is 2026-11-22T12:13:00.000Z"});
+                             "2026-11-22T12:08:00.000Z"});
+    locked_code().locked_until = at_minute(9);
+    EXPECT_EQ(lines(), Lines{"coupon_code 3: locked_until is 2026-11-22T12:09:00.000Z, by the "
+                             "ledger it is 2026-11-22T12:08:00.000Z"});
     // Redis has lost one meanwhile, whose change came after the other one's.
-    rows.entries.insert(rows.entries.begin() + 3, change(9, 8, code_locked, 3, {}, 12));
+    rows.entries.insert(rows.entries.begin() + 3, change(9, 9, code_locked, 3, {}, 12));
     EXPECT_EQ(lines(), Lines{});
 }
 
