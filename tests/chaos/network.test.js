@@ -108,6 +108,30 @@ describe('a redemption whose COMMIT', { concurrency: true }, () => {
         });
     }
 
+    for (const [how, options] of [
+        ['cutBeforeCommit', {}],
+        ['cutAfterCommit', {}],
+        ['cutAfterCommit', { early: true }],
+    ]) {
+        it(`meets ${how} ${JSON.stringify(options)} and is refused, is counted once`, async (t) => {
+            const { proxy, data } = await throughProxy(t);
+            const { client } = await testServer(t, { data });
+            await client.newBookWith(['X']);
+            await client.mustAssign('X', 'ann');
+            proxy[how](options);
+            const headers = { 'Idempotency-Key': 'refused' };
+            const answer = await client.post('/coupon/redeem/X', { userId: 'bob' }, { headers });
+            assertRefused(answer, ...refusals.notAssigned);
+            assert.equal(answer.headers['idempotent-replayed'], undefined);
+            assert.equal(proxy.acted, 1);
+            proxy[how](options);
+            assertRefused(await client.redeem('X', 'bob'), ...refusals.notAssigned);
+            assert.equal(proxy.acted, 2);
+            const { refusals: counted } = (await client.get('/coupon/stats')).body;
+            assert.deepEqual(counted, { coupon_not_assigned_to_user: 2 });
+        });
+    }
+
     for (const [how, done] of [
         ['cutBeforeCommit', false],
         ['cutAfterCommit', true],

@@ -1,8 +1,10 @@
 // DELETE /coupon/users/:userId: a person is forgotten, and what was theirs is counted as before.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { assertRefused } from '../support/client.js';
+import { assertRefused, numbered } from '../support/client.js';
+import { defaultBackend } from '../support/data.js';
 import { suiteServer, testServer } from '../support/harness.js';
 import { entriesOf } from '../support/ledger.js';
 import { refusals } from '../support/refusals.js';
@@ -156,6 +158,26 @@ describe('DELETE /coupon/users/:userId', () => {
         assert.match(assignedTo, opaque);
         assert.notEqual(assignedTo, user);
     });
+
+    if (defaultBackend() === 'sqlite') {
+        it('leaves no byte of the id in the file of a server that has stopped', async (t) => {
+            const { server, client } = await testServer(t);
+            const names = numbered('somebody-', 100).map((name) => `${name}@example.com`);
+            await client.newBookWith(numbered('F-', 150));
+            for (const name of names) assert.equal((await client.assignAny(name)).status, 201);
+            for (const name of names.slice(0, 80)) {
+                const answer = await erase(client, name);
+                assert.equal(answer.status, 200, answer.text);
+            }
+            await server.stop();
+            const bytes = readFileSync(server.data.file, 'latin1');
+            assert.deepEqual(
+                names.filter((name) => bytes.includes(name)),
+                names.slice(80),
+            );
+            await server.start();
+        });
+    }
 
     it('forgets after a restart', async (t) => {
         const { server, client } = await testServer(t);

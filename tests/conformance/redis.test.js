@@ -41,6 +41,45 @@ describe('Redis', () => {
         await client.mustRedeem('Y', 'ann');
     });
 
+    it('can be left, and come back to, while locks live: they are lost, and counted right', async (t) => {
+        const { server, client } = await testServer(t, { data: freshData('redis') });
+        const { data } = server;
+        const alone = new Coupond({ data: new PostgresData({ postgres: data.postgres, database: data.database }) });
+        const other = new Client(() => alone.port);
+        t.after(() => other.close());
+        const codes = ['A', 'B', 'C', 'D'];
+        const book = await client.newBookWith(codes);
+        const counts = async (from) => (await from.get(`/coupon/${book.id}`)).body.counts;
+        const are = (assigned, locked, redeemed) => ({ total: 4, available: 0, assigned, locked, redeemed });
+        for (const code of codes) {
+            await client.mustAssign(code, 'ann');
+            await client.mustLock(code, 'ann');
+        }
+        await server.stop();
+        await alone.start();
+        assert.deepEqual(await counts(other), are(4, 0, 0));
+        assertRefused(await other.redeem('A', 'ann'), ...refusals.notLocked);
+        for (const code of ['A', 'B', 'C']) await other.mustLock(code, 'ann');
+        await other.mustRedeem('A', 'ann');
+        assert.deepEqual(await counts(other), are(1, 2, 1));
+        await data.verify();
+        await alone.stop();
+        await server.start();
+        await data.redis.ask('FLUSHALL');
+        assert.deepEqual(await counts(client), are(3, 0, 1));
+        await client.mustLock('B', 'ann');
+        await client.mustRedeem('B', 'ann');
+        await data.verify();
+        assert.equal((await client.request('DELETE', '/coupon/users/ann')).status, 200);
+        await data.verify();
+        await server.stop();
+        await alone.start();
+        assert.deepEqual(await counts(other), are(1, 1, 2));
+        await data.verify();
+        await alone.remove();
+        await server.start();
+    });
+
     for (const byUrl of [false, true]) {
         for (const tls of [false, true]) {
             const how = `${tls ? ' over TLS' : ''}${byUrl ? ', named by REDIS_URL' : ''}`;

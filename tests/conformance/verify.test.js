@@ -1,7 +1,7 @@
 // coupond verify: nothing to say of a database as coupond leaves it, also while it is changed; a
 // line about each row that somebody has changed behind its back.
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { numbered } from '../support/client.js';
@@ -202,6 +202,8 @@ describe('coupond verify finds', () => {
                 /^coupon_code \d+: locked_until is 20.*, by the ledger it is 20/],
             ['a redemption under another lock', `UPDATE ledger SET locked_until = locked_until + 1 ${entry(5, 'V-0')}`,
                 /^ledger \d+ \(code_redeemed, code \d+\): locked_until is 20.*, the lock before it is until 20/],
+            ['another text of a code', "UPDATE coupon_code SET code = 'V-x' WHERE code = 'V-9'",
+                /^coupon_code: codes \d+ to \d+ are not those that ledger \d+ \(codes_uploaded\) has brought/],
             ['a lock that is gone', `DELETE FROM ledger ${entry(4, 'V-0')}`,
                 /^ledger \d+ \(code_redeemed, code \d+\): previous_id is \d+, the entry before it is \d+$/],
         ]),
@@ -255,6 +257,48 @@ describe('coupond verify finds', () => {
     }
 });
 
+describe('coupond verify finds what indexes do not see', () => {
+    it(sqlite ? 'in a file whose index is broken' : 'in tables whose index is gone', async (t) => {
+        const { server, client } = await testServer(t);
+        await fill(client);
+        await server.stop();
+        const { data } = server;
+        data.damaged = true;
+        if (sqlite) {
+            const [{ page_size: size }] = await data.query('SELECT page_size FROM pragma_page_size');
+            const indexes = await data.query(
+                "SELECT name, rootpage FROM sqlite_schema WHERE type = 'index' AND rootpage > 0",
+            );
+            assert.ok(indexes.length > 4);
+            const file = data.file;
+            const sound = readFileSync(file);
+            for (const { name, rootpage } of indexes) {
+                const bytes = Buffer.from(sound);
+                bytes.fill(0, (rootpage - 1) * size, rootpage * size);
+                writeFileSync(file, bytes);
+                const { code, stdout, stderr } = await verify(data, quiet);
+                assert.equal(code, 1, name);
+                assert.match(stdout + stderr, /coupond\.db: /, name);
+            }
+            writeFileSync(file, sound);
+            await assertClean(data);
+            return;
+        }
+        await data.execute(
+            'DROP INDEX coupon_code_code, coupon_user_user_id;' +
+                "UPDATE coupon_code SET code = 'V-1' WHERE code = 'V-5';" +
+                "INSERT INTO coupon_user (user_id) VALUES ('ann')",
+        );
+        const { said } = await differences(data);
+        for (const line of [
+            /^coupon_code: 2 rows have the same code, such as id \d+ and \d+$/,
+            /^coupon_user: 2 rows have the same user_id, such as number \d+ and \d+$/,
+        ]) {
+            assert.ok(said.some((text) => line.test(text)), said.join('\n'));
+        }
+    });
+});
+
 describe('coupond verify refuses', () => {
     const assertOneLine = ({ code, stdout, stderr }, pattern) => {
         assert.equal(code, 1);
@@ -299,6 +343,22 @@ describe('coupond verify refuses', () => {
             const { code, stderr } = await verify(server.data);
             assert.equal(code, 1);
             assert.match(stderr, /cannot read .*coupond\.db: .*malformed/);
+        });
+
+        it('a log without its index, but not an empty one that was left', async (t) => {
+            const { server, client } = await testServer(t);
+            await fill(client);
+            const copy = temporaryFolder();
+            for (const name of ['coupond.db', 'coupond.db-wal']) {
+                copyFileSync(path.join(server.data.folder, name), path.join(copy, name));
+            }
+            const { code, stderr } = await verify(new SqliteData(copy), quiet);
+            assert.equal(code, 1);
+            assert.match(stderr, /its log \S+coupond\.db-wal has no index \S+coupond\.db-shm: copy that too/);
+            await server.stop();
+            writeFileSync(`${server.data.file}-wal`, '');
+            await assertClean(server.data);
+            await server.start();
         });
 
         it('to change anything, after a stop and after a kill -9', async (t) => {

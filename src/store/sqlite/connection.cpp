@@ -92,6 +92,9 @@ std::int64_t Connection::integer(const char* sql) {
 }
 
 void Connection::roll_back() noexcept {
+    for (sqlite3_stmt* read = nullptr; (read = sqlite3_next_stmt(handle_, read)) != nullptr;) {
+        sqlite3_reset(read);
+    }
     if (sqlite3_get_autocommit(handle_) == 0) {
         sqlite3_exec(handle_, "ROLLBACK", nullptr, nullptr, nullptr);
     }
