@@ -53,8 +53,9 @@ public:
     void execute(const char* sql);
     /// The first column of the first row.
     std::int64_t integer(const char* sql);
-    /// Ends a transaction that is still open without its effects, and whatever was being read. Where SQLite has already done so
-    /// by itself, as it does on some errors, there is nothing to do.
+    /// Ends a transaction that is still open without its effects, and whatever was being read.
+    /// Where SQLite has already done so by itself, as it does on some errors, there is nothing to
+    /// do.
     void roll_back() noexcept;
     /// How many rows the last INSERT, UPDATE or DELETE touched.
     std::int64_t changes() const;
