@@ -11,7 +11,7 @@ namespace coupond::sqlite {
 
 #define COUPOND_CODE_COLUMNS                                                \
     "code.id, code.book_id, code.code, holder.user_id, code.locked_until, " \
-    "code.redeemed_at, code.created_at, code.last_entry_id"
+    "code.redeemed_at, code.created_at, code.last_entry_id, code.assigned_to"
 #define COUPOND_CODES \
     "coupon_code AS code LEFT JOIN coupon_user AS holder ON holder.number = code.assigned_to"
 #define COUPOND_BOOK_COLUMNS                                                 \
@@ -44,6 +44,11 @@ inline Code read_code(const Statement& row) {
     code.last_entry = row.integer(7);
     code.ever_locked = code.lock || code.redeemed_at;
     return sound(std::move(code));
+}
+
+/// The number of the user it is assigned to. From a row that begins with COUPOND_CODE_COLUMNS.
+inline std::optional<std::int64_t> read_holder(const Statement& row) {
+    return row.optional_integer(8);
 }
 
 /// From a row with COUPOND_BOOK_COLUMNS from `column` on.

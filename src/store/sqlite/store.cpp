@@ -112,6 +112,7 @@ private:
 
     World load_rows(const Needs& needs) {
         World world;
+        holders_.clear();
         for (const BookId id : needs.books) load_book(world, id);
         if (needs.only_book) load_only_book(world);
         for (const auto& [code, redeemer] : needs.codes) load_code(world, code, redeemer);
@@ -152,7 +153,7 @@ private:
         const CodeRow* row = world.find(text);
         if (row == nullptr) {
             if (!select_code_.bind(text).step()) return;
-            row = &world.add(read_code(select_code_));
+            row = &add_code(world, select_code_);
             select_code_.reset();
         }
         const BookId book_id = row->code.book_id;
@@ -169,6 +170,12 @@ private:
         }
     }
 
+    CodeRow& add_code(World& world, const Statement& select) {
+        CodeRow& row = world.add(read_code(select));
+        if (const auto holder = read_holder(select)) holders_[row.code.id] = *holder;
+        return row;
+    }
+
     void load_user(World& world, std::string_view user_id) {
         if (!select_number_.bind(user_id).step()) return;
         const std::int64_t number = select_number_.integer(0);
@@ -176,7 +183,7 @@ private:
         const auto [user, added] = world.users.try_emplace(std::string(user_id));
         if (!added) return;
         select_held_.bind(number, static_cast<std::int64_t>(limits::erased_codes));
-        while (select_held_.step()) user->second.push_back(&world.add(read_code(select_held_)));
+        while (select_held_.step()) user->second.push_back(&add_code(world, select_held_));
     }
 
     void load_memory(World& world, std::string_view key) {
@@ -222,7 +229,7 @@ private:
             select->bind(book_id, from, static_cast<std::int64_t>(count));
             while (select->step()) {
                 CodeRow* const known = world.find(select->text(2));
-                out.push_back(known != nullptr ? known : &world.add(read_code(*select)));
+                out.push_back(known != nullptr ? known : &add_code(world, *select));
                 --count;
             }
         }
@@ -321,10 +328,13 @@ private:
         const auto or_null = [](std::int64_t value) {
             return value == 0 ? std::nullopt : std::optional(value);
         };
+        const auto holder = holders_.find(entry.code_id);
+        const auto user =
+            holder == holders_.end() ? number_of(entry.user_id) : std::optional(holder->second);
         insert_entry_
             .bind(entry.id, entry.at, static_cast<std::int64_t>(entry.type), entry.book_id,
-                  or_null(entry.code_id), or_null(entry.codes), number_of(entry.user_id),
-                  entry.previous, entry.locked_until, entry.discount_cents, entry.request_id,
+                  or_null(entry.code_id), or_null(entry.codes), user, entry.previous,
+                  entry.locked_until, entry.discount_cents, entry.request_id,
                   entry.codes_digest ? std::optional(Blob{*entry.codes_digest}) : std::nullopt)
             .run();
     }
@@ -378,7 +388,8 @@ private:
     Health checkpoint_health_{side_checkpoints};
     int log_pages_ = 0;  ///< in the write-ahead log after the last commit
     Timestamp swept_at_;
-    std::size_t memories_to_sweep_ = 0;                    ///< more than have come since then
+    std::size_t memories_to_sweep_ = 0;                 ///< more than have come since then
+    std::unordered_map<CodeId, std::int64_t> holders_;  ///< the users of what was loaded, by number
     std::unordered_map<std::string, std::int64_t> users_;  ///< the numbers that a save has met
 
     Statement begin_read_{connection_, "BEGIN"};
