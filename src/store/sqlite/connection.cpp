@@ -36,6 +36,10 @@ std::string uri_to_look(const std::string& path) {
 
 }  // namespace
 
+Error corrupt(const char* what) {
+    return {SQLITE_CORRUPT, what};
+}
+
 Connection::Connection(const std::string& path, Mode mode) {
     install_page_cache();
     // NOMUTEX: each connection is used by one thread at a time.

@@ -26,6 +26,9 @@ private:
     std::string message_;
 };
 
+/// That what was read cannot be.
+Error corrupt(const char* what);
+
 /// A command changes a row or two on pages far from each other, so smaller pages mean less to
 /// write; below 2 KiB the tree gets too deep. It counts before there is anything in the file.
 inline constexpr const char* page_size_sql = "PRAGMA page_size = 2048";

@@ -138,7 +138,7 @@ private:
 
     BookCounts read_counts(const Book& book, Timestamp now) {
         BookCounts counts;
-        if (!counts_.bind(book.id).step()) throw Error(SQLITE_CORRUPT, "a book without its counts");
+        if (!counts_.bind(book.id).step()) throw corrupt("a book without its counts");
         counts.total = counts_.integer(0);
         counts.available = counts_.integer(1);
         counts.redeemed = counts_.integer(2);

@@ -1,8 +1,6 @@
 // How rows are read: column lists and what they become.
 #pragma once
 
-#include <sqlite3.h>
-
 #include "store/fault.hpp"
 #include "store/sqlite/connection.hpp"
 #include "store/store.hpp"
@@ -27,7 +25,7 @@ inline std::optional<Timestamp> optional_time(const Statement& row, int column) 
 template <class Read>
 Read sound(Read read) {
     const char* const fault = fault_of(read);
-    if (fault != nullptr) throw Error(SQLITE_CORRUPT, fault);
+    if (fault != nullptr) throw corrupt(fault);
     return read;
 }
 

@@ -159,7 +159,7 @@ private:
         const BookId book_id = row->code.book_id;
         load_book(world, book_id);
         if (world.find_book(book_id) == nullptr) {
-            throw Error(SQLITE_CORRUPT, "a code without its book");
+            throw corrupt("a code without its book");
         }
         if (redeemer.empty() || !world.find_book(book_id)->max_redemptions_per_user) return;
         const auto [user, added] =
