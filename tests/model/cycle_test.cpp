@@ -227,7 +227,7 @@ public:
         std::vector<std::string> wanted;
         for (const auto& [code, state] : model_.codes) {
             const std::int64_t locked_until =
-                backend_.locks() ? state.first_locked_until : state.locked_until;
+                backend_.locks() ? state.first_locked_at : state.locked_until;
             wanted.push_back(
                 code + "|" + std::to_string(state.id) + "|" + std::to_string(state.book) + "|" +
                 state.holder + "|" + std::to_string(locked_until) + "|" +
@@ -378,8 +378,10 @@ private:
             }
             if (entry.type == LedgerEntry::Type::code_locked) {
                 if (code.locked_until == 0) ++ever_locked;
-                if (code.locked_until == 0 || backend_.locks() == nullptr) {
+                if (backend_.locks() == nullptr) {
                     code.locked_until = entry.locked_until.value().ms;
+                } else if (code.locked_until == 0) {
+                    code.locked_until = entry.at.ms;
                 }
                 ++happened.locked;
             }

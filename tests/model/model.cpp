@@ -112,7 +112,7 @@ std::string Model::lock(const LockCode& command, std::int64_t now) {
     if (now < code.locked_until) return "refused already_locked";
     code.locked_until = now + command.ttl_ms;
     code.lock_ended = false;
-    if (code.first_locked_until == 0) code.first_locked_until = code.locked_until;
+    if (code.first_locked_at == 0) code.first_locked_at = now;
     changes.push_back(
         {"code_locked", now, code.book, code.id, 0, code.holder, code.locked_until, {}, request_});
     return "locked until " + text(code.locked_until);
@@ -136,7 +136,7 @@ std::string Model::redeem(const RedeemCode& command, std::int64_t now) {
                        books[code.book].discount, request_});
     code.redeemed_at = now;
     code.locked_until = 0;
-    code.first_locked_until = 0;
+    code.first_locked_at = 0;
     return "redeemed: " + shown(command.code, code);
 }
 

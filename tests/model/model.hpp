@@ -27,8 +27,8 @@ public:
         std::int64_t locked_until = 0;
         std::int64_t redeemed_at = 0;  ///< 0: not
         std::int64_t created_at = 0;
-        bool lock_ended = false;              ///< by the erasure of its holder
-        std::int64_t first_locked_until = 0;  ///< of its first lock, unless it is redeemed
+        bool lock_ended = false;           ///< by the erasure of its holder
+        std::int64_t first_locked_at = 0;  ///< 0: never, or it is redeemed
     };
     struct BookState {
         std::string name;
