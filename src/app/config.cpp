@@ -292,9 +292,8 @@ constexpr const char* export_help =
     "Print the ledger, an entry a line, as /coupon/events lists it, beside running servers; it\n"
     "changes nothing. With --archive: move entries older than --retention-days out of the\n"
     "database, to the end of that file, in small batches, each on disk before it is removed; what\n"
-    "was interrupted is taken up again. Only what later changes have superseded moves: creations "
-    "of\n"
-    "books, uploads, erasures and the last change of each code stay";
+    "was interrupted is taken up again. Only what later changes have superseded moves: books'\n"
+    "creations, uploads, erasures and the last change of each code stay";
 
 std::string_view trim(std::string_view text) {
     constexpr std::string_view blank = " \t\r";

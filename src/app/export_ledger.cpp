@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "app/database.hpp"
+#include "app/every_second.hpp"
 #include "app/serve.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
@@ -181,20 +182,6 @@ private:
     std::vector<std::string> last_lines_;
 };
 
-/// Once a second.
-class Progress {
-public:
-    void operator()(std::int64_t read, std::int64_t moved) {
-        const auto now = std::chrono::steady_clock::now();
-        if (now - told_ < std::chrono::seconds(1)) return;
-        told_ = now;
-        log::info("moving entries out of the ledger", {{"read", read}, {"moved", moved}});
-    }
-
-private:
-    std::chrono::steady_clock::time_point told_ = std::chrono::steady_clock::now();
-};
-
 /// Removes what is in the archive already: the batch at whose removal the last run was interrupted.
 std::int64_t finish_interrupted(Ledger& ledger, LedgerRetention& retention,
                                 const Archive& archive) {
@@ -220,7 +207,7 @@ void move(const Config& config, Database& database) {
     const Timestamp before = SystemClock().now() + -config.retention_days * day_ms;
     std::int64_t moved = finish_interrupted(ledger, *retention, archive);
     std::int64_t read = 0;
-    Progress progress;
+    EverySecond report;
     const EntryId end = ledger.end_of_older(before);
     for (EntryId after = 0; after < end;) {
         const auto begun = std::chrono::steady_clock::now();
@@ -243,7 +230,9 @@ void move(const Config& config, Database& database) {
             // Half of the time is others'.
             std::this_thread::sleep_for(std::chrono::steady_clock::now() - begun);
         }
-        progress(read, moved);
+        if (report.due()) {
+            log::info("moving entries out of the ledger", {{"read", read}, {"moved", moved}});
+        }
         if (!page.more) break;
         after = page.read_to;
     }

@@ -1,27 +1,13 @@
-#include <chrono>
 #include <cstdio>
 #include <string>
 
 #include "app/database.hpp"
+#include "app/every_second.hpp"
 #include "app/serve.hpp"
 #include "base/log.hpp"
 
 namespace coupond {
 namespace {
-
-/// Tells the log how far it is, once a second.
-class Progress {
-public:
-    void operator()(std::int64_t codes, std::int64_t counted) {
-        const auto now = std::chrono::steady_clock::now();
-        if (now - told_ < std::chrono::seconds(1)) return;
-        told_ = now;
-        log::info("verifying", {{"codes", codes}, {"of", counted}});
-    }
-
-private:
-    std::chrono::steady_clock::time_point told_ = std::chrono::steady_clock::now();
-};
 
 std::string counted(std::int64_t count, const std::string& one, const std::string& many) {
     return std::to_string(count) + " " + (count == 1 ? one : many);
@@ -45,7 +31,11 @@ bool verify(const Config& config) {
     require_schema(*database);
     log::info("verifying", {{"database", std::string_view(database->name())}});
     const std::unique_ptr<Snapshot> snapshot = database->open_snapshot();
-    const Verification found = verify(*snapshot, SystemClock().now(), Progress());
+    const Verification found =
+        verify(*snapshot, SystemClock().now(),
+               [report = EverySecond()](std::int64_t codes, std::int64_t counted) mutable {
+                   if (report.due()) log::info("verifying", {{"codes", codes}, {"of", counted}});
+               });
     print(*database, found);
     return found.differences == 0;
 }
