@@ -21,7 +21,8 @@ inline constexpr std::size_t user_id_characters = 255;
 inline constexpr std::size_t pattern_characters = 255;
 inline constexpr std::size_t request_id_bytes = 64;
 
-inline constexpr std::int64_t discount_cents = 99'999'999'99;  ///< 99,999,999.99
+inline constexpr std::int64_t discount_cents = 99'999'999'99;             ///< 99,999,999.99
+inline constexpr std::int64_t order_minor_units = 1'000'000'000'000'000;  ///< what an order costs
 inline constexpr std::int64_t redemptions_per_user = 1'000'000'000;
 inline constexpr std::size_t upload_codes = 100'000;  ///< in one request
 
@@ -89,6 +90,9 @@ inline constexpr int reconnect_most_ms = 1'000;  ///< on up to this; always time
 
 static_assert(header_bytes < body_bytes);
 static_assert(body_bytes <= bodies_in_flight_bytes);
+static_assert(discount_cents <= order_minor_units);
+static_assert(order_minor_units <= INT64_MAX / 100,
+              "hundredths of no named currency fit in minor units of any, which has 4 decimals");
 static_assert(batch_commands <= queued_commands);
 static_assert(batch_erasures <= batch_commands);
 static_assert(batch_commands <= batch_entries, "a command makes one entry at most");
