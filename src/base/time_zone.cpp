@@ -36,6 +36,19 @@ Timestamp first_moment(const absl::TimeZone& zone, absl::CivilDay date) {
     return from_absl(info.kind == absl::TimeZone::TimeInfo::SKIPPED ? info.trans : info.pre);
 }
 
+/// On which date the day, week or month begins that `date` lies in.
+absl::CivilDay first_date(CalendarUnit unit, absl::CivilDay date) {
+    if (unit == CalendarUnit::month) return absl::CivilDay(absl::CivilMonth(date));
+    if (unit == CalendarUnit::week) return absl::PrevWeekday(date + 1, absl::Weekday::monday);
+    return date;
+}
+
+/// And the one after that, whose first date is `first`.
+absl::CivilDay next_first_date(CalendarUnit unit, absl::CivilDay first) {
+    if (unit == CalendarUnit::month) return absl::CivilDay(absl::CivilMonth(first) + 1);
+    return first + (unit == CalendarUnit::week ? 7 : 1);
+}
+
 bool shows_full_hour(const absl::TimeZone& zone, Timestamp at) {
     const absl::CivilSecond shown = zone.At(to_absl(at)).cs;
     return shown.minute() == 0 && shown.second() == 0;
@@ -114,9 +127,9 @@ Timestamp TimeZone::begin(CalendarUnit unit, Timestamp at) const {
         return {at.ms - at.ms % hour_ms};
     }
     // Where clocks are set back over midnight, a date is shown again after the next one has begun.
-    const absl::CivilDay date(rules.At(to_absl(at)).cs);
-    const Timestamp next = first_moment(rules, date + 1);
-    return next <= at ? next : first_moment(rules, date);
+    const absl::CivilDay first = first_date(unit, absl::CivilDay(rules.At(to_absl(at)).cs));
+    const Timestamp next = first_moment(rules, next_first_date(unit, first));
+    return next <= at ? next : first_moment(rules, first);
 }
 
 Timestamp TimeZone::next(CalendarUnit unit, Timestamp at) const {
@@ -129,13 +142,24 @@ Timestamp TimeZone::next(CalendarUnit unit, Timestamp at) const {
         }
         return begun + hour_ms;
     }
-    absl::CivilDay date(rules.At(to_absl(at)).cs);
-    Timestamp next = first_moment(rules, ++date);
-    while (next <= at) next = first_moment(rules, ++date);
+    absl::CivilDay first = first_date(unit, absl::CivilDay(rules.At(to_absl(at)).cs));
+    Timestamp next = at;
+    while (next <= at) {
+        first = next_first_date(unit, first);
+        next = first_moment(rules, first);
+    }
     return next;
 }
 
 std::optional<Timestamp> TimeZone::parse(std::string_view text) const {
+    return parse(text, 0);
+}
+
+std::optional<Timestamp> TimeZone::parse_end(std::string_view text) const {
+    return parse(text, 1);
+}
+
+std::optional<Timestamp> TimeZone::parse(std::string_view text, int days_later) const {
     // The parsers below take much more.
     if (!has_shape(text)) return std::nullopt;
     const absl::string_view view(text.data(), text.size());
@@ -143,7 +167,7 @@ std::optional<Timestamp> TimeZone::parse(std::string_view text) const {
     absl::CivilDay date;
     absl::Time time;
     if (text.size() == 10 && absl::ParseCivilTime(view, &date)) {
-        at = first_moment(zone_->rules, date);
+        at = first_moment(zone_->rules, date + days_later);
     } else if (absl::ParseTime(absl::RFC3339_full, view, &time, nullptr)) {
         at = from_absl(time);
     }
