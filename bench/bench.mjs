@@ -20,8 +20,8 @@ table in Markdown.
                                         itself, against pgbench: about five minutes
   script/bench --quick                  does it work? in a minute or two; no figures to quote
   script/bench --phase redeem           only that; again for more: redeem, limited, lock,
-                                        assign, random, pools, lists, statistics, verify, uploads,
-                                        starts, memory, baseline;
+                                        assign, random, validate, pools, lists, statistics,
+                                        verify, uploads, starts, memory, baseline;
                                         with --postgres: redeem, assign, random, lock, alone
                                         (locks in PostgreSQL too), latency (one connection),
                                         processes (two), row (batches of one), pgbench

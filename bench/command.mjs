@@ -22,7 +22,11 @@ export const commands = {
         from: 'locked',
         kind: 'redeem',
         title: 'redeem, one a user',
-        sql: 'UPDATE coupon_book SET max_redemptions_per_user = 1',
+        // As if the book had been created so (src/domain/settings.cpp).
+        sql: `UPDATE coupon_book SET max_redemptions_per_user = 1,
+                  settings = 'counts_users_since ' || created_at || '\n';
+              UPDATE ledger SET detail = detail || 'max_redemptions_per_user 1\n' ||
+                  'counts_users_since ' || at || '\n' WHERE type = 1;`,
         carriedOut: 'redeemed_at IS NOT NULL',
     },
     lock: { from: 'assigned', title: 'lock', carriedOut: 'locked_until IS NOT NULL' },

@@ -51,6 +51,9 @@ export class PostgresData {
                                  type, request_id)
              SELECT ${first} + i, ${now}, 1, i + 1, i + 1, ${previous}, ${end}, ${type}, 'migration'
              ${all};`;
+        // As src/domain/settings.cpp writes what a book was created as.
+        const created =
+            `\nname bench\ncode_pattern B-{8}\ncreated_at ${now}\nupdated_at ${now}\n`;
         await this.#postgres.sql('postgres', `CREATE DATABASE ${state} OWNER coupond`);
         await run(this.#binary, ['migrate'], {
             cwd: this.#folder,
@@ -58,17 +61,17 @@ export class PostgresData {
         });
         await sql(
             `SET session_replication_role = replica; -- foreign keys are not looked up
-             INSERT INTO coupon_book (id, name, code_pattern, created_at, updated_at)
-             VALUES (1, 'bench', 'B-{8}', ${now}, ${now});
+             INSERT INTO coupon_book (id, name, code_pattern, created_at, updated_at, last_entry_id)
+             VALUES (1, 'bench', 'B-{8}', ${now}, ${now}, 1);
              ${held ? `INSERT INTO coupon_user (user_id) SELECT ${userSql} ${all} ORDER BY i;` : ''}
              INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, locked_until,
                                       last_entry_id, assigned_to, code)
              SELECT i + 1, 1, (random() * 9e18)::bigint, ${now}, ${until},
                     ${held ? `${entered[state]} + i, i + 1` : '2, NULL'}, ${codeSql}
              ${all};
-             INSERT INTO ledger (id, at, book_id, code_id, codes, type, request_id)
-             VALUES (1, ${now}, 1, NULL, NULL, 1, 'migration'),
-                    (2, ${now}, 1, 1, ${codes}, 2, 'migration');
+             INSERT INTO ledger (id, at, book_id, code_id, codes, type, request_id, detail)
+             VALUES (1, ${now}, 1, NULL, NULL, 1, 'migration', '${created}'),
+                    (2, ${now}, 1, 1, ${codes}, 2, 'migration', NULL);
              ${held ? enter(3, entered.assigned, 2, 'NULL') : ''}
              ${until === null ? '' : enter(4, entered.locked, `${entered.assigned} + i`, until)}
              UPDATE ledger_origin SET transaction_offset =
@@ -81,7 +84,8 @@ export class PostgresData {
              SELECT book, ${now - (now % 900_000)}, 0, ${codes}, ${held ? codes : 0},
                     ${until === null ? 0 : codes}, 0, 0
              FROM (VALUES (0), (1)) AS counted (book);
-             UPDATE id_counter SET next = CASE "of" WHEN 'coupon_book' THEN 2 ELSE ${codes + 1} END;
+             UPDATE id_counter SET next = CASE "of" WHEN 'coupon_book' THEN 2 ELSE ${codes + 1} END
+             WHERE "of" IN ('coupon_book', 'coupon_code');
              ${until === null ? '' : `INSERT INTO lock_count VALUES (1, ${until}, ${codes});`}`,
         );
         for (const i of [0, 12_345, codes - 1]) {

@@ -1,7 +1,7 @@
 // What is measured with SQLite.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { codesPerUpload, longCode, sendUpload, upload } from './codes.mjs';
+import { code, codesPerUpload, longCode, sendUpload, upload } from './codes.mjs';
 import { commands, countErrors, load, measureCommand, median, perRequest } from './command.mjs';
 import { watch } from './machine.mjs';
 import { run } from './processes.mjs';
@@ -10,7 +10,7 @@ import { Data } from './sqlite_data.mjs';
 
 const commandNames = ['redeem', 'limited', 'lock', 'assign', 'random'];
 export const phases = [
-    ...commandNames, 'pools', 'lists', 'statistics', 'verify', 'uploads', 'starts', 'memory', 'baseline',
+    ...commandNames, 'validate', 'pools', 'lists', 'statistics', 'verify', 'uploads', 'starts', 'memory', 'baseline',
 ];
 const defaultConnections = { limited: [256] };
 
@@ -68,28 +68,49 @@ class Bench {
         return result;
     }
 
-    /** An answer that needs no database. */
-    async read(connections) {
-        const copy = await this.#data.copy('free');
+    /** Requests of a kind that change nothing. */
+    async read(kind, from, connections, isRight) {
+        const copy = await this.#data.copy(from);
         const server = await copy.serve();
         const options = { connections, codes: this.#options.codes, first: 0, most: 1e15 };
-        await load(server, 'read', { ...options, seconds: this.#options.warmUpSeconds });
+        await load(server, kind, { ...options, seconds: this.#options.warmUpSeconds });
         const stopWatch = watch([server.pid]);
-        const figures = await load(server, 'read', {
+        const figures = await load(server, kind, {
             ...options,
             seconds: Math.min(5, this.#options.seconds),
         });
         const taken = stopWatch();
-        await this.#stop(server, 'read');
+        const right = await isRight(server);
+        await this.#stop(server, kind);
         copy.remove();
         return {
             connections,
             perSecond: figures.requests / figures.seconds,
             p50Ms: figures.p50Us / 1000,
             p99Ms: figures.p99Us / 1000,
-            errors: figures.statusErrors + figures.socketErrors,
+            errors: figures.statusErrors + figures.socketErrors + (right ? 0 : 1),
             ...perRequest(taken, figures.requests),
         };
+    }
+
+    /** Answers that need no database. */
+    live(connections) {
+        return this.read('read', 'free', connections, async (server) => {
+            const answer = await fetch(`${server.url}/health/live`);
+            return answer.status === 200;
+        });
+    }
+
+    validate(connections) {
+        return this.read('validate', 'assigned', connections, async (server) => {
+            const i = this.#options.codes >> 1;
+            const answer = await fetch(`${server.url}/coupon/validate/${code(i)}`, {
+                method: 'POST',
+                headers: { 'content-type': 'application/json' },
+                body: JSON.stringify({ userId: `user-${String(i).padStart(7, '0')}` }),
+            });
+            return answer.status === 200 && (await answer.json()).valid;
+        });
     }
 
     /**
@@ -330,7 +351,7 @@ export async function measure(chosen, results, folder) {
     };
 
     await makeData(data, chosen.codes, {
-        assigned: names.some((name) => commands[name].from === 'assigned'),
+        assigned: wants('validate') || names.some((name) => commands[name].from === 'assigned'),
         locked: program !== undefined || wants('verify') || names.some((name) => commands[name].from === 'locked'),
     });
     await takeBaseline();
@@ -343,9 +364,14 @@ export async function measure(chosen, results, folder) {
         }
         if (index === names.length >> 1) await takeBaseline();
     }
-    if (program) {
+    if (wants('validate')) {
+        progress('validate a code, 256 connections');
+        results.validate = await bench.validate(256);
+        progressOf(results.validate);
+    }
+    if (program || wants('validate')) {
         progress('reads without a database');
-        results.read = await bench.read(256);
+        results.read = await bench.live(256);
     }
     if (wants('uploads')) {
         progress('uploads');
@@ -391,8 +417,8 @@ function finish(results, bench, baselines, wants) {
 }
 
 /** How many requests were not answered as they must be. */
-export function failures({ commands: measured, read, pools, life }) {
-    return [...measured, read, pools, life].reduce((sum, part) => sum + (part?.errors ?? 0), 0);
+export function failures({ commands: measured, read, validate, pools, life }) {
+    return [...measured, read, validate, pools, life].reduce((sum, part) => sum + (part?.errors ?? 0), 0);
 }
 
 /** How much room on the disk it takes. */

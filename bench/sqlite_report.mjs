@@ -13,6 +13,7 @@ const floors = {
     pageRatio: 1.2,
     statisticsRatio: 1.5,
     statisticsMs: 20,
+    validationsPerSecond: 50_000,
     verifySeconds: 20,
     memoryBytes: 256 * 1024 * 1024,
 };
@@ -44,8 +45,20 @@ function commandTable(results) {
     );
 }
 
-function otherRows({ pools, lists, statistics, verify, uploads, starts, peak }) {
+function otherRows({ validate, read, pools, lists, statistics, verify, uploads, starts, peak }) {
     const rows = [];
+    if (validate) {
+        const { connections, perSecond, p99Ms, cpuUs } = validate;
+        rows.push([
+            `validate a code, ${connections} connections`,
+            `${integer(perSecond)}/s, ${(perSecond / read.perSecond).toFixed(2)} × GET /health/live, ` +
+                `p99 ${milliseconds(p99Ms)}, ${microseconds(cpuUs)} of CPU each`,
+            held(
+                `≥ ${integer(floors.validationsPerSecond)}/s`,
+                perSecond >= floors.validationsPerSecond,
+            ),
+        ]);
+    }
     if (pools) {
         const { small, large, ratio } = pools;
         rows.push([

@@ -81,45 +81,71 @@ std::string erased_id() {
     return "erased-" + secure_random_base32(26);
 }
 
+/// Adds a route whose requests are commands, which `decode(request)` reads.
+template <class Decode>
+void add_command(http::Router& router, Api& api, std::string_view method, std::string_view path,
+                 Decode decode) {
+    router.add(method, path,
+               [&api, decode](const http::Request& request, const http::Responder& responder) {
+                   run(api, request, responder, decode(request));
+               });
+}
+
 void add_commands(http::Router& router, Api& api) {
     using http::Request;
-    using http::Responder;
-    router.add("POST", "/coupon", [&api](const Request& request, const Responder& responder) {
-        run(api, request, responder, wire::decode_create_book(body_of(request)));
+    const auto add = [&](std::string_view method, std::string_view path, auto decode) {
+        add_command(router, api, method, path, decode);
+    };
+    add("POST", "/coupon",
+        [](const Request& request) { return wire::decode_create_book(body_of(request)); });
+    add("PATCH", "/coupon/:id", [](const Request& request) {
+        return wire::decode_edit_book(body_of(request), request.path_params[0]);
     });
-    router.add("POST", "/coupon/codes", [&api](const Request& request, const Responder& responder) {
-        run(api, request, responder, wire::decode_upload_codes(body_of(request), std::nullopt));
+    add("DELETE", "/coupon/:id", [](const Request& request) {
+        return wire::decode_archive_book(request.path_params[0], request.query, request.request_id);
     });
-    router.add("POST", "/coupon/codes/:id",
-               [&api](const Request& request, const Responder& responder) {
-                   run(api, request, responder,
-                       wire::decode_upload_codes(body_of(request), request.path_params[0]));
-               });
-    router.add("POST", "/coupon/assign",
-               [&api](const Request& request, const Responder& responder) {
-                   run(api, request, responder, wire::decode_assign_any(body_of(request)));
-               });
-    router.add("POST", "/coupon/assign/:code",
-               [&api](const Request& request, const Responder& responder) {
-                   run(api, request, responder,
-                       wire::decode_assign_code(body_of(request), request.path_params[0]));
-               });
-    router.add(
-        "POST", "/coupon/lock/:code", [&api](const Request& request, const Responder& responder) {
-            run(api, request, responder,
-                wire::decode_lock_code(body_of(request), request.path_params[0], api.lock_ttl_ms));
-        });
-    router.add("POST", "/coupon/redeem/:code",
-               [&api](const Request& request, const Responder& responder) {
-                   run(api, request, responder,
-                       wire::decode_redeem_code(body_of(request), request.path_params[0]));
-               });
-    router.add("DELETE", "/coupon/users/:userId",
-               [&api](const Request& request, const Responder& responder) {
-                   run(api, request, responder,
-                       wire::decode_erase_user(request.path_params[0], request.query,
-                                               request.request_id, erased_id()));
-               });
+    add("POST", "/coupon/:id/restore", [](const Request& request) {
+        return wire::decode_restore_book(body_of(request), request.path_params[0]);
+    });
+    add("POST", "/coupon/codes", [](const Request& request) {
+        return wire::decode_upload_codes(body_of(request), std::nullopt);
+    });
+    add("POST", "/coupon/codes/:id", [](const Request& request) {
+        return wire::decode_upload_codes(body_of(request), request.path_params[0]);
+    });
+    add("POST", "/coupon/assign",
+        [](const Request& request) { return wire::decode_assign_any(body_of(request)); });
+    add("POST", "/coupon/assign/:code", [](const Request& request) {
+        return wire::decode_assign_code(body_of(request), request.path_params[0]);
+    });
+    add("POST", "/coupon/unassign/:code", [](const Request& request) {
+        return wire::decode_unassign_code(body_of(request), request.path_params[0]);
+    });
+    add("POST", "/coupon/lock/:code", [ttl_ms = api.lock_ttl_ms](const Request& request) {
+        return wire::decode_lock_code(body_of(request), request.path_params[0], ttl_ms);
+    });
+    add("POST", "/coupon/unlock/:code", [](const Request& request) {
+        return wire::decode_unlock_code(body_of(request), request.path_params[0]);
+    });
+    add("POST", "/coupon/redeem/:code", [](const Request& request) {
+        return wire::decode_redeem_code(body_of(request), request.path_params[0]);
+    });
+    add("PATCH", "/coupon/code/:code", [](const Request& request) {
+        return wire::decode_edit_code(body_of(request), request.path_params[0]);
+    });
+    add("DELETE", "/coupon/users/:userId", [](const Request& request) {
+        return wire::decode_erase_user(request.path_params[0], request.query, request.request_id,
+                                       erased_id());
+    });
+}
+
+void validate_code(Api& api, const http::Request& request, const http::Responder& responder) {
+    auto asked =
+        wire::decode_validate_code(body_of(request), request.path_params[0], request.query);
+    if (auto* const answer = std::get_if<wire::Answer>(&asked)) {
+        return responder.send(std::move(*answer));
+    }
+    api.validations.submit(std::get<ValidateCode>(std::move(asked)), request, responder);
 }
 
 /// Runs `read(store, asked)` on the reader's thread for what was asked for, or answers at once
@@ -273,9 +299,13 @@ void check_ready(const Api& api, const http::Request& request, const http::Respo
     });
 }
 
-void add_reads(http::Router& router, const Api& api) {
+void add_reads(http::Router& router, Api& api) {
     using http::Request;
     using http::Responder;
+    router.add("POST", "/coupon/validate/:code",
+               [&api](const Request& request, const Responder& responder) {
+                   validate_code(api, request, responder);
+               });
     router.add("GET", "/coupon", [&api](const Request& request, const Responder& responder) {
         list_books(api, request, responder);
     });

@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "app/event_streams.hpp"
+#include "app/validations.hpp"
 #include "base/time.hpp"
 #include "engine/engine.hpp"
 #include "http/http.hpp"
@@ -23,6 +24,7 @@ struct Api {
     std::int64_t lock_ttl_ms;
     /// Idempotency keys of requests that are not answered yet. Of the network thread.
     std::unordered_set<std::string> keys_in_use = {};
+    Validations validations{io, reader, clock};
 };
 
 http::Router make_router(Api& api);

@@ -213,7 +213,7 @@ void move(const Config& config, Database& database) {
         const auto begun = std::chrono::steady_clock::now();
         const EntryPage page = ledger.page(after, limits::moved_entries);
         std::vector<EntryId> ids;
-        for (const auto& [entry, code, book] : page.entries) {
+        for (const auto& [entry, code] : page.entries) {
             if (entry.id <= end && entry.at < before) ids.push_back(entry.id);
         }
         read += std::ssize(ids);

@@ -163,15 +163,17 @@ std::optional<Timestamp> TimeZone::parse(std::string_view text, int days_later) 
     // The parsers below take much more.
     if (!has_shape(text)) return std::nullopt;
     const absl::string_view view(text.data(), text.size());
-    std::optional<Timestamp> at;
+    std::optional<Timestamp> begin, at;
     absl::CivilDay date;
     absl::Time time;
     if (text.size() == 10 && absl::ParseCivilTime(view, &date)) {
+        begin = first_moment(zone_->rules, date);
         at = first_moment(zone_->rules, date + days_later);
     } else if (absl::ParseTime(absl::RFC3339_full, view, &time, nullptr)) {
-        at = from_absl(time);
+        begin = at = from_absl(time);
     }
-    const bool fits = at && Timestamp{begin_of_2000_ms} <= *at && *at < Timestamp{end_of_9998_ms};
+    const bool fits =
+        begin && Timestamp{begin_of_2000_ms} <= *begin && *begin < Timestamp{end_of_9998_ms};
     return fits ? at : std::nullopt;
 }
 

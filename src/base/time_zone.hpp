@@ -38,8 +38,8 @@ public:
     std::optional<Timestamp> parse(std::string_view text) const;
 
     /// The same, of when something ends: a date stands for the end of that day in this zone, which
-    /// is when the next one begins. So `2026-11-22` is a day from parse() to parse_end(); a date
-    /// that was left out there has no time between them.
+    /// is when the next one begins, be that in 9999. So `2026-11-22` is a day from parse() to
+    /// parse_end(); a date that was left out there has no time between them.
     std::optional<Timestamp> parse_end(std::string_view text) const;
 
 private:

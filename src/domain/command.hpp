@@ -8,17 +8,34 @@
 #include <vector>
 
 #include "base/digest.hpp"
+#include "domain/settings.hpp"
 #include "domain/types.hpp"
 
 namespace coupond {
 
 // Commands. Their texts have passed `wire`, so they are valid UTF-8 within base/limits.hpp.
 
-struct CreateBook {
-    std::string name;
-    std::string code_pattern;
-    std::optional<std::int64_t> max_redemptions_per_user;
-    std::optional<std::int64_t> discount_cents;
+/// What a client says of a book. A date stands for a moment by the book's time zone.
+struct BookWish : BookSettings {
+    std::string starts_on = {};  ///< not empty: `starts_at` is when that day begins,
+    std::string ends_on = {};    ///< `ends_at` when it ends; both valid for TimeZone::parse()
+};
+
+struct CreateBook : BookWish {};
+
+struct EditBook {
+    BookId book_id = 0;
+    BookWish wish;
+    BookMembers wished;  ///< those of its members that count
+};
+
+/// Its codes stop working.
+struct ArchiveBook {
+    BookId book_id = 0;
+};
+
+struct RestoreBook {
+    BookId book_id = 0;
 };
 
 /// Takes in codes made elsewhere, all or none.
@@ -49,6 +66,25 @@ struct RedeemCode {
     std::string user_id;
 };
 
+struct EditCode {
+    std::string code;
+    CodeSettings wish;
+    std::string expires_on = {};  ///< not empty: `wish.expires_at` is when that day ends
+    CodeMembers wished;           ///< those of its members that count
+};
+
+/// Gives a lock back before its time.
+struct UnlockCode {
+    std::string code;
+    std::string user_id;
+};
+
+/// Takes a code from whoever holds it.
+struct UnassignCode {
+    std::string code;
+    std::optional<std::string> user_id;  ///< whose it must be; nothing: whoever's
+};
+
 /// Forgets a person: what was theirs is somebody's of whom nobody knows more than `erased_id`, and
 /// their locks end. Who comes with the same id later is somebody new.
 struct EraseUser {
@@ -57,7 +93,8 @@ struct EraseUser {
 };
 
 using Command =
-    std::variant<CreateBook, UploadCodes, AssignAny, AssignCode, LockCode, RedeemCode, EraseUser>;
+    std::variant<CreateBook, EditBook, ArchiveBook, RestoreBook, UploadCodes, AssignAny, AssignCode,
+                 LockCode, RedeemCode, EditCode, UnlockCode, UnassignCode, EraseUser>;
 
 /// What tells a request that is repeated from another one
 /// (draft-ietf-httpapi-idempotency-key-header).
@@ -85,6 +122,12 @@ enum class Refusal {
     not_assigned_to_user,
     already_locked,
     not_locked,
+    book_archived,
+    book_inactive,
+    book_not_started,
+    book_ended,
+    code_disabled,
+    code_expired,
     user_redemption_limit_reached,
     user_not_found,
     idempotency_key_reused,   ///< for another request
@@ -98,6 +141,25 @@ std::optional<Refusal> refusal_of(std::string_view name);
 
 struct BookCreated {
     Book book;
+};
+
+/// Or archived, or restored; or it was as it should be already.
+struct BookChanged {
+    Book book;
+    bool restored = false;
+};
+
+/// What is wrong with what a client wants: it contradicts itself, or what the book has besides.
+enum class Fault {
+    no_such_start,  ///< the book's time zone has no moment for that date
+    no_such_end,
+    no_such_expiry,
+    ends_before_start,
+};
+inline constexpr Fault last_fault = Fault::ends_before_start;
+
+struct Contradicted {
+    std::vector<Fault> faults;  ///< one or more, each once
 };
 
 struct CodesUploaded {
@@ -119,10 +181,21 @@ struct CodeRedeemed {
     Code code;
 };
 
+struct CodeChanged {
+    Code code;
+};
+
+struct CodeUnlocked {};
+
+struct CodeUnassigned {
+    Code code;
+};
+
 struct UserErased {};
 
-using FirstOutcome = std::variant<Refusal, BookCreated, CodesUploaded, CodeAssigned, CodeLocked,
-                                  CodeRedeemed, UserErased>;
+using FirstOutcome =
+    std::variant<Refusal, BookCreated, BookChanged, Contradicted, CodesUploaded, CodeAssigned,
+                 CodeLocked, CodeRedeemed, CodeChanged, CodeUnlocked, CodeUnassigned, UserErased>;
 
 /// The request was there before: what came of it then.
 struct Replayed {
@@ -131,7 +204,8 @@ struct Replayed {
     std::string request_id;
 };
 
-using Outcome = std::variant<Refusal, BookCreated, CodesUploaded, CodeAssigned, CodeLocked,
-                             CodeRedeemed, UserErased, Replayed>;
+using Outcome = std::variant<Refusal, BookCreated, BookChanged, Contradicted, CodesUploaded,
+                             CodeAssigned, CodeLocked, CodeRedeemed, CodeChanged, CodeUnlocked,
+                             CodeUnassigned, UserErased, Replayed>;
 
 }  // namespace coupond

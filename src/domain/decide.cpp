@@ -3,7 +3,9 @@
 
 #include "base/check.hpp"
 #include "base/limits.hpp"
+#include "base/time_zone.hpp"
 #include "domain/domain.hpp"
+#include "domain/rules.hpp"
 
 namespace coupond {
 namespace {
@@ -36,6 +38,7 @@ public:
             if (first.fingerprint != asked.fingerprint) return Refusal::idempotency_key_reused;
             auto outcome = recall(first.outcome, submission.command);
             if (!outcome) return Refusal::first_answer_unreadable;
+            if (auto* const changed = std::get_if<CodeChanged>(&*outcome)) name_holder(*changed);
             return Replayed{std::move(*outcome), first.decided_at, first.request_id};
         }
         Outcome outcome = std::visit(*this, submission.command);
@@ -47,18 +50,47 @@ public:
 
     Outcome operator()(const CreateBook& command) {
         Book book;
+        auto faults = wish(book, command, BookMembers().set());
+        if (!faults.empty()) return Contradicted{std::move(faults)};
+
         book.id = world_.next_book_id++;
-        book.name = command.name;
-        book.code_pattern = command.code_pattern;
-        book.max_redemptions_per_user = command.max_redemptions_per_user;
-        book.discount_cents = command.discount_cents;
         book.created_at = now_;
         book.updated_at = now_;
+        LedgerEntry& entry = enter(LedgerEntry::Type::book_created, book.id);
+        entry.detail = change_text(nullptr, book);
+        book.last_entry = entry.id;
         world_.books.emplace(book.id, book);
         new_books_.push_back(book.id);
-        enter(LedgerEntry::Type::book_created, book.id);
         world_.only_book = ++world_.book_count == 1 ? std::optional<BookId>(book.id) : std::nullopt;
         return BookCreated{std::move(book)};
+    }
+
+    Outcome operator()(const EditBook& command) {
+        Book* const book = world_.find_book(command.book_id);
+        if (book == nullptr) return Refusal::book_not_found;
+        Book wished = *book;
+        auto faults = wish(wished, command.wish, command.wished);
+        if (!faults.empty()) return Contradicted{std::move(faults)};
+
+        return change(*book, wished, LedgerEntry::Type::book_changed);
+    }
+
+    Outcome operator()(const ArchiveBook& command) {
+        Book* const book = world_.find_book(command.book_id);
+        if (book == nullptr) return Refusal::book_not_found;
+
+        Book archived = *book;
+        if (!archived.archived_at) archived.archived_at = now_;
+        return change(*book, archived, LedgerEntry::Type::book_archived);
+    }
+
+    Outcome operator()(const RestoreBook& command) {
+        Book* const book = world_.find_book(command.book_id);
+        if (book == nullptr) return Refusal::book_not_found;
+
+        Book restored = *book;
+        restored.archived_at.reset();
+        return change(*book, restored, LedgerEntry::Type::book_restored);
     }
 
     Outcome operator()(const UploadCodes& command) {
@@ -66,6 +98,7 @@ public:
         const Book* const book =
             world_.find_book(command.book_id.value_or(world_.only_book.value_or(0)));
         if (book == nullptr) return Refusal::book_not_found;
+        if (book->archived_at) return Refusal::book_archived;
         std::unordered_set<std::string_view> seen;
         seen.reserve(command.codes.size());
         for (const std::string& code : command.codes) {
@@ -102,8 +135,10 @@ public:
     }
 
     Outcome operator()(const AssignAny& command) {
-        if (command.book_id && world_.find_book(*command.book_id) == nullptr) {
-            return Refusal::book_not_found;
+        if (command.book_id) {
+            const Book* const book = world_.find_book(*command.book_id);
+            if (book == nullptr) return Refusal::book_not_found;
+            if (const auto refusal = refuse_giving(*book, now_)) return *refusal;
         }
         CodeRow* const row = take_free(command.book_id);
         if (row == nullptr) return Refusal::no_available_coupons;
@@ -119,18 +154,23 @@ public:
         if (row->code.assigned_to && *row->code.assigned_to != command.user_id) {
             return Refusal::assigned_to_another_user;
         }
+        if (row->code.assigned_to) return CodeAssigned{row->code};
+        if (const auto refusal = refuse_giving(book_of(*row), now_)) return *refusal;
+        if (const auto refusal = refuse_giving(row->code, now_)) return *refusal;
 
-        if (!row->code.assigned_to) assign(*row, command.user_id);
+        assign(*row, command.user_id);
         return CodeAssigned{row->code};
     }
 
     Outcome operator()(const LockCode& command) {
         CodeRow* const row = world_.find(command.code);
         if (row == nullptr) return Refusal::code_not_found;
-        if (row->code.assigned_to != command.user_id) return Refusal::not_assigned_to_user;
-        if (row->code.redeemed_at) return Refusal::already_redeemed;
+        const Book& book = book_of(*row);
+        const Use use{book, row->code, command.user_id, now_};
+        if (const auto refusal = first_refusal(use, Rules::use)) return *refusal;
+        const std::int64_t ttl_ms = book.lock_ttl_s ? 1000 * *book.lock_ttl_s : command.ttl_ms;
         if (row->code.is_locked(now_)) {
-            const Timestamp taken_at = row->code.lock->until + -command.ttl_ms;
+            const Timestamp taken_at = row->code.lock->until + -ttl_ms;
             const bool own = !key_.empty() && row->code.lock->key == key_ &&
                              now_ < taken_at + limits::idempotency_ms;
             if (!own) return Refusal::already_locked;
@@ -139,7 +179,7 @@ public:
         }
 
         if (row->code.lock) --locks_[{row->code.book_id, row->code.lock->until}];  // a dead one
-        row->code.lock = Lock{command.user_id, now_ + command.ttl_ms, std::string(key_)};
+        row->code.lock = Lock{command.user_id, now_ + ttl_ms, std::string(key_)};
         ++locks_[{row->code.book_id, row->code.lock->until}];
         row->lock_changed = true;
         return note_lock(*row);
@@ -148,35 +188,93 @@ public:
     Outcome operator()(const RedeemCode& command) {
         CodeRow* const row = world_.find(command.code);
         if (row == nullptr) return Refusal::code_not_found;
-        if (row->code.assigned_to != command.user_id) return Refusal::not_assigned_to_user;
-        if (row->code.redeemed_at) return Refusal::already_redeemed;
+        const Book& book = book_of(*row);
+        Use use{book, row->code, command.user_id, now_};
+        if (const auto refusal = first_refusal(use, Rules::use)) return *refusal;
         if (!row->code.is_locked(now_) || row->code.lock->user_id != command.user_id) {
             return Refusal::not_locked;
         }
-        const Book* const book = world_.find_book(row->code.book_id);
-        COUPOND_CHECK(book != nullptr);
-        if (book->max_redemptions_per_user) {
+        if (book.counts_users_since) {
             const auto [used, unloaded] =
-                world_.user_redemptions.try_emplace({book->id, command.user_id});
+                world_.user_redemptions.try_emplace({book.id, command.user_id});
             unforeseen_ |= unloaded;
-            if (used->second.now >= *book->max_redemptions_per_user) {
-                return Refusal::user_redemption_limit_reached;
-            }
+            use.redeemed = used->second.now;
+            if (const auto refusal = first_refusal(use, Rules::limits)) return *refusal;
             if (used->second.now++ == used->second.loaded) changed_users_.push_back(&*used);
         }
 
         LedgerEntry& entry = change(*row, LedgerEntry::Type::code_redeemed);
         entry.locked_until = row->code.lock->until;
-        entry.discount_cents = book->discount_cents;
-        --locks_[{book->id, row->code.lock->until}];
+        entry.discount_cents = book.discount_cents;
+        --locks_[{book.id, row->code.lock->until}];
         row->code.lock.reset();
         row->lock_changed = true;
         row->code.redeemed_at = now_;
         row->redeemed = true;
         reach_lock(*row);
-        ++counts_[book->id].redeemed;
-        counts_[book->id].discount_cents += book->discount_cents.value_or(0);
+        ++counts_[book.id].redeemed;
+        counts_[book.id].discount_cents += book.discount_cents.value_or(0);
         return CodeRedeemed{row->code};
+    }
+
+    Outcome operator()(const EditCode& command) {
+        CodeRow* const row = world_.find(command.code);
+        if (row == nullptr) return Refusal::code_not_found;
+
+        CodeSettings wish = command.wish;
+        if (!command.expires_on.empty()) {
+            const auto zone = TimeZone::find(book_of(*row).time_zone);
+            wish.expires_at = zone ? zone->parse_end(command.expires_on) : std::nullopt;
+            if (!wish.expires_at) return Contradicted{{Fault::no_such_expiry}};
+        }
+        const CodeSettings before = row->code;
+        set_members(row->code, wish, command.wished);
+        if (before == row->code) return CodeChanged{row->code};
+        pools_outdated_ = true;
+        change(*row, LedgerEntry::Type::code_changed).detail = change_text(before, row->code);
+        rewrite(*row);
+        return CodeChanged{row->code};
+    }
+
+    Outcome operator()(const UnlockCode& command) {
+        CodeRow* const row = world_.find(command.code);
+        if (row == nullptr) return Refusal::code_not_found;
+        if (row->code.assigned_to != command.user_id) return Refusal::not_assigned_to_user;
+        if (row->code.redeemed_at) return Refusal::already_redeemed;
+        if (!row->code.is_locked(now_)) return CodeUnlocked{};
+
+        change(*row, LedgerEntry::Type::code_unlocked).locked_until = row->code.lock->until;
+        move_lock_end(*row);
+        row->lock_changed = true;
+        return CodeUnlocked{};
+    }
+
+    Outcome operator()(const UnassignCode& command) {
+        CodeRow* const row = world_.find(command.code);
+        if (row == nullptr) return Refusal::code_not_found;
+        if (!row->code.assigned_to) return CodeUnassigned{row->code};
+        if (command.user_id && row->code.assigned_to != command.user_id) {
+            return Refusal::not_assigned_to_user;
+        }
+        if (row->code.redeemed_at) return Refusal::already_redeemed;
+        if (row->code.is_locked(now_)) return Refusal::already_locked;
+
+        change(*row, LedgerEntry::Type::code_unassigned);
+        row->code.assigned_to.reset();
+        pools_outdated_ = true;
+        if (row->code.lock) {  // a dead one
+            --locks_[{row->code.book_id, row->code.lock->until}];
+            row->code.lock.reset();
+            row->lock_changed = true;
+        }
+        ++counts_[row->code.book_id].available;
+        if (std::exchange(row->code.ever_locked, false)) {
+            --counts_[row->code.book_id].ever_locked;
+        }
+        row->assigned = false;
+        row->unassigned = true;
+        rewrite(*row);
+        return CodeUnassigned{row->code};
     }
 
     Outcome operator()(const EraseUser& command) {
@@ -198,6 +296,9 @@ public:
         Delta delta;
         delta.at = now_;
         for (const BookId id : new_books_) delta.new_books.push_back(world_.find_book(id));
+        for (const auto& [id, loaded_entry] : changed_books_) {
+            delta.changed_books.push_back({world_.find_book(id), loaded_entry});
+        }
         delta.new_codes = std::move(new_codes_);
         delta.changed_codes = std::move(changed_codes_);
         delta.entries = std::move(entries_);
@@ -206,18 +307,18 @@ public:
         for (const auto* user : changed_users_) {
             delta.user_redemptions.push_back({&user->first, user->second.loaded, user->second.now});
         }
+        for (const auto* const codes : {&delta.new_codes, &delta.changed_codes}) {
+            for (const CodeRow* const row : *codes) count_kept_back(*row);
+        }
         Delta::Counts all;
         for (const auto& [book_id, counts] : counts_) {
-            all.total += counts.total;
-            all.available += counts.available;
-            all.redeemed += counts.redeemed;
-            all.ever_locked += counts.ever_locked;
-            all.discount_cents += counts.discount_cents;
+            all += counts;
         }
         if (!counts_.empty()) counts_[all_books] = all;
         delta.counts = std::move(counts_);
         for (const LedgerEntry& entry : delta.entries) {
-            if (entry.code_id > 0) delta.activity[entry.book_id] += activity_of(entry);
+            const Activity activity = activity_of(entry);
+            if (activity != Activity()) delta.activity[entry.book_id] += activity;
         }
         Activity all_activity;
         for (const auto& [book_id, activity] : delta.activity) all_activity += activity;
@@ -232,6 +333,12 @@ public:
     bool unforeseen() const { return unforeseen_; }
 
 private:
+    /// The request does not say who holds the code, so it is not remembered: whoever does now.
+    void name_holder(CodeChanged& changed) {
+        const CodeRow* const row = world_.find(changed.code.code);
+        if (row != nullptr) changed.code.assigned_to = row->code.assigned_to;
+    }
+
     bool is_kept(const Remembered& memory) const {
         return now_ < memory.decided_at + limits::idempotency_ms;
     }
@@ -242,20 +349,81 @@ private:
         Pool& pool = world_.pools[scope];
         while (pool.given < pool.codes.size()) {
             CodeRow* const row = pool.codes[pool.given++];
-            if (!row->code.assigned_to) return row;
+            if (can_give(*row)) return row;
         }
-        shortage_ |= !pool.complete;
+        (pools_outdated_ ? unforeseen_ : shortage_) |= !pool.complete;
         std::deque<CodeRow*>& uploaded = uploaded_free_[scope];
         while (!uploaded.empty()) {
             CodeRow* const row = uploaded.front();
             uploaded.pop_front();
-            if (!row->code.assigned_to) return row;
+            if (can_give(*row)) return row;
         }
+        unforeseen_ |= pools_outdated_;
         return nullptr;
+    }
+
+    bool can_give(CodeRow& row) {
+        if (row.code.assigned_to) return false;
+        if (!row.code.works(now_)) {
+            // It need not be met again.
+            rewrite(row);
+            mark_changed(row);
+            return false;
+        }
+        return gives_codes(book_of(row), now_);
+    }
+
+    /// Makes of `book` what is wished, and says what of that cannot be.
+    std::vector<Fault> wish(Book& book, const BookWish& wish, BookMembers wished) const {
+        set_members(book, wish, wished);
+        std::vector<Fault> faults;
+        const auto zone = TimeZone::find(book.time_zone);
+        if (!wish.starts_on.empty()) {
+            book.starts_at = zone ? zone->parse(wish.starts_on) : std::nullopt;
+            if (!book.starts_at) faults.push_back(Fault::no_such_start);
+        }
+        if (!wish.ends_on.empty()) {
+            book.ends_at = zone ? zone->parse_end(wish.ends_on) : std::nullopt;
+            if (!book.ends_at) faults.push_back(Fault::no_such_end);
+        }
+        if (book.max_redemptions_per_user && !book.counts_users_since) {
+            book.counts_users_since = now_;
+        }
+        if (book.starts_at && book.ends_at && *book.ends_at <= *book.starts_at) {
+            faults.push_back(Fault::ends_before_start);
+        }
+        return faults;
+    }
+
+    /// Makes `to` of `book`, where that is not what it is.
+    Outcome change(Book& book, Book& to, LedgerEntry::Type type) {
+        const bool restores = type == LedgerEntry::Type::book_restored;
+        if (to == book) return BookChanged{book, restores};
+        to.updated_at = now_;
+        pools_outdated_ = true;
+        LedgerEntry& entry = enter(type, book.id);
+        entry.detail = change_text(&book, to);
+        entry.previous = book.last_entry;
+        const bool is_new = std::ranges::find(new_books_, book.id) != new_books_.end();
+        if (!is_new) changed_books_.try_emplace(book.id, book.last_entry);
+        to.last_entry = entry.id;
+        book = to;
+        return BookChanged{book, restores};
+    }
+
+    const Book& book_of(const CodeRow& row) {
+        const Book* const book = world_.find_book(row.code.book_id);
+        COUPOND_CHECK(book != nullptr);
+        return *book;
     }
 
     /// The book that a command is about, as far as there is one.
     BookId book_of(const CreateBook&) { return all_books; }
+    template <class OfBook>
+    requires requires(const OfBook& command) { BookId(command.book_id); }
+    BookId book_of(const OfBook& command) {
+        return world_.find_book(command.book_id) == nullptr ? all_books : command.book_id;
+    }
     BookId book_of(const EraseUser&) { return all_books; }
     BookId book_of(const UploadCodes& command) {
         const BookId id = command.book_id.value_or(world_.only_book.value_or(all_books));
@@ -266,6 +434,7 @@ private:
         return world_.find_book(id) == nullptr ? all_books : id;
     }
     template <class OfCode>
+    requires requires(const OfCode& command) { std::string_view(command.code); }
     BookId book_of(const OfCode& command) {
         const CodeRow* const row = world_.find(command.code);
         return row == nullptr ? all_books : row->code.book_id;
@@ -291,15 +460,18 @@ private:
 
     /// That a lock ends is no change with an entry of its own, as its running out is none.
     void end_lock(CodeRow& row) {
-        Timestamp& until = row.code.lock->until;
-        if (now_ < until) {
-            --locks_[{row.code.book_id, until}];
-            until = now_;
-            ++locks_[{row.code.book_id, until}];
-        }
+        if (row.code.is_locked(now_)) move_lock_end(row);
         row.lock_changed = true;
         row.lock_ended = true;
         mark_changed(row);
+    }
+
+    /// Has a live lock end now.
+    void move_lock_end(CodeRow& row) {
+        Timestamp& until = row.code.lock->until;
+        --locks_[{row.code.book_id, until}];
+        until = now_;
+        ++locks_[{row.code.book_id, until}];
     }
 
     /// The ledger's entry for a change of `row`, to be filled in before the next one.
@@ -310,6 +482,18 @@ private:
         entry.previous = std::exchange(row.code.last_entry, entry.id);
         mark_changed(row);
         return entry;
+    }
+
+    void count_kept_back(const CodeRow& row) {
+        const bool kept_back = row.code.kept_back && !row.code.assigned_to;
+        if (kept_back == row.loaded_kept_back) return;
+        counts_[row.code.book_id].kept_back += kept_back ? 1 : -1;
+    }
+
+    /// That all of it is to be saved.
+    void rewrite(CodeRow& row) {
+        row.rewritten = true;
+        row.code.kept_back = !row.code.works(now_);
     }
 
     void mark_changed(CodeRow& row) {
@@ -334,8 +518,12 @@ private:
     std::string_view key_;         ///< its idempotency key; empty: none
     bool shortage_ = false;
     bool unforeseen_ = false;
+    /// Books or codes have been changed in what decides whether they are given away: what the pools
+    /// were loaded by.
+    bool pools_outdated_ = false;
     std::map<PoolScope, std::deque<CodeRow*>> uploaded_free_;
     std::vector<BookId> new_books_;
+    std::map<BookId, EntryId> changed_books_;  ///< with their last entries as they were loaded
     std::vector<CodeRow*> new_codes_;
     std::vector<CodeRow*> changed_codes_;
     std::vector<LedgerEntry> entries_;
@@ -353,6 +541,12 @@ Activity activity_of(const LedgerEntry& entry) {
     Activity activity;
     switch (entry.type) {
         case LedgerEntry::Type::book_created:
+        case LedgerEntry::Type::book_changed:
+        case LedgerEntry::Type::book_archived:
+        case LedgerEntry::Type::book_restored:
+        case LedgerEntry::Type::code_changed:
+        case LedgerEntry::Type::code_unassigned:
+        case LedgerEntry::Type::code_unlocked:
         case LedgerEntry::Type::user_erased: break;
         case LedgerEntry::Type::codes_uploaded: activity.uploaded = entry.codes; break;
         case LedgerEntry::Type::code_assigned: activity.assigned = 1; break;

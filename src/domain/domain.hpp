@@ -44,24 +44,38 @@ struct Needs {
     std::vector<std::string_view> keys;       ///< idempotency keys
     std::vector<std::string_view> erased;     ///< users, with up to limits::erased_codes of theirs
     std::vector<BookId> books;
+    /// Nobody else decides anything between this load and its save. For what is rare and everybody
+    /// goes by: what books are like; and, where locks are kept outside the store, what takes_locks.
+    bool alone = false;
+    bool takes_locks = false;                ///< from who has them, or what they rest on
     bool only_book = false;                  ///< whether there is exactly one book, and it
     std::map<PoolScope, std::size_t> pools;  ///< how many free codes, at random
     std::size_t book_ids = 0;                ///< how many new ids to set aside
     std::size_t code_ids = 0;
+    Timestamp at;  ///< about when it will be decided: free codes are of books open then
 };
 
-/// What `submissions` touch. `pool_factor` multiplies the free codes asked for, after a
-/// Decision::shortage.
-Needs needs(std::span<const Submission* const> submissions, std::size_t pool_factor = 1);
+/// What `submissions`, to be decided at about `at`, touch. `pool_factor` multiplies the free codes
+/// asked for, after a Decision::shortage.
+Needs needs(std::span<const Submission* const> submissions, Timestamp at,
+            std::size_t pool_factor = 1);
+
+/// Whether codes of `book` may be given away at `at`.
+bool gives_codes(const Book& book, Timestamp at);
 
 /// A code in the World.
 struct CodeRow {
     Code code;
-    EntryId loaded_entry = 0;  ///< `code.last_entry` as it was loaded
+    EntryId loaded_entry = 0;       ///< `code.last_entry` as it was loaded
+    bool loaded_kept_back = false;  ///< whether it was free and kept back
     // What commands of this batch have done to it.
     bool is_new = false;    ///< made it
     bool changed = false;   ///< changed it in some way
     bool assigned = false;  ///< given it to a user
+    /// Changed its settings, or taken it from its holder; or found that, free as it is, it cannot
+    /// be given away any more. All that can change of it is to be saved.
+    bool rewritten = false;
+    bool unassigned = false;  ///< taken it from whoever held it
     bool redeemed = false;
     bool lock_changed = false;  ///< taken, replaced or released its lock
     bool first_locked = false;  ///< given it the first lock that it has had
@@ -102,16 +116,16 @@ public:
 
     Book* find_book(BookId id);
 
-    /// How often a user has redeemed codes of a book; kept for books with a limit per user.
+    /// How often a user has redeemed codes of a book; for books with a limit per user.
     struct UserRedemptions {
         std::int64_t loaded = 0;
         std::int64_t now = 0;
     };
     using UserKey = std::pair<BookId, std::string>;
 
-    std::unordered_map<BookId, Book> books;
-    std::optional<BookId> only_book;  ///< where Needs::only_book, and there is exactly one
-    std::size_t book_count = 0;       ///< where Needs::only_book: 0, 1 or, for more, 2
+    std::unordered_map<BookId, Book> books;  ///< with that of each code but of an erased user's
+    std::optional<BookId> only_book;         ///< where Needs::only_book, and there is exactly one
+    std::size_t book_count = 0;              ///< where Needs::only_book: 0, 1 or, for more, 2
     std::unordered_set<std::string_view> existing_codes;  ///< of Needs::new_codes; views into Needs
     std::map<UserKey, UserRedemptions>
         user_redemptions;  ///< an entry for each redeemer of a loaded code
@@ -122,6 +136,9 @@ public:
     BookId next_book_id = 0;    ///< the first of Needs::book_ids consecutive free ids
     CodeId next_code_id = 0;    ///< the first of Needs::code_ids consecutive free ids
     EntryId next_entry_id = 0;  ///< the first of limits::batch_entries consecutive free ids
+    /// Somebody may have been alone (Needs::alone) since the load before this one: what has been
+    /// read elsewhere in between may be no longer so.
+    bool others_were_alone = false;
 
 private:
     std::deque<CodeRow> rows_;
@@ -135,7 +152,18 @@ struct Delta {
         std::int64_t available = 0;
         std::int64_t redeemed = 0;
         std::int64_t ever_locked = 0;
+        std::int64_t kept_back = 0;  ///< free codes that are
         std::int64_t discount_cents = 0;
+
+        Counts& operator+=(const Counts& other) {
+            total += other.total;
+            available += other.available;
+            redeemed += other.redeemed;
+            ever_locked += other.ever_locked;
+            kept_back += other.kept_back;
+            discount_cents += other.discount_cents;
+            return *this;
+        }
     };
     struct UserRedemptions {
         const World::UserKey* key = nullptr;
@@ -144,7 +172,13 @@ struct Delta {
     };
 
     Timestamp at;
-    std::vector<const Book*> new_books;   ///< by id
+    struct BookChange {
+        const Book* book = nullptr;  ///< in the state to store
+        EntryId loaded_entry = 0;    ///< its last one as it was loaded
+    };
+
+    std::vector<const Book*> new_books;  ///< by id
+    std::vector<BookChange> changed_books;
     std::vector<CodeRow*> new_codes;      ///< by id, in the state to store
     std::vector<CodeRow*> changed_codes;  ///< in the state to store; loaded as of `loaded_entry`
     /// Where locks are kept outside the store: codes that never had one before. Their rows note
@@ -172,9 +206,10 @@ struct Delta {
         locks;  ///< to be added: codes locked until then
 
     bool empty() const {
-        return new_books.empty() && new_codes.empty() && changed_codes.empty() && entries.empty() &&
-               memories.empty() && erasures.empty() && user_redemptions.empty() && counts.empty() &&
-               locks.empty() && activity.empty() && refusals.empty();
+        return new_books.empty() && changed_books.empty() && new_codes.empty() &&
+               changed_codes.empty() && entries.empty() && memories.empty() && erasures.empty() &&
+               user_redemptions.empty() && counts.empty() && locks.empty() && activity.empty() &&
+               refusals.empty();
     }
 };
 

@@ -3,14 +3,18 @@
 namespace coupond {
 namespace {
 
-struct Collector {
-    Needs& needs;
-    std::size_t pool_factor;
+class Collector {
+public:
+    Collector(Needs& into, std::size_t factor) : needs(into), pool_factor(factor) {}
 
     void operator()(const CreateBook&) const {
         ++needs.book_ids;
         needs.only_book = true;
     }
+
+    void operator()(const EditBook& command) const { change(command.book_id); }
+    void operator()(const ArchiveBook& command) const { change(command.book_id); }
+    void operator()(const RestoreBook& command) const { change(command.book_id); }
 
     void operator()(const UploadCodes& command) const {
         if (command.book_id) {
@@ -35,15 +39,34 @@ struct Collector {
         needs.codes.push_back({command.code, command.user_id});
     }
 
+    void operator()(const EditCode& command) const { needs.codes.push_back({command.code, {}}); }
+    void operator()(const UnlockCode& command) const { take_lock(command.code); }
+    void operator()(const UnassignCode& command) const { take_lock(command.code); }
+
     void operator()(const EraseUser& command) const { needs.erased.push_back(command.user_id); }
+
+private:
+    void take_lock(std::string_view code) const {
+        needs.codes.push_back({code, {}});
+        needs.takes_locks = true;
+    }
+
+    void change(BookId id) const {
+        needs.books.push_back(id);
+        needs.alone = true;
+    }
+
+    Needs& needs;
+    std::size_t pool_factor;
 };
 
 }  // namespace
 
-Needs needs(std::span<const Submission* const> submissions, std::size_t pool_factor) {
+Needs needs(std::span<const Submission* const> submissions, Timestamp at, std::size_t pool_factor) {
     Needs needs;
+    needs.at = at;
     needs.codes.reserve(submissions.size());
-    const Collector collector{needs, pool_factor};
+    const Collector collector(needs, pool_factor);
     for (const Submission* const submission : submissions) {
         std::visit(collector, submission->command);
         if (submission->idempotency) needs.keys.push_back(submission->idempotency->key);

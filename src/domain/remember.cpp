@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "base/check.hpp"
 
 namespace coupond {
 namespace {
 
-// One field a line, for none of the texts has a line break in it: first the kind, then what it has.
+// One field a line, for none of the texts has a line break in it, but for the last one: first the
+// kind, then what it has.
 // An optional field that is missing is an empty line.
 
 class Writer {
@@ -56,6 +58,10 @@ public:
         const auto ms = optional_number();
         return ms ? std::optional(Timestamp{*ms}) : std::nullopt;
     }
+    /// All that is left.
+    std::string_view rest() { return std::exchange(left_, {}); }
+    bool at_end() const { return left_.empty(); }
+    void fail() { sound_ = false; }
     /// Whether all that was read was there, and nothing is left.
     bool sound() const { return sound_ && left_.empty(); }
 
@@ -64,26 +70,21 @@ private:
     bool sound_ = true;
 };
 
+/// The last field, for it has lines of its own.
 void add_book(Writer& writer, const Book& book) {
     writer.add(book.id);
-    writer.add(std::string_view(book.name));
-    writer.add(std::string_view(book.code_pattern));
-    writer.add(book.max_redemptions_per_user);
-    writer.add(book.discount_cents);
-    writer.add(book.created_at);
-    writer.add(book.updated_at);
+    writer.add(change_text(nullptr, book));
 }
 
 Book read_book(Reader& reader) {
-    Book book;
-    book.id = reader.number();
-    book.name = reader.text();
-    book.code_pattern = reader.text();
-    book.max_redemptions_per_user = reader.optional_number();
-    book.discount_cents = reader.optional_number();
-    book.created_at = reader.time();
-    book.updated_at = reader.time();
-    return book;
+    const BookId id = reader.number();
+    auto change = read_book_change(reader.rest());
+    if (!change) {
+        reader.fail();
+        return {};
+    }
+    change->after.id = id;
+    return std::move(change->after);
 }
 
 void add_code(Writer& writer, const Code& code) {
@@ -93,17 +94,21 @@ void add_code(Writer& writer, const Code& code) {
     writer.add(code.lock ? std::optional(code.lock->until) : std::nullopt);
     writer.add(code.redeemed_at);
     writer.add(code.created_at);
+    writer.add(change_text({}, code));
 }
 
-Code read_code(Reader& reader, const std::string& holder) {
+Code read_code(Reader& reader, const std::optional<std::string>& holder) {
     Code code;
     code.id = reader.number();
     code.book_id = reader.number();
     code.code = reader.text();
     code.assigned_to = holder;
-    if (const auto until = reader.optional_time()) code.lock = Lock{holder, *until};
+    if (const auto until = reader.optional_time()) code.lock = Lock{holder.value_or(""), *until};
     code.redeemed_at = reader.optional_time();
     code.created_at = reader.time();
+    const auto change = read_code_change(reader.rest());
+    if (!change) reader.fail();
+    static_cast<CodeSettings&>(code) = change.value_or(CodeChange()).after;
     return code;
 }
 
@@ -116,6 +121,16 @@ struct Rememberer {
     std::string operator()(const BookCreated& outcome) const {
         Writer writer("book_created");
         add_book(writer, outcome.book);
+        return writer.take();
+    }
+    std::string operator()(const BookChanged& outcome) const {
+        Writer writer(outcome.restored ? "book_restored" : "book_changed");
+        add_book(writer, outcome.book);
+        return writer.take();
+    }
+    std::string operator()(const Contradicted& outcome) const {
+        Writer writer("contradicted");
+        for (const Fault fault : outcome.faults) writer.add(static_cast<std::int64_t>(fault));
         return writer.take();
     }
     std::string operator()(const CodesUploaded& outcome) const {
@@ -140,19 +155,30 @@ struct Rememberer {
         add_code(writer, outcome.code);
         return writer.take();
     }
+    std::string operator()(const CodeChanged& outcome) const {
+        Writer writer("code_changed");
+        add_code(writer, outcome.code);
+        return writer.take();
+    }
+    std::string operator()(const CodeUnlocked&) const { return Writer("code_unlocked").take(); }
+    std::string operator()(const CodeUnassigned& outcome) const {
+        Writer writer("code_unassigned");
+        add_code(writer, outcome.code);
+        return writer.take();
+    }
     std::string operator()(const UserErased&) const { return Writer("user_erased").take(); }
     std::string operator()(const Replayed&) const {
         check_failed("the first outcome", __FILE__, __LINE__);
     }
 };
 
-std::string user_of(const Command& command) {
+std::optional<std::string> user_of(const Command& command) {
     return std::visit(
-        [](const auto& asked) {
+        [](const auto& asked) -> std::optional<std::string> {
             if constexpr (requires { asked.user_id; }) {
                 return asked.user_id;
             } else {
-                return std::string();
+                return std::nullopt;
             }
         },
         command);
@@ -162,6 +188,17 @@ std::optional<FirstOutcome> read(Reader& reader, const Command& command) {
     const std::string kind = reader.text();
     if (kind == "refusal") return refusal_of(reader.text());
     if (kind == "book_created") return BookCreated{read_book(reader)};
+    if (kind == "book_changed") return BookChanged{read_book(reader)};
+    if (kind == "book_restored") return BookChanged{read_book(reader), true};
+    if (kind == "contradicted") {
+        Contradicted told;
+        while (!reader.at_end()) {
+            const std::int64_t fault = reader.number();
+            if (fault < 0 || fault > static_cast<std::int64_t>(last_fault)) return std::nullopt;
+            told.faults.push_back(static_cast<Fault>(fault));
+        }
+        return told;
+    }
     if (kind == "codes_uploaded") {
         const auto* const upload = std::get_if<UploadCodes>(&command);
         if (upload == nullptr) return std::nullopt;
@@ -175,6 +212,9 @@ std::optional<FirstOutcome> read(Reader& reader, const Command& command) {
     if (kind == "code_assigned") return CodeAssigned{read_code(reader, user_of(command))};
     if (kind == "code_locked") return CodeLocked{reader.time()};
     if (kind == "code_redeemed") return CodeRedeemed{read_code(reader, user_of(command))};
+    if (kind == "code_changed") return CodeChanged{read_code(reader, std::nullopt)};
+    if (kind == "code_unlocked") return CodeUnlocked{};
+    if (kind == "code_unassigned") return CodeUnassigned{read_code(reader, std::nullopt)};
     if (kind == "user_erased") return UserErased{};
     return std::nullopt;
 }

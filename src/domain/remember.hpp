@@ -13,8 +13,9 @@ namespace coupond {
 /// an upload nor the id of a user stand in it.
 std::string remember(const Outcome& outcome);
 
-/// What `text` was made from, given the command that it was the outcome of. Nothing where `text` is
-/// not of remember(), as another version of coupond may have it.
+/// What `text` was made from, but for who holds a code of a CodeChanged, given the command that it
+/// was the outcome of. Nothing where `text` is not of remember(), as another version of coupond may
+/// have it.
 std::optional<FirstOutcome> recall(std::string_view text, const Command& command);
 
 }  // namespace coupond

@@ -16,15 +16,35 @@ using CodeId = std::int64_t;  ///< positive, in order of creation
 /// other, however many processes made them at once. There may be gaps.
 using EntryId = std::int64_t;
 
-/// A coupon book: a named set of codes that share their rules.
-struct Book {
-    BookId id = 0;
+/// What clients set of a coupon book.
+struct BookSettings {
     std::string name;
     std::string code_pattern;
-    std::optional<std::int64_t> max_redemptions_per_user;  ///< nothing: no limit
-    std::optional<std::int64_t> discount_cents;
+    std::optional<std::int64_t> max_redemptions_per_user = {};  ///< nothing: no limit
+    std::optional<std::int64_t> discount_cents = {};
+    std::string description = {};
+    bool active = true;
+    std::optional<Timestamp> starts_at = {};      ///< its codes cannot be used before
+    std::optional<Timestamp> ends_at = {};        ///< nor from then on
+    std::string time_zone = "UTC";                ///< one that TimeZone::find() knows
+    std::optional<std::int64_t> lock_ttl_s = {};  ///< nothing: as the server is set up
+    std::string metadata = "{}";                  ///< a JSON object, as the client has written it
+
+    bool operator==(const BookSettings&) const = default;
+};
+
+/// A coupon book: a named set of codes that share their rules.
+struct Book : BookSettings {
+    BookId id = 0;
+    std::optional<Timestamp> archived_at;
+    /// Since when it is counted how often each user has redeemed: since it has had a limit for the
+    /// first time. Who has not redeemed since then has no count and is counted by their codes.
+    std::optional<Timestamp> counts_users_since;
     Timestamp created_at;
     Timestamp updated_at;
+    EntryId last_entry = 0;  ///< of its creation or last change: what a guarded save compares
+
+    bool operator==(const Book&) const = default;
 };
 
 /// Who may redeem a code, and until when nobody else may. Dead from `until` on.
@@ -36,18 +56,33 @@ struct Lock {
     std::string key = {};
 };
 
+/// What clients set of a code.
+struct CodeSettings {
+    bool active = true;
+    std::optional<Timestamp> expires_at = {};  ///< it cannot be used from then on
+    std::string metadata = "{}";               ///< a JSON object, as the client has written it
+
+    /// Whether it is of use at `at`, for all that concerns it alone.
+    bool works(Timestamp at) const { return active && !(expires_at && *expires_at <= at); }
+
+    bool operator==(const CodeSettings&) const = default;
+};
+
 /// One code of a book and what has become of it.
-struct Code {
+struct Code : CodeSettings {
     CodeId id = 0;
     BookId book_id = 0;
     std::string code;
-    std::optional<std::string> assigned_to;  ///< a user id; never changes once set
+    std::optional<std::string> assigned_to;  ///< a user id
     std::optional<Lock> lock;                ///< the last one taken, which may be dead
     std::optional<Timestamp>
         redeemed_at;  ///< set at most once; only an assigned code can be redeemed
     Timestamp created_at;
-    EntryId last_entry = 0;    ///< of its last change: what a guarded save compares
-    bool ever_locked = false;  ///< whether it has had a lock, or was redeemed
+    EntryId last_entry = 0;  ///< of its last change: what a guarded save compares
+    /// Whether it has had a lock since it was assigned, or was redeemed.
+    bool ever_locked = false;
+    /// Whether it is kept back where free codes are given away: where it is free, it does not work.
+    bool kept_back = false;
 
     bool is_locked(Timestamp now) const { return lock && now < lock->until; }
 };
@@ -71,7 +106,14 @@ struct LedgerEntry {
         code_locked = 4,
         code_redeemed = 5,
         user_erased = 6,
+        book_changed = 7,
+        book_archived = 8,
+        book_restored = 9,
+        code_changed = 10,
+        code_unassigned = 11,
+        code_unlocked = 12,
     };
+    static constexpr Type last_type = Type::code_unlocked;
 
     EntryId id = 0;
     Timestamp at;
@@ -80,12 +122,16 @@ struct LedgerEntry {
     CodeId code_id = 0;                  ///< of an upload: of its first code; of none: 0
     std::int64_t codes = 0;              ///< of an upload: how many, with ids one after the other
     std::optional<std::string> user_id;  ///< whom a code was assigned to, and so on; who was erased
-    /// The lock that was taken, or, of a redemption, used.
+    /// The lock that was taken; of a redemption, used; of an unlocking, given back.
     std::optional<Timestamp> locked_until;
     std::optional<std::int64_t> discount_cents;  ///< of a redemption: what it was worth
-    /// The change of the same code before this one, which leads on to its upload. Nothing for locks
-    /// that are not kept in the database, which do not change the code there.
+    /// The change of the same code before this one, which leads on to its upload; or that of the
+    /// same book, which leads on to its creation. Nothing for locks that are not kept in the
+    /// database, which do not change the code there.
     std::optional<EntryId> previous;
+    /// Of a book or its creation, and of a code whose settings were changed: what it was before and
+    /// is after (domain/settings.hpp).
+    std::string detail;
     std::string request_id;  ///< of the request that asked for it
     /// Of an upload: of its codes' texts, in the order of their ids.
     std::optional<Digest> codes_digest;
@@ -108,6 +154,8 @@ struct Activity {
     std::int64_t locked = 0;
     std::int64_t redeemed = 0;
     std::int64_t discount_cents = 0;  ///< what the redemptions were worth
+
+    bool operator==(const Activity&) const = default;
 
     Activity& operator+=(const Activity& other) {
         uploaded += other.uploaded;

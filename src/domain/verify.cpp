@@ -20,7 +20,7 @@ using Type = LedgerEntry::Type;
 constexpr std::int64_t codes_between_progress = 4'096;
 
 Type type_of(const Snapshot::EntryRow& entry) {
-    constexpr auto last = static_cast<std::int64_t>(Type::user_erased);
+    constexpr auto last = static_cast<std::int64_t>(LedgerEntry::last_type);
     return entry.type >= 0 && entry.type <= last ? static_cast<Type>(entry.type) : Type{};
 }
 
@@ -53,6 +53,13 @@ std::string show(const Snapshot::EntryRow& entry) {
         case Type::code_locked: return id + " (code_locked, code " + show(entry.code_id) + ")";
         case Type::code_redeemed: return id + " (code_redeemed, code " + show(entry.code_id) + ")";
         case Type::user_erased: return id + " (user_erased)";
+        case Type::book_changed: return id + " (book_changed, book " + show(entry.book_id) + ")";
+        case Type::book_archived: return id + " (book_archived, book " + show(entry.book_id) + ")";
+        case Type::book_restored: return id + " (book_restored, book " + show(entry.book_id) + ")";
+        case Type::code_changed: return id + " (code_changed, code " + show(entry.code_id) + ")";
+        case Type::code_unassigned:
+            return id + " (code_unassigned, code " + show(entry.code_id) + ")";
+        case Type::code_unlocked: return id + " (code_unlocked, code " + show(entry.code_id) + ")";
     }
     return id + " (type " + show(entry.type) + ")";
 }
@@ -97,11 +104,13 @@ struct CodeState {
     EntryId last = 0;  ///< of the chain; 0: its upload is not known
     std::optional<std::int64_t> holder;
     std::optional<Timestamp> locked_until, redeemed_at;
+    bool lock_known = true;              ///< what made `locked_until` was not moved out
     EntryId lock_entry = 0;              ///< that made `locked_until`
     std::optional<Timestamp> would_end;  ///< what that was, had its holder not been erased
     bool redeemed_before_ledger = false;
     std::optional<Timestamp> first_elsewhere;  ///< when the first lock in Redis was taken
     bool noted_elsewhere = false;              ///< when the row says, a lock in Redis was taken
+    std::optional<CodeSettings> settings = CodeSettings();  ///< nothing: not known
 };
 
 /// Sums of what may be anything must not overflow.
@@ -133,7 +142,10 @@ public:
 
 private:
     struct BookState {
-        Snapshot::BookRow row;
+        std::optional<std::int64_t> max_redemptions_per_user;
+        std::optional<Timestamp> counts_users_since;
+        Timestamp updated_at;
+        EntryId last_entry = 0;
         std::optional<Snapshot::BookCountRow> kept;
         Snapshot::BookCountRow counted;  ///< from its codes and the ledger
     };
@@ -164,43 +176,93 @@ private:
             differ(entry, ": book ", entry.book_id, " is not there");
         }
         if (entry.user) differ(entry, ": user_number is ", entry.user, ", it concerns no user");
-        if (entry.previous) {
+        const Type type = type_of(entry);
+        const bool first = type == Type::book_created || type == Type::codes_uploaded;
+        if (first && entry.previous) {
             differ(entry, ": previous_id is ", entry.previous, ", nothing comes before it");
         }
-        if (type_of(entry) == Type::book_created && entry.code_id != 0) {
+        if (type != Type::codes_uploaded && entry.code_id != 0) {
             differ(entry, ": it is about no code");
         }
+    }
+
+    /// The book that a row is of. Where its text cannot be read, all of that is as by default.
+    static std::pair<Book, bool> book_of(const Snapshot::BookRow& row) {
+        Book book = row.book;
+        if (read_row_text(row.settings, book)) return {std::move(book), true};
+        return {row.book, false};
     }
 
     void read_books() {
         for (Cursor books(snapshot_.books()); !books.at_end(); books.advance()) {
             ++result_.books;
-            last_book_ = books->id;
-            books_[books->id].row = *books;
+            const auto [book, sound] = book_of(*books);
+            last_book_ = book.id;
+            BookState& state = books_[book.id];
+            state.max_redemptions_per_user = book.max_redemptions_per_user;
+            state.counts_users_since = book.counts_users_since;
+            state.updated_at = book.updated_at;
+            state.last_entry = book.last_entry;
         }
     }
 
-    /// Each has been created once.
+    /// Each has been created once, and is as its last change has left it.
     void verify_books() {
         Cursor books(snapshot_.books());
         Cursor entries(snapshot_.book_entries());
         for (; !books.at_end(); books.advance()) {
-            for (; !entries.at_end() && entries->book_id < books->id; entries.advance()) {
+            const BookId id = books->book.id;
+            for (; !entries.at_end() && entries->book_id < id; entries.advance()) {
                 verify_book_of(*entries);
             }
-            if (entries.at_end() || entries->book_id != books->id) {
-                differ("coupon_book ", books->id, ": no entry in the ledger creates it");
-                continue;
+            if (entries.at_end() || entries->book_id != id ||
+                type_of(*entries) != Type::book_created) {
+                differ("coupon_book ", id, ": no entry in the ledger creates it");
             }
-            verify_book_of(*entries);
-            compare("coupon_book ", books->id, "created_at", books->created_at, entries->at,
-                    "the ledger");
-            for (entries.advance(); !entries.at_end() && entries->book_id == books->id;
-                 entries.advance()) {
-                differ(*entries, ": the book has been created before");
+            Snapshot::EntryRow last;
+            std::optional<Book> left;  // as the entries have left it
+            for (; !entries.at_end() && entries->book_id == id; entries.advance()) {
+                verify_book_of(*entries);
+                verify_book_entry(*entries, last, books->book, left);
+                last = *entries;
             }
+            if (last.id != 0) verify_book(*books, last, std::move(left));
         }
         for (; !entries.at_end(); entries.advance()) verify_book_of(*entries);
+    }
+
+    /// Makes of `left`, what the entries before have left, what this one leaves.
+    void verify_book_entry(const Snapshot::EntryRow& entry, const Snapshot::EntryRow& last,
+                           const Book& book, std::optional<Book>& left) {
+        if (type_of(entry) == Type::book_created) {
+            if (last.id != 0) differ(entry, ": the book has been created before");
+            compare("coupon_book ", book.id, "created_at", book.created_at, entry.at, "the ledger");
+        } else if (last.id != 0 && entry.previous != last.id) {
+            differ(entry, ": previous_id is ", entry.previous, ", the entry before it is ",
+                   last.id);
+        }
+        auto change = read_book_change(entry.detail);
+        if (!change) {
+            differ(entry, ": detail is not what it should tell");
+            left.reset();
+            return;
+        }
+        if (change->before && left && *change->before != *left) {
+            differ(entry, ": what it tells of the book before it is not what ", last, " has left");
+        }
+        left = std::move(change->after);
+    }
+
+    void verify_book(const Snapshot::BookRow& row, const Snapshot::EntryRow& last,
+                     std::optional<Book> left) {
+        auto [book, sound] = book_of(row);
+        compare("coupon_book ", book.id, "last_entry_id", book.last_entry, last.id, "the ledger");
+        if (!sound) differ("coupon_book ", book.id, ": settings cannot be read");
+        if (!sound || !left) return;
+        left->id = book.id;
+        left->last_entry = book.last_entry;
+        left->created_at = book.created_at;
+        if (book != *left) differ("coupon_book ", book.id, ": it is not as ", last, " has left it");
     }
 
     void read_book_counts() {
@@ -386,25 +448,37 @@ private:
         const Type type = type_of(entry);
         end_lock_of_erased(state, entry.id);
         // Locks in Redis change no code: they are in no chain, and may come after a redemption.
-        const bool elsewhere = type == Type::code_locked && !entry.previous;
+        const bool elsewhere =
+            (type == Type::code_locked || type == Type::code_unlocked) && !entry.previous;
         const bool behind_moved = elsewhere ? moved_beyond(entry.book_id, state.last)
                                             : entry.previous && state.last < *entry.previous &&
                                                   moved_beyond(entry.book_id, *entry.previous - 1);
-        if (behind_moved && !state.holder) state.holder = entry.user;
+        if (behind_moved && type == Type::code_assigned) {
+            state.holder.reset();  // whoever had it before
+        } else if (behind_moved && !state.holder) {
+            state.holder = entry.user;
+        }
         if (!elsewhere) {
             if (behind_moved) {
                 state.locked_until.reset();
+                state.lock_known = false;
                 state.would_end.reset();
+                state.settings.reset();
             } else if (entry.previous != state.last && state.last != 0) {
                 differ(entry, ": previous_id is ", entry.previous, ", the entry before it is ",
                        state.last);
             }
             state.last = entry.id;
+            // All others leave a lock as they make it, or none.
+            if (type != Type::code_changed) state.lock_known = true;
         }
         switch (type) {
             case Type::code_assigned: return assign(entry, state);
             case Type::code_locked: return lock(entry, code, elsewhere, state);
             case Type::code_redeemed: return redeem(entry, state);
+            case Type::code_changed: return change(entry, state);
+            case Type::code_unassigned: return unassign(entry, state);
+            case Type::code_unlocked: return unlock(entry, elsewhere, state);
             default: differ(entry, ": there is no such type of an entry about a code");
         }
     }
@@ -435,6 +509,46 @@ private:
         }
         state.locked_until = entry.locked_until;
         state.lock_entry = entry.id;
+        state.would_end.reset();
+    }
+
+    void change(const Snapshot::EntryRow& entry, CodeState& state) {
+        const auto change = read_code_change(entry.detail);
+        if (!change) {
+            differ(entry, ": detail is not what it should tell");
+            state.settings.reset();
+            return;
+        }
+        if (state.settings && *state.settings != change->before) {
+            differ(entry,
+                   ": what it tells of the code before it is not what the entries before it "
+                   "have left");
+        }
+        state.settings = change->after;
+    }
+
+    void unassign(const Snapshot::EntryRow& entry, CodeState& state) {
+        verify_holder(entry, state);
+        if (state.redeemed_at) differ(entry, ": the code has been redeemed before");
+        if (state.locked_until && entry.at < *state.locked_until) {
+            differ(entry, ": the code is still locked until ", state.locked_until);
+        }
+        state.holder.reset();
+        state.locked_until.reset();
+        state.would_end.reset();
+        state.first_elsewhere.reset();
+        state.noted_elsewhere = false;
+    }
+
+    void unlock(const Snapshot::EntryRow& entry, bool elsewhere, CodeState& state) {
+        verify_holder(entry, state);
+        if (elsewhere) return;
+        if (state.redeemed_at) differ(entry, ": the code has been redeemed before");
+        if (state.locked_until && entry.locked_until != state.locked_until) {
+            differ(entry, ": locked_until is ", entry.locked_until,
+                   ", the lock before it is until ", state.locked_until);
+        }
+        state.locked_until = entry.at;
         state.would_end.reset();
     }
 
@@ -469,7 +583,7 @@ private:
             differ(row, code.id, ": assigned_to is ", code.assigned_to, ", no such coupon_user");
         }
         // Of an erased user only so many locks are ended.
-        if (!state.would_end || code.locked_until != state.would_end) {
+        if (state.lock_known && (!state.would_end || code.locked_until != state.would_end)) {
             compare(row, code.id, "locked_until", code.locked_until, locked_until(code, state),
                     source);
         }
@@ -479,8 +593,20 @@ private:
             redeemed_at = std::max(*redeemed_at, code.created_at);
         }
         compare(row, code.id, "redeemed_at", redeemed_at, state.redeemed_at, source);
+        verify_settings(code, state);
         if (state.last != 0) {
             compare(row, code.id, "last_entry_id", code.last_entry, state.last, source);
+        }
+    }
+
+    void verify_settings(const Snapshot::CodeRow& code, const CodeState& state) {
+        if (code.settings.empty() && state.settings == CodeSettings()) return;
+        CodeSettings settings;
+        if (!read_row_text(code.settings, settings)) {
+            differ("coupon_code ", code.id, ": settings cannot be read");
+        } else if (state.settings && settings != *state.settings &&
+                   !moved_beyond(code.book_id, state.last)) {
+            differ("coupon_code ", code.id, ": settings are not what the ledger has left");
         }
     }
 
@@ -499,6 +625,7 @@ private:
             if (!code.assigned_to) ++book->counted.available;
             if (code.redeemed_at) ++book->counted.redeemed;
             if (code.redeemed_at || code.locked_until) ++book->counted.ever_locked;
+            if (code.kept_back && !code.assigned_to) ++book->counted.kept_back;
         }
     }
 
@@ -534,7 +661,8 @@ private:
 
     void verify_counts(BookId id, const BookState& book) {
         constexpr std::string_view row = "book_count of book ", source = "its codes";
-        const auto& [_, kept, counted] = book;
+        const auto& kept = book.kept;
+        const auto& counted = book.counted;
         if (!kept) {
             differ(row, id, ": it is not there");
             return;
@@ -543,6 +671,7 @@ private:
         compare(row, id, "available", kept->available, counted.available, source);
         compare(row, id, "redeemed", kept->redeemed, counted.redeemed, source);
         compare(row, id, "ever_locked", kept->ever_locked, counted.ever_locked, source);
+        compare(row, id, "kept_back", kept->kept_back, counted.kept_back, source);
         compare(row, id, "discount_cents", kept->discount_cents, counted.discount_cents,
                 "the ledger");
     }
@@ -589,32 +718,36 @@ private:
         merge<Row>(
             Cursor(snapshot_.user_counts()), Cursor(snapshot_.redeemed_codes()),
             [](const Row& row) { return std::pair(row.book_id, row.user); },
-            [this](const Row* kept, const Row* counted) {
-                verify_user_count(kept != nullptr ? *kept : *counted,
-                                  kept != nullptr ? kept->redeemed : 0,
-                                  counted != nullptr ? counted->redeemed : 0);
-            });
+            [this](const Row* kept, const Row* counted) { verify_user_count(kept, counted); });
     }
 
-    void verify_user_count(const Snapshot::UserCountRow& row, std::int64_t is,
-                           std::int64_t should) {
+    /// Null where there is none.
+    void verify_user_count(const Snapshot::UserCountRow* kept,
+                           const Snapshot::UserCountRow* counted) {
+        const Snapshot::UserCountRow& row = kept != nullptr ? *kept : *counted;
+        const std::int64_t is = kept != nullptr ? kept->redeemed : 0;
+        const std::int64_t should = counted != nullptr ? counted->redeemed : 0;
         constexpr std::string_view table = "user_redemption_count of book ";
         const BookState* const book = find_book(row.book_id);
         if (book == nullptr) {
-            if (is != 0) {
+            if (kept != nullptr) {
                 differ(table, row.book_id, ", user ", row.user, ": the book is not there");
             }
             return;
         }
-        if (!book->row.max_redemptions_per_user) return;  // then nobody goes by it
-        if (is != should) {
+        if (!book->counts_users_since) return;  // then nobody goes by it
+        const bool not_yet =
+            kept == nullptr && counted->last_redeemed_at <= *book->counts_users_since;
+        if (is != should && !not_yet) {
             differ(table, row.book_id, ", user ", row.user, ": redeemed is ", is,
                    ", by their codes it is ", should);
         }
-        if (should > *book->row.max_redemptions_per_user) {
+        // What was redeemed before the limit was set to what it is may be more.
+        const auto limit = book->max_redemptions_per_user;
+        if (limit && should > *limit && counted->last_redeemed_at > book->updated_at &&
+            counted->last_entry > book->last_entry) {
             differ("coupon_book ", row.book_id, ": user ", row.user, " has redeemed ", should,
-                   " of its codes, max_redemptions_per_user is ",
-                   *book->row.max_redemptions_per_user);
+                   " of its codes, max_redemptions_per_user is ", *limit);
         }
     }
 

@@ -28,9 +28,8 @@ public:
 class Snapshot {
 public:
     struct BookRow {
-        BookId id = 0;
-        Timestamp created_at;
-        std::optional<std::int64_t> max_redemptions_per_user;
+        Book book;             ///< but for what is in `settings`
+        std::string settings;  ///< as row_text() has it
     };
     struct CodeRow {
         CodeId id = 0;
@@ -41,6 +40,8 @@ public:
         std::optional<std::int64_t> assigned_to;
         bool holder_known = false;  ///< where assigned: there is such a user
         std::string code;
+        std::string settings;  ///< as row_text() has it
+        bool kept_back = false;
     };
     /// Of the ledger; 0 and nothing for what it does not name.
     struct EntryRow {
@@ -55,11 +56,13 @@ public:
         std::optional<Timestamp> locked_until;
         std::int64_t discount_cents = 0;
         std::optional<std::string> codes_digest;
+        std::string detail;
         bool migrated = false;  ///< made by a migration, for what had been there before the ledger
     };
     struct BookCountRow {
         BookId book_id = 0;
-        std::int64_t total = 0, available = 0, redeemed = 0, ever_locked = 0, discount_cents = 0;
+        std::int64_t total = 0, available = 0, redeemed = 0, ever_locked = 0, kept_back = 0,
+                     discount_cents = 0;
     };
     struct ActivityRow {
         BookId book_id = 0;
@@ -82,6 +85,9 @@ public:
         BookId book_id = 0;
         std::int64_t user = 0;
         std::int64_t redeemed = 0;
+        // Of what is counted from codes: the last change of one of them, and their last redemption.
+        EntryId last_entry = 0;
+        Timestamp last_redeemed_at = {};
     };
     /// Where new ids come from.
     struct IdSources {
@@ -99,8 +105,9 @@ public:
     virtual std::unique_ptr<RowStream<BookRow>> books() = 0;  ///< by id
     virtual std::unique_ptr<RowStream<CodeRow>> codes() = 0;  ///< by id
 
-    virtual std::unique_ptr<RowStream<EntryId>> entry_ids() = 0;      ///< of all entries, ascending
-    virtual std::unique_ptr<RowStream<EntryRow>> book_entries() = 0;  ///< book_created: by book, id
+    virtual std::unique_ptr<RowStream<EntryId>> entry_ids() = 0;  ///< of all entries, ascending
+    virtual std::unique_ptr<RowStream<EntryRow>>
+    book_entries() = 0;  ///< of a book as such: by book, id
     virtual std::unique_ptr<RowStream<EntryRow>>
     uploads() = 0;  ///< codes_uploaded: by first code, id
     virtual std::unique_ptr<RowStream<EntryRow>> erasures() = 0;      ///< user_erased: by id
@@ -113,10 +120,10 @@ public:
     virtual std::unique_ptr<RowStream<MovedRow>> moved() = 0;  ///< by book and time
     /// Of locks beyond `now`, by book and time.
     virtual std::unique_ptr<RowStream<LockCountRow>> lock_counts(Timestamp now) = 0;
-    /// The same, counted from the codes whose last entry is such a lock.
+    /// The same, counted from the codes that were locked last, or changed after that.
     virtual std::unique_ptr<RowStream<LockCountRow>> locked_codes(Timestamp now) = 0;
     virtual std::unique_ptr<RowStream<UserCountRow>> user_counts() = 0;  ///< by book and user
-    /// The same, counted from the redeemed codes of books with a limit.
+    /// The same, counted from the redeemed codes of all books that count their users, if not more.
     virtual std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() = 0;
 
     /// Nothing where ids follow from the rows that are there.

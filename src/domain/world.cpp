@@ -8,6 +8,7 @@ namespace coupond {
 CodeRow& World::add(Code code) {
     CodeRow& row = rows_.emplace_back(CodeRow{std::move(code)});
     row.loaded_entry = row.code.last_entry;
+    row.loaded_kept_back = row.code.kept_back && !row.code.assigned_to;
     const bool added = by_code_.emplace(row.code.code, &row).second;
     COUPOND_CHECK(added);
     return row;
@@ -25,7 +26,7 @@ Book* World::find_book(BookId id) {
 
 namespace {
 
-constexpr std::array<std::pair<Refusal, std::string_view>, 14> refusals{{
+constexpr std::array<std::pair<Refusal, std::string_view>, 20> refusals{{
     {Refusal::book_not_found, "book_not_found"},
     {Refusal::book_required, "book_required"},
     {Refusal::codes_already_exist, "codes_already_exist"},
@@ -36,6 +37,12 @@ constexpr std::array<std::pair<Refusal, std::string_view>, 14> refusals{{
     {Refusal::not_assigned_to_user, "not_assigned_to_user"},
     {Refusal::already_locked, "already_locked"},
     {Refusal::not_locked, "not_locked"},
+    {Refusal::book_archived, "book_archived"},
+    {Refusal::book_inactive, "book_inactive"},
+    {Refusal::book_not_started, "book_not_started"},
+    {Refusal::book_ended, "book_ended"},
+    {Refusal::code_disabled, "code_disabled"},
+    {Refusal::code_expired, "code_expired"},
     {Refusal::user_redemption_limit_reached, "user_redemption_limit_reached"},
     {Refusal::user_not_found, "user_not_found"},
     {Refusal::idempotency_key_reused, "idempotency_key_reused"},

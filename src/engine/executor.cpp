@@ -5,12 +5,18 @@
 #include <ranges>
 #include <set>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "base/check.hpp"
 #include "base/log.hpp"
 
 namespace coupond {
 namespace {
+
+/// Whether it takes a lock or gives one back, and does nothing else.
+bool changes_locks(const Command& command) {
+    return std::holds_alternative<LockCode>(command) || std::holds_alternative<UnlockCode>(command);
+}
 
 /// What a batch changes of locks that are kept outside the store.
 struct LockDelta {
@@ -21,16 +27,20 @@ struct LockDelta {
         for (const CodeRow* const row : delta.changed_codes) {
             if (row->first_locked && row->code.lock) delta.first_locks.push_back(row->code.id);
             // The row loses what lock_count has of it; a note of a first lock is not in there.
-            if (row->redeemed && row->stored_lock && delta.at < *row->stored_lock) {
+            if ((row->redeemed || row->unassigned) && row->stored_lock &&
+                delta.at < *row->stored_lock) {
                 --delta.locks[{row->code.book_id, *row->stored_lock}];
             }
         }
         take(delta.new_codes);
         take(delta.changed_codes);
-        std::erase_if(delta.changed_codes,
-                      [](const CodeRow* row) { return !row->assigned && !row->redeemed; });
+        std::erase_if(delta.changed_codes, [](const CodeRow* row) {
+            return !row->assigned && !row->redeemed && !row->rewritten;
+        });
         for (LedgerEntry& entry : delta.entries) {
-            if (entry.type == LedgerEntry::Type::code_locked) entry.previous.reset();
+            const bool of_lock = entry.type == LedgerEntry::Type::code_locked ||
+                                 entry.type == LedgerEntry::Type::code_unlocked;
+            if (of_lock) entry.previous.reset();
         }
     }
 
@@ -43,6 +53,10 @@ private:
                 (code.lock ? acquired : released).push_back({code.code, code.book_id, code.lock});
             }
             code.lock.reset();
+            const bool keeps_note = row->rewritten && !row->redeemed && !row->unassigned;
+            if (keeps_note && row->stored_lock) {
+                code.lock = Lock{code.assigned_to.value_or(""), *row->stored_lock};
+            }
         }
     }
 };
@@ -84,23 +98,24 @@ private:
         std::size_t pool_factor = 1;
         lock_failure_ = LockFailure::none;
         for (int reruns = 0; reruns <= limits::batch_reruns && !late(); ++reruns) {
-            const Needs needed = needs(commands, pool_factor);
+            Needs needed = needs(commands, clock_.now(), pool_factor);
+            needed.alone |= locks_ != nullptr && needed.takes_locks;
             std::vector<std::string_view> codes;
-            std::vector<std::optional<Lock>> found;
-            if (locks_ != nullptr && !needed.codes.empty()) {
-                // Before the codes: a code that was redeemed in between then shows as redeemed,
-                // not as one whose lock is gone.
+            if (locks_ != nullptr) {
                 for (const Needs::CodeNeed& need : needed.codes) codes.push_back(need.code);
-                auto loaded = locks_->load(codes);
-                if (!loaded) return fail_locks(LockFailure::reading, results, loaded.error());
-                found = std::move(*loaded);
-                const Result<void> named = name_locks(commands, codes, found);
-                if (!named) return fail_locks(LockFailure::reading, results, named.error());
             }
+            // Before the codes: a code that was redeemed in between then shows as redeemed, not as
+            // one whose lock is gone. But after them where nobody else takes one from then on.
+            Result<std::vector<std::optional<Lock>>> locks = std::vector<std::optional<Lock>>();
+            if (!needed.alone) locks = load_locks(commands, codes);
+            if (!locks) return fail_locks(LockFailure::reading, results, locks.error());
             Result<World> world = store_.load(needed);
             if (!world && world.error() == Failure::conflict) continue;
             if (!world) return fail(results, world.error());
-            put_locks(*world, codes, std::move(found));
+            if (!codes.empty() && !needed.alone && world->others_were_alone) continue;
+            if (needed.alone) locks = load_locks(commands, codes);
+            if (!locks) return fail_locks(LockFailure::reading, results, locks.error());
+            put_locks(*world, codes, std::move(*locks));
             if (locks_ != nullptr && !needed.erased.empty()) {
                 const Result<void> loaded = load_locks_of_erased(*world);
                 if (!loaded) return fail_locks(LockFailure::reading, results, loaded.error());
@@ -161,6 +176,16 @@ private:
         if (!acquired.empty()) locks_->release(acquired, now);
     }
 
+    Result<std::vector<std::optional<Lock>>> load_locks(std::span<const Submission* const> commands,
+                                                        std::span<const std::string_view> codes) {
+        if (codes.empty()) return std::vector<std::optional<Lock>>();
+        auto found = locks_->load(codes);
+        if (!found) return found;
+        const Result<void> named = name_locks(commands, codes, *found);
+        if (!named) return named.error();
+        return found;
+    }
+
     /// Fills in the keys of locks that commands of their holders' meet with keys of their own.
     Result<void> name_locks(std::span<const Submission* const> commands,
                             std::span<const std::string_view> codes,
@@ -204,9 +229,10 @@ private:
     void put_locks(World& world, std::span<const std::string_view> codes,
                    std::vector<std::optional<Lock>> found) {
         left_behind_.clear();
+        std::unordered_set<const CodeRow*> met;  // several commands may be about one
         for (std::size_t i = 0; i < codes.size(); ++i) {
             CodeRow* const row = world.find(codes[i]);
-            if (row == nullptr) continue;
+            if (row == nullptr || !met.insert(row).second) continue;
             if (row->code.lock) row->stored_lock = row->code.lock->until;
             if (row->code.redeemed_at && found[i]) {
                 left_behind_.push_back({row->code.code, row->code.book_id, std::nullopt});
@@ -223,9 +249,9 @@ private:
         std::vector<const Submission*> others;
         std::vector<std::size_t> places;
         for (std::size_t i = 0; i < commands.size(); ++i) {
-            const Needs needed = needs(commands.subspan(i, 1));
+            const Needs needed = needs(commands.subspan(i, 1), {});
             const bool concerned = failed == LockFailure::taking
-                                       ? std::holds_alternative<LockCode>(commands[i]->command)
+                                       ? changes_locks(commands[i]->command)
                                        : !needed.codes.empty() || !needed.erased.empty();
             if (concerned) continue;
             others.push_back(commands[i]);
@@ -271,8 +297,8 @@ std::vector<std::vector<std::size_t>> rounds_of(std::span<const Submission* cons
     std::unordered_map<std::string_view, std::size_t> round_of_code;
     std::vector<std::vector<std::size_t>> rounds;
     for (std::size_t i = 0; i < commands.size(); ++i) {
-        const bool locks = std::holds_alternative<LockCode>(commands[i]->command);
-        const Needs needed = needs(commands.subspan(i, 1));
+        const bool locks = changes_locks(commands[i]->command);
+        const Needs needed = needs(commands.subspan(i, 1), {});
         std::vector<std::string_view> codes = needed.new_codes;
         for (const Needs::CodeNeed& need : needed.codes) codes.push_back(need.code);
         std::size_t round = locks ? 1 : 0;

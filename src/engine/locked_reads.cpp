@@ -88,6 +88,11 @@ public:
         return page;
     }
 
+    Result<std::vector<std::optional<CodeForUser>>> find_codes(
+        std::span<const ValidateCode* const> asked) override {
+        return store_->find_codes(asked);
+    }
+
     Result<void> ping() override {
         const Result<void> database = store_->ping();
         return database ? locks_->ping() : database;

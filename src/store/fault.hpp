@@ -11,8 +11,12 @@ namespace coupond {
 inline const char* fault_of(const Book& book) {
     const auto discount = book.discount_cents.value_or(0);
     if (discount < 0 || discount > limits::discount_cents) return "a book with such a discount";
-    if (!has_iso8601(book.created_at) || !has_iso8601(book.updated_at)) {
-        return "a book of such a time";
+    for (const auto& at : {std::optional(book.created_at), std::optional(book.updated_at),
+                           book.starts_at, book.ends_at, book.archived_at}) {
+        if (!has_iso8601(at.value_or(Timestamp{}))) return "a book of such a time";
+    }
+    if (book.lock_ttl_s.value_or(1) < 1 || book.lock_ttl_s.value_or(1) > limits::lock_ttl_s) {
+        return "a book with such locks";
     }
     return nullptr;
 }
@@ -20,22 +24,38 @@ inline const char* fault_of(const Book& book) {
 inline const char* fault_of(const Code& code) {
     const bool sound = has_iso8601(code.created_at) &&
                        has_iso8601(code.redeemed_at.value_or(Timestamp{})) &&
+                       has_iso8601(code.expires_at.value_or(Timestamp{})) &&
                        (!code.lock || has_iso8601(code.lock->until));
     return sound ? nullptr : "a code of such a time";
 }
 
 inline const char* fault_of(const EntryListing& listing) {
     const LedgerEntry& entry = listing.entry;
-    if (entry.type < LedgerEntry::Type::book_created ||
-        entry.type > LedgerEntry::Type::user_erased) {
+    if (entry.type < LedgerEntry::Type::book_created || entry.type > LedgerEntry::last_type) {
         return "an entry of such a type";
     }
     if (!has_iso8601(entry.at) || !has_iso8601(entry.locked_until.value_or(Timestamp{}))) {
         return "an entry of such a time";
     }
     if (entry.discount_cents.value_or(0) < 0) return "an entry with such a discount";
-    const bool creates = entry.type == LedgerEntry::Type::book_created;
-    if (creates && !listing.book) return "a book's creation without the book";
+    const bool of_book = entry.type == LedgerEntry::Type::book_created ||
+                         (entry.type >= LedgerEntry::Type::book_changed &&
+                          entry.type <= LedgerEntry::Type::book_restored);
+    if (of_book) {
+        const auto change = read_book_change(entry.detail);
+        if (!change) return "an entry about a book that does not tell of it";
+        const char* const before = change->before ? fault_of(*change->before) : nullptr;
+        return before != nullptr ? before : fault_of(change->after);
+    }
+    if (entry.type == LedgerEntry::Type::code_changed) {
+        const auto change = read_code_change(entry.detail);
+        if (!change) return "an entry about a code that does not tell of it";
+        for (const CodeSettings& settings : {change->before, change->after}) {
+            if (!has_iso8601(settings.expires_at.value_or(Timestamp{}))) {
+                return "an entry of such a time";
+            }
+        }
+    }
     return nullptr;
 }
 

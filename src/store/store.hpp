@@ -12,6 +12,7 @@
 
 #include "base/failure.hpp"
 #include "domain/domain.hpp"
+#include "domain/validate.hpp"
 #include "domain/verify.hpp"
 
 namespace coupond {
@@ -89,8 +90,7 @@ struct EntryQuery {
 /// An entry with what it is about.
 struct EntryListing {
     LedgerEntry entry;
-    std::string code;          ///< of an entry about one code
-    std::optional<Book> book;  ///< of a book's creation
+    std::string code;  ///< of an entry about one code
 };
 
 struct EntryPage {
@@ -104,8 +104,9 @@ struct EntryPage {
 /// A code and what became of it.
 struct CodeHistory {
     Code code;
-    EntryPage history;    ///< from its upload on, as list_entries() has it, but up to now
-    EntryListing latest;  ///< its last change, which may be beyond that page
+    EntryPage history;  ///< from its upload on, as list_entries() has it, but up to now
+    /// Where it is redeemed: by what, which may be beyond that page.
+    std::optional<EntryListing> redemption;
 };
 
 /// Which codes of a book a list shows.
@@ -201,6 +202,11 @@ public:
     /// What a user holds; nothing where there is no such user. Failures: unavailable.
     virtual Result<UserPage> find_user(const UserQuery& query) = 0;
 
+    /// Codes with what it depends on whether users may redeem them, in the order asked, of one
+    /// moment; nothing for a code that is not there. Locks are left out. Failures: unavailable.
+    virtual Result<std::vector<std::optional<CodeForUser>>> find_codes(
+        std::span<const ValidateCode* const> asked) = 0;
+
     /// Whether the database answers. Failures: unavailable.
     virtual Result<void> ping() = 0;
 };
@@ -212,7 +218,8 @@ public:
     virtual ~LedgerRetention() = default;
 
     /// Those of `ids` that nothing in the database rests on, in their order: of one code, and
-    /// neither its last change nor the lock elsewhere that its row notes. It stays so.
+    /// neither its last change, nor a redemption, nor the lock elsewhere that its row notes. It
+    /// stays so.
     virtual std::vector<EntryId> superseded(std::span<const EntryId> ids) = 0;
 
     /// Removes entries that superseded() has named, in one transaction, which keeps the sums of

@@ -23,10 +23,9 @@ void write_redemption(JsonWriter& json, const EntryListing& listing) {
     json.raw(R"(,"at":)").time(entry.at).raw("}");
 }
 
-/// A code is redeemed once, by its last change.
-void write_redemptions(JsonWriter& json, const EntryListing& latest) {
+void write_redemptions(JsonWriter& json, const std::optional<EntryListing>& redemption) {
     json.raw("[");
-    if (latest.entry.type == LedgerEntry::Type::code_redeemed) write_redemption(json, latest);
+    if (redemption) write_redemption(json, *redemption);
     json.raw("]");
 }
 
@@ -81,7 +80,7 @@ Answer encode(const CodeHistory& found, Timestamp now) {
     JsonWriter json(body);
     write_open_state(json, found.code, now);
     json.raw(R"(,"bookId":)").number(found.code.book_id);
-    write_redemptions(json.raw(R"(,"redemptions":)"), found.latest);
+    write_redemptions(json.raw(R"(,"redemptions":)"), found.redemption);
     write_entries(json.raw(R"(,"history":)"), found.history);
     json.raw("}");
     Answer answer;

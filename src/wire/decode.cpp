@@ -8,7 +8,9 @@
 #include "base/check.hpp"
 #include "base/limits.hpp"
 #include "base/text.hpp"
+#include "base/time_zone.hpp"
 #include "domain/code_pattern.hpp"
+#include "domain/money.hpp"
 #include "wire/book_order.hpp"
 #include "wire/codes.hpp"
 #include "wire/decimal.hpp"
@@ -16,6 +18,7 @@
 #include "wire/ledger.hpp"
 #include "wire/media_type.hpp"
 #include "wire/wire.hpp"
+#include "wire/write.hpp"
 
 namespace coupond::wire {
 namespace {
@@ -27,6 +30,7 @@ using Kind = Member::Kind;
 static_assert(limits::code_characters == 128 && limits::json_depth == 32);
 static_assert(limits::redemptions_per_user == 1'000'000'000 && limits::page_books == 1'000);
 static_assert(limits::discount_cents == 99'999'999'99);
+static_assert(limits::lock_ttl_s == 86'400 && limits::metadata_bytes == 16'384);
 
 bool fits(std::string_view text, std::size_t most_characters) {
     const auto shape = examine_text(text);
@@ -69,9 +73,10 @@ std::string shown(std::string_view name) {
     return text + '"';
 }
 
-void add_unknown(Messages& messages, std::span<const std::string> names, std::size_t count) {
+void add_unknown(Messages& messages, std::span<const std::string> names, std::size_t count,
+                 const std::string& path = "") {
     for (const std::string& name : names) {
-        messages.push_back("property " + shown(name) + " should not exist");
+        messages.push_back("property " + path + shown(name) + " should not exist");
     }
     if (count > names.size()) {
         messages.push_back("and " + std::to_string(count - names.size()) + " more");
@@ -82,8 +87,19 @@ void add_unknown(Messages& messages, std::span<const std::string> names, std::si
 /// one and adds what is wrong with it to the messages; then what it returns means nothing.
 class Members {
 public:
-    Members(Body body, std::span<const MemberSpec> specs, Messages& messages)
-        : body_(std::move(body)), specs_(specs), messages_(messages) {}
+    /// `path`: of the object that has the members, as `order.`; empty where it is the body.
+    Members(Body body, std::span<const MemberSpec> specs, Messages& messages,
+            std::string_view path = "")
+        : body_(std::move(body)), specs_(specs), messages_(messages), path_(path) {}
+
+    /// Whether the member taken last was there, `null` or not.
+    bool was_given() const { return body_.members[next_ - 1].kind != Kind::absent; }
+    /// Whether any was.
+    bool any_given() const {
+        return body_.unknown_count > 0 ||
+               std::ranges::any_of(
+                   body_.members, [](const Member& member) { return member.kind != Kind::absent; });
+    }
 
     std::string required_string(std::size_t most_characters) {
         Member* const member = next();
@@ -92,14 +108,51 @@ public:
             (member->kind == Kind::string && member->text.empty())) {
             return complain(" should not be empty");
         }
-        if (member->kind != Kind::string) return complain(" must be a string");
-        const auto shape = examine_text(member->text);
-        COUPOND_CHECK(shape.has_value());  // the parser has seen to it
-        if (shape->characters > most_characters) {
-            return complain(" must be shorter than or equal to " + std::to_string(most_characters) +
-                            " characters");
+        return text_of(*member, most_characters);
+    }
+
+    /// Empty where it is left out or null.
+    std::string optional_string(std::size_t most_characters) {
+        Member* const member = next_value();
+        return member == nullptr ? std::string() : text_of(*member, most_characters);
+    }
+
+    bool optional_boolean(bool usual) {
+        const Member* const member = next_value();
+        if (member == nullptr) return usual;
+        if (member->kind != Kind::boolean) complain(" must be a boolean");
+        return member->text == "true";
+    }
+
+    /// A date or a time, as text.
+    std::string optional_time() {
+        Member* const member = next_value();
+        if (member == nullptr) return {};
+        const auto utc = TimeZone::find("UTC");
+        if (member->kind != Kind::string || !utc->parse(member->text)) {
+            return complain(must_be_a_moment);
         }
-        if (shape->has_control) return complain(" must not contain control characters");
+        return std::move(member->text);
+    }
+
+    std::string optional_time_zone() {
+        Member* const member = next_value();
+        if (member == nullptr) return "UTC";
+        if (member->kind != Kind::string || !TimeZone::find(member->text)) {
+            complain(" must be one of the IANA database, such as Europe/Berlin, or UTC");
+        }
+        return std::move(member->text);
+    }
+
+    /// An object, as JSON without white space.
+    std::string optional_object(std::size_t most_bytes, std::string usual = "{}") {
+        Member* const member = next_value();
+        if (member == nullptr) return usual;
+        if (member->kind != Kind::object) return complain(" must be an object");
+        if (member->text.size() > most_bytes) {
+            return complain(" must take no more than " + std::to_string(most_bytes) +
+                            " bytes as JSON");
+        }
         return std::move(member->text);
     }
 
@@ -118,14 +171,27 @@ public:
     /// A number that is an integer of 10^-decimals from `least` to `most`. `rule` says so.
     std::optional<std::int64_t> optional_number(int decimals, std::int64_t least, std::int64_t most,
                                                 std::string_view rule) {
-        const Member* const member = next();
-        if (member == nullptr || member->kind == Kind::absent || member->kind == Kind::null) {
-            return std::nullopt;
-        }
+        const Member* const member = next_value();
+        if (member == nullptr) return std::nullopt;
         std::optional<std::int64_t> value;
         if (member->kind == Kind::number) value = scaled_decimal(member->text, decimals);
         if (!value || *value < least || *value > most) complain(rule);
         return value;
+    }
+
+    std::optional<Currency> required_currency() {
+        const Member* const member = next();
+        if (member == nullptr) return std::nullopt;
+        const auto currency =
+            member->kind == Kind::string ? Currency::find(member->text) : std::nullopt;
+        if (!currency) complain(" must be a currency of ISO 4217, such as EUR");
+        return currency;
+    }
+
+    /// The digits of a number; empty for anything else, of which it does not complain.
+    std::string number_text() {
+        Member* const member = next();
+        return member != nullptr && member->kind == Kind::number ? std::move(member->text) : "";
     }
 
     std::optional<BookId> optional_book_id() {
@@ -155,31 +221,58 @@ public:
         return std::move(member->elements);
     }
 
+    bool is_absent(std::size_t place) const { return body_.members[place].kind == Kind::absent; }
+    bool is_null(std::size_t place) const { return body_.members[place].kind == Kind::null; }
+    void skip() { next(); }
+
     /// Complains of all members that have no spec. To be called last.
     void refuse_unknown() {
         COUPOND_CHECK(next_ == specs_.size());
-        add_unknown(messages_, body_.unknown, body_.unknown_count);
+        add_unknown(messages_, body_.unknown, body_.unknown_count, path_);
     }
 
 private:
+    /// The characters of a member that is there.
+    std::string text_of(Member& member, std::size_t most_characters) {
+        if (member.kind != Kind::string) return complain(" must be a string");
+        const auto shape = examine_text(member.text);
+        COUPOND_CHECK(shape.has_value());  // the parser has seen to it
+        if (shape->characters > most_characters) {
+            return complain(" must be shorter than or equal to " + std::to_string(most_characters) +
+                            " characters");
+        }
+        if (shape->has_control) return complain(" must not contain control characters");
+        return std::move(member.text);
+    }
+
+    /// The next member; null where it was left out, or is null, or was given more than once.
+    Member* next_value() {
+        Member* const member = next();
+        const bool none =
+            member == nullptr || member->kind == Kind::absent || member->kind == Kind::null;
+        return none ? nullptr : member;
+    }
+
     /// The next member; null where it was given more than once, of which it complains.
     Member* next() {
         COUPOND_CHECK(next_ < specs_.size());
         Member* const member = &body_.members[next_++];
         if (!member->repeated) return member;
-        messages_.push_back("property " + std::string(specs_[next_ - 1].name) + " is given twice");
+        messages_.push_back("property " + path_ + std::string(specs_[next_ - 1].name) +
+                            " is given twice");
         return nullptr;
     }
 
     /// Adds a sentence about the member taken last.
     std::string complain(std::string_view rule) {
-        messages_.push_back(std::string(specs_[next_ - 1].name).append(rule));
+        messages_.push_back(path_ + std::string(specs_[next_ - 1].name).append(rule));
         return {};
     }
 
     Body body_;
     std::span<const MemberSpec> specs_;
     Messages& messages_;
+    const std::string path_;
     std::size_t next_ = 0;
 };
 
@@ -258,6 +351,126 @@ std::optional<std::int64_t> read_digits(std::string_view text) {
     return value;
 }
 
+/// `json`: an order as read_body() has captured it.
+std::optional<Order> read_order(std::string_view json, Messages& messages) {
+    static constexpr std::array specs{MemberSpec{"amount"}, MemberSpec{"currency"},
+                                      MemberSpec{"id"}};
+    auto body = read_body(json, specs);
+    COUPOND_CHECK(std::holds_alternative<Body>(body));
+    const std::size_t before = messages.size();
+    Members members(std::get<Body>(std::move(body)), specs, messages, "order.");
+    const std::string digits = members.number_text();
+    const std::size_t after_amount = messages.size();
+    const auto currency = members.required_currency();
+    const int decimals = exponent_of(currency);
+    const auto amount = digits.empty() ? std::nullopt : scaled_decimal(digits, decimals);
+    std::int64_t most = limits::order_units;
+    for (int i = 0; i < decimals; ++i) most *= 10;
+    const bool fits = amount && *amount >= 0 && *amount <= most;
+    if (!fits && after_amount == before) {
+        messages.insert(messages.begin() + static_cast<std::ptrdiff_t>(before),
+                        "order.amount must be a number from 0 to 1000000000000 with at most " +
+                            std::to_string(decimals) + " decimals");
+    }
+    std::optional<std::string> id;
+    if (members.is_absent(2) || members.is_null(2)) {
+        members.skip();
+    } else {
+        id = members.required_string(limits::order_id_characters);
+    }
+    members.refuse_unknown();
+    if (messages.size() != before) return std::nullopt;
+    return Order{std::move(id), *amount, *currency};
+}
+
+BookId read_path_id(std::string_view path_id, Messages& messages) {
+    const auto id = read_digits(path_id);
+    if (!id || *id < 1) messages.emplace_back("id must be a positive integer");
+    return id.value_or(0);
+}
+
+/// Where the body may be left out.
+Request or_empty(Request request) {
+    if (request.body.empty()) request.body = "{}";
+    return request;
+}
+
+void require_any(const Members& members, Messages& messages) {
+    if (!members.any_given()) messages.emplace_back("body must have at least one member");
+}
+
+constexpr std::array book_specs{MemberSpec{"name"},
+                                MemberSpec{"codePattern"},
+                                MemberSpec{"maxRedemptionsPerUser"},
+                                MemberSpec{"discountAmount"},
+                                MemberSpec{"description"},
+                                MemberSpec{"active"},
+                                MemberSpec{"startsAt"},
+                                MemberSpec{"endsAt"},
+                                MemberSpec{"timeZone"},
+                                MemberSpec{"lockTtlSeconds"},
+                                MemberSpec{.name = "metadata", .captured = true}};
+static_assert(book_specs.size() == BookMembers().size());
+
+bool is_date(std::string_view text) {
+    return text.size() == std::string_view("2026-11-22").size();
+}
+
+/// A moment that was given as text, or the date, which is for the book's time zone to tell.
+void take_moment(std::string text, std::optional<Timestamp>& at, std::string& date) {
+    if (text.empty()) return;
+    if (is_date(text)) {
+        date = std::move(text);
+    } else {
+        at = TimeZone::find("UTC")->parse(text);
+    }
+}
+
+/// `edits`: whether all members may be left out. `given`: those that were not.
+BookWish read_book(Members& members, bool edits, BookMembers& given) {
+    BookWish book;
+    std::size_t place = 0;
+    const auto note = [&] { given[place++] = members.was_given(); };
+    const auto may_be_absent = [&](std::size_t member) {
+        return edits && members.is_absent(member);
+    };
+    if (may_be_absent(0)) {
+        members.skip();
+    } else {
+        book.name = members.required_string(limits::name_characters);
+    }
+    note();
+    if (may_be_absent(1)) {
+        members.skip();
+    } else {
+        book.code_pattern = members.required_pattern();
+    }
+    note();
+    book.max_redemptions_per_user = members.optional_number(
+        0, 1, limits::redemptions_per_user, " must be an integer from 1 to 1000000000");
+    note();
+    book.discount_cents =
+        members.optional_number(2, 0, limits::discount_cents,
+                                " must be a number from 0 to 99999999.99 with at most 2 decimals");
+    note();
+    book.description = members.optional_string(limits::description_characters);
+    note();
+    book.active = members.optional_boolean(true);
+    note();
+    take_moment(members.optional_time(), book.starts_at, book.starts_on);
+    note();
+    take_moment(members.optional_time(), book.ends_at, book.ends_on);
+    note();
+    book.time_zone = members.optional_time_zone();
+    note();
+    book.lock_ttl_s =
+        members.optional_number(0, 1, limits::lock_ttl_s, " must be an integer from 1 to 86400");
+    note();
+    book.metadata = members.optional_object(limits::metadata_bytes);
+    note();
+    return book;
+}
+
 /// The value of a parameter that may be given once; nothing where it is not, or is more than once.
 const std::string* find_once(const Query& query, std::string_view name, Messages& messages) {
     const auto first = std::ranges::find(query, name, &QueryParam::name);
@@ -323,21 +536,35 @@ void refuse_unknown_parameters(const Query& query, std::span<const std::string_v
 }  // namespace
 
 Decoded<CreateBook> decode_create_book(const Request& request) {
-    static constexpr std::array specs{MemberSpec{"name"}, MemberSpec{"codePattern"},
-                                      MemberSpec{"maxRedemptionsPerUser"},
-                                      MemberSpec{"discountAmount"}};
     Messages messages;
-    return decode<CreateBook>(request, specs, messages, [](Members& members) {
-        CreateBook command;
-        command.name = members.required_string(limits::name_characters);
-        command.code_pattern = members.required_pattern();
-        command.max_redemptions_per_user = members.optional_number(
-            0, 1, limits::redemptions_per_user, " must be an integer from 1 to 1000000000");
-        command.discount_cents = members.optional_number(
-            2, 0, limits::discount_cents,
-            " must be a number from 0 to 99999999.99 with at most 2 decimals");
-        return command;
+    return decode<CreateBook>(request, book_specs, messages, [](Members& members) {
+        BookMembers given;
+        return CreateBook{read_book(members, false, given)};
     });
+}
+
+Decoded<EditBook> decode_edit_book(const Request& request, std::string_view path_id) {
+    Messages messages;
+    EditBook command;
+    command.book_id = read_path_id(path_id, messages);
+    return decode<EditBook>(request, book_specs, messages, [&](Members& members) {
+        require_any(members, messages);
+        command.wish = read_book(members, true, command.wished);
+        return std::move(command);
+    });
+}
+
+Decoded<ArchiveBook> decode_archive_book(std::string_view path_id, const Query& query,
+                                         std::string_view request_id) {
+    auto id = decode_book_id(path_id, query, request_id);
+    if (auto* const answer = std::get_if<Answer>(&id)) return std::move(*answer);
+    return ArchiveBook{std::get<BookId>(id)};
+}
+
+Decoded<RestoreBook> decode_restore_book(const Request& request, std::string_view path_id) {
+    Messages messages;
+    const RestoreBook command{read_path_id(path_id, messages)};
+    return decode<RestoreBook>(or_empty(request), {}, messages, [&](Members&) { return command; });
 }
 
 Decoded<UploadCodes> decode_upload_codes(const Request& request,
@@ -391,6 +618,68 @@ Decoded<LockCode> decode_lock_code(const Request& request, std::string_view path
 Decoded<RedeemCode> decode_redeem_code(const Request& request, std::string_view path_code) {
     return decode_for_user<RedeemCode>(request, path_code, [](std::string code, std::string user) {
         return RedeemCode{std::move(code), std::move(user)};
+    });
+}
+
+Decoded<EditCode> decode_edit_code(const Request& request, std::string_view path_code) {
+    static constexpr std::array specs{MemberSpec{"active"}, MemberSpec{"expiresAt"},
+                                      MemberSpec{.name = "metadata", .captured = true}};
+    static_assert(specs.size() == CodeMembers().size());
+    Messages messages;
+    EditCode command;
+    command.code = path_code;
+    if (!fits_code(path_code)) messages.emplace_back(unfit_code);
+    return decode<EditCode>(request, specs, messages, [&](Members& members) {
+        require_any(members, messages);
+        command.wish.active = members.optional_boolean(true);
+        command.wished[0] = members.was_given();
+        take_moment(members.optional_time(), command.wish.expires_at, command.expires_on);
+        command.wished[1] = members.was_given();
+        command.wish.metadata = members.optional_object(limits::metadata_bytes);
+        command.wished[2] = members.was_given();
+        return std::move(command);
+    });
+}
+
+Decoded<UnlockCode> decode_unlock_code(const Request& request, std::string_view path_code) {
+    return decode_for_user<UnlockCode>(request, path_code, [](std::string code, std::string user) {
+        return UnlockCode{std::move(code), std::move(user)};
+    });
+}
+
+Decoded<UnassignCode> decode_unassign_code(const Request& request, std::string_view path_code) {
+    static constexpr std::array specs{MemberSpec{"userId"}};
+    Messages messages;
+    if (!fits_code(path_code)) messages.emplace_back(unfit_code);
+    return decode<UnassignCode>(or_empty(request), specs, messages, [&](Members& members) {
+        UnassignCode command{std::string(path_code), std::nullopt};
+        if (members.is_absent(0) || members.is_null(0)) {
+            members.skip();
+        } else {
+            command.user_id = members.required_string(limits::user_id_characters);
+        }
+        return command;
+    });
+}
+
+Decoded<ValidateCode> decode_validate_code(const Request& request, std::string_view path_code,
+                                           const Query& query) {
+    static constexpr std::array specs{
+        MemberSpec{"userId"}, MemberSpec{.name = "order", .captured = true}, MemberSpec{"asOf"}};
+    Messages messages;
+    if (!fits_code(path_code)) messages.emplace_back(unfit_code);
+    refuse_unknown_parameters(query, {}, messages);
+    return decode<ValidateCode>(request, specs, messages, [&](Members& members) {
+        ValidateCode asked;
+        asked.code = path_code;
+        asked.user_id = members.required_string(limits::user_id_characters);
+        const std::size_t before = messages.size();
+        const std::string order = members.optional_object(limits::body_bytes, "");
+        if (!order.empty() && messages.size() == before) {
+            asked.order = read_order(order, messages);
+        }
+        take_moment(members.optional_time(), asked.as_of, asked.as_of_date);
+        return asked;
     });
 }
 

@@ -47,6 +47,15 @@ RefusalText text_of(Refusal refusal) {
             return {409, "coupon_already_locked", "Coupon is already locked"};
         case Refusal::not_locked:
             return {409, "coupon_not_locked", "Coupon must be locked before redemption"};
+        case Refusal::book_archived:
+            return {409, "coupon_book_archived", "Coupon book has been archived"};
+        case Refusal::book_inactive:
+            return {409, "coupon_book_inactive", "Coupon book is not active"};
+        case Refusal::book_not_started:
+            return {409, "coupon_book_not_started", "Coupon book has not started yet"};
+        case Refusal::book_ended: return {409, "coupon_book_ended", "Coupon book has ended"};
+        case Refusal::code_disabled: return {409, "coupon_disabled", "Coupon has been disabled"};
+        case Refusal::code_expired: return {409, "coupon_expired", "Coupon has expired"};
         case Refusal::user_redemption_limit_reached:
             return {409, "user_redemption_limit_reached",
                     "User has reached the redemption limit of this coupon book"};
@@ -60,6 +69,37 @@ RefusalText text_of(Refusal refusal) {
                     "this one cannot repeat"};
     }
     check_failed("a refusal is one of those above", __FILE__, __LINE__);
+}
+
+/// What the shop or its customer can do so that a code is accepted; empty: nothing.
+std::string cure_of(Refusal reason, const CodeValidated& validated) {
+    switch (reason) {
+        case Refusal::code_not_found: return "Check the code for typing errors";
+        case Refusal::not_assigned_to_user:
+            return validated.is_free ? "Assign the code to the user first" : "";
+        case Refusal::book_archived: return "Restore the coupon book";
+        case Refusal::book_inactive: return "Activate the coupon book";
+        case Refusal::book_not_started:
+            return "Try again from " + format_iso8601(validated.starts_at.value()) + " on";
+        case Refusal::code_disabled: return "Activate the code";
+        default: return "";
+    }
+}
+
+/// The members of an amount, without braces.
+void write_amount(JsonWriter& json, std::int64_t amount, const std::optional<Currency>& currency) {
+    json.raw(R"("amount":)").decimal(amount, exponent_of(currency)).raw(R"(,"currency":)");
+    currency ? json.string(currency->code()) : json.null();
+}
+
+std::string text_of(Fault fault) {
+    switch (fault) {
+        case Fault::no_such_start: return "startsAt" + std::string(must_be_a_moment);
+        case Fault::no_such_end: return "endsAt" + std::string(must_be_a_moment);
+        case Fault::no_such_expiry: return "expiresAt" + std::string(must_be_a_moment);
+        case Fault::ends_before_start: return "endsAt must be after startsAt";
+    }
+    check_failed("a fault is one of those above", __FILE__, __LINE__);
 }
 
 void write_code(JsonWriter& json, const Code& code, Timestamp now) {
@@ -83,6 +123,7 @@ public:
         : codes_(std::move(uploaded.codes)), next_id_(uploaded.first_id) {
         JsonWriter json(rest_);
         json.raw(R"(,"isLocked":false,"isRedeemed":false,"assignedTo":null,"redeemedAt":null)");
+        write_code_settings(json.raw(","), {});
         json.raw(R"(,"createdAt":)").time(uploaded.created_at);
         json.raw(R"(,"couponBook":)");
         write_open_book(json, uploaded.book);
@@ -171,10 +212,11 @@ std::size_t held_bytes(const std::string& text) {
 }
 
 std::size_t held_bytes(const BookListing& listing) {
-    std::size_t bytes =
-        sizeof listing + listing.book.name.size() + listing.book.code_pattern.size();
+    std::size_t bytes = sizeof listing + listing.book.name.size() +
+                        listing.book.code_pattern.size() + listing.book.description.size() +
+                        listing.book.metadata.size();
     for (const Code& code : listing.codes) {
-        bytes += sizeof code + code.code.size();
+        bytes += sizeof code + code.code.size() + code.metadata.size();
         if (code.assigned_to) bytes += code.assigned_to->size();
         if (code.lock) bytes += code.lock->user_id.size();
     }
@@ -191,11 +233,16 @@ public:
         return problem(text.status, text.code, text.message, request_id_);
     }
 
-    Answer operator()(const BookCreated& outcome) const {
-        return answer(created, [&](JsonWriter& json) {
-            write_open_book(json, outcome.book);
-            json.raw("}");
-        });
+    Answer operator()(const BookCreated& outcome) const { return book(created, outcome.book); }
+
+    Answer operator()(const BookChanged& outcome) const {
+        return book(outcome.restored ? created : 200, outcome.book);
+    }
+
+    Answer operator()(const Contradicted& outcome) const {
+        std::vector<std::string> messages;
+        for (const Fault fault : outcome.faults) messages.push_back(text_of(fault));
+        return invalid(messages, request_id_);
     }
 
     Answer operator()(CodesUploaded& outcome) const {
@@ -226,6 +273,20 @@ public:
         });
     }
 
+    Answer operator()(const CodeChanged& outcome) const {
+        return answer(200, [&](JsonWriter& json) { write_code(json, outcome.code, now_); });
+    }
+
+    Answer operator()(const CodeUnlocked&) const {
+        return answer(created, [](JsonWriter& json) {
+            json.raw(R"({"message":"Coupon unlocked successfully"})");
+        });
+    }
+
+    Answer operator()(const CodeUnassigned& outcome) const {
+        return answer(created, [&](JsonWriter& json) { write_code(json, outcome.code, now_); });
+    }
+
     Answer operator()(const UserErased&) const {
         return answer(200, [](JsonWriter& json) { json.raw(R"({"message":"User erased"})"); });
     }
@@ -238,6 +299,13 @@ public:
     }
 
 private:
+    static Answer book(int status, const Book& book) {
+        return answer(status, [&](JsonWriter& json) {
+            write_open_book(json, book);
+            json.raw("}");
+        });
+    }
+
     template <class Write>
     static Answer answer(int status, Write write) {
         std::string body;
@@ -260,24 +328,37 @@ std::string_view code_of(Refusal refusal) {
     return text_of(refusal).code;
 }
 
+void write_or_null(JsonWriter& json, const std::optional<std::int64_t>& number) {
+    number ? json.number(*number) : json.null();
+}
+
+void write_or_null(JsonWriter& json, const std::optional<Timestamp>& at) {
+    at ? json.time(*at) : json.null();
+}
+
 void write_open_book(JsonWriter& json, const Book& book) {
     json.raw(R"({"id":)").number(book.id);
     json.raw(R"(,"name":)").string(book.name);
     json.raw(R"(,"codePattern":)").string(book.code_pattern);
-    json.raw(R"(,"maxRedemptionsPerUser":)");
-    if (book.max_redemptions_per_user) {
-        json.number(*book.max_redemptions_per_user);
-    } else {
-        json.null();
-    }
+    write_or_null(json.raw(R"(,"maxRedemptionsPerUser":)"), book.max_redemptions_per_user);
     json.raw(R"(,"discountAmount":)");
-    if (book.discount_cents) {
-        json.hundredths(*book.discount_cents);
-    } else {
-        json.null();
-    }
+    book.discount_cents ? json.hundredths(*book.discount_cents) : json.null();
+    json.raw(R"(,"description":)").string(book.description);
+    json.raw(R"(,"active":)").boolean(book.active);
+    write_or_null(json.raw(R"(,"startsAt":)"), book.starts_at);
+    write_or_null(json.raw(R"(,"endsAt":)"), book.ends_at);
+    json.raw(R"(,"timeZone":)").string(book.time_zone);
+    write_or_null(json.raw(R"(,"lockTtlSeconds":)"), book.lock_ttl_s);
+    json.raw(R"(,"metadata":)").raw(book.metadata);
+    write_or_null(json.raw(R"(,"archivedAt":)"), book.archived_at);
     json.raw(R"(,"createdAt":)").time(book.created_at);
     json.raw(R"(,"updatedAt":)").time(book.updated_at);
+}
+
+void write_code_settings(JsonWriter& json, const CodeSettings& settings) {
+    json.raw(R"("active":)").boolean(settings.active);
+    write_or_null(json.raw(R"(,"expiresAt":)"), settings.expires_at);
+    json.raw(R"(,"metadata":)").raw(settings.metadata);
 }
 
 void write_open_code(JsonWriter& json, const Code& code, Timestamp now) {
@@ -286,22 +367,50 @@ void write_open_code(JsonWriter& json, const Code& code, Timestamp now) {
     json.raw(R"(,"isLocked":)").boolean(code.is_locked(now));
     json.raw(R"(,"isRedeemed":)").boolean(code.redeemed_at.has_value());
     json.raw(R"(,"assignedTo":)");
-    if (code.assigned_to) {
-        json.string(*code.assigned_to);
-    } else {
-        json.null();
-    }
-    json.raw(R"(,"redeemedAt":)");
-    if (code.redeemed_at) {
-        json.time(*code.redeemed_at);
-    } else {
-        json.null();
-    }
+    code.assigned_to ? json.string(*code.assigned_to) : json.null();
+    write_or_null(json.raw(R"(,"redeemedAt":)"), code.redeemed_at);
+    write_code_settings(json.raw(","), code);
     json.raw(R"(,"createdAt":)").time(code.created_at);
 }
 
 Answer encode(Outcome&& outcome, Timestamp now, std::string_view request_id) {
     return std::visit(OutcomeEncoder(now, request_id), outcome);
+}
+
+Answer encode(const std::optional<CodeValidated>& found, const ValidateCode& asked,
+              std::string_view request_id) {
+    if (!found) return invalid({"asOf" + std::string(must_be_a_moment)}, request_id);
+    const CodeValidated& validated = *found;
+    std::string body;
+    body.reserve(256);
+    JsonWriter json(body);
+    json.raw(R"({"valid":)").boolean(validated.reasons.empty()).raw(R"(,"reasons":[)");
+    std::string_view before;
+    for (const Refusal reason : validated.reasons) {
+        const RefusalText text = text_of(reason);
+        json.raw(std::exchange(before, ",")).raw(R"({"code":)").string(text.code);
+        json.raw(R"(,"message":)").string(text.message);
+        const std::string cure = cure_of(reason, validated);
+        if (!cure.empty()) json.raw(R"(,"cure":)").string(cure);
+        json.raw("}");
+    }
+    json.raw(R"(],"discount":)");
+    if (validated.discount) {
+        write_amount(json.raw("{"), validated.discount->amount, validated.discount->currency);
+        json.raw("}");
+    } else {
+        json.null();
+    }
+    if (asked.order) {
+        json.raw(R"(,"order":{"id":)");
+        asked.order->id ? json.string(*asked.order->id) : json.null();
+        write_amount(json.raw(","), asked.order->amount, asked.order->currency);
+        json.raw("}");
+    }
+    json.raw("}");
+    Answer answer;
+    answer.body = std::move(body);
+    return answer;
 }
 
 Answer encode(const BookListing& listing) {

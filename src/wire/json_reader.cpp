@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/limits.hpp"
+#include "wire/json_writer.hpp"
 
 namespace coupond::wire {
 namespace {
@@ -37,6 +38,8 @@ public:
             body_.is_object = true;
         } else {
             on_value(Kind::object, {});
+            if (depth_ == 1) capturing_ = current_ && specs_[*current_].captured;
+            capture_begin('{');
         }
         ++depth_;
         return true;
@@ -44,12 +47,14 @@ public:
 
     bool on_object_end(std::size_t, Error&) {
         --depth_;
+        capture_end('}');
         return true;
     }
 
     bool on_array_begin(Error&) {
         on_value(Kind::array, {});
         if (depth_ == 1) collecting_ = current_ && specs_[*current_].element_fits != nullptr;
+        capture_begin('[');
         ++depth_;
         return true;
     }
@@ -57,17 +62,22 @@ public:
     bool on_array_end(std::size_t, Error&) {
         --depth_;
         if (depth_ == 1) collecting_ = false;
+        capture_end(']');
         return true;
     }
 
     bool on_key_part(Text part, std::size_t, Error&) {
-        if (names_members()) buffer_.append(part.data(), part.size());
+        if (names_members() || capturing_) buffer_.append(part.data(), part.size());
         return true;
     }
 
     bool on_key(Text part, std::size_t, Error&) {
-        if (!names_members()) return true;
-        on_name(whole(part));
+        if (capturing_) {
+            capture_separator();
+            JsonWriter(captured()).string(whole(part)).raw(":");
+        } else if (names_members()) {
+            on_name(whole(part));
+        }
         buffer_.clear();
         return true;
     }
@@ -90,8 +100,8 @@ public:
     bool on_uint64(std::uint64_t, Text digits, Error&) { return on_number(digits); }
     bool on_double(double, Text digits, Error&) { return on_number(digits); }
 
-    bool on_bool(bool, Error&) {
-        on_value(Kind::boolean, {});
+    bool on_bool(bool value, Error&) {
+        on_value(Kind::boolean, value ? "true" : "false");
         return true;
     }
 
@@ -106,7 +116,36 @@ public:
 private:
     bool names_members() const { return depth_ == 1 && body_.is_object; }
     bool wants_text() const {
-        return (names_members() && current_) || (collecting_ && depth_ == 2);
+        return (names_members() && current_) || (collecting_ && depth_ == 2) || capturing_;
+    }
+
+    // A captured value is written as it comes.
+
+    std::string& captured() { return body_.members[*current_].text; }
+    void capture_separator() {
+        const std::string& text = captured();
+        const char last = text.empty() ? '{' : text.back();
+        if (last != '{' && last != '[' && last != ':') captured() += ',';
+    }
+    void capture_begin(char bracket) {
+        if (!capturing_) return;
+        capture_separator();
+        captured() += bracket;
+    }
+    void capture_end(char bracket) {
+        if (!capturing_) return;
+        captured() += bracket;
+        if (depth_ == 1) capturing_ = false;
+    }
+    void capture(Kind kind, std::string_view text) {
+        capture_separator();
+        JsonWriter json(captured());
+        switch (kind) {
+            case Kind::string: json.string(text); break;
+            case Kind::number: json.raw(text); break;
+            case Kind::boolean: json.raw(text); break;
+            default: json.null();
+        }
     }
 
     /// The text whose last part this is; most come in one part and are not copied here.
@@ -142,7 +181,9 @@ private:
     }
 
     void on_value(Kind kind, std::string_view text) {
-        if (names_members() && current_) {
+        if (capturing_) {
+            if (kind != Kind::object && kind != Kind::array) capture(kind, text);
+        } else if (names_members() && current_) {
             Member& member = body_.members[*current_];
             member.kind = kind;
             member.text = text;
@@ -169,6 +210,7 @@ private:
     std::size_t depth_ = 0;
     std::optional<std::size_t> current_;  ///< the member whose value comes next, if it has a spec
     bool collecting_ = false;             ///< its value is a list of texts
+    bool capturing_ = false;              ///< its value is an object to be kept
     std::string buffer_;                  ///< the parts so far of a text that comes in several
 };
 

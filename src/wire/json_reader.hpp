@@ -1,6 +1,6 @@
-// Reading the bodies of requests: one JSON object whose members are texts, numbers or lists of
-// texts. Goes through the body once and builds nothing but what was asked for, so an upload of
-// 100,000 codes takes milliseconds and little more memory than its codes.
+// Reading the bodies of requests: one JSON object whose members are texts, numbers, lists of
+// texts or objects of any kind. Goes through the body once and builds nothing but what was asked
+// for, so an upload of 100,000 codes takes milliseconds and little more memory than its codes.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +18,7 @@ struct MemberSpec {
     /// Not null: a list of texts. What it says no to is not kept but counted.
     bool (*element_fits)(std::string_view) = nullptr;
     std::size_t most_elements = 0;  ///< what is beyond is not kept but counted
+    bool captured = false;          ///< an object: kept as JSON, without white space
 };
 
 /// What a body has for a member.
@@ -26,7 +27,9 @@ struct Member {
 
     Kind kind = Kind::absent;
     bool repeated = false;  ///< its name was given more than once
-    std::string text;       ///< of a string its characters; of a number its digits as in the body
+    /// Of a string its characters; of a number its digits as in the body; of an object, where its
+    /// spec says so, its JSON.
+    std::string text;
 
     // Of an array, where its spec has an `element_fits`.
     std::vector<std::string> elements;  ///< those that are texts and fit, in order

@@ -111,14 +111,18 @@ JsonWriter& JsonWriter::time(Timestamp at) {
     return *this;
 }
 
-JsonWriter& JsonWriter::hundredths(std::int64_t cents) {
-    COUPOND_CHECK(cents >= 0);
-    number(cents / 100);
-    const auto part = static_cast<int>(cents % 100);
-    if (part == 0) return *this;
-    out_ += '.';
-    out_ += static_cast<char>('0' + part / 10);
-    if (part % 10 != 0) out_ += static_cast<char>('0' + part % 10);
+JsonWriter& JsonWriter::decimal(std::int64_t value, int decimals) {
+    COUPOND_CHECK(value >= 0 && decimals >= 0 && decimals <= 18);
+    std::int64_t unit = 1;
+    for (int i = 0; i < decimals; ++i) unit *= 10;
+    number(value / unit);
+    std::int64_t rest = value % unit;
+    if (rest > 0) out_ += '.';
+    while (rest > 0) {
+        unit /= 10;
+        out_ += static_cast<char>('0' + rest / unit);
+        rest %= unit;
+    }
     return *this;
 }
 

@@ -32,9 +32,10 @@ public:
     /// A time as a string.
     JsonWriter& time(Timestamp at);
 
-    /// An amount of `cents` hundredths as a number in its shortest form: 20, 19.99, 0.5. `cents`
-    /// must not be negative.
-    JsonWriter& hundredths(std::int64_t cents);
+    /// `value` times 10^-decimals as a number in its shortest form: 20, 19.99, 0.5. `value` must
+    /// not be negative, `decimals` 0 to 18.
+    JsonWriter& decimal(std::int64_t value, int decimals);
+    JsonWriter& hundredths(std::int64_t value) { return decimal(value, 2); }
 
 private:
     std::string& out_;

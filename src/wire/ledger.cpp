@@ -13,13 +13,19 @@ namespace {
 
 using Type = LedgerEntry::Type;
 
-constexpr std::array<std::pair<Type, std::string_view>, 6> types{{
+constexpr std::array<std::pair<Type, std::string_view>, 12> types{{
     {Type::book_created, "book_created"},
     {Type::codes_uploaded, "codes_uploaded"},
     {Type::code_assigned, "code_assigned"},
     {Type::code_locked, "code_locked"},
     {Type::code_redeemed, "code_redeemed"},
     {Type::user_erased, "user_erased"},
+    {Type::book_changed, "book_changed"},
+    {Type::book_archived, "book_archived"},
+    {Type::book_restored, "book_restored"},
+    {Type::code_changed, "code_changed"},
+    {Type::code_unassigned, "code_unassigned"},
+    {Type::code_unlocked, "code_unlocked"},
 }};
 
 /// After which time a client whose stream has ended asks for it again.
@@ -43,15 +49,17 @@ std::pair<State, State> states_around(const LedgerEntry& entry) {
         case Type::code_locked: return {assigned, locked};
         case Type::code_redeemed:
             return {entry.locked_until ? locked : assigned, {"redeemed", user, {}, entry.at}};
+        case Type::code_unassigned: return {assigned, free};
+        case Type::code_unlocked: return {locked, assigned};
         case Type::book_created:
+        case Type::book_changed:
+        case Type::book_archived:
+        case Type::book_restored:
         case Type::codes_uploaded:
+        case Type::code_changed:
         case Type::user_erased: break;
     }
-    check_failed("an entry about one code", __FILE__, __LINE__);
-}
-
-void write_or_null(JsonWriter& json, const std::optional<Timestamp>& at) {
-    at ? json.time(*at) : json.null();
+    check_failed("an entry about what a code has gone through", __FILE__, __LINE__);
 }
 
 void write_state(JsonWriter& json, const State& state) {
@@ -60,6 +68,30 @@ void write_state(JsonWriter& json, const State& state) {
     write_or_null(json.raw(R"(,"lockedUntil":)"), state.locked_until);
     write_or_null(json.raw(R"(,"redeemedAt":)"), state.redeemed_at);
     json.raw("}");
+}
+
+void write_book_change(JsonWriter& json, const LedgerEntry& entry) {
+    auto change = read_book_change(entry.detail);
+    COUPOND_CHECK(change.has_value());  // the store has seen to it
+    json.raw(R"(,"before":)");
+    if (change->before) {
+        change->before->id = entry.book_id;
+        write_open_book(json, *change->before);
+        json.raw("}");
+    } else {
+        json.null();
+    }
+    change->after.id = entry.book_id;
+    write_open_book(json.raw(R"(,"after":)"), change->after);
+    json.raw("}}");
+}
+
+void write_code_change(JsonWriter& json, const LedgerEntry& entry) {
+    const auto change = read_code_change(entry.detail);
+    COUPOND_CHECK(change.has_value());  // the store has seen to it
+    write_code_settings(json.raw(R"(,"before":{)"), change->before);
+    write_code_settings(json.raw(R"(},"after":{)"), change->after);
+    json.raw("}}");
 }
 
 void write_entry(JsonWriter& json, const EntryListing& listing) {
@@ -76,22 +108,27 @@ void write_entry(JsonWriter& json, const EntryListing& listing) {
     if (entry.type == Type::code_redeemed) json.raw(R"(,"redemptionId":)").number(entry.id);
     if (entry.type == Type::codes_uploaded) json.raw(R"(,"codes":)").number(entry.codes);
     json.raw(R"(,"requestId":)").string(entry.request_id);
-    json.raw(R"(,"before":)");
-    if (entry.type == Type::book_created) {
-        json.raw(R"(null,"after":)");
-        write_open_book(json, listing.book.value());
-        json.raw("}}");
-    } else if (entry.type == Type::user_erased) {
-        json.raw(R"(null,"after":null})");
-    } else if (entry.type == Type::codes_uploaded) {
-        write_state(json.raw(R"(null,"after":)"), State{"free"});
-        json.raw("}");
-    } else {
-        const auto [before, after] = states_around(entry);
-        write_state(json, before);
-        write_state(json.raw(R"(,"after":)"), after);
-        json.raw("}");
+    switch (entry.type) {
+        case Type::book_created:
+        case Type::book_changed:
+        case Type::book_archived:
+        case Type::book_restored: return write_book_change(json, entry);
+        case Type::code_changed: return write_code_change(json, entry);
+        case Type::user_erased: json.raw(R"(,"before":null,"after":null})"); return;
+        case Type::codes_uploaded:
+            write_state(json.raw(R"(,"before":null,"after":)"), State{"free"});
+            json.raw("}");
+            return;
+        case Type::code_assigned:
+        case Type::code_locked:
+        case Type::code_redeemed:
+        case Type::code_unassigned:
+        case Type::code_unlocked: break;
     }
+    const auto [before, after] = states_around(entry);
+    write_state(json.raw(R"(,"before":)"), before);
+    write_state(json.raw(R"(,"after":)"), after);
+    json.raw("}");
 }
 
 void append_moved_to(std::string& out, EntryId id) {

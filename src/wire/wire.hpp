@@ -85,6 +85,13 @@ struct Request {
 };
 
 Decoded<CreateBook> decode_create_book(const Request& request);
+/// `path_id` is the text after /coupon/.
+Decoded<EditBook> decode_edit_book(const Request& request, std::string_view path_id);
+/// There is no body to read.
+Decoded<ArchiveBook> decode_archive_book(std::string_view path_id, const Query& query,
+                                         std::string_view request_id);
+/// The body may be left out.
+Decoded<RestoreBook> decode_restore_book(const Request& request, std::string_view path_id);
 /// `path_id` is the text after /coupon/codes/, or nothing where there is none.
 Decoded<UploadCodes> decode_upload_codes(const Request& request,
                                          std::optional<std::string_view> path_id);
@@ -93,6 +100,14 @@ Decoded<AssignCode> decode_assign_code(const Request& request, std::string_view 
 Decoded<LockCode> decode_lock_code(const Request& request, std::string_view path_code,
                                    std::int64_t ttl_ms);
 Decoded<RedeemCode> decode_redeem_code(const Request& request, std::string_view path_code);
+
+Decoded<EditCode> decode_edit_code(const Request& request, std::string_view path_code);
+Decoded<UnlockCode> decode_unlock_code(const Request& request, std::string_view path_code);
+Decoded<UnassignCode> decode_unassign_code(const Request& request, std::string_view path_code);
+
+/// Whether a code would be accepted.
+Decoded<ValidateCode> decode_validate_code(const Request& request, std::string_view path_code,
+                                           const Query& query);
 
 /// `path_user` is the text after /coupon/users/; `erased_id` becomes the command's. There is no
 /// body to read; `query` must be empty.
@@ -147,7 +162,8 @@ Decoded<UserQuery> decode_show_user(std::string_view path_user, const Query& que
 
 // Encoders.
 
-/// The answer to a command: a refusal's 404 or 409, or 201, 200 of an erasure, with what was done.
+/// The answer to a command: a refusal's 404 or 409, or 201, 200 of an erasure or a change of
+/// settings, with what was done.
 /// `now` decides `isLocked`.
 Answer encode(Outcome&& outcome, Timestamp now, std::string_view request_id);
 
@@ -160,6 +176,10 @@ Answer encode(const BookListing& listing);
 
 /// The answer to GET /coupon/code/:code.
 Answer encode(const CodeHistory& found, Timestamp now);
+
+/// The answer to POST /coupon/validate/:code; `validated` as validate() returns it.
+Answer encode(const std::optional<CodeValidated>& validated, const ValidateCode& asked,
+              std::string_view request_id);
 
 /// The answer to GET /coupon/codes/:id.
 Answer encode(const CodePage& page, const CodeQuery& query, Timestamp now,

@@ -1,6 +1,7 @@
 // What several encoders write.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,8 +16,19 @@ void write_open_book(JsonWriter& json, const Book& book);
 /// The same of a code.
 void write_open_code(JsonWriter& json, const Code& code, Timestamp now);
 
+/// Members of a code, without braces.
+void write_code_settings(JsonWriter& json, const CodeSettings& settings);
+
+void write_or_null(JsonWriter& json, const std::optional<std::int64_t>& number);
+void write_or_null(JsonWriter& json, const std::optional<Timestamp>& at);
+
 /// The stable code of a refusal, such as `coupon_not_found`.
 std::string_view code_of(Refusal refusal);
+
+/// What is said of a member of a body that should be a date or a time.
+inline constexpr std::string_view must_be_a_moment =
+    " must be a date or a time of the years 2000 to 9998, with its offset from UTC, "
+    "such as 2026-11-22, 2026-11-22T14:00:00Z or 2026-11-22T15:00:00+01:00";
 
 /// The value of a query's parameter, for a Link.
 std::string escaped(std::string_view text);

@@ -10,6 +10,8 @@ const frontHeaders = {
         'domain/types.hpp',
         'domain/code_pattern.hpp',
         'domain/verify.hpp',
+        'domain/validate.hpp',
+        'domain/money.hpp',
     ],
     wire: ['wire/wire.hpp'],
     store: ['store/store.hpp', 'store/sqlite/sqlite.hpp', 'store/postgres/postgres.hpp'],

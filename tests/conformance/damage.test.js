@@ -12,11 +12,11 @@ const far = '9000000000000000000';
 
 const c = suiteServer();
 for (const [what, damage, mend, ...targets] of [
-    ['an entry of an unknown type', 'UPDATE ledger SET type = 9 WHERE type = 3', 'UPDATE ledger SET type = 3 WHERE type = 9',
+    ['an entry of an unknown type', 'UPDATE ledger SET type = 99 WHERE type = 3', 'UPDATE ledger SET type = 3 WHERE type = 99',
         '/coupon/events', '/coupon/code/A'],
     ['an entry of no time', `UPDATE ledger SET at = at + ${far} WHERE type = 3`, `UPDATE ledger SET at = at - ${far} WHERE type = 3`,
         '/coupon/events', '/coupon/code/A'],
-    ['a book that was created and is not there', 'UPDATE coupon_book SET id = 77 WHERE id = 2', 'UPDATE coupon_book SET id = 2 WHERE id = 77',
+    ['an entry that does not tell of its book', "UPDATE ledger SET detail = 'nothing' || detail WHERE type = 1", "UPDATE ledger SET detail = substr(detail, 8) WHERE type = 1 AND detail LIKE 'nothing%'",
         '/coupon/events'],
     ['a book with less than no discount', 'UPDATE coupon_book SET discount_cents = -5 WHERE id = 1', 'UPDATE coupon_book SET discount_cents = 500 WHERE id = 1',
         '/coupon', '/coupon/1'],

@@ -271,7 +271,8 @@ describe('the filters of GET /coupon/events', () => {
     const code = 'code must be 1 to 128 characters without control characters';
     const type =
         'type must be one of book_created, codes_uploaded, code_assigned, code_locked, ' +
-        'code_redeemed, user_erased';
+        'code_redeemed, user_erased, book_changed, book_archived, book_restored, code_changed, ' +
+        'code_unassigned, code_unlocked';
     for (const [query, message] of [
         ...['after=-1', 'after=x', 'after=', 'after=1.5', 'after', 'after=9223372036854775808'].map(
             (text) => [text, after],
@@ -285,7 +286,7 @@ describe('the filters of GET /coupon/events', () => {
             limit,
         ]),
         ...['code=', 'code', 'code=a%0A', `code=${'c'.repeat(129)}`].map((text) => [text, code]),
-        ...['type=', 'type=code_unlocked', 'type=3', 'type=Code_Locked'].map((text) => [
+        ...['type=', 'type=code_opened', 'type=3', 'type=Code_Locked'].map((text) => [
             text,
             type,
         ]),

@@ -65,7 +65,7 @@ async function age(data, days) {
     await data.execute(
         older('ledger', 'at', 'locked_until') +
             older('coupon_code', 'created_at', 'locked_until', 'redeemed_at') +
-            older('coupon_book', 'created_at', 'updated_at') +
+            older('coupon_book', 'created_at') +
             older('lock_count', 'locked_until') +
             older('activity_count', 'since'),
     );

@@ -127,6 +127,9 @@ describe('Redis', () => {
         for (const answer of [
             await client.lock('X', 'ann'),
             await client.redeem('X', 'ann'),
+            await client.unlock('X', 'ann'),
+            await client.unassign('X', 'ann'),
+            await client.patchCode('X', { active: false }),
             await client.get('/coupon'),
         ]) {
             assertRefused(answer, 503);
@@ -136,7 +139,11 @@ describe('Redis', () => {
         }
         assert.equal((await client.upload(book.id, ['Z'])).status, 201);
         assert.equal((await client.assignAny('bob')).status, 201);
+        await client.mustPatchBook(book.id, { name: 'Changed' });
+        await client.mustArchive(book.id);
+        await client.mustRestore(book.id);
         assert.equal((await client.get('/coupon/events')).status, 200);
+        assert.equal((await client.mustValidate('X', 'ann')).valid, true);
         await redis.start();
         for (const deadline = Date.now() + 30_000; ;) {
             if ((await client.get('/health/ready')).status === 200) break;

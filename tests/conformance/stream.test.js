@@ -180,7 +180,8 @@ describe('the filters of GET /coupon/events/stream', () => {
     const lastId = 'Last-Event-ID must be an integer of 0 or more';
     const type =
         'type must be one of book_created, codes_uploaded, code_assigned, code_locked, ' +
-        'code_redeemed, user_erased';
+        'code_redeemed, user_erased, book_changed, book_archived, book_restored, code_changed, ' +
+        'code_unassigned, code_unlocked';
     for (const [query, message] of [
         ...['after=-1', 'after=x', 'after=', 'after=9223372036854775808'].map((text) => [
             text,

@@ -120,6 +120,8 @@ describe('validation', () => {
             '/coupon/assign/V-1',
             '/coupon/lock/V-1',
             '/coupon/redeem/V-1',
+            '/coupon/unlock/V-1',
+            '/coupon/validate/V-1',
         ]) {
             for (const [body, messages] of userCases) {
                 it(`${path} refuses ${shown(body)}`, async () => {
@@ -138,7 +140,8 @@ describe('validation', () => {
         });
 
         it('only /coupon/assign takes a couponBookId', async () => {
-            for (const path of ['/coupon/assign/V-1', '/coupon/lock/V-1', '/coupon/redeem/V-1']) {
+            for (const verb of ['assign', 'lock', 'redeem', 'unlock', 'unassign', 'validate']) {
+                const path = `/coupon/${verb}/V-1`;
                 assertInvalid(await c.client.post(path, { userId: 'u', couponBookId: bookId }), [
                     /\bcouponBookId\b/,
                 ]);
@@ -146,7 +149,7 @@ describe('validation', () => {
         });
 
         it('refuses a code in the path that cannot be one', async () => {
-            for (const verb of ['assign', 'lock', 'redeem']) {
+            for (const verb of ['assign', 'lock', 'redeem', 'unlock', 'unassign', 'validate']) {
                 for (const code of [
                     'c'.repeat(129),
                     '%F0%9F%8E%9F'.repeat(129),
@@ -273,6 +276,10 @@ describe('validation', () => {
             '/coupon/assign/V-1',
             '/coupon/lock/V-1',
             '/coupon/redeem/V-1',
+            '/coupon/unlock/V-1',
+            '/coupon/unassign/V-1',
+            '/coupon/validate/V-1',
+            `/coupon/${bookId}/restore`,
         ]) {
             for (const body of ['[]', 'null', '5', '"text"', 'true']) {
                 const answer = await c.client.post(path, body);

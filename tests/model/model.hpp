@@ -27,13 +27,28 @@ public:
         std::int64_t locked_until = 0;
         std::int64_t redeemed_at = 0;  ///< 0: not
         std::int64_t created_at = 0;
+        bool active = true;
+        std::int64_t expires_at = 0;  ///< 0: never
+        std::string metadata = "{}";
         bool lock_ended = false;           ///< by the erasure of its holder
         std::int64_t first_locked_at = 0;  ///< 0: never, or it is redeemed
+        std::int64_t settled_at = 0;       ///< when its settings or its holder were taken from it
+
+        bool works(std::int64_t at) const { return active && (expires_at == 0 || at < expires_at); }
     };
     struct BookState {
-        std::string name;
-        std::optional<std::int64_t> limit;
-        std::optional<std::int64_t> discount;
+        std::string name, pattern;
+        std::optional<std::int64_t> limit, discount;
+        std::string description;
+        bool active = true;
+        std::optional<std::int64_t> starts_at, ends_at;
+        std::string zone = "UTC";
+        std::optional<std::int64_t> ttl_s;
+        std::string metadata = "{}";
+        std::optional<std::int64_t> archived_at, counts_users_since;
+        std::int64_t created_at = 0, updated_at = 0;
+
+        bool operator==(const BookState&) const = default;
     };
     /// What the ledger should tell of a change.
     struct Change {
@@ -42,10 +57,11 @@ public:
         std::int64_t book = 0;
         std::int64_t code = 0;   ///< the first one of an upload; 0: none
         std::int64_t codes = 0;  ///< of an upload
-        std::string user;
+        std::string user = {};
         std::int64_t locked_until = 0;  ///< 0: nothing
-        std::optional<std::int64_t> discount;
-        std::string request;
+        std::optional<std::int64_t> discount = {};
+        std::string request = {};
+        std::string before = {}, after = {};  ///< of a book, or of a code's settings
 
         bool operator==(const Change&) const = default;
     };
@@ -59,17 +75,34 @@ public:
     std::map<std::string, CodeState> codes;
     std::map<std::int64_t, BookState> books;
     std::vector<Change> changes;  ///< in the order made
+    /// How often users have redeemed in books: those who have since the book has had a limit.
+    std::map<std::pair<std::int64_t, std::string>, std::int64_t> counted_users;
 
 private:
     /// The id that follows `last`; `given`, where it may.
     std::int64_t next_id(std::int64_t last, std::int64_t given) const;
     std::string create(const CreateBook& command, std::int64_t now, std::int64_t given_id);
+    std::string edit(const EditBook& command, std::int64_t now);
+    std::string archive(std::int64_t id, bool archived, std::int64_t now);
     std::string upload(const UploadCodes& command, std::int64_t now, std::int64_t given_id);
     std::string assign_any(const AssignAny& command, std::int64_t now, const std::string& given);
     std::string assign(const AssignCode& command, std::int64_t now);
     std::string lock(const LockCode& command, std::int64_t now);
     std::string redeem(const RedeemCode& command, std::int64_t now);
+    std::string edit(const EditCode& command, std::int64_t now);
+    std::string unlock(const UnlockCode& command, std::int64_t now);
+    std::string unassign(const UnassignCode& command, std::int64_t now);
     std::string erase(const EraseUser& command, std::int64_t now);
+
+    std::string become(std::int64_t id, BookState wished, const std::string& type,
+                       std::int64_t now);
+    /// The reason why codes of a book are not given away; empty: they are.
+    std::string closed(std::int64_t book, std::int64_t now) const;
+    /// The reason why a code of no use; empty: it is.
+    static std::string useless(const CodeState& code, std::int64_t now);
+    /// The reason why a code can be neither locked nor redeemed; empty: it can.
+    std::string unusable(const CodeState& code, std::int64_t now) const;
+    Change& enter(const std::string& type, const CodeState& code, std::int64_t now);
 
     const bool ids_may_skip_;
     std::int64_t last_code_id_ = 0;
@@ -77,7 +110,15 @@ private:
 };
 
 /// coupond's answer as the text that the model gives.
-std::string describe(const Outcome& outcome);
+std::string describe(const Outcome& outcome, std::int64_t now);
+
+/// What coupond says of a book, or of what clients set of a code, as the text of the model.
+std::string shown(const Book& book);
+std::string shown(const CodeSettings& settings);
+
+/// And the other way round; without its id and its last entry.
+Book as_book(const Model::BookState& state);
+CodeSettings as_settings(const Model::CodeState& state);
 
 Given given(const Outcome& outcome);
 

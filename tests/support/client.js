@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { checkAnswer, errorMembers, parsedBody } from './openapi.js';
+import { assertValidation } from './shapes.js';
 
 const encode = encodeURIComponent;
 
@@ -108,6 +109,37 @@ export class Client {
         return this.post(`/coupon/redeem/${encode(code)}`, { userId });
     }
 
+    patchBook(id, members, options) {
+        return this.request('PATCH', `/coupon/${id}`, { body: members, ...options });
+    }
+
+    archive(id, options) {
+        return this.request('DELETE', `/coupon/${id}`, options);
+    }
+
+    /** Without a body, as without anything to say. */
+    restore(id, options) {
+        return this.request('POST', `/coupon/${id}/restore`, options);
+    }
+
+    patchCode(code, members, options) {
+        return this.request('PATCH', `/coupon/code/${encode(code)}`, { body: members, ...options });
+    }
+
+    unlock(code, userId, options) {
+        return this.post(`/coupon/unlock/${encode(code)}`, { userId }, options);
+    }
+
+    /** `more`: an `order`, an `asOf`. */
+    validate(code, userId, more, options) {
+        return this.post(`/coupon/validate/${encode(code)}`, { userId, ...more }, options);
+    }
+
+    /** Of whomever, where no `userId` is given. */
+    unassign(code, userId, options) {
+        return this.post(`/coupon/unassign/${encode(code)}`, { userId }, options);
+    }
+
     /** Waits until /health/ready says that commands can be run. */
     async untilReady(withinMs = 30_000) {
         for (const deadline = Date.now() + withinMs; ; ) {
@@ -151,6 +183,50 @@ export class Client {
 
     async mustRedeem(code, userId) {
         const answer = await this.redeem(code, userId);
+        assert.equal(answer.status, 201, answer.text);
+        return answer.body;
+    }
+
+    async mustPatchBook(id, members) {
+        const answer = await this.patchBook(id, members);
+        assert.equal(answer.status, 200, answer.text);
+        return answer.body;
+    }
+
+    async mustArchive(id) {
+        const answer = await this.archive(id);
+        assert.equal(answer.status, 200, answer.text);
+        return answer.body;
+    }
+
+    async mustRestore(id) {
+        const answer = await this.restore(id);
+        assert.equal(answer.status, 201, answer.text);
+        return answer.body;
+    }
+
+    async mustPatchCode(code, members) {
+        const answer = await this.patchCode(code, members);
+        assert.equal(answer.status, 200, answer.text);
+        return answer.body;
+    }
+
+    /** Whether it would be accepted: what is answered is told in the one form there is. */
+    async mustValidate(code, userId, more) {
+        const answer = await this.validate(code, userId, more);
+        assert.equal(answer.status, 200, answer.text);
+        assertValidation(answer.body, more);
+        return answer.body;
+    }
+
+    async mustUnlock(code, userId) {
+        const answer = await this.unlock(code, userId);
+        assert.equal(answer.status, 201, answer.text);
+        return answer.body;
+    }
+
+    async mustUnassign(code, userId) {
+        const answer = await this.unassign(code, userId);
         assert.equal(answer.status, 201, answer.text);
         return answer.body;
     }

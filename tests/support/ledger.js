@@ -5,9 +5,12 @@
 //   await ledger.readOn()                       reads what has come since; ledger.entries has all
 //   await ledger.verifyRead()                   what was read is what a fresh reader finds
 //   await entriesOf(client, count, query)        the entries asked for, once there are that many
+//   await settledEntries(client, query)         those asked for, none of which is still to come
 //   verifyEntries(entries, books, options)      entries and books tell of the same changes
+//   await verifyLedger(client)                  so do those that there are now
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { codeDefaults } from './shapes.js';
 
 export class Ledger {
     entries = [];
@@ -50,6 +53,15 @@ export async function entriesOf(client, count, query) {
     }
 }
 
+/**
+ * What `query` asks for, all that came before now: a book is made, of which the entry is waited for.
+ */
+export async function settledEntries(client, query) {
+    const { id } = await client.newBook({ name: 'Behind' });
+    await entriesOf(client, 1, { bookId: id });
+    return client.allEvents(query);
+}
+
 /** Ids grow from entry to entry, from `last` on. */
 export function assertAscending(entries, last = 0) {
     for (const { id } of entries) {
@@ -58,11 +70,28 @@ export function assertAscending(entries, last = 0) {
     }
 }
 
+/** The ledger and the books tell of the same changes, once it has them all. Returns its entries. */
+export async function verifyLedger(client) {
+    for (const deadline = Date.now() + 30_000; ; await sleep(50)) {
+        const asked = Date.now();
+        const books = await client.allBooks({ codes: true });
+        const answered = Date.now();
+        const entries = await client.allEvents();
+        assertAscending(entries);
+        try {
+            verifyEntries(entries, books, { asked, answered });
+            return entries;
+        } catch (error) {
+            if (!(error instanceof assert.AssertionError) || Date.now() > deadline) throw error;
+        }
+    }
+}
+
 /**
- * Throws where `entries`, all that there are, contradict each other or `books` (of
- * client.allBooks({codes: true})). `asked` and `answered`: when those were; `losesLocks`: Redis may
- * have lost some; `unknownLocks`: a set of `code\nuser` whose lock may have been taken without an
- * entry.
+ * Throws where `entries`, all that there are, contradict each other, what books and codes were set
+ * to, or `books` (of client.allBooks({codes: true})). `asked` and `answered`: when those were;
+ * `losesLocks`: Redis may have lost some; `unknownLocks`: a set of `code\nuser` whose lock may have
+ * been taken without an entry.
  */
 export function verifyEntries(
     entries,
@@ -70,21 +99,37 @@ export function verifyEntries(
     { asked, answered, losesLocks = false, unknownLocks = new Set() },
 ) {
     const requests = new Set();
-    const seen = new Map(); // book id → how many codes came in, were assigned, redeemed
+    // book id → how many codes came in, are assigned, redeemed, and by whom; and the book itself
+    const seen = new Map();
     const states = new Map(); // code → what the entries so far have made of it
+    const settings = new Map(); // code → what it was set to, where it was changed
     for (const entry of entries) {
         const text = JSON.stringify(entry);
         assert.ok(!requests.has(entry.requestId), `a second entry of a request: ${text}`);
         requests.add(entry.requestId);
         if (entry.type === 'book_created') {
             assert.ok(!seen.has(entry.bookId), `created twice: ${text}`);
-            seen.set(entry.bookId, { total: 0, assigned: 0, redeemed: 0, book: entry.after });
+            const counts = { total: 0, assigned: 0, redeemed: 0, users: new Map() };
+            seen.set(entry.bookId, { ...counts, book: entry.after });
             continue;
         }
         const book = seen.get(entry.bookId);
         assert.ok(book, `of no book: ${text}`);
+        if (entry.type.startsWith('book_')) {
+            assert.deepEqual(entry.before, book.book, text);
+            assert.notDeepEqual(entry.after, entry.before, text);
+            book.book = entry.after;
+            continue;
+        }
+        assertAllowed(entry, book.book, settings.get(entry.code) ?? codeDefaults, text);
         if (entry.type === 'codes_uploaded') {
             book.total += entry.codes;
+            continue;
+        }
+        if (entry.type === 'code_changed') {
+            assert.deepEqual(entry.before, settings.get(entry.code) ?? codeDefaults, text);
+            assert.notDeepEqual(entry.after, entry.before, text);
+            settings.set(entry.code, entry.after);
             continue;
         }
         const before = states.get(entry.code) ?? { bookId: entry.bookId, status: 'free' };
@@ -93,13 +138,19 @@ export function verifyEntries(
         assertFollows(entry, before, unknown, text);
         states.set(entry.code, { bookId: entry.bookId, ...entry.after });
         if (entry.type === 'code_assigned') book.assigned += 1;
-        if (entry.type === 'code_redeemed') book.redeemed += 1;
+        if (entry.type === 'code_unassigned') book.assigned -= 1;
+        if (entry.type === 'code_redeemed') {
+            book.redeemed += 1;
+            const own = (book.users.get(entry.userId) ?? 0) + 1;
+            assert.ok(own <= (book.book.maxRedemptionsPerUser ?? Infinity), text);
+            book.users.set(entry.userId, own);
+        }
     }
     assert.equal(seen.size, books.length, 'books');
     for (const book of books) {
-        const { total, assigned, redeemed, book: created } = seen.get(book.id) ?? {};
+        const { total, assigned, redeemed, book: left } = seen.get(book.id) ?? {};
         const { counts: _, codes: __, ...itself } = book;
-        assert.deepEqual(created, itself);
+        assert.deepEqual(left, itself);
         assert.deepEqual(
             { total, available: total - assigned, redeemed },
             {
@@ -113,6 +164,9 @@ export function verifyEntries(
             const state = states.get(code.code);
             states.delete(code.code);
             const text = `${JSON.stringify(code)}, the ledger: ${JSON.stringify(state)}`;
+            const { active, expiresAt, metadata } = code;
+            const set = settings.get(code.code) ?? codeDefaults;
+            assert.deepEqual({ active, expiresAt, metadata }, set, text);
             assert.equal(state?.bookId ?? book.id, book.id, text);
             assert.equal(state?.assignedTo ?? null, code.assignedTo, text);
             assert.equal(state?.redeemedAt ?? null, code.redeemedAt, text);
@@ -127,9 +181,26 @@ export function verifyEntries(
 
 const timeOf = (text) => Date.parse(text ?? '1970-01-01');
 
+/** What a book and a code were set to before an entry allows it. */
+function assertAllowed({ type, at, after }, book, code, text) {
+    const used = type === 'code_locked' || type === 'code_redeemed';
+    if (!used && type !== 'code_assigned' && type !== 'codes_uploaded') return;
+    const told = `${text} while ${JSON.stringify({ book, code })}`;
+    assert.equal(book.archivedAt, null, told);
+    if (type === 'codes_uploaded') return;
+    assert.ok(book.active && code.active, told);
+    for (const end of [book.endsAt, code.expiresAt]) {
+        assert.ok(end === null || timeOf(at) < timeOf(end), told);
+    }
+    if (used) assert.ok(book.startsAt === null || timeOf(at) >= timeOf(book.startsAt), told);
+    if (type === 'code_locked' && book.lockTtlSeconds !== null) {
+        assert.equal(timeOf(after.lockedUntil) - timeOf(at), 1000 * book.lockTtlSeconds, told);
+    }
+}
+
 /** An entry about a code starts from what the one before it has left. */
 function assertFollows({ type, at, userId, before, after }, left, unknownLock, text) {
-    assert.equal(after.assignedTo, userId, text);
+    assert.equal(after.assignedTo, type === 'code_unassigned' ? null : userId, text);
     if (type === 'code_assigned') {
         assert.equal(left.status, 'free', text);
         return;
@@ -137,9 +208,14 @@ function assertFollows({ type, at, userId, before, after }, left, unknownLock, t
     assert.equal(left.assignedTo, userId, text);
     assert.equal(before.assignedTo, userId, text);
     assert.equal(left.redeemedAt, null, text);
-    if (type === 'code_locked') {
-        assert.ok(timeOf(after.lockedUntil) > timeOf(at), text);
+    if (type === 'code_locked' || type === 'code_unassigned') {
+        if (type === 'code_locked') assert.ok(timeOf(after.lockedUntil) > timeOf(at), text);
         if (!unknownLock) assert.ok(timeOf(at) >= timeOf(left.lockedUntil), text);
+        return;
+    }
+    if (type === 'code_unlocked') {
+        assert.ok(timeOf(at) < timeOf(before.lockedUntil), text);
+        if (!unknownLock) assert.equal(before.lockedUntil, left.lockedUntil, text);
         return;
     }
     assert.equal(type, 'code_redeemed', text);

@@ -53,3 +53,8 @@ export async function liveThrough(t, server, client, trouble) {
 
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Waits until the clock, which the server shares, has passed a time. */
+export async function passed(text) {
+    for (const until = Date.parse(text); Date.now() <= until;) await pause(until - Date.now() + 1);
+}
+

@@ -186,8 +186,10 @@ export function checkAnswer(method, path, answer) {
     const what = `${method} ${path} → ${answer.status}`;
     if (answer.status >= 400) checkErrorBody(method, answer, what);
     const bare = path === null ? null : path.replace(/^https?:\/\/[^/]+/, '').split(/[?#]/)[0];
-    const route = bare === null ? undefined : routes.find(({ pattern }) => pattern.test(bare));
     const verb = method === 'HEAD' ? 'get' : method.toLowerCase();
+    // Like the server, it passes over a path that has other methods only.
+    const fits = ({ template, pattern }) => document.paths[template][verb] && pattern.test(bare);
+    const route = bare === null ? undefined : routes.find(fits);
     const operation = route && document.paths[route.template][verb];
     // The page's own files are no part of the API.
     if (!operation && answer.status === 200 && /^\/api\/./.test(bare)) return;

@@ -123,6 +123,7 @@ public:
             "TRUNCATE coupon_book, coupon_code, book_count, lock_count, user_redemption_count, "
             "coupon_user, ledger, activity_count, refusal_count, ledger_moved RESTART IDENTITY; "
             "UPDATE id_counter SET next = 1; "
+            "INSERT INTO book_count VALUES (0, 0, 0, 0, 0, 0, 0); "
             "ALTER TABLE coupon_user DROP CONSTRAINT IF EXISTS refused");
     }
 

@@ -1,9 +1,9 @@
 // Pseudo-random numbers that a failed run can be repeated with: the seed is COUPOND_TEST_SEED, or
-// made up and printed.
+// what the test says, or made up, and printed.
 
-/** A source of numbers, `pick(list)` and `below(n)`. */
-export function seededRandom() {
-    const seed = Number(process.env.COUPOND_TEST_SEED ?? Date.now() % 1_000_000_007);
+/** A source of numbers, `pick(list)` and `below(n)`. `usual`: the seed where none is set. */
+export function seededRandom(usual = Date.now() % 1_000_000_007) {
+    const seed = Number(process.env.COUPOND_TEST_SEED ?? usual);
     console.log(`COUPOND_TEST_SEED=${seed}`);
     let state = seed >>> 0;
     // mulberry32: 32 bits of state are plenty for choosing what to do next.

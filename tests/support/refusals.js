@@ -9,6 +9,12 @@ export const refusals = {
     codesExist: [409, 'Some codes already exist', 'codes_already_exist'],
     noneAvailable: [404, 'No available coupons found', 'no_available_coupons'],
     codeNotFound: [404, 'Coupon code not found', 'coupon_not_found'],
+    bookArchived: [409, 'Coupon book has been archived', 'coupon_book_archived'],
+    bookInactive: [409, 'Coupon book is not active', 'coupon_book_inactive'],
+    bookNotStarted: [409, 'Coupon book has not started yet', 'coupon_book_not_started'],
+    bookEnded: [409, 'Coupon book has ended', 'coupon_book_ended'],
+    disabled: [409, 'Coupon has been disabled', 'coupon_disabled'],
+    expired: [409, 'Coupon has expired', 'coupon_expired'],
     redeemed: [409, 'Coupon has already been redeemed', 'coupon_already_redeemed'],
     anothersCode: [
         409,

@@ -29,12 +29,19 @@ private:
     std::vector<const Submission*> pointers_;
 };
 
+/// What a store loads. It is asked once more where it says so, as it does where it keeps books in
+/// memory and has met one that it did not know.
+inline Result<World> loaded(Store& store, const Needs& needs) {
+    Result<World> world = store.load(needs);
+    return !world && world.error() == Failure::conflict ? store.load(needs) : std::move(world);
+}
+
 /// Loads what `commands` touch, decides them and saves: the engine's way without its care for
 /// failures, which are handed on.
 inline Result<std::vector<Outcome>> run(Store& store, std::span<const Command> commands,
                                         Timestamp now, const std::string& request_id = "request") {
     const Submissions submissions(commands, request_id);
-    Result<World> world = store.load(needs(submissions.span()));
+    Result<World> world = loaded(store, needs(submissions.span(), now));
     if (!world) return world.error();
     Decision decision = decide(*world, submissions.span(), now);
     if (decision.shortage) return Failure::conflict;  // somebody else was faster: load again

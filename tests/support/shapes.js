@@ -7,6 +7,14 @@ export const bookMembers = [
     'codePattern',
     'maxRedemptionsPerUser',
     'discountAmount',
+    'description',
+    'active',
+    'startsAt',
+    'endsAt',
+    'timeZone',
+    'lockTtlSeconds',
+    'metadata',
+    'archivedAt',
     'createdAt',
     'updatedAt',
 ];
@@ -17,8 +25,25 @@ export const codeMembers = [
     'isRedeemed',
     'assignedTo',
     'redeemedAt',
+    'active',
+    'expiresAt',
+    'metadata',
     'createdAt',
 ];
+/** What a book, and a code, is where nobody has said otherwise. */
+export const bookDefaults = {
+    maxRedemptionsPerUser: null,
+    discountAmount: null,
+    description: '',
+    active: true,
+    startsAt: null,
+    endsAt: null,
+    timeZone: 'UTC',
+    lockTtlSeconds: null,
+    metadata: {},
+};
+export const codeDefaults = { active: true, expiresAt: null, metadata: {} };
+export const validationMembers = ['valid', 'reasons', 'discount'];
 export const countMembers = ['total', 'available', 'assigned', 'locked', 'redeemed'];
 
 const isoTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
@@ -39,14 +64,16 @@ export function assertId(id) {
 export function assertBook(book, expected = {}) {
     assert.deepEqual(Object.keys(book).slice(0, bookMembers.length), bookMembers);
     assertId(book.id);
-    assertTime(book.createdAt);
-    assertTime(book.updatedAt);
+    for (const name of ['createdAt', 'updatedAt']) assertTime(book[name]);
+    for (const name of ['startsAt', 'endsAt', 'archivedAt']) {
+        if (book[name] !== null) assertTime(book[name]);
+    }
     for (const [name, value] of Object.entries(expected)) assert.deepEqual(book[name], value, name);
 }
 
 /**
- * A code as answered by itself. `expected` as above; a code is free, unlocked and unredeemed where
- * it says nothing.
+ * A code as answered by itself. `expected` as above; a code is free, unlocked, unredeemed and never
+ * changed where it says nothing.
  */
 export function assertCode(code, expected = {}) {
     assert.deepEqual(Object.keys(code), codeMembers);
@@ -56,8 +83,30 @@ export function assertCode(code, expected = {}) {
 export function assertCodeValues(code, expected = {}) {
     assertId(code.id);
     assertTime(code.createdAt);
-    if (code.redeemedAt !== null) assertTime(code.redeemedAt);
-    const values = { isLocked: false, isRedeemed: false, assignedTo: null, ...expected };
+    for (const name of ['redeemedAt', 'expiresAt']) if (code[name] !== null) assertTime(code[name]);
+    const free = { isLocked: false, isRedeemed: false, assignedTo: null };
+    const values = { ...free, ...codeDefaults, ...expected };
     if (!values.isRedeemed) values.redeemedAt ??= null;
     for (const [name, value] of Object.entries(values)) assert.deepEqual(code[name], value, name);
+}
+
+/** What is said of a code that was validated, with an `order` where one was sent. */
+export function assertValidation(validation, { order = null } = {}) {
+    const text = JSON.stringify(validation);
+    const members = order === null ? validationMembers : [...validationMembers, 'order'];
+    assert.deepEqual(Object.keys(validation), members, text);
+    assert.equal(validation.valid, validation.reasons.length === 0, text);
+    if (!validation.valid) assert.equal(validation.discount, null, text);
+    for (const reason of validation.reasons) {
+        const told = ['code', 'message', ...('cure' in reason ? ['cure'] : [])];
+        assert.deepEqual(Object.keys(reason), told, text);
+    }
+    if (validation.discount) {
+        assert.deepEqual(Object.keys(validation.discount), ['amount', 'currency'], text);
+        assert.equal(validation.discount.currency, order?.currency ?? null, text);
+        if (order) assert.ok(validation.discount.amount <= order.amount, text);
+    }
+    if (order === null) return;
+    const { id = null, amount, currency } = order;
+    assert.equal(JSON.stringify(validation.order), JSON.stringify({ id, amount, currency }));
 }

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { Client } from './client.js';
 
 const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
-const timeMember = /"(createdAt|updatedAt|redeemedAt|lockedUntil|at)":"([^"]*)"/g;
+const timeMember = /"(createdAt|updatedAt|archivedAt|redeemedAt|lockedUntil|at)":"([^"]*)"/g;
 // In a JSON text no string holds such a sequence: its quotes would be escaped.
 const idMember = /"id":(\d+),"(name|code|at)":/g;
 const bookIdMember = /"bookId":(\d+)/g;
@@ -83,7 +83,10 @@ export class Transcript {
 
     #request(method, path, headers, sent) {
         const named = path
-            .replace(/^(\/coupon\/codes\/)(\d+)$/, (_, before, id) => before + this.#bookIn(id))
+            .replace(
+                /^(\/coupon\/(?:codes\/)?)(\d+)(?=$|[/?])/,
+                (_, before, id) => before + this.#bookIn(id),
+            )
             .replace(/([?&]after=)(\d+)/, (_, before, id) => before + this.#afterIn(path, id))
             .replace(/([?&]bookId=)(\d+)/, (_, before, id) => before + this.#bookIn(id));
         const body = sent.replace(
@@ -182,9 +185,12 @@ export class Transcript {
         if (value === null || typeof value !== 'object' || Array.isArray(value)) return;
         for (const [member, inner] of Object.entries(value)) {
             if (typeof inner === 'object') this.#checkTimes(inner, window);
-            else if (/^(createdAt|updatedAt|redeemedAt)$/.test(member)) {
+            else if (/^(createdAt|redeemedAt)$/.test(member)) {
                 const kind = 'name' in value ? 'book' : 'code';
                 this.#checkTime(`${kind} ${value.id} ${member}`, inner, window, 0);
+            } else if (/^(updatedAt|archivedAt)$/.test(member)) {
+                // It moves on.
+                this.#checkTime(`book ${value.id} ${member} ${inner}`, inner, window, 0);
             } else if (member === 'lockedUntil') {
                 this.#checkTime(`lock ${inner}`, inner, window, this.lockTtlMs);
             }
@@ -196,7 +202,7 @@ export class Transcript {
         for (const { id, at, type, before, after } of entries) {
             const window = { asked: 0, answered: Date.now() };
             this.#checkTime(`entry ${id}`, at, window, 0);
-            if (type === 'book_created') this.#checkTimes(after, window);
+            if (type.startsWith('book_')) this.#checkTimes([before, after], window);
             for (const state of [before, after]) {
                 if (state?.lockedUntil) assert.ok(this.#seen.has(`lock ${state.lockedUntil}`));
                 if (state?.redeemedAt) assert.equal(state.redeemedAt, at);

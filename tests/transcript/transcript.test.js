@@ -6,19 +6,13 @@ import { Coupond } from '../support/coupond.js';
 import { backends, freshData } from '../support/data.js';
 import { eventsPath, numbered } from '../support/client.js';
 import { entriesOf } from '../support/ledger.js';
+import { passed } from '../support/lives.js';
 import { Transcript } from '../support/transcript.js';
 
 // Long enough for what is asked of a lock while it lives, also on a busy machine.
 const shortTtlSeconds = 3;
 
 const encode = encodeURIComponent;
-
-/** Waits until the clock, which the server shares, has passed a time. */
-async function passed(text) {
-    for (const until = Date.parse(text); Date.now() <= until;) {
-        await new Promise((resolve) => setTimeout(resolve, until - Date.now() + 1));
-    }
-}
 
 /** The calls of the contract, whatever they answer. */
 const calls = (c) => ({
@@ -28,11 +22,18 @@ const calls = (c) => ({
     assign: (code, userId) => c.post(`/coupon/assign/${encode(code)}`, { userId }),
     lock: (code, userId) => c.post(`/coupon/lock/${encode(code)}`, { userId }),
     redeem: (code, userId) => c.post(`/coupon/redeem/${encode(code)}`, { userId }),
+    unlock: (code, userId) => c.post(`/coupon/unlock/${encode(code)}`, { userId }),
+    unassign: (code, userId) => c.post(`/coupon/unassign/${encode(code)}`, { userId }),
+    patchCode: (code, body) => c.ask('PATCH', `/coupon/code/${encode(code)}`, { body }),
+    patch: (id, body) => c.ask('PATCH', `/coupon/${id}`, { body }),
+    archive: (id) => c.ask('DELETE', `/coupon/${id}`),
+    restore: (id, body) => c.ask('POST', `/coupon/${id}/restore`, { body }),
 });
 
 /** Before there is anything. */
 async function empty(c) {
-    const { upload, any, assign, lock, redeem } = calls(c);
+    const { upload, any, assign, lock, redeem, unlock, unassign } = calls(c);
+    const { patch, archive, restore, patchCode } = calls(c);
     for (const path of [
         ...['/health/live', '/health/ready', '/coupon', '/coupon?include=codes'],
         ...['/coupon/events', '/coupon/events?code=X'],
@@ -48,7 +49,10 @@ async function empty(c) {
     await upload(1, ['X']);
     await any('ann');
     await any('ann', 1);
-    for (const call of [assign, lock, redeem]) await call('X', 'ann');
+    for (const call of [assign, lock, redeem, unlock, unassign]) await call('X', 'ann');
+    await patch(1, { active: false });
+    await patchCode('X', { active: false });
+    for (const call of [archive, restore]) await call(1);
 }
 
 /** With exactly one book. */
@@ -266,6 +270,111 @@ async function expiry(c, [summer]) {
     await passed(again.body.lockedUntil);
 }
 
+// What books and codes can be set to, and what they cannot.
+const settings = [
+    ...[{}, { active: null }, { active: false }, { active: false }, { active: 'no' }],
+    ...['', 'Été 🎟', ' a"b\\c/d\u2028 ', null, 'a\nb', 5].map((description) => ({ description })),
+    { timeZone: 'Europe/Berlin', startsAt: '2027-03-28', endsAt: '2027-10-31' },
+    ...['2027-11-01', '2027-10-31T23:00:00Z', 'x', '1999-12-31'].map((startsAt) => ({ startsAt })),
+    ...['2027-03-27', '2027-03-28', null].map((endsAt) => ({ endsAt })),
+    ...['Mars', 'Asia/Kathmandu', null].map((timeZone) => ({ timeZone })),
+    ...[0, 86_401, 60, null].map((lockTtlSeconds) => ({ lockTtlSeconds })),
+    { startsAt: null, active: true },
+    ...['{"metadata":{"b":1.50,"a":[1e2,"\\u00e9\\u0000\\/"],"c":{}}}', '{"metadata": {"b" : 1 }}'],
+    ...[{ metadata: [] }, { metadata: { x: 'ü'.repeat(9_000) } }, { metadata: null }],
+    ...[{ name: null }, { name: 'Changed' }, { codePattern: '{' }, { discountAmount: 0.1 }],
+    { more: 1, metadata: 1, timeZone: 1, startsAt: 1, description: 1, name: 1 },
+    ...['{"active":true,"active":true}', '', '[]', '{'],
+];
+
+/** Books and codes that are changed, and what becomes of their codes then. */
+async function editing(c) {
+    const { book, upload, any, assign, lock, redeem, unlock, unassign } = calls(c);
+    const { patch, archive, restore, patchCode } = calls(c);
+    const { body: made } = await book({ name: 'Edited' });
+    const { id } = made;
+    const look = async () => {
+        await c.get(`/coupon/${id}`);
+        await c.get(`/coupon/codes/${id}`);
+    };
+    await upload(id, ['ED-free', 'ED-held', 'ED-locked', 'ED-redeemed']);
+    for (const code of ['ED-held', 'ED-locked', 'ED-redeemed']) await assign(code, 'ann');
+    await lock('ED-redeemed', 'ann');
+    await redeem('ED-redeemed', 'ann');
+    for (const body of settings) {
+        await patch(id, body);
+        if (typeof body === 'object') await book({ name: 'Set', ...body });
+    }
+    await look();
+    for (const body of [
+        ...settings.filter((members) => typeof members === 'string'),
+        ...[{ active: false }, { active: 1 }, { expiresAt: '2027-03-28' }, { expiresAt: '2027' }],
+        ...[{ metadata: { a: 1 } }, { metadata: { a: 1 } }, { metadata: 5, expiresAt: 5, more: 5 }],
+    ]) {
+        await patchCode('ED-free', body);
+    }
+    await look();
+    // Everything that can be wrong, one after the other, to everybody.
+    const minute = c.lockTtlMs;
+    await patch(id, { lockTtlSeconds: 60 });
+    c.lockTtlMs = 60_000;
+    await lock('ED-locked', 'ann');
+    const past = '2020-01-01T00:00:00Z';
+    for (const [spoil, mend] of [
+        [() => archive(id), () => restore(id)],
+        [() => patch(id, { active: false }), () => patch(id, { active: true })],
+        [() => patch(id, { startsAt: '2100-01-01' }), () => patch(id, { startsAt: null })],
+        [() => patch(id, { endsAt: past }), () => patch(id, { endsAt: null })],
+        ...['ED-free', 'ED-held', 'ED-locked'].flatMap((code) => [
+            [() => patchCode(code, { active: false }), () => patchCode(code, { active: true })],
+            [() => patchCode(code, { expiresAt: past }), () => patchCode(code, { expiresAt: null })],
+        ]),
+    ]) {
+        await spoil();
+        await spoil();
+        await upload(id, ['ED-free']);
+        for (const code of ['ED-held', 'ED-locked', 'ED-redeemed', 'nope']) {
+            for (const user of ['ann', 'bob']) {
+                await assign(code, user);
+                await redeem(code, user);
+            }
+        }
+        await lock('ED-locked', 'ann');
+        await lock('ED-redeemed', 'ann');
+        await look();
+        await mend();
+        await mend();
+    }
+    await patchCode('ED-free', { active: false });
+    await any('eve', id);
+    await patchCode('ED-free', { active: null });
+    await any('eve', id);
+    for (const call of [unassign, unlock]) {
+        for (const code of ['ED-free', 'ED-held', 'ED-locked', 'ED-redeemed', 'nope', '%']) {
+            for (const user of ['bob', 'ann', undefined]) await call(code, user);
+        }
+        await look();
+    }
+    for (const user of ['ann', 'bob']) {
+        await assign('ED-held', user);
+        await lock('ED-held', user);
+        await unlock('ED-held', user);
+        await unassign('ED-held');
+        await unassign('ED-held', 'eve');
+    }
+    await lock('ED-locked', 'ann');
+    await redeem('ED-locked', 'ann');
+    for (const body of ['{}', '', '[]', { more: 1 }]) await restore(id, body);
+    for (const other of ['x', '0', 999_999]) {
+        await patch(other, { active: true });
+        await archive(other);
+        await restore(other);
+    }
+    await c.ask('DELETE', `/coupon/${id}?force=1`);
+    await look();
+    c.lockTtlMs = minute;
+}
+
 /** Draws, of which only what they leave behind is the same everywhere. */
 async function draws(c) {
     const { book, upload, any } = calls(c);
@@ -343,6 +452,7 @@ async function converse(backend) {
         await c.get('/coupon?include=codes');
         for (const call of ['redeem', 'lock', 'assign']) await calls(c)[call]('S-0', 'ann');
         await expiry(c, ids);
+        await editing(c);
         await pages(c, ids);
         await http(c);
         await laterEvents(c, entry);
@@ -363,7 +473,7 @@ describe('the same conversation', () => {
 
     it('is a long one', () => {
         const [sqlite] = transcripts;
-        assert.ok(sqlite.length > 350, `${sqlite.length} exchanges`);
+        assert.ok(sqlite.length > 600, `${sqlite.length} exchanges`);
         const statuses = new Set(sqlite.map(({ answer }) => answer.split('\n')[0]));
         for (const status of ['200', '201', '400', '404', '409', '413', '415', '417', '431']) {
             assert.ok(statuses.has(status), status);
@@ -380,6 +490,12 @@ describe('the same conversation', () => {
             'coupon_already_locked',
             'coupon_not_locked',
             'user_redemption_limit_reached',
+            'coupon_book_archived',
+            'coupon_book_inactive',
+            'coupon_book_not_started',
+            'coupon_book_ended',
+            'coupon_disabled',
+            'coupon_expired',
             'too_many_codes',
             'validation_failed',
             'malformed_json',

@@ -1,8 +1,11 @@
 #include "store/postgres/load.hpp"
 
+#include <algorithm>
+#include <array>
 #include <functional>
 #include <iterator>
 #include <set>
+#include <unordered_set>
 
 #include "store/pool_draw.hpp"
 #include "store/postgres/rows.hpp"
@@ -11,7 +14,21 @@
 namespace coupond::postgres {
 namespace {
 
-const Statement select_erasures{"SELECT next FROM id_counter WHERE \"of\" = 'erasure'"};
+// Who has to be alone waits until all others have committed, and they wait for it: so what one has
+// read of a book is so until it commits. A lock of the database's own, which no row and no page
+// keeps; its number is "coupondb" in ASCII. One that waits lets others go on in between, for one of
+// those it waits for may stand still.
+#define COUPOND_LOCK "7165074657936041058"
+constexpr const char* be_one_of_many = "SELECT pg_advisory_xact_lock_shared(" COUPOND_LOCK ")";
+constexpr std::array be_alone{
+    "SET LOCAL lock_timeout = 200",
+    "SELECT pg_advisory_xact_lock(" COUPOND_LOCK ")",
+    "SET LOCAL lock_timeout = 0",
+};
+
+const Statement select_counters{
+    "SELECT (SELECT next FROM id_counter WHERE \"of\" = 'erasure'), "
+    "(SELECT next FROM id_counter WHERE \"of\" = 'alone')"};
 
 const Statement reserve_book_ids{
     "UPDATE id_counter SET next = $1::bigint + "
@@ -23,20 +40,12 @@ const Statement reserve_code_ids{
     "greatest(next, (SELECT coalesce(max(id), 0) + 1 FROM coupon_code)) "
     "WHERE \"of\" = 'coupon_code' RETURNING next - $1::bigint"};
 
-// Codes with their books and, where the book has a limit, how often the redeemer has redeemed: of
-// one moment.
 const Statement select_codes{
-    "SELECT " COUPOND_CODE_COLUMNS ", " COUPOND_BOOK_COLUMNS
-    ", need.n, used.redeemed "
-    "FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS need (code, redeemer, n) "
-    "CROSS JOIN LATERAL (SELECT ctid, * FROM coupon_code WHERE code = need.code OFFSET 0) AS code "
-    "CROSS JOIN LATERAL (SELECT * FROM coupon_book WHERE id = code.book_id OFFSET 0) AS "
-    "book " COUPOND_HOLDER
-    "LEFT JOIN LATERAL (SELECT number FROM coupon_user WHERE user_id = "
-    "CASE WHEN book.max_redemptions_per_user IS NOT NULL THEN need.redeemer END OFFSET 0) "
-    "AS redeemer ON true "
-    "LEFT JOIN LATERAL (SELECT redeemed FROM user_redemption_count WHERE book_id = book.id "
-    "AND user_number = redeemer.number OFFSET 0) AS used ON true"};
+    "SELECT " COUPOND_CODE_COLUMNS
+    " FROM unnest($1::text[]) AS need (code) CROSS JOIN LATERAL "
+    "(SELECT ctid, * FROM coupon_code WHERE code = need.code OFFSET 0) AS code " COUPOND_HOLDER};
+
+const Statement select_used{COUPOND_REDEEMED};
 
 const Statement select_books{"SELECT " COUPOND_BOOK_COLUMNS
                              " FROM coupon_book AS book WHERE book.id = ANY($1::bigint[])"};
@@ -49,24 +58,28 @@ const Statement select_existing{
     "CROSS JOIN LATERAL (SELECT FROM coupon_code WHERE code = need.code OFFSET 0) AS code"};
 
 const Statement select_available{
-    "SELECT book_id, sum(available)::bigint FROM book_count WHERE book_id > 0 GROUP BY book_id "
-    "HAVING sum(available) > 0 ORDER BY book_id"};
+    "SELECT free.*, book.settings <> '' FROM (SELECT book_id, sum(available - kept_back)::bigint "
+    "FROM book_count WHERE book_id > 0 GROUP BY book_id "
+    "HAVING sum(available - kept_back) > 0) AS free "
+    "CROSS JOIN LATERAL (SELECT settings FROM coupon_book WHERE id = free.book_id OFFSET 0) "
+    "AS book ORDER BY book_id"};
 
 // For each book: up to `count` free codes from a point of their order on, around its end.
-const Statement select_free{"SELECT " COUPOND_CODE_COLUMNS
-                            ", need.n "
-                            "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY "
-                            "AS need (book_id, start, count, n) "
-                            "CROSS JOIN LATERAL ("
-                            "(SELECT ctid, * FROM coupon_code WHERE assigned_to IS NULL "
-                            "AND book_id = need.book_id AND shuffle_key >= need.start "
-                            "ORDER BY shuffle_key LIMIT need.count) "
-                            "UNION ALL "
-                            "(SELECT ctid, * FROM coupon_code WHERE assigned_to IS NULL "
-                            "AND book_id = need.book_id AND shuffle_key < need.start "
-                            "ORDER BY shuffle_key LIMIT need.count) "
-                            "LIMIT need.count) AS code "
-                            "CROSS JOIN (SELECT NULL::text AS user_id) AS holder ORDER BY need.n"};
+const Statement select_free{
+    "SELECT " COUPOND_CODE_COLUMNS
+    ", need.n "
+    "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY "
+    "AS need (book_id, start, count, n) "
+    "CROSS JOIN LATERAL ("
+    "(SELECT ctid, * FROM coupon_code WHERE assigned_to IS NULL "
+    "AND book_id = need.book_id AND shuffle_key >= need.start "
+    "ORDER BY shuffle_key LIMIT need.count) "
+    "UNION ALL "
+    "(SELECT ctid, * FROM coupon_code WHERE assigned_to IS NULL "
+    "AND book_id = need.book_id AND shuffle_key >= 0 AND shuffle_key < need.start "
+    "ORDER BY shuffle_key LIMIT need.count) "
+    "LIMIT need.count) AS code "
+    "CROSS JOIN (SELECT NULL::text AS user_id) AS holder ORDER BY need.n"};
 
 // Users with the last of their codes that are not redeemed, or without any.
 const Statement select_users{
@@ -82,14 +95,17 @@ const Statement select_memories{
     "FROM unnest($1::text[]) AS need (key) "
     "CROSS JOIN LATERAL (SELECT * FROM idempotency_key WHERE key = need.key OFFSET 0) AS memory"};
 
+constexpr std::size_t most_known = 10'000;  // books in memory
+
 class Loader {
 public:
     Loader(Connection& connection, const Needs& needs, Transaction& transaction,
-           StoredCodes& stored, Deadline deadline)
+           StoredCodes& stored, KnownBooks& known, Deadline deadline)
         : connection_(connection),
           needs_(needs),
           transaction_(transaction),
           stored_(stored),
+          known_(known),
           deadline_(deadline) {
         stored_.clear();
     }
@@ -104,13 +120,18 @@ public:
         if (!needs_.keys.empty()) ask_memories();
         if (!needs_.erased.empty()) ask_users();
         const auto any = needs_.pools.find(PoolScope{});
-        if (any != needs_.pools.end()) {
+        const bool in_parts = any != needs_.pools.end() || may_count_users();
+        if (in_parts) {
             receive();
-            ask_any_free(any->second);
+            take_known();
+            if (any != needs_.pools.end()) ask_any_free(any->second);
+            if (may_count_users()) ask_used();
         }
         ask_name();
         receive();
+        take_known();
         require_books();
+        if (!in_parts && may_count_users()) throw Rejected{{"40001", "users are counted", {}}};
         return std::move(world_);
     }
 
@@ -141,8 +162,19 @@ private:
         transaction_ = {};
         transaction_.open = true;
         ask(set_up, Parameters(), [](const Rows&) {});
-        ask(select_erasures, Parameters(),
-            [this](const Rows& rows) { transaction_.erasures = rows.integer(0, 0); });
+        transaction_.alone = needs_.alone;
+        if (needs_.alone) {
+            for (const char* const sql : be_alone) ask(sql);
+        } else {
+            ask(be_one_of_many);
+        }
+        ask(select_counters, Parameters(), [this](const Rows& rows) {
+            transaction_.erasures = rows.integer(0, 0);
+            world_.others_were_alone = known_.alone != rows.integer(0, 1);
+            if (world_.others_were_alone || known_.books.size() > most_known) {
+                known_ = {rows.integer(0, 1), {}};
+            }
+        });
     }
 
     /// Last of all: the ids of the ledger's entries follow from the transaction's, which has to be
@@ -173,62 +205,106 @@ private:
     }
 
     void ask_codes() {
-        TextArray codes, redeemers;
-        bool redeeming = false;
+        TextArray codes;
+        std::unordered_set<std::string_view> asked;
         for (const Needs::CodeNeed& need : needs_.codes) {
-            codes.add(need.code);
-            if (need.redeemer.empty()) {
-                redeemers.add_null();
-            } else {
-                redeemers.add(need.redeemer);
-                redeeming = true;
-            }
+            if (asked.insert(need.code).second) codes.add(need.code);
         }
-        TextArray nobody;  // unnest() fills it up with nulls
-        ask(select_codes, Parameters(codes, redeeming ? redeemers : nobody),
-            [this](const Rows& rows) {
-                for (int row = 0; row < rows.size(); ++row) take_code(rows, row);
-            });
+        ask(select_codes, Parameters(codes), [this](const Rows& rows) {
+            for (int row = 0; row < rows.size(); ++row) add_code(rows, row);
+        });
     }
 
-    void take_code(const Rows& rows, int row) {
-        constexpr int need_column = code_columns + book_columns;
-        const auto n = static_cast<std::size_t>(rows.integer(row, need_column)) - 1;
-        const Needs::CodeNeed& need = needs_.codes.at(n);
-        if (world_.find(need.code) == nullptr) add_code(rows, row);
-        const BookId book_id = rows.integer(row, code_columns);
-        if (!world_.books.contains(book_id)) take_book(rows, row, code_columns);
-        if (need.redeemer.empty() || !world_.books.at(book_id).max_redemptions_per_user) return;
-        const std::int64_t used = rows.optional_integer(row, need_column + 1).value_or(0);
-        world_.user_redemptions.try_emplace({book_id, std::string(need.redeemer)},
-                                            World::UserRedemptions{used, used});
+    /// Whether some redemption is of a book that counts its users, or of one that is not known yet.
+    bool may_count_users() const {
+        const bool redeems = std::ranges::any_of(
+            needs_.codes, [](const auto& need) { return !need.redeemer.empty(); });
+        return redeems && std::ranges::any_of(known_.books, [](const auto& book) {
+                   return book.second.counts_users_since.has_value();
+               });
+    }
+
+    void ask_used() {
+        BigintArray books;
+        TextArray redeemers;
+        std::vector<World::UserKey> users;
+        for (const auto& [code, redeemer] : needs_.codes) {
+            const CodeRow* const row = redeemer.empty() ? nullptr : world_.find(code);
+            if (row == nullptr) continue;
+            const auto& [id, book] = *world_.books.find(row->code.book_id);
+            if (!book.counts_users_since) continue;
+            World::UserKey user{id, redeemer};
+            if (!world_.user_redemptions.try_emplace(user).second) continue;
+            books.add(id);
+            redeemers.add(redeemer);
+            users.push_back(std::move(user));
+        }
+        if (users.empty()) return;
+        ask(select_used, Parameters(books, redeemers), [this, users](const Rows& rows) {
+            for (int row = 0; row < rows.size(); ++row) {
+                const auto n = static_cast<std::size_t>(rows.integer(row, 0)) - 1;
+                const std::int64_t used = rows.integer(row, 1);
+                world_.user_redemptions.at(users.at(n)) = {used, used};
+            }
+        });
     }
 
     CodeRow& add_code(const Rows& rows, int row) {
         CodeRow& added = world_.add(read_code(rows, row));
         stored_.emplace(added.code.id, read_stored(rows, row));
+        code_books_.insert(added.code.book_id);
         return added;
     }
 
-    void take_book(const Rows& rows, int row, int column = 0) {
-        Book book = read_book(rows, row, column);
-        const BookId id = book.id;
-        world_.books.emplace(id, std::move(book));
-    }
-
     void take_books(const Rows& rows) {
-        for (int row = 0; row < rows.size(); ++row) take_book(rows, row);
+        for (int row = 0; row < rows.size(); ++row) {
+            Book book = read_book(rows, row);
+            known_.books.insert_or_assign(book.id, std::move(book));
+        }
     }
 
-    /// Those named, and those of the pools.
+    /// Those named, and those of the pools, that are not known.
     void ask_books() {
         BigintArray ids;
-        for (const BookId id : needs_.books) ids.add(id);
-        for (const auto& [scope, count] : needs_.pools) {
-            if (scope) ids.add(*scope);
+        for (const BookId id : needs_.books) {
+            if (!known_.books.contains(id)) ids.add(id);
         }
+        for (const auto& [scope, count] : needs_.pools) {
+            if (scope && !known_.books.contains(*scope)) ids.add(*scope);
+        }
+        ask_books(ids);
+    }
+
+    void ask_books(BigintArray& ids) {
         if (ids.size() == 0) return;
         ask(select_books, Parameters(ids), [this](const Rows& rows) { take_books(rows); });
+    }
+
+    /// Puts the books of all that was loaded into the World. Those that have turned out not to be
+    /// known are read, and then all is loaded again: it has to be in one order with their changes.
+    void take_known() {
+        std::set<BookId> unknown;
+        const auto take = [&](BookId id, bool must_be) {
+            if (world_.books.contains(id)) return;
+            const auto found = known_.books.find(id);
+            if (found != known_.books.end()) {
+                world_.books.emplace(id, found->second);
+            } else if (must_be) {
+                unknown.insert(id);
+            }
+        };
+        const bool were_asked = asked_of_ == known_.alone;
+        for (const BookId id : needs_.books) take(id, !were_asked);
+        for (const auto& [scope, pool] : world_.pools) {
+            if (scope) take(*scope, !were_asked);
+        }
+        for (const BookId id : code_books_) take(id, true);
+        if (unknown.empty()) return;
+        BigintArray ids;
+        for (const BookId id : unknown) ids.add(id);
+        ask_books(ids);
+        receive();
+        throw Rejected{{"40001", "books were not known yet", {}}};
     }
 
     void ask_only_book() {
@@ -237,6 +313,7 @@ private:
             if (rows.size() != 1) return;
             take_books(rows);
             world_.only_book = rows.integer(0, 0);
+            code_books_.insert(rows.integer(0, 0));
         });
     }
 
@@ -276,7 +353,8 @@ private:
                 for (int row = 0; row < rows.size(); ++row) {
                     const auto n = rows.integer(row, code_columns) - 1;
                     auto& held = world_.users[std::string(*std::next(users.begin(), n))];
-                    if (!rows.is_null(row, 0)) held.push_back(&add_code(rows, row));
+                    if (rows.is_null(row, 0)) continue;
+                    held.push_back(&add_code(rows, row));
                 }
             });
     }
@@ -300,12 +378,14 @@ private:
         ask(select_available, Parameters(), [this](const Rows& rows) {
             for (int row = 0; row < rows.size(); ++row) {
                 available_.push_back({rows.integer(row, 0), rows.integer(row, 1)});
+                if (rows.boolean(row, 2)) may_be_closed_.insert(rows.integer(row, 0));
             }
         });
     }
 
     /// Free codes of every book, each with the same chance: books are drawn by how many they have.
     void ask_any_free(std::size_t count) {
+        leave_out_closed();
         const PoolDraw draw(available_, count);
         std::vector<FreeCodes> wanted;
         std::vector<std::size_t> places;
@@ -315,7 +395,7 @@ private:
             const BookId id = available_[i].book_id;
             wanted.push_back({id, static_cast<std::int64_t>(draw.wanted(i))});
             places.push_back(i);
-            if (!world_.books.contains(id)) books.add(id);
+            if (!known_.books.contains(id)) books.add(id);
         }
         if (wanted.empty()) return draw.fill(world_.pools[PoolScope{}], {});
         ask_free(wanted, [this, draw, places](std::vector<std::vector<CodeRow*>>& found) {
@@ -323,9 +403,23 @@ private:
             for (std::size_t i = 0; i < places.size(); ++i) drawn[places[i]] = found[i];
             draw.fill(world_.pools[PoolScope{}], drawn);
         });
-        if (books.size() > 0) {
-            ask(select_books, Parameters(books), [this](const Rows& rows) { take_books(rows); });
+        ask_books(books);
+    }
+
+    void leave_out_closed() {
+        BigintArray unknown;
+        for (const BookId id : may_be_closed_) {
+            if (!known_.books.contains(id)) unknown.add(id);
         }
+        if (unknown.size() > 0) {
+            ask_books(unknown);
+            receive();
+        }
+        std::erase_if(available_, [this](const FreeCodes& free) {
+            if (!may_be_closed_.contains(free.book_id)) return false;
+            const auto book = known_.books.find(free.book_id);
+            return book == known_.books.end() || !gives_codes(book->second, needs_.at);
+        });
     }
 
     /// Each statement sees what has been committed until then: a book may be made, and filled,
@@ -364,17 +458,21 @@ private:
     const Needs& needs_;
     Transaction& transaction_;
     StoredCodes& stored_;
+    KnownBooks& known_;
+    const std::int64_t asked_of_ = known_.alone;  ///< of which changes known_ was, at first
     const Deadline deadline_;
     World world_;
-    std::vector<Read> reads_;  ///< of what was asked and is not answered yet
+    std::vector<Read> reads_;      ///< of what was asked and is not answered yet
+    std::set<BookId> code_books_;  ///< of all that was loaded
     std::vector<FreeCodes> available_;
+    std::set<BookId> may_be_closed_;  ///< of those
 };
 
 }  // namespace
 
 World load(Connection& connection, const Needs& needs, Transaction& transaction,
-           StoredCodes& stored, Deadline deadline) {
-    return Loader(connection, needs, transaction, stored, deadline).load();
+           StoredCodes& stored, KnownBooks& known, Deadline deadline) {
+    return Loader(connection, needs, transaction, stored, known, deadline).load();
 }
 
 }  // namespace coupond::postgres

@@ -89,7 +89,11 @@ void Parameters::add(std::string_view value) {
 }
 
 const int* Parameters::formats() const {
-    static constexpr std::array<int, most> binary = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    static const std::array<int, most> binary = [] {
+        std::array<int, most> all{};
+        all.fill(1);
+        return all;
+    }();
     return binary.data();
 }
 

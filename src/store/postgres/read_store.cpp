@@ -131,32 +131,61 @@ const Statement select_last{
     "SELECT coalesce(max(id), 0)::bigint FROM ledger WHERE id < " COUPOND_SETTLED};
 
 // From the code's last change back to its upload, and its locks elsewhere.
+#define COUPOND_ELSEWHERE(type)                                                              \
+    "SELECT entry.id FROM code CROSS JOIN LATERAL (SELECT id FROM ledger WHERE type = " type \
+    " AND previous_id IS NULL AND code_id = code.id OFFSET 0) AS entry"
 #define COUPOND_CODE_ENTRIES                                                                       \
     "WITH RECURSIVE code AS MATERIALIZED (SELECT id, last_entry_id FROM coupon_code "              \
     "WHERE code = $5::text), "                                                                     \
     "chain (id) AS (SELECT last_entry_id FROM code UNION ALL SELECT entry.previous_id "            \
     "FROM chain CROSS JOIN LATERAL (SELECT previous_id FROM ledger WHERE id = chain.id OFFSET 0) " \
     "AS entry WHERE entry.previous_id IS NOT NULL), "                                              \
-    "member AS (SELECT id FROM chain UNION ALL SELECT locked.id FROM code CROSS JOIN LATERAL "     \
-    "(SELECT id FROM ledger WHERE type = 4 AND previous_id IS NULL AND code_id = code.id OFFSET "  \
-    "0) AS locked) "                                                                               \
-    "SELECT " COUPOND_ENTRY_COLUMNS                                                                \
-    " FROM member CROSS JOIN LATERAL (SELECT * FROM ledger WHERE id = member.id OFFSET 0) AS "     \
-    "entry" COUPOND_ENTRY_JOINS COUPOND_MATCHING "AND entry.id > $1::bigint "
+    "member AS (SELECT id FROM chain UNION ALL " COUPOND_ELSEWHERE(                                \
+        "4") " UNION ALL " COUPOND_ELSEWHERE("12") ") SELECT " COUPOND_ENTRY_COLUMNS               \
+                                                   " FROM member CROSS JOIN LATERAL (SELECT * "    \
+                                                   "FROM ledger WHERE id = member.id OFFSET 0) "   \
+                                                   "AS "                                           \
+                                                   "entry" COUPOND_ENTRY_JOINS COUPOND_MATCHING    \
+                                                   "AND entry.id > $1::bigint "
 
 const Statement select_code_entries{COUPOND_CODE_ENTRIES "AND entry.id < " COUPOND_SETTLED
                                                          " ORDER BY entry.id LIMIT $4::bigint"};
 
 const Statement select_history{COUPOND_CODE_ENTRIES "ORDER BY entry.id LIMIT $4::bigint"};
 
-const Statement select_latest{"SELECT " COUPOND_ENTRY_COLUMNS
-                              " FROM ledger AS entry" COUPOND_ENTRY_JOINS
-                              "WHERE entry.id = (SELECT last_entry_id FROM coupon_code "
-                              "WHERE code = $1::text)"};
+// The redemptions of `held` codes, which are redeemed: behind one its code's settings may have been
+// changed.
+#define COUPOND_REDEMPTIONS(held)                                                               \
+    "WITH RECURSIVE change (of_code, id, type, previous_id) AS ("                               \
+    "SELECT held.id, entry.id, entry.type, entry.previous_id FROM (" held                       \
+    ") AS held CROSS JOIN LATERAL (SELECT * FROM ledger WHERE id = held.last_entry_id OFFSET 0" \
+    ") AS entry WHERE held.redeemed_at IS NOT NULL UNION ALL "                                  \
+    "SELECT change.of_code, entry.id, entry.type, entry.previous_id "                           \
+    "FROM change CROSS JOIN LATERAL (SELECT * FROM ledger WHERE id = change.previous_id "       \
+    "OFFSET 0) AS entry WHERE change.type = 10) "                                               \
+    "SELECT " COUPOND_ENTRY_COLUMNS                                                             \
+    " FROM change CROSS JOIN LATERAL (SELECT * FROM ledger WHERE id = change.id OFFSET 0) "     \
+    "AS entry" COUPOND_ENTRY_JOINS "WHERE change.type = 5 ORDER BY change.of_code"
+
+const Statement select_redemption{
+    COUPOND_REDEMPTIONS("SELECT * FROM coupon_code WHERE code = $1::text")};
 
 const Statement select_code{"SELECT " COUPOND_CODE_COLUMNS
                             " FROM coupon_code AS code" COUPOND_HOLDER
                             "WHERE code.code = $1::text"};
+
+const Statement select_codes_named{
+    "SELECT " COUPOND_CODE_COLUMNS
+    ", need.n FROM unnest($1::text[]) WITH ORDINALITY AS need (code, n) CROSS JOIN LATERAL "
+    "(SELECT ctid, * FROM coupon_code WHERE code = need.code OFFSET 0) AS code " COUPOND_HOLDER};
+
+const Statement select_books_of_codes{
+    "SELECT " COUPOND_BOOK_COLUMNS
+    " FROM coupon_book AS book WHERE id = ANY(ARRAY(SELECT DISTINCT book_id FROM "
+    "unnest($1::text[]) AS need (code) CROSS JOIN LATERAL "
+    "(SELECT book_id FROM coupon_code WHERE code = need.code OFFSET 0) AS code))"};
+
+const Statement select_redeemed{COUPOND_REDEEMED};
 
 const Statement select_book{"SELECT id FROM coupon_book WHERE id = $1::bigint"};
 
@@ -214,9 +243,7 @@ const Statement select_held{"SELECT " COUPOND_CODE_COLUMNS " FROM (SELECT ctid, 
                             ") AS code" COUPOND_HOLDER "ORDER BY code.id"};
 
 const Statement select_redemptions{
-    "SELECT " COUPOND_ENTRY_COLUMNS " FROM (SELECT id, redeemed_at, last_entry_id " COUPOND_HELD
-    ") AS held CROSS JOIN LATERAL (SELECT * FROM ledger WHERE id = held.last_entry_id OFFSET 0) "
-    "AS entry" COUPOND_ENTRY_JOINS "WHERE held.redeemed_at IS NOT NULL ORDER BY held.id"};
+    COUPOND_REDEMPTIONS("SELECT id, redeemed_at, last_entry_id " COUPOND_HELD)};
 
 class PostgresReadStore final : public ReadStore {
 public:
@@ -281,6 +308,13 @@ public:
     Result<UserPage> find_user(const UserQuery& query) override {
         return answer([&](Connection& connection, Deadline deadline) {
             return find(connection, deadline, query);
+        });
+    }
+
+    Result<std::vector<std::optional<CodeForUser>>> find_codes(
+        std::span<const ValidateCode* const> asked) override {
+        return answer([&](Connection& connection, Deadline deadline) {
+            return find(connection, deadline, asked);
         });
     }
 
@@ -508,16 +542,60 @@ private:
         connection.execute(select_code, Parameters(code));
         connection.execute(select_history, Parameters(std::int64_t{0}, any, any,
                                                       static_cast<std::int64_t>(limit) + 1, code));
-        connection.execute(select_latest, Parameters(code));
+        connection.execute(select_redemption, Parameters(code));
         connection.execute("COMMIT");
         connection.sync();
         const Replies replies = connection.receive_all(deadline);
         const Rows& found = replies.rows.at(2);
         if (found.size() == 0) return std::nullopt;
         CodeHistory history{read_code(found, 0), read_entries(replies.rows.at(3), 0, limit), {}};
-        const Rows& latest = replies.rows.at(4);
-        if (latest.size() == 1) history.latest = read_entry(latest, 0);
+        const Rows& redemption = replies.rows.at(4);
+        if (redemption.size() == 1) history.redemption = read_entry(redemption, 0);
         return history;
+    }
+
+    static std::vector<std::optional<CodeForUser>> find(
+        Connection& connection, Deadline deadline, std::span<const ValidateCode* const> asked) {
+        TextArray codes;
+        for (const ValidateCode* const one : asked) codes.add(one->code);
+        connection.execute(begin);
+        connection.execute(set_up);
+        connection.execute(select_codes_named, Parameters(codes));
+        connection.execute(select_books_of_codes, Parameters(codes));
+        connection.sync();
+        const Replies replies = connection.receive_all(deadline);
+        std::unordered_map<BookId, Book> books;
+        const Rows& of_books = replies.rows.at(3);
+        for (int row = 0; row < of_books.size(); ++row) {
+            Book book = read_book(of_books, row);
+            books.emplace(book.id, std::move(book));
+        }
+        std::vector<std::optional<CodeForUser>> found(asked.size());
+        BigintArray counted_books;
+        TextArray counted_users;
+        std::vector<CodeForUser*> counted;
+        const Rows& of_codes = replies.rows.at(2);
+        for (int row = 0; row < of_codes.size(); ++row) {
+            const auto n = static_cast<std::size_t>(of_codes.integer(row, code_columns)) - 1;
+            CodeForUser& code = found.at(n).emplace();
+            code.code = read_code(of_codes, row);
+            code.book = books.at(code.code.book_id);
+            if (!code.book.counts_users_since) continue;
+            counted_books.add(code.book.id);
+            counted_users.add(asked[n]->user_id);
+            counted.push_back(&code);
+        }
+        if (!counted.empty()) {
+            connection.execute(select_redeemed, Parameters(counted_books, counted_users));
+        }
+        connection.execute("COMMIT");
+        connection.sync();
+        const Replies counts = connection.receive_all(deadline);
+        for (int row = 0; !counted.empty() && row < counts.rows.at(0).size(); ++row) {
+            const auto n = static_cast<std::size_t>(counts.rows.at(0).integer(row, 0)) - 1;
+            counted.at(n)->redeemed = counts.rows.at(0).integer(row, 1);
+        }
+        return found;
     }
 
     static UserPage find(Connection& connection, Deadline deadline, const UserQuery& query) {

@@ -7,9 +7,10 @@
 
 namespace coupond::postgres {
 
-#define COUPOND_CODE_COLUMNS                                                \
-    "code.id, code.book_id, code.code, holder.user_id, code.locked_until, " \
-    "code.redeemed_at, code.created_at, code.last_entry_id, code.assigned_to, code.ctid"
+#define COUPOND_CODE_COLUMNS                                                 \
+    "code.id, code.book_id, code.code, holder.user_id, code.locked_until, "  \
+    "code.redeemed_at, code.created_at, code.last_entry_id, code.settings, " \
+    "code.shuffle_key < 0, code.assigned_to, code.ctid"
 /// To be joined with `code`. OFFSET 0: each row on the left is looked up by itself, whatever else
 /// the planner would think of.
 #define COUPOND_HOLDER                                                                     \
@@ -17,10 +18,22 @@ namespace coupond::postgres {
     "OFFSET 0) AS holder ON true "
 #define COUPOND_BOOK_COLUMNS                                                 \
     "book.id, book.name, book.code_pattern, book.max_redemptions_per_user, " \
-    "book.discount_cents, book.created_at, book.updated_at"
+    "book.discount_cents, book.created_at, book.updated_at, book.last_entry_id, book.settings"
 
-inline constexpr int code_columns = 10;
-inline constexpr int book_columns = 7;
+/// How often users have redeemed codes of a book: counted since it has had a limit; else by the
+/// codes that they hold. $1: books, $2: user ids; of those that are there, their places from 1.
+#define COUPOND_REDEEMED                                                                        \
+    "SELECT need.n, coalesce(used.redeemed, (SELECT count(*) FROM coupon_code "                 \
+    "WHERE assigned_to = redeemer.number AND book_id = need.book_id "                           \
+    "AND redeemed_at IS NOT NULL)) "                                                            \
+    "FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS need (book_id, redeemer, n) "     \
+    "CROSS JOIN LATERAL (SELECT number FROM coupon_user WHERE user_id = need.redeemer OFFSET 0" \
+    ") AS redeemer "                                                                            \
+    "LEFT JOIN LATERAL (SELECT redeemed FROM user_redemption_count WHERE book_id = "            \
+    "need.book_id AND user_number = redeemer.number OFFSET 0) AS used ON true"
+
+inline constexpr int code_columns = 12;
+inline constexpr int book_columns = 9;
 
 inline std::optional<Timestamp> optional_time(const Rows& rows, int row, int column) {
     const auto ms = rows.optional_integer(row, column);
@@ -49,19 +62,25 @@ inline Code read_code(const Rows& rows, int row) {
     code.created_at = {rows.integer(row, 6)};
     code.last_entry = rows.integer(row, 7);
     code.ever_locked = code.lock || code.redeemed_at;
+    code.kept_back = rows.boolean(row, 9);
+    if (!rows.is_null(row, 8) && !read_row_text(rows.text(row, 8), code)) {
+        throw Rejected{{data_corrupted, "a code of such settings", ""}};
+    }
     return sound(std::move(code));
 }
 
 /// How a code was stored when it was loaded.
 struct Stored {
     Place place{};
-    std::optional<std::int64_t> holder;  ///< the number of the user it is assigned to
+    std::optional<std::int64_t> holder;  ///< the number of the user it is assigned to,
+    std::string user_id;                 ///< and their id
 };
 
 /// From a row that begins with COUPOND_CODE_COLUMNS.
 inline Stored read_stored(const Rows& rows, int row) {
     Stored stored;
     stored.holder = rows.optional_integer(row, code_columns - 2);
+    if (stored.holder) stored.user_id = rows.text(row, 3);
     rows.text(row, code_columns - 1).copy(stored.place.data(), stored.place.size());
     return stored;
 }
@@ -76,20 +95,22 @@ inline Book read_book(const Rows& rows, int row, int column = 0) {
     book.discount_cents = rows.optional_integer(row, column + 4);
     book.created_at = {rows.integer(row, column + 5)};
     book.updated_at = {rows.integer(row, column + 6)};
+    book.last_entry = rows.integer(row, column + 7);
+    if (!read_row_text(rows.text(row, column + 8), book)) {
+        throw Rejected{{data_corrupted, "a book of such settings", ""}};
+    }
     return sound(std::move(book));
 }
 
 #define COUPOND_ENTRY_COLUMNS                                                              \
     "entry.id, entry.at, entry.type, entry.book_id, coalesce(entry.code_id, 0), "          \
     "coalesce(entry.codes, 0), holder.user_id, entry.locked_until, entry.discount_cents, " \
-    "entry.previous_id, entry.request_id, coalesce(code.code, ''), " COUPOND_BOOK_COLUMNS
+    "entry.previous_id, entry.request_id, coalesce(code.code, ''), coalesce(entry.detail, '')"
 /// To be joined with `entry`.
-#define COUPOND_ENTRY_JOINS                                                                      \
-    " LEFT JOIN LATERAL (SELECT user_id FROM coupon_user WHERE number = entry.user_number "      \
-    "OFFSET 0) AS holder ON true LEFT JOIN LATERAL (SELECT code FROM coupon_code "               \
-    "WHERE id = CASE WHEN entry.codes IS NULL THEN entry.code_id END OFFSET 0) AS code ON true " \
-    "LEFT JOIN LATERAL (SELECT * FROM coupon_book "                                              \
-    "WHERE id = CASE WHEN entry.type = 1 THEN entry.book_id END OFFSET 0) AS book ON true "
+#define COUPOND_ENTRY_JOINS                                                                 \
+    " LEFT JOIN LATERAL (SELECT user_id FROM coupon_user WHERE number = entry.user_number " \
+    "OFFSET 0) AS holder ON true LEFT JOIN LATERAL (SELECT code FROM coupon_code "          \
+    "WHERE id = CASE WHEN entry.codes IS NULL THEN entry.code_id END OFFSET 0) AS code ON true "
 
 /// From a row that begins with COUPOND_ENTRY_COLUMNS.
 inline EntryListing read_entry(const Rows& rows, int row) {
@@ -107,7 +128,7 @@ inline EntryListing read_entry(const Rows& rows, int row) {
     entry.previous = rows.optional_integer(row, 9);
     entry.request_id = rows.text(row, 10);
     listing.code = rows.text(row, 11);
-    if (!rows.is_null(row, 12)) listing.book = read_book(rows, row, 12);
+    entry.detail = rows.text(row, 12);
     return sound(std::move(listing));
 }
 

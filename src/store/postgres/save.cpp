@@ -17,8 +17,18 @@ constexpr std::int64_t sweep_memories_every_ms = 1'000;
 
 const Statement insert_books{
     "INSERT INTO coupon_book (id, name, code_pattern, max_redemptions_per_user, discount_cents, "
-    "created_at, updated_at) SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], "
-    "$4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])"};
+    "created_at, updated_at, last_entry_id, settings) SELECT * FROM unnest($1::bigint[], "
+    "$2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], "
+    "$8::bigint[], $9::text[])"};
+
+const Statement update_book{
+    "WITH changed AS (UPDATE coupon_book SET name = $3::text, code_pattern = $4::text, "
+    "max_redemptions_per_user = $5::bigint, discount_cents = $6::bigint, updated_at = $7::bigint, "
+    "last_entry_id = $8::bigint, settings = $9::text "
+    "WHERE id = $1::bigint AND last_entry_id = $2::bigint RETURNING 1) "
+    "SELECT CASE WHEN count(*) <> 1 THEN coupond_conflict() END FROM changed"};
+
+const Statement count_alone{"UPDATE id_counter SET next = next + 1 WHERE \"of\" = 'alone'"};
 
 // To be joined with `new`, which has a `user_id`.
 #define COUPOND_NUMBER                                                                \
@@ -34,11 +44,12 @@ const Statement insert_users{
 
 const Statement insert_codes{
     "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, locked_until, redeemed_at, "
-    "last_entry_id, assigned_to, code) SELECT id, book_id, shuffle_key, created_at, locked_until, "
-    "redeemed_at, last_entry_id, known.number, code FROM unnest($1::bigint[], $2::bigint[], "
-    "$3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[]) "
+    "last_entry_id, assigned_to, code, settings) SELECT id, book_id, shuffle_key, created_at, "
+    "locked_until, redeemed_at, last_entry_id, known.number, code, settings "
+    "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], "
+    "$6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[]) "
     "AS new (id, book_id, shuffle_key, created_at, locked_until, redeemed_at, last_entry_id, code, "
-    "user_id)" COUPOND_NUMBER};
+    "user_id, settings)" COUPOND_NUMBER};
 
 // A code is changed where it was loaded, if it is still there and as it was: MERGE because it tells
 // for each row which of the two it is, and by place because that needs no index.
@@ -66,6 +77,20 @@ const Statement change_codes{
     "redeemed_at) " COUPOND_IF_AS_LOADED(
         "UPDATE SET last_entry_id = new.last_entry_id, locked_until = new.locked_until, "
         "redeemed_at = new.redeemed_at")};
+
+// All that can change of a code; the key is below 0 of those that are not to be given away, where
+// nobody looks for them.
+const Statement rewrite_codes{
+    "MERGE INTO coupon_code AS code USING (SELECT new.*, known.number FROM unnest($1::tid[], "
+    "$2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], "
+    "$9::bigint[]) AS new (place, id, loaded_entry_id, last_entry_id, locked_until, redeemed_at, "
+    "user_id, settings, is_kept_back)" COUPOND_NUMBER ") AS new " COUPOND_IF_AS_LOADED(
+        "UPDATE SET last_entry_id = new.last_entry_id, locked_until = new.locked_until, "
+        "redeemed_at = new.redeemed_at, settings = new.settings, "
+        "shuffle_key = CASE WHEN (code.shuffle_key < 0) = (new.is_kept_back = 1) "
+        "THEN code.shuffle_key ELSE -1 - code.shuffle_key END, "
+        "assigned_to = CASE WHEN new.user_id IS NOT NULL "
+        "THEN coalesce(new.number, coupond_conflict()::bigint) END")};
 
 // Users whose count has grown by $4; there is no row yet where it was 0.
 const Statement count_users{
@@ -95,24 +120,27 @@ const Statement sweep_memories{
 
 const Statement insert_entries{
     "INSERT INTO ledger (id, at, book_id, code_id, codes, user_number, previous_id, locked_until, "
-    "discount_cents, type, request_id, codes_digest) SELECT id, $2::bigint, book_id, code_id, "
-    "codes, coalesce(user_number, known.number), previous_id, locked_until, discount_cents, "
-    "type::smallint, request_id, codes_digest FROM unnest($1::bigint[], $3::bigint[], "
+    "discount_cents, type, request_id, codes_digest, detail) SELECT id, $2::bigint, book_id, "
+    "code_id, codes, coalesce(user_number, known.number), previous_id, locked_until, "
+    "discount_cents, type::smallint, request_id, codes_digest, detail FROM unnest($1::bigint[], "
+    "$3::bigint[], "
     "$4::bigint[], "
     "$5::bigint[], "
     "$6::bigint[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], "
-    "$12::text[], $13::bytea[]) AS new (id, book_id, code_id, codes, user_number, user_id, "
-    "previous_id, locked_until, discount_cents, type, request_id, codes_digest)" COUPOND_NUMBER};
+    "$12::text[], $13::bytea[], $14::text[]) AS new (id, book_id, code_id, codes, user_number, "
+    "user_id, previous_id, locked_until, discount_cents, type, request_id, codes_digest, "
+    "detail)" COUPOND_NUMBER};
 
 const Statement add_counts{
     "INSERT INTO book_count AS old (book_id, slot, total, available, redeemed, ever_locked, "
-    "discount_cents) SELECT book_id, $2::bigint::smallint, total, available, redeemed, "
-    "ever_locked, discount_cents FROM unnest($1::bigint[], $3::bigint[], $4::bigint[], "
-    "$5::bigint[], $6::bigint[], $7::bigint[]) "
-    "AS new (book_id, total, available, redeemed, ever_locked, discount_cents) "
+    "kept_back, discount_cents) SELECT book_id, $2::bigint::smallint, total, available, redeemed, "
+    "ever_locked, kept_back, discount_cents FROM unnest($1::bigint[], $3::bigint[], $4::bigint[], "
+    "$5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]) "
+    "AS new (book_id, total, available, redeemed, ever_locked, kept_back, discount_cents) "
     "ON CONFLICT (book_id, slot) DO UPDATE SET total = old.total + excluded.total, "
     "available = old.available + excluded.available, redeemed = old.redeemed + excluded.redeemed, "
     "ever_locked = old.ever_locked + excluded.ever_locked, "
+    "kept_back = old.kept_back + excluded.kept_back, "
     "discount_cents = old.discount_cents + excluded.discount_cents"};
 
 const Statement add_activity{
@@ -178,11 +206,8 @@ std::optional<Timestamp> locked_until(const Code& code) {
 /// Users who get a code and may be new.
 void send_users(Connection& connection, const Delta& delta) {
     std::set<std::string_view> users;
-    for (const CodeRow* const row : delta.new_codes) {
-        if (row->code.assigned_to) users.insert(*row->code.assigned_to);
-    }
-    for (const CodeRow* const row : delta.changed_codes) {
-        if (row->assigned) users.insert(*row->code.assigned_to);
+    for (const LedgerEntry& entry : delta.entries) {
+        if (entry.type == LedgerEntry::Type::code_assigned) users.insert(*entry.user_id);
     }
     if (users.empty()) return;
     TextArray ids;
@@ -201,8 +226,8 @@ void send_erasures(Connection& connection, const Delta& delta) {
 }
 
 void send_new_books(Connection& connection, const Delta& delta) {
-    BigintArray ids, limits, discounts, created, updated;
-    TextArray names, patterns;
+    BigintArray ids, limits, discounts, created, updated, entries;
+    TextArray names, patterns, settings;
     for (const Book* const book : delta.new_books) {
         ids.add(book->id);
         names.add(book->name);
@@ -211,9 +236,26 @@ void send_new_books(Connection& connection, const Delta& delta) {
         discounts.add(book->discount_cents);
         created.add(book->created_at);
         updated.add(book->updated_at);
+        entries.add(book->last_entry);
+        settings.add(row_text(*book));
     }
-    connection.execute(insert_books,
-                       Parameters(ids, names, patterns, limits, discounts, created, updated));
+    connection.execute(insert_books, Parameters(ids, names, patterns, limits, discounts, created,
+                                                updated, entries, settings));
+}
+
+void send_changed_books(Connection& connection, const Delta& delta) {
+    for (const auto& [book, loaded_entry] : delta.changed_books) {
+        const std::string settings = row_text(*book);
+        connection.execute(update_book,
+                           Parameters(book->id, loaded_entry, book->name, book->code_pattern,
+                                      book->max_redemptions_per_user, book->discount_cents,
+                                      book->updated_at.ms, book->last_entry, settings));
+    }
+}
+
+void add_settings(TextArray& array, const Code& code) {
+    const std::string text = row_text(code);
+    text.empty() ? array.add_null() : array.add(text);
 }
 
 /// By their texts: whoever brings the same one waits for it.
@@ -222,38 +264,47 @@ void send_new_codes(Connection& connection, const Delta& delta) {
     std::sort(rows.begin(), rows.end(),
               [](const CodeRow* a, const CodeRow* b) { return a->code.code < b->code.code; });
     BigintArray ids, books, shuffle_keys, created, until, redeemed, entries;
-    TextArray codes, holders;
+    TextArray codes, holders, settings;
     for (const CodeRow* const row : rows) {
         const Code& code = row->code;
         ids.add(code.id);
         books.add(code.book_id);
-        shuffle_keys.add(random_shuffle_key());
+        shuffle_keys.add(code.kept_back ? -1 - random_shuffle_key() : random_shuffle_key());
         created.add(code.created_at);
         until.add(locked_until(code));
         redeemed.add(code.redeemed_at);
         entries.add(code.last_entry);
         codes.add(code.code);
         holders.add(code.assigned_to);
+        add_settings(settings, code);
     }
     connection.execute(insert_codes, Parameters(ids, books, shuffle_keys, created, until, redeemed,
-                                                entries, codes, holders));
+                                                entries, codes, holders, settings));
+}
+
+/// How much of a code's row has changed.
+enum class Changed { all, holder, rest };
+
+Changed changed(const CodeRow& row) {
+    if (row.rewritten) return Changed::all;
+    return row.assigned ? Changed::holder : Changed::rest;
 }
 
 /// By their ids. A row that one process assigns and another one changes otherwise does not count:
 /// who holds it has found it as it was loaded, so the other one's is older and meets a conflict
 /// there.
 void send_changed_codes(Connection& connection, const Delta& delta, const StoredCodes& stored,
-                        bool assigned) {
+                        Changed those) {
     std::vector<const CodeRow*> rows;
     for (const CodeRow* const row : delta.changed_codes) {
-        if (row->assigned == assigned) rows.push_back(row);
+        if (changed(*row) == those) rows.push_back(row);
     }
     if (rows.empty()) return;
     std::sort(rows.begin(), rows.end(),
               [](const CodeRow* a, const CodeRow* b) { return a->code.id < b->code.id; });
     PlaceArray places;
-    BigintArray ids, loaded, entries, until, redeemed;
-    TextArray holders;
+    BigintArray ids, loaded, entries, until, redeemed, kept_back;
+    TextArray holders, settings;
     for (const CodeRow* const row : rows) {
         places.add(stored.at(row->code.id).place);
         ids.add(row->code.id);
@@ -261,13 +312,22 @@ void send_changed_codes(Connection& connection, const Delta& delta, const Stored
         entries.add(row->code.last_entry);
         until.add(locked_until(row->code));
         redeemed.add(row->code.redeemed_at);
-        if (assigned) holders.add(row->code.assigned_to);
+        if (those != Changed::rest) holders.add(row->code.assigned_to);
+        if (those != Changed::all) continue;
+        add_settings(settings, row->code);
+        kept_back.add(static_cast<std::int64_t>(row->code.kept_back));
     }
-    if (assigned) {
-        connection.execute(assign_codes,
-                           Parameters(places, ids, loaded, entries, until, redeemed, holders));
-    } else {
-        connection.execute(change_codes, Parameters(places, ids, loaded, entries, until, redeemed));
+    switch (those) {
+        case Changed::all:
+            return connection.execute(
+                rewrite_codes, Parameters(places, ids, loaded, entries, until, redeemed, holders,
+                                          settings, kept_back));
+        case Changed::holder:
+            return connection.execute(
+                assign_codes, Parameters(places, ids, loaded, entries, until, redeemed, holders));
+        case Changed::rest:
+            return connection.execute(change_codes,
+                                      Parameters(places, ids, loaded, entries, until, redeemed));
     }
 }
 
@@ -290,17 +350,18 @@ void send_user_counts(Connection& connection, const Delta& delta) {
 }
 
 void send_counts(Connection& connection, const Delta& delta, std::int64_t slot) {
-    BigintArray books, totals, available, redeemed, ever_locked, discounts;
+    BigintArray books, totals, available, redeemed, ever_locked, kept_back, discounts;
     for (const auto& [book_id, counts] : delta.counts) {
         books.add(book_id);
         totals.add(counts.total);
         available.add(counts.available);
         redeemed.add(counts.redeemed);
         ever_locked.add(counts.ever_locked);
+        kept_back.add(counts.kept_back);
         discounts.add(counts.discount_cents);
     }
-    connection.execute(
-        add_counts, Parameters(books, slot, totals, available, redeemed, ever_locked, discounts));
+    connection.execute(add_counts, Parameters(books, slot, totals, available, redeemed, ever_locked,
+                                              kept_back, discounts));
 }
 
 void send_first_locks(Connection& connection, const Delta& delta, std::int64_t slot) {
@@ -342,11 +403,12 @@ void send_entries(Connection& connection, const Delta& delta, const StoredCodes&
         return value == 0 ? std::nullopt : std::optional(value);
     };
     BigintArray ids, books, codes, counts, numbers, previous, until, discounts, types;
-    TextArray users, requests;
+    TextArray users, requests, details;
     ByteaArray digests;
     for (const LedgerEntry& entry : delta.entries) {
         const auto code = stored.find(entry.code_id);
-        const auto number = code == stored.end() ? std::nullopt : code->second.holder;
+        const bool held = code != stored.end() && code->second.user_id == entry.user_id;
+        const auto number = held ? code->second.holder : std::nullopt;
         ids.add(entry.id);
         books.add(entry.book_id);
         codes.add(or_null(entry.code_id));
@@ -360,10 +422,11 @@ void send_entries(Connection& connection, const Delta& delta, const StoredCodes&
         requests.add(entry.request_id);
         const auto& digest = entry.codes_digest;
         digest ? digests.add(std::string_view(digest->data(), digest->size())) : digests.add_null();
+        entry.detail.empty() ? details.add_null() : details.add(entry.detail);
     }
     connection.execute(insert_entries,
                        Parameters(ids, delta.at.ms, books, codes, counts, numbers, users, previous,
-                                  until, discounts, types, requests, digests));
+                                  until, discounts, types, requests, digests, details));
 }
 
 /// Whether what was sent has looked up users by their ids, which may have meant others by then than
@@ -401,13 +464,15 @@ Saver::Saver() : slot_(static_cast<std::int64_t>(secure_random_below(slots))) {}
 /// Every process sends the same tables in this order, and the rows of each by a key: so they lock
 /// rows in one order, and none waits for another one that waits for it.
 void Saver::send(Connection& connection, const Delta& delta, const StoredCodes& stored,
-                 std::int64_t erasures) {
+                 const Transaction& transaction, std::int64_t erasures) {
     send_users(connection, delta);
     if (!delta.erasures.empty()) send_erasures(connection, delta);
     if (!delta.new_books.empty()) send_new_books(connection, delta);
+    if (!delta.changed_books.empty()) send_changed_books(connection, delta);
+    if (transaction.alone) connection.execute(count_alone, Parameters());
     if (!delta.new_codes.empty()) send_new_codes(connection, delta);
-    for (const bool assigned : {true, false}) {
-        send_changed_codes(connection, delta, stored, assigned);
+    for (const Changed those : {Changed::all, Changed::holder, Changed::rest}) {
+        send_changed_codes(connection, delta, stored, those);
     }
     if (!delta.user_redemptions.empty()) send_user_counts(connection, delta);
     if (!delta.first_locks.empty()) send_first_locks(connection, delta, slot_);

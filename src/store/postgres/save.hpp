@@ -13,9 +13,10 @@ public:
 
     /// Sends the statements for `delta` and the COMMIT behind them. One that meets a row that is
     /// not as it was loaded fails, and all after it are not carried out. `stored`: of the codes of
-    /// the load before; `erasures`: that there had been before it. Throws Lost.
+    /// the load before; `transaction`: what it has left open; `erasures`: that there had been
+    /// before it. Throws Lost.
     void send(Connection& connection, const Delta& delta, const StoredCodes& stored,
-              std::int64_t erasures);
+              const Transaction& transaction, std::int64_t erasures);
 
 private:
     void send_locks(Connection& connection, const Delta& delta);

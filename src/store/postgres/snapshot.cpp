@@ -20,10 +20,19 @@ constexpr const char* rows_at_once = "4000";
 #define COUPOND_ENTRIES(those)                                                              \
     "SELECT id, at, type, book_id, coalesce(code_id, 0), coalesce(codes, 0), user_number, " \
     "previous_id, locked_until, coalesce(discount_cents, 0), request_id = 'migration', "    \
-    "codes_digest FROM ledger WHERE " those " ORDER BY "
+    "codes_digest, coalesce(detail, '') FROM ledger WHERE " those " ORDER BY "
 
 void read(const Rows& rows, int row, Snapshot::BookRow& book) {
-    book = {rows.integer(row, 0), {rows.integer(row, 1)}, rows.optional_integer(row, 2)};
+    book.book = Book();
+    book.book.id = rows.integer(row, 0);
+    book.book.name = rows.text(row, 1);
+    book.book.code_pattern = rows.text(row, 2);
+    book.book.max_redemptions_per_user = rows.optional_integer(row, 3);
+    book.book.discount_cents = rows.optional_integer(row, 4);
+    book.book.created_at = {rows.integer(row, 5)};
+    book.book.updated_at = {rows.integer(row, 6)};
+    book.book.last_entry = rows.integer(row, 7);
+    book.settings = rows.text(row, 8);
 }
 
 void read(const Rows& rows, int row, Snapshot::CodeRow& code) {
@@ -36,6 +45,8 @@ void read(const Rows& rows, int row, Snapshot::CodeRow& code) {
     code.assigned_to = rows.optional_integer(row, 6);
     code.holder_known = rows.boolean(row, 7);
     code.code = rows.text(row, 8);
+    code.settings = rows.text(row, 9);
+    code.kept_back = rows.boolean(row, 10);
 }
 
 void read(const Rows& rows, int row, EntryId& id) {
@@ -55,11 +66,12 @@ void read(const Rows& rows, int row, Snapshot::EntryRow& entry) {
     entry.discount_cents = rows.integer(row, 9);
     entry.migrated = rows.boolean(row, 10);
     entry.codes_digest = rows.optional_text(row, 11);
+    entry.detail = rows.text(row, 12);
 }
 
 void read(const Rows& rows, int row, Snapshot::BookCountRow& count) {
-    count = {rows.integer(row, 0), rows.integer(row, 1), rows.integer(row, 2),
-             rows.integer(row, 3), rows.integer(row, 4), rows.integer(row, 5)};
+    count = {rows.integer(row, 0), rows.integer(row, 1), rows.integer(row, 2), rows.integer(row, 3),
+             rows.integer(row, 4), rows.integer(row, 5), rows.integer(row, 6)};
 }
 
 void read(const Rows& rows, int row, Snapshot::ActivityRow& count) {
@@ -82,7 +94,11 @@ void read(const Rows& rows, int row, Snapshot::LockCountRow& count) {
 }
 
 void read(const Rows& rows, int row, Snapshot::UserCountRow& count) {
-    count = {rows.integer(row, 0), rows.integer(row, 1), rows.integer(row, 2)};
+    count = {rows.integer(row, 0),
+             rows.integer(row, 1),
+             rows.integer(row, 2),
+             rows.integer(row, 3),
+             {rows.integer(row, 4)}};
 }
 
 class PostgresSnapshot final : public Snapshot {
@@ -123,14 +139,15 @@ public:
     }
 
     std::unique_ptr<RowStream<BookRow>> books() override {
-        return stream<BookRow>(
-            "SELECT id, created_at, max_redemptions_per_user FROM coupon_book ORDER BY id");
+        return stream<BookRow>("SELECT " COUPOND_BOOK_COLUMNS
+                               " FROM coupon_book AS book ORDER BY id");
     }
 
     std::unique_ptr<RowStream<CodeRow>> codes() override {
         return stream<CodeRow>(
             "SELECT code.id, book_id, created_at, locked_until, redeemed_at, last_entry_id, "
-            "assigned_to, holder.number IS NOT NULL, code FROM coupon_code AS code "
+            "assigned_to, holder.number IS NOT NULL, code, coalesce(settings, ''), "
+            "shuffle_key < 0 FROM coupon_code AS code "
             "LEFT JOIN coupon_user AS holder ON holder.number = assigned_to ORDER BY code.id");
     }
 
@@ -139,7 +156,7 @@ public:
     }
 
     std::unique_ptr<RowStream<EntryRow>> book_entries() override {
-        return stream<EntryRow>(COUPOND_ENTRIES("type = 1") "book_id, id");
+        return stream<EntryRow>(COUPOND_ENTRIES("type IN (1, 7, 8, 9)") "book_id, id");
     }
 
     std::unique_ptr<RowStream<EntryRow>> uploads() override {
@@ -148,7 +165,7 @@ public:
 
     std::unique_ptr<RowStream<EntryRow>> code_entries() override {
         return stream<EntryRow>(
-            COUPOND_ENTRIES("type NOT IN (1, 2, 6)") "coalesce(code_id, 0), id");
+            COUPOND_ENTRIES("type NOT IN (1, 2, 6, 7, 8, 9)") "coalesce(code_id, 0), id");
     }
 
     std::unique_ptr<RowStream<EntryRow>> erasures() override {
@@ -160,7 +177,8 @@ public:
         return stream<BookCountRow>(
             "SELECT coalesce(id, book_id) AS book, coalesce(sum(total), 0)::bigint, "
             "coalesce(sum(available), 0)::bigint, coalesce(sum(redeemed), 0)::bigint, "
-            "coalesce(sum(ever_locked), 0)::bigint, coalesce(sum(book_count.discount_cents), "
+            "coalesce(sum(ever_locked), 0)::bigint, coalesce(sum(kept_back), 0)::bigint, "
+            "coalesce(sum(book_count.discount_cents), "
             "0)::bigint "
             "FROM coupon_book FULL JOIN book_count ON book_id = id GROUP BY book ORDER BY book");
     }
@@ -189,21 +207,23 @@ public:
             "SELECT code.book_id, code.locked_until, count(*) FROM coupon_code AS code "
             "JOIN ledger AS last ON last.id = last_entry_id WHERE code.locked_until > " +
             std::to_string(now.ms) +
-            " AND last.type = 4 GROUP BY code.book_id, code.locked_until "
+            " AND last.type IN (4, 10) GROUP BY code.book_id, code.locked_until "
             "ORDER BY code.book_id, code.locked_until");
     }
 
     std::unique_ptr<RowStream<UserCountRow>> user_counts() override {
         return stream<UserCountRow>(
-            "SELECT book_id, user_number, redeemed FROM user_redemption_count "
+            "SELECT book_id, user_number, redeemed, 0::bigint, 0::bigint FROM "
+            "user_redemption_count "
             "ORDER BY book_id, user_number");
     }
 
     std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() override {
         return stream<UserCountRow>(
-            "SELECT book_id, assigned_to, count(*) FROM coupon_code AS code "
+            "SELECT book_id, assigned_to, count(*), max(code.last_entry_id), max(redeemed_at) "
+            "FROM coupon_code AS code "
             "JOIN coupon_book AS book ON book.id = book_id WHERE redeemed_at IS NOT NULL "
-            "AND assigned_to IS NOT NULL AND max_redemptions_per_user IS NOT NULL "
+            "AND assigned_to IS NOT NULL AND strpos(book.settings, 'counts_users_since ') > 0 "
             "GROUP BY book_id, assigned_to ORDER BY book_id, assigned_to");
     }
 

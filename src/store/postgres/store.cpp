@@ -40,7 +40,8 @@ public:
         const Deadline deadline = deadline_for(needs.new_codes.size());
         try {
             Connection& connection = connect(deadline);
-            World world = postgres::load(connection, needs, transaction_, stored_, deadline);
+            World world =
+                postgres::load(connection, needs, transaction_, stored_, known_, deadline);
             erasures_ = transaction_.erasures;
             if (!changes_fail_) health_.worked();
             return world;
@@ -79,7 +80,7 @@ public:
             return lost_while_nothing_was_sent(lost);
         }
         try {
-            saver_.send(connection, delta, stored_, *erasures_);
+            saver_.send(connection, delta, stored_, transaction, *erasures_);
             const Replies replies = connection.receive(deadline);
             if (replies.error) {
                 // Not the answer of the server that has the transaction: it may have committed.
@@ -90,6 +91,12 @@ public:
             transaction_ = {};
             if (replies.rows.back().command() != "COMMIT") {
                 return failed_change({{}, "the database did not commit", {}});
+            }
+            if (transaction.alone) {
+                ++known_.alone;
+                for (const auto& [book, loaded_entry] : delta.changed_books) {
+                    known_.books.erase(book->id);
+                }
             }
             changed();
             return {};
@@ -133,7 +140,10 @@ public:
 
 private:
     Connection& connect(Deadline deadline) {
-        if (!link_.alive()) transaction_ = {};
+        if (!link_.alive()) {
+            transaction_ = {};
+            known_ = {};  // it may be another server, which has lost the last changes
+        }
         Connection& connection = link_.get(deadline);
         if (abandoned_) end_the_abandoned(connection, deadline);
         return connection;
@@ -155,10 +165,15 @@ private:
     Result<void> begin() {
         StoredCodes stored = std::move(stored_);
         const auto erasures = erasures_;
+        const std::int64_t alone = known_.alone;
         const Result<World> loaded = load({});
         stored_ = std::move(stored);
         if (erasures) erasures_ = erasures;
         if (!loaded) return loaded.error();
+        if (erasures && known_.alone != alone) {
+            roll_back();
+            return Failure::conflict;
+        }
         return {};
     }
 
@@ -226,8 +241,9 @@ private:
     bool changes_fail_ = false;  ///< until one succeeds, whatever can be read meanwhile
     Saver saver_;
     Transaction transaction_;
-    std::optional<Server> abandoned_;       ///< where a connection was that has not answered
-    StoredCodes stored_;                    ///< the codes of the last load
+    std::optional<Server> abandoned_;  ///< where a connection was that has not answered
+    StoredCodes stored_;               ///< the codes of the last load
+    KnownBooks known_;
     std::optional<std::int64_t> erasures_;  ///< that there had been before it
 };
 

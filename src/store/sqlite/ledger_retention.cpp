@@ -81,7 +81,8 @@ private:
     Statement superseded_{
         connection_,
         "SELECT 1 FROM ledger AS entry JOIN coupon_code AS code ON code.id = entry.code_id "
-        "WHERE entry.id = ? AND entry.type IN (3, 4, 5) AND entry.id <> code.last_entry_id"};
+        "WHERE entry.id = ? AND entry.type IN (3, 4, 10, 11, 12) AND entry.id <> "
+        "code.last_entry_id"};
     Statement remove_{
         connection_, "DELETE FROM ledger WHERE id = ? RETURNING book_id, at, type, discount_cents"};
     Statement note_{connection_,

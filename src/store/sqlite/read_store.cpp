@@ -1,6 +1,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "base/limits.hpp"
 #include "base/log.hpp"
@@ -64,12 +65,10 @@ public:
                                                  std::size_t limit) override {
         return of_one_moment([&]() -> std::optional<CodeHistory> {
             if (!code_.bind(code).step()) return std::nullopt;
-            CodeHistory found{read_code(code_), {}, {}};
+            CodeHistory found;
+            found.code = read_code(code_);
             code_.reset();
-            if (entry_.bind(found.code.last_entry).step()) {
-                found.latest = read_entry(entry_);
-                entry_.reset();
-            }
+            found.redemption = read_redemption(found.code);
             EntryQuery history;
             history.limit = limit;
             history.code = code;
@@ -92,6 +91,11 @@ public:
 
     Result<UserPage> find_user(const UserQuery& query) override {
         return of_one_moment([&] { return read_user(query); });
+    }
+
+    Result<std::vector<std::optional<CodeForUser>>> find_codes(
+        std::span<const ValidateCode* const> asked) override {
+        return of_one_moment([&] { return read_codes_for_users(asked); });
     }
 
     Result<void> ping() override {
@@ -120,6 +124,39 @@ private:
             connection_.roll_back();
             return Failure::unavailable;
         }
+    }
+
+    std::vector<std::optional<CodeForUser>> read_codes_for_users(
+        std::span<const ValidateCode* const> asked) {
+        std::vector<std::optional<CodeForUser>> found(asked.size());
+        std::unordered_map<BookId, Book> books;
+        for (std::size_t i = 0; i < asked.size(); ++i) {
+            if (!code_.bind(asked[i]->code).step()) continue;
+            CodeForUser& code = found[i].emplace();
+            code.code = read_code(code_);
+            code_.reset();
+            const auto [book, unknown] = books.try_emplace(code.code.book_id);
+            if (unknown) {
+                if (!book_.bind(code.code.book_id).step()) throw corrupt("a code without its book");
+                book->second = read_book(book_);
+                book_.reset();
+            }
+            code.book = book->second;
+            if (code.book.counts_users_since) {
+                code.redeemed = read_redeemed(code.code.book_id, asked[i]->user_id);
+            }
+        }
+        return found;
+    }
+
+    std::int64_t read_redeemed(BookId book_id, const std::string& user_id) {
+        for (Statement* const count : {&redeemed_, &redeemed_codes_}) {
+            if (!count->bind(book_id, user_id).step()) continue;
+            const std::int64_t redeemed = count->integer(0);
+            count->reset();
+            return redeemed;
+        }
+        return 0;
     }
 
     BookPage read_page(const BookQuery& query) {
@@ -242,11 +279,17 @@ private:
             page.codes.push_back(read_code(held_));
         }
         for (const Code& code : page.codes) {
-            if (!code.redeemed_at || !entry_.bind(code.last_entry).step()) continue;
-            page.redemptions.push_back(read_entry(entry_));
-            entry_.reset();
+            auto redemption = read_redemption(code);
+            if (redemption) page.redemptions.push_back(std::move(*redemption));
         }
         return page;
+    }
+
+    std::optional<EntryListing> read_redemption(const Code& code) {
+        if (!code.redeemed_at || !redemption_.bind(code.last_entry).step()) return std::nullopt;
+        EntryListing redemption = read_entry(redemption_);
+        redemption_.reset();
+        return redemption;
     }
 
     /// `third`: up to which id, or how many.
@@ -313,6 +356,10 @@ private:
     Statement book_ids_{connection_, "SELECT id FROM coupon_book ORDER BY id"};
     Statement codes_{connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
                                   " WHERE code.book_id = ? ORDER BY code.id"};
+    Statement book_{connection_,
+                    "SELECT " COUPOND_BOOK_COLUMNS " FROM coupon_book AS book WHERE id = ?"};
+    Statement redeemed_{connection_, COUPOND_REDEEMED};
+    Statement redeemed_codes_{connection_, COUPOND_REDEEMED_CODES};
     Statement book_exists_{connection_, "SELECT 1 FROM coupon_book WHERE id = ?"};
     Statement codes_of_book_{connection_, COUPOND_LISTED_CODES(COUPOND_OF_BOOK)};
     Statement codes_of_user_{connection_, COUPOND_LISTED_CODES(COUPOND_OF_USER)};
@@ -329,8 +376,15 @@ private:
                        "WHERE entry.id > ?1 AND entry.id <= ?5 "
                        "AND entry.book_id = coalesce(?2, entry.book_id) "
                        "AND entry.type = coalesce(?3, entry.type) ORDER BY entry.id LIMIT ?4"};
-    Statement entry_{connection_, "SELECT " COUPOND_ENTRY_COLUMNS
-                                  " FROM ledger AS entry" COUPOND_ENTRY_JOINS "WHERE entry.id = ?"};
+    // Behind it its settings may have been changed.
+    Statement redemption_{
+        connection_,
+        "WITH RECURSIVE change (id, type, previous_id) AS (SELECT id, type, previous_id "
+        "FROM ledger WHERE id = ? UNION ALL SELECT before.id, before.type, before.previous_id "
+        "FROM change JOIN ledger AS before ON before.id = change.previous_id "
+        "WHERE change.type = 10) SELECT " COUPOND_ENTRY_COLUMNS
+        " FROM change JOIN ledger AS entry ON entry.id = change.id" COUPOND_ENTRY_JOINS
+        "WHERE change.type = 5"};
     Statement scanned_{connection_,
                        "SELECT max(id), count(*) FROM "
                        "(SELECT id FROM ledger WHERE id > ? ORDER BY id LIMIT ?)"};

@@ -7,14 +7,24 @@
 
 namespace coupond::sqlite {
 
-#define COUPOND_CODE_COLUMNS                                                \
-    "code.id, code.book_id, code.code, holder.user_id, code.locked_until, " \
-    "code.redeemed_at, code.created_at, code.last_entry_id, code.assigned_to"
+#define COUPOND_CODE_COLUMNS                                                                   \
+    "code.id, code.book_id, code.code, holder.user_id, code.locked_until, "                    \
+    "code.redeemed_at, code.created_at, code.last_entry_id, code.assigned_to, code.settings, " \
+    "code.shuffle_key < 0"
 #define COUPOND_CODES \
     "coupon_code AS code LEFT JOIN coupon_user AS holder ON holder.number = code.assigned_to"
 #define COUPOND_BOOK_COLUMNS                                                 \
     "book.id, book.name, book.code_pattern, book.max_redemptions_per_user, " \
-    "book.discount_cents, book.created_at, book.updated_at"
+    "book.discount_cents, book.created_at, book.updated_at, book.last_entry_id, book.settings"
+
+/// How often a user has redeemed codes of a book: counted since it has had a limit; else by the
+/// codes that they hold.
+#define COUPOND_REDEEMED                                                \
+    "SELECT redeemed FROM user_redemption_count WHERE book_id = ? AND " \
+    "user_number = (SELECT number FROM coupon_user WHERE user_id = ?)"
+#define COUPOND_REDEEMED_CODES                                                            \
+    "SELECT count(*) FROM coupon_code WHERE book_id = ? AND redeemed_at IS NOT NULL AND " \
+    "assigned_to = (SELECT number FROM coupon_user WHERE user_id = ?)"
 
 inline std::optional<Timestamp> optional_time(const Statement& row, int column) {
     const auto ms = row.optional_integer(column);
@@ -41,6 +51,10 @@ inline Code read_code(const Statement& row) {
     code.created_at = {row.integer(6)};
     code.last_entry = row.integer(7);
     code.ever_locked = code.lock || code.redeemed_at;
+    code.kept_back = row.integer(10) != 0;
+    if (!row.is_null(9) && !read_row_text(row.text(9), code)) {
+        throw corrupt("a code of such settings");
+    }
     return sound(std::move(code));
 }
 
@@ -59,19 +73,20 @@ inline Book read_book(const Statement& row, int column = 0) {
     book.discount_cents = row.optional_integer(column + 4);
     book.created_at = {row.integer(column + 5)};
     book.updated_at = {row.integer(column + 6)};
+    book.last_entry = row.integer(column + 7);
+    if (!read_row_text(row.text(column + 8), book)) throw corrupt("a book of such settings");
     return sound(std::move(book));
 }
-inline constexpr int book_columns = 7;
+inline constexpr int book_columns = 9;
 
 #define COUPOND_ENTRY_COLUMNS                                                                   \
     "entry.id, entry.at, entry.type, entry.book_id, coalesce(entry.code_id, 0), "               \
     "coalesce(entry.codes, 0), coupon_user.user_id, entry.locked_until, entry.discount_cents, " \
-    "entry.previous_id, entry.request_id, code.code, " COUPOND_BOOK_COLUMNS
+    "entry.previous_id, entry.request_id, code.code, coalesce(entry.detail, '')"
 /// To be joined with `entry`.
-#define COUPOND_ENTRY_JOINS                                                             \
-    " LEFT JOIN coupon_user ON number = entry.user_number "                             \
-    "LEFT JOIN coupon_code AS code ON entry.codes IS NULL AND code.id = entry.code_id " \
-    "LEFT JOIN coupon_book AS book ON entry.type = 1 AND book.id = entry.book_id "
+#define COUPOND_ENTRY_JOINS                                 \
+    " LEFT JOIN coupon_user ON number = entry.user_number " \
+    "LEFT JOIN coupon_code AS code ON entry.codes IS NULL AND code.id = entry.code_id "
 
 /// From a row that begins with COUPOND_ENTRY_COLUMNS.
 inline EntryListing read_entry(const Statement& row) {
@@ -89,7 +104,7 @@ inline EntryListing read_entry(const Statement& row) {
     entry.previous = row.optional_integer(9);
     entry.request_id = row.text(10);
     listing.code = row.text(11);
-    if (!row.is_null(12)) listing.book = read_book(row, 12);
+    entry.detail = row.text(12);
     return sound(std::move(listing));
 }
 

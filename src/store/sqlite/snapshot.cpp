@@ -13,16 +13,25 @@ namespace {
 #define COUPOND_ENTRIES(those)                                                              \
     "SELECT id, at, type, book_id, coalesce(code_id, 0), coalesce(codes, 0), user_number, " \
     "previous_id, locked_until, coalesce(discount_cents, 0), request_id = 'migration', "    \
-    "codes_digest FROM ledger WHERE " those " ORDER BY "
+    "codes_digest, coalesce(detail, '') FROM ledger WHERE " those " ORDER BY "
 
 void read(const Statement& row, Snapshot::BookRow& book) {
-    book = {row.integer(0), {row.integer(1)}, row.optional_integer(2)};
+    book.book = Book();
+    book.book.id = row.integer(0);
+    book.book.name = row.text(1);
+    book.book.code_pattern = row.text(2);
+    book.book.max_redemptions_per_user = row.optional_integer(3);
+    book.book.discount_cents = row.optional_integer(4);
+    book.book.created_at = {row.integer(5)};
+    book.book.updated_at = {row.integer(6)};
+    book.book.last_entry = row.integer(7);
+    book.settings = row.text(8);
 }
 
 void read(const Statement& row, Snapshot::CodeRow& code) {
-    code = {row.integer(0),          row.integer(1),        {row.integer(2)},
-            optional_time(row, 3),   optional_time(row, 4), row.integer(5),
-            row.optional_integer(6), row.integer(7) != 0,   row.text(8)};
+    code = {row.integer(0),        row.integer(1), {row.integer(2)},        optional_time(row, 3),
+            optional_time(row, 4), row.integer(5), row.optional_integer(6), row.integer(7) != 0,
+            row.text(8),           row.text(9),    row.integer(10) != 0};
 }
 
 void read(const Statement& row, std::string& line) {
@@ -46,11 +55,12 @@ void read(const Statement& row, Snapshot::EntryRow& entry) {
     entry.discount_cents = row.integer(9);
     entry.migrated = row.integer(10) != 0;
     entry.codes_digest = row.optional_text(11);
+    entry.detail = row.text(12);
 }
 
 void read(const Statement& row, Snapshot::BookCountRow& count) {
-    count = {row.integer(0), row.integer(1), row.integer(2),
-             row.integer(3), row.integer(4), row.integer(5)};
+    count = {row.integer(0), row.integer(1), row.integer(2), row.integer(3),
+             row.integer(4), row.integer(5), row.integer(6)};
 }
 
 void read(const Statement& row, Snapshot::ActivityRow& count) {
@@ -71,7 +81,7 @@ void read(const Statement& row, Snapshot::LockCountRow& count) {
 }
 
 void read(const Statement& row, Snapshot::UserCountRow& count) {
-    count = {row.integer(0), row.integer(1), row.integer(2)};
+    count = {row.integer(0), row.integer(1), row.integer(2), row.integer(3), {row.integer(4)}};
 }
 
 class SqliteSnapshot final : public Snapshot {
@@ -102,14 +112,15 @@ public:
     }
 
     std::unique_ptr<RowStream<BookRow>> books() override {
-        return stream<BookRow>(
-            "SELECT id, created_at, max_redemptions_per_user FROM coupon_book ORDER BY id");
+        return stream<BookRow>("SELECT " COUPOND_BOOK_COLUMNS
+                               " FROM coupon_book AS book ORDER BY id");
     }
 
     std::unique_ptr<RowStream<CodeRow>> codes() override {
         return stream<CodeRow>(
             "SELECT code.id, book_id, created_at, locked_until, redeemed_at, last_entry_id, "
-            "assigned_to, holder.number IS NOT NULL, code FROM coupon_code AS code "
+            "assigned_to, holder.number IS NOT NULL, code, coalesce(settings, ''), "
+            "shuffle_key < 0 FROM coupon_code AS code "
             "LEFT JOIN coupon_user AS holder ON holder.number = assigned_to ORDER BY code.id");
     }
 
@@ -118,7 +129,7 @@ public:
     }
 
     std::unique_ptr<RowStream<EntryRow>> book_entries() override {
-        return stream<EntryRow>(COUPOND_ENTRIES("type = 1") "book_id, id");
+        return stream<EntryRow>(COUPOND_ENTRIES("type IN (1, 7, 8, 9)") "book_id, id");
     }
 
     std::unique_ptr<RowStream<EntryRow>> uploads() override {
@@ -127,7 +138,7 @@ public:
 
     std::unique_ptr<RowStream<EntryRow>> code_entries() override {
         return stream<EntryRow>(
-            COUPOND_ENTRIES("type NOT IN (1, 2, 6)") "coalesce(code_id, 0), id");
+            COUPOND_ENTRIES("type NOT IN (1, 2, 6, 7, 8, 9)") "coalesce(code_id, 0), id");
     }
 
     std::unique_ptr<RowStream<EntryRow>> erasures() override {
@@ -136,8 +147,8 @@ public:
 
     std::unique_ptr<RowStream<BookCountRow>> book_counts() override {
         return stream<BookCountRow>(
-            "SELECT book_id, total, available, redeemed, ever_locked, discount_cents FROM "
-            "book_count "
+            "SELECT book_id, total, available, redeemed, ever_locked, kept_back, discount_cents "
+            "FROM book_count "
             "ORDER BY book_id");
     }
 
@@ -164,21 +175,22 @@ public:
             "SELECT code.book_id, code.locked_until, count(*) FROM coupon_code AS code "
             "JOIN ledger AS last ON last.id = last_entry_id WHERE code.locked_until > " +
             std::to_string(now.ms) +
-            " AND last.type = 4 GROUP BY code.book_id, code.locked_until "
+            " AND last.type IN (4, 10) GROUP BY code.book_id, code.locked_until "
             "ORDER BY code.book_id, code.locked_until");
     }
 
     std::unique_ptr<RowStream<UserCountRow>> user_counts() override {
         return stream<UserCountRow>(
-            "SELECT book_id, user_number, redeemed FROM user_redemption_count "
+            "SELECT book_id, user_number, redeemed, 0, 0 FROM user_redemption_count "
             "ORDER BY book_id, user_number");
     }
 
     std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() override {
         return stream<UserCountRow>(
-            "SELECT book_id, assigned_to, count(*) FROM coupon_code AS code "
+            "SELECT book_id, assigned_to, count(*), max(code.last_entry_id), max(redeemed_at) "
+            "FROM coupon_code AS code "
             "JOIN coupon_book AS book ON book.id = book_id "
-            "WHERE redeemed_at IS NOT NULL AND max_redemptions_per_user IS NOT NULL "
+            "WHERE redeemed_at IS NOT NULL AND instr(book.settings, 'counts_users_since ') > 0 "
             "GROUP BY book_id, assigned_to ORDER BY book_id, assigned_to");
     }
 

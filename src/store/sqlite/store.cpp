@@ -122,7 +122,7 @@ private:
                 select_exists_.reset();
             }
         }
-        for (const auto& [scope, count] : needs.pools) load_pool(world, scope, count);
+        for (const auto& [scope, count] : needs.pools) load_pool(world, scope, count, needs.at);
         for (const std::string_view user_id : needs.erased) load_user(world, user_id);
         for (const std::string_view key : needs.keys) load_memory(world, key);
         if (needs.book_ids > 0) world.next_book_id = connection_.integer(max_book_id) + 1;
@@ -161,18 +161,23 @@ private:
         if (world.find_book(book_id) == nullptr) {
             throw corrupt("a code without its book");
         }
-        if (redeemer.empty() || !world.find_book(book_id)->max_redemptions_per_user) return;
+        if (redeemer.empty() || !world.find_book(book_id)->counts_users_since) return;
         const auto [user, added] =
             world.user_redemptions.try_emplace({book_id, std::string(redeemer)});
-        if (added && select_user_.bind(book_id, redeemer).step()) {
-            user->second.loaded = user->second.now = select_user_.integer(0);
-            select_user_.reset();
+        if (!added) return;
+        for (Statement* const count : {&select_user_, &count_user_}) {
+            if (!count->bind(book_id, redeemer).step()) continue;
+            user->second.loaded = user->second.now = count->integer(0);
+            count->reset();
+            return;
         }
     }
 
     CodeRow& add_code(World& world, const Statement& select) {
         CodeRow& row = world.add(read_code(select));
-        if (const auto holder = read_holder(select)) holders_[row.code.id] = *holder;
+        if (const auto holder = read_holder(select)) {
+            holders_[row.code.id] = {*holder, *row.code.assigned_to};
+        }
         return row;
     }
 
@@ -196,21 +201,27 @@ private:
         select_memory_.reset();
     }
 
-    void load_pool(World& world, PoolScope scope, std::size_t count) {
+    void load_pool(World& world, PoolScope scope, std::size_t count, Timestamp at) {
         Pool& pool = world.pools[scope];
         if (scope) {
             load_free(world, pool.codes, *scope, count);
             pool.complete = pool.codes.size() < count;
             return;
         }
-        load_any_free(world, pool, count);
+        load_any_free(world, pool, count, at);
     }
 
     /// Free codes of every book, each with the same chance: books are drawn by how many they have.
-    void load_any_free(World& world, Pool& pool, std::size_t count) {
+    void load_any_free(World& world, Pool& pool, std::size_t count, Timestamp at) {
         std::vector<FreeCodes> books;
         while (select_available_.step()) {
-            books.push_back({select_available_.integer(0), select_available_.integer(1)});
+            const FreeCodes free{select_available_.integer(0), select_available_.integer(1)};
+            if (select_available_.integer(2) != 0) {
+                load_book(world, free.book_id);
+                const Book* const book = world.find_book(free.book_id);
+                if (book == nullptr || !gives_codes(*book, at)) continue;
+            }
+            books.push_back(free);
         }
         const PoolDraw draw(books, count);
         std::vector<std::vector<CodeRow*>> drawn(books.size());
@@ -245,9 +256,18 @@ private:
         for (const Book* book : delta.new_books) {
             insert_book_
                 .bind(book->id, book->name, book->code_pattern, book->max_redemptions_per_user,
-                      book->discount_cents, book->created_at, book->updated_at)
+                      book->discount_cents, book->created_at, book->updated_at, book->last_entry,
+                      row_text(*book))
                 .run();
             insert_counts_.bind(book->id).run();
+        }
+        for (const auto& [book, loaded_entry] : delta.changed_books) {
+            update_book_
+                .bind(book->name, book->code_pattern, book->max_redemptions_per_user,
+                      book->discount_cents, book->updated_at, book->last_entry, row_text(*book),
+                      book->id, loaded_entry)
+                .run();
+            if (connection_.changes() != 1) return false;
         }
         for (const CodeRow* row : delta.new_codes) save_new_code(row->code);
         for (const CodeRow* row : delta.changed_codes) {
@@ -265,7 +285,7 @@ private:
         for (const auto& [book_id, counts] : delta.counts) {
             update_counts_
                 .bind(counts.total, counts.available, counts.redeemed, counts.ever_locked,
-                      counts.discount_cents, book_id)
+                      counts.kept_back, counts.discount_cents, book_id)
                 .run();
         }
         save_statistics(delta);
@@ -329,26 +349,43 @@ private:
             return value == 0 ? std::nullopt : std::optional(value);
         };
         const auto holder = holders_.find(entry.code_id);
-        const auto user =
-            holder == holders_.end() ? number_of(entry.user_id) : std::optional(holder->second);
+        const bool known = holder != holders_.end() && holder->second.user_id == entry.user_id;
+        const auto user = known ? std::optional(holder->second.number) : number_of(entry.user_id);
         insert_entry_
             .bind(entry.id, entry.at, static_cast<std::int64_t>(entry.type), entry.book_id,
                   or_null(entry.code_id), or_null(entry.codes), user, entry.previous,
                   entry.locked_until, entry.discount_cents, entry.request_id,
-                  entry.codes_digest ? std::optional(Blob{*entry.codes_digest}) : std::nullopt)
+                  entry.codes_digest ? std::optional(Blob{*entry.codes_digest}) : std::nullopt,
+                  entry.detail.empty() ? std::nullopt : std::optional(entry.detail))
             .run();
     }
 
     void save_new_code(const Code& code) {
         const auto locked_until = code.lock ? std::optional(code.lock->until) : std::nullopt;
         insert_code_
-            .bind(code.id, code.book_id, random_shuffle_key(), code.created_at, locked_until,
-                  code.redeemed_at, code.last_entry, number_of(code.assigned_to), code.code)
+            .bind(code.id, code.book_id,
+                  code.kept_back ? -1 - random_shuffle_key() : random_shuffle_key(),
+                  code.created_at, locked_until, code.redeemed_at, code.last_entry,
+                  number_of(code.assigned_to), code.code, settings_of(code))
             .run();
+    }
+
+    static std::optional<std::string> settings_of(const Code& code) {
+        std::string text = row_text(code);
+        return text.empty() ? std::nullopt : std::optional(std::move(text));
     }
 
     bool save_changed_code(const CodeRow& row) {
         const Code& code = row.code;
+        if (row.rewritten) {
+            const auto locked_until = code.lock ? std::optional(code.lock->until) : std::nullopt;
+            rewrite_code_
+                .bind(number_of(code.assigned_to), locked_until, code.redeemed_at, code.last_entry,
+                      settings_of(code), static_cast<std::int64_t>(code.kept_back), code.id,
+                      row.loaded_entry)
+                .run();
+            return connection_.changes() == 1;
+        }
         if (row.assigned) {
             assign_code_
                 .bind(number_of(code.assigned_to), code.last_entry, code.id, row.loaded_entry)
@@ -388,8 +425,12 @@ private:
     Health checkpoint_health_{side_checkpoints};
     int log_pages_ = 0;  ///< in the write-ahead log after the last commit
     Timestamp swept_at_;
-    std::size_t memories_to_sweep_ = 0;                 ///< more than have come since then
-    std::unordered_map<CodeId, std::int64_t> holders_;  ///< the users of what was loaded, by number
+    std::size_t memories_to_sweep_ = 0;  ///< more than have come since then
+    struct Holder {
+        std::int64_t number = 0;
+        std::string user_id;
+    };
+    std::unordered_map<CodeId, Holder> holders_;           ///< of what was loaded
     std::unordered_map<std::string, std::int64_t> users_;  ///< the numbers that a save has met
 
     Statement begin_read_{connection_, "BEGIN"};
@@ -401,29 +442,42 @@ private:
     Statement select_code_{
         connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE code.code = ?"};
     Statement select_exists_{connection_, "SELECT 1 FROM coupon_code WHERE code = ?"};
-    Statement select_user_{connection_,
-                           "SELECT redeemed FROM user_redemption_count WHERE book_id = ? AND "
-                           "user_number = (SELECT number FROM coupon_user WHERE user_id = ?)"};
+    Statement select_user_{connection_, COUPOND_REDEEMED};
+    Statement count_user_{connection_, COUPOND_REDEEMED_CODES};
     Statement select_max_entry_{connection_, "SELECT coalesce(max(id), 0) FROM ledger"};
-    Statement select_available_{connection_,
-                                "SELECT book_id, available FROM book_count "
-                                "WHERE book_id > 0 AND available > 0"};
+    Statement select_available_{
+        connection_,
+        "SELECT book_id, available - kept_back, settings <> '' FROM book_count "
+        "JOIN coupon_book AS book ON book.id = book_id "
+        "WHERE available > kept_back"};
     Statement select_free_from_{connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
                                              " WHERE code.assigned_to IS NULL AND "
                                              "book_id = ? AND shuffle_key >= ? "
                                              "ORDER BY shuffle_key LIMIT ?"};
-    Statement select_free_before_{connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
-                                               " WHERE code.assigned_to IS NULL AND "
-                                               "book_id = ? AND shuffle_key < ? "
-                                               "ORDER BY shuffle_key LIMIT ?"};
+    Statement select_free_before_{connection_,
+                                  "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
+                                  " WHERE code.assigned_to IS NULL AND "
+                                  "book_id = ? AND shuffle_key >= 0 AND shuffle_key < ? "
+                                  "ORDER BY shuffle_key LIMIT ?"};
     Statement insert_book_{connection_,
                            "INSERT INTO coupon_book (id, name, code_pattern, "
-                           "max_redemptions_per_user, discount_cents, created_at, updated_at) "
-                           "VALUES (?, ?, ?, ?, ?, ?, ?)"};
+                           "max_redemptions_per_user, discount_cents, created_at, updated_at, "
+                           "last_entry_id, settings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+    Statement update_book_{connection_,
+                           "UPDATE coupon_book SET name = ?, code_pattern = ?, "
+                           "max_redemptions_per_user = ?, discount_cents = ?, updated_at = ?, "
+                           "last_entry_id = ?, settings = ? WHERE id = ? AND last_entry_id = ?"};
     Statement insert_code_{
         connection_,
         "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, locked_until, "
-        "redeemed_at, last_entry_id, assigned_to, code) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+        "redeemed_at, last_entry_id, assigned_to, code, settings) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+    // With the key below 0 of those that are not to be given away, where nobody looks for them.
+    Statement rewrite_code_{
+        connection_,
+        "UPDATE coupon_code SET assigned_to = ?, locked_until = ?, redeemed_at = ?, "
+        "last_entry_id = ?, settings = ?, shuffle_key = CASE WHEN (shuffle_key < 0) = ? "
+        "THEN shuffle_key ELSE -1 - shuffle_key END WHERE id = ? AND last_entry_id = ?"};
     // Apart, because only an assignment concerns the index of free codes.
     Statement assign_code_{connection_,
                            "UPDATE coupon_code SET assigned_to = ?, last_entry_id = ? "
@@ -446,7 +500,7 @@ private:
     Statement insert_entry_{connection_,
                             "INSERT INTO ledger (id, at, type, book_id, code_id, codes, "
                             "user_number, previous_id, locked_until, discount_cents, request_id, "
-                            "codes_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+                            "codes_digest, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
     Statement select_memory_{connection_,
                              "SELECT at, fingerprint, request_id, outcome FROM idempotency_key "
                              "WHERE key = ?"};
@@ -461,10 +515,11 @@ private:
                                "DELETE FROM idempotency_key WHERE key IN "
                                "(SELECT key FROM idempotency_key WHERE at <= ? ORDER BY at "
                                "LIMIT ?)"};
-    Statement insert_counts_{connection_, "INSERT INTO book_count VALUES (?, 0, 0, 0, 0, 0)"};
+    Statement insert_counts_{connection_, "INSERT INTO book_count VALUES (?, 0, 0, 0, 0, 0, 0)"};
     Statement update_counts_{connection_,
                              "UPDATE book_count SET total = total + ?, available = available + ?, "
                              "redeemed = redeemed + ?, ever_locked = ever_locked + ?, "
+                             "kept_back = kept_back + ?, "
                              "discount_cents = discount_cents + ? WHERE book_id = ?"};
     Statement note_first_lock_{connection_,
                                "UPDATE coupon_code SET locked_until = ? WHERE id = ? "

@@ -3,6 +3,8 @@
 // are the same.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -49,8 +51,10 @@ public:
 
     bool has(const std::string& name) const { return values_.contains(name); }
     const std::string& text(const std::string& name) const { return values_.at(name); }
+    /// Nothing where it is not there, or "none".
     std::optional<std::int64_t> number(const std::string& name) const {
-        return has(name) ? std::optional(std::stoll(text(name))) : std::nullopt;
+        const bool any = has(name) && text(name) != "none";
+        return any ? std::optional(std::stoll(text(name))) : std::nullopt;
     }
 
     std::string verb;
@@ -59,10 +63,62 @@ private:
     std::map<std::string, std::string> values_;
 };
 
+/// A time of the day, a date, or "none".
+void take_moment(const Words& words, const std::string& name, std::optional<Timestamp>& at,
+                 std::string& date) {
+    if (!words.has(name) || words.text(name) == "none") return;
+    const std::string& text = words.text(name);
+    if (text.find(':') == std::string::npos) {
+        date = text;
+    } else {
+        at = parse_time(text);
+    }
+}
+
+BookWish parse_wish(const Words& words) {
+    BookWish wish;
+    wish.max_redemptions_per_user = words.number("limit");
+    if (words.has("active")) wish.active = words.text("active") == "true";
+    take_moment(words, "starts", wish.starts_at, wish.starts_on);
+    take_moment(words, "ends", wish.ends_at, wish.ends_on);
+    if (words.has("zone")) wish.time_zone = words.text("zone");
+    wish.lock_ttl_s = words.number("ttl");
+    return wish;
+}
+
 Command parse_command(const Words& words) {
     const std::string& verb = words.verb;
     if (verb == "book") {
-        return CreateBook{words.text("name"), "X-{6}", words.number("limit"), std::nullopt};
+        CreateBook book{parse_wish(words)};
+        book.name = words.text("name");
+        book.code_pattern = "X-{6}";
+        return book;
+    }
+    if (verb == "edit" && words.has("book")) {
+        EditBook edit{words.number("book").value(), parse_wish(words), {}};
+        edit.wished[2] = words.has("limit");
+        edit.wished[5] = words.has("active");
+        edit.wished[6] = words.has("starts");
+        edit.wished[7] = words.has("ends");
+        edit.wished[8] = words.has("zone");
+        edit.wished[9] = words.has("ttl");
+        return edit;
+    }
+    if (verb == "edit") {
+        EditCode edit;
+        edit.code = words.text("code");
+        edit.wished[0] = words.has("active");
+        if (words.has("active")) edit.wish.active = words.text("active") == "true";
+        edit.wished[1] = words.has("expires");
+        take_moment(words, "expires", edit.wish.expires_at, edit.expires_on);
+        return edit;
+    }
+    if (verb == "archive") return ArchiveBook{words.number("book").value()};
+    if (verb == "restore") return RestoreBook{words.number("book").value()};
+    if (verb == "unassign") {
+        UnassignCode unassign{words.text("code"), std::nullopt};
+        if (words.has("user")) unassign.user_id = words.text("user");
+        return unassign;
     }
     if (verb == "upload") {
         UploadCodes upload{words.number("book"), {}};
@@ -76,6 +132,7 @@ Command parse_command(const Words& words) {
     if (verb == "assign") return AssignCode{words.text("code"), user};
     if (verb == "lock")
         return LockCode{words.text("code"), user, 1000 * words.number("ttl").value_or(300)};
+    if (verb == "unlock") return UnlockCode{words.text("code"), user};
     if (verb == "redeem") return RedeemCode{words.text("code"), user};
     throw std::runtime_error("not a command: " + verb);
 }
@@ -104,6 +161,24 @@ struct Printer {
     std::string operator()(const BookCreated& made) const {
         return "book " + std::to_string(made.book.id);
     }
+    std::string operator()(const BookChanged& changed) const {
+        const Book& book = changed.book;
+        return book.archived_at ? "archived" : changed.restored ? "restored" : "changed";
+    }
+    std::string operator()(const Contradicted& told) const {
+        static constexpr std::array names{"no_such_start", "no_such_end", "no_such_expiry",
+                                          "ends_before_start"};
+        std::string text = "contradicted";
+        for (const Fault fault : told.faults) {
+            text.append(" ").append(names.at(static_cast<std::size_t>(fault)));
+        }
+        return text;
+    }
+    std::string operator()(const CodeChanged& done) const { return "changed " + done.code.code; }
+    std::string operator()(const CodeUnlocked&) const { return "unlocked"; }
+    std::string operator()(const CodeUnassigned& done) const {
+        return done.code.assigned_to ? "still assigned" : "free " + done.code.code;
+    }
     std::string operator()(const CodesUploaded& up) const {
         const auto last = up.first_id + static_cast<CodeId>(up.codes.size()) - 1;
         return "uploaded " + std::to_string(up.first_id) + ".." + std::to_string(last);
@@ -129,7 +204,7 @@ public:
     void play(std::span<const Line> lines) {
         std::vector<const Submission*> submissions;
         for (const Line& line : lines) submissions.push_back(&line.submission);
-        load(needs(submissions));
+        load(needs(submissions, lines.front().at));
         const Decision decision = decide(world_, submissions, lines.front().at);
         ASSERT_FALSE(decision.shortage || decision.unforeseen);
         ASSERT_EQ(decision.outcomes.size(), lines.size());
@@ -147,7 +222,10 @@ private:
         for (const auto& [code, redeemer] : needed.codes) {
             const CodeRow* const row = world_.find(code);
             if (row == nullptr || redeemer.empty()) continue;
-            world_.user_redemptions.try_emplace({row->code.book_id, std::string(redeemer)});
+            if (!world_.find_book(row->code.book_id)->counts_users_since) continue;
+            const auto [user, added] =
+                world_.user_redemptions.try_emplace({row->code.book_id, std::string(redeemer)});
+            if (added) user->second.loaded = user->second.now = count_redeemed(user->first);
         }
         world_.users.clear();
         for (const std::string_view user : needed.erased) {
@@ -167,6 +245,14 @@ private:
                 if (in_scope && !row->code.assigned_to) pool.codes.push_back(row);
             }
         }
+    }
+
+    std::int64_t count_redeemed(const World::UserKey& user) {
+        return std::ranges::count_if(codes_, [&](const std::string& text) {
+            const Code& code = world_.find(text)->code;
+            return code.book_id == user.first && code.assigned_to == user.second &&
+                   code.redeemed_at;
+        });
     }
 
     World world_;

@@ -20,6 +20,12 @@ std::string_view name_of(LedgerEntry::Type type) {
         case LedgerEntry::Type::code_locked: return "code_locked";
         case LedgerEntry::Type::code_redeemed: return "code_redeemed";
         case LedgerEntry::Type::user_erased: return "user_erased";
+        case LedgerEntry::Type::book_changed: return "book_changed";
+        case LedgerEntry::Type::book_archived: return "book_archived";
+        case LedgerEntry::Type::book_restored: return "book_restored";
+        case LedgerEntry::Type::code_changed: return "code_changed";
+        case LedgerEntry::Type::code_unassigned: return "code_unassigned";
+        case LedgerEntry::Type::code_unlocked: return "code_unlocked";
     }
     return "unknown";
 }
@@ -64,7 +70,7 @@ protected:
         }
         std::vector<const Submission*> pointers;
         for (const Submission& submission : submissions) pointers.push_back(&submission);
-        for (const auto& [scope, count] : needs(pointers).pools) {
+        for (const auto& [scope, count] : needs(pointers, now_).pools) {
             Pool& pool = world.pools[scope];
             pool.complete = true;
             for (const auto& [id, code] : codes_) {

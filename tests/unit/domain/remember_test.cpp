@@ -42,16 +42,28 @@ void expect_same(const Code& one, const Code& other) {
     }
     EXPECT_EQ(one.redeemed_at, other.redeemed_at);
     EXPECT_EQ(one.created_at, other.created_at);
+    EXPECT_EQ(row_text(one), row_text(other));
 }
 
 void expect_same(const Book& one, const Book& other) {
     EXPECT_EQ(one.id, other.id);
-    EXPECT_EQ(one.name, other.name);
-    EXPECT_EQ(one.code_pattern, other.code_pattern);
-    EXPECT_EQ(one.max_redemptions_per_user, other.max_redemptions_per_user);
-    EXPECT_EQ(one.discount_cents, other.discount_cents);
-    EXPECT_EQ(one.created_at, other.created_at);
-    EXPECT_EQ(one.updated_at, other.updated_at);
+    EXPECT_EQ(change_text(nullptr, one), change_text(nullptr, other));
+}
+
+Book changed_book() {
+    Book book = some_book();
+    book.description = "of  words";
+    book.active = false;
+    book.starts_at = noon;
+    book.ends_at = noon + 1;
+    book.time_zone = "Europe/Berlin";
+    book.lock_ttl_s = 7;
+    book.metadata = R"({"a":[1,"b c"]})";
+    book.archived_at = noon + 2;
+    book.max_redemptions_per_user = 3;
+    book.counts_users_since = noon + 3;
+    book.updated_at = noon + 4;
+    return book;
 }
 
 template <class T>
@@ -81,9 +93,53 @@ TEST(Remember, TellsEveryOutcomeAgain) {
     redeemed.redeemed_at = noon + 3;
     expect_same(told_again<CodeRedeemed>(CodeRedeemed{redeemed}, RedeemCode{"A", "ann"}).code,
                 redeemed);
+    told_again<CodeUnlocked>(CodeUnlocked{}, UnlockCode{"A", "ann"});
+    Code free = some_code();
+    free.assigned_to.reset();
+    free.active = false;
+    free.expires_at = noon + 9;
+    free.metadata = R"({"a":1})";
+    expect_same(told_again<CodeUnassigned>(CodeUnassigned{free}, UnassignCode{"A", "ann"}).code,
+                free);
     told_again<UserErased>(UserErased{}, EraseUser{"ann", "erased-1"});
     EXPECT_EQ(told_again<Refusal>(Refusal::not_locked, RedeemCode{"A", "ann"}),
               Refusal::not_locked);
+}
+
+TEST(Remember, TellsOfBooksAndCodesAsTheyWereSet) {
+    const Book book = changed_book();
+    expect_same(told_again<BookCreated>(BookCreated{book}, CreateBook{}).book, book);
+    for (const bool restored : {false, true}) {
+        const auto again = told_again<BookChanged>(BookChanged{book, restored}, EditBook{});
+        expect_same(again.book, book);
+        EXPECT_EQ(again.restored, restored);
+    }
+    Code code = some_code();
+    code.active = false;
+    code.expires_at = noon + 9;
+    code.metadata = R"({"a":"b c"})";
+    expect_same(told_again<CodeAssigned>(CodeAssigned{code}, AssignAny{"ann", {}}).code, code);
+    code.lock = Lock{"ann", noon + 5};
+    Code changed = told_again<CodeChanged>(CodeChanged{code}, EditCode{}).code;
+    EXPECT_EQ(changed.assigned_to, std::nullopt);  // nobody knows of whom
+    changed.assigned_to = "ann";
+    expect_same(changed, code);
+    const UploadCodes upload{3, {"A"}};
+    expect_same(told_again<CodesUploaded>(CodesUploaded{book, 7, {"A"}, noon}, upload).book, book);
+}
+
+TEST(Remember, TellsWhatWasContradicted) {
+    const std::vector all{Fault::no_such_start, Fault::no_such_end, Fault::no_such_expiry,
+                          Fault::ends_before_start};
+    EXPECT_EQ(all.back(), last_fault);
+    for (const Fault fault : all) {
+        const auto again = told_again<Contradicted>(Contradicted{{fault}}, CreateBook{});
+        EXPECT_EQ(again.faults, std::vector{fault});
+    }
+    EXPECT_EQ(told_again<Contradicted>(Contradicted{all}, CreateBook{}).faults, all);
+    EXPECT_FALSE(recall("contradicted\n4", CreateBook{}));
+    EXPECT_FALSE(recall("contradicted\n-1", CreateBook{}));
+    EXPECT_FALSE(recall("contradicted\nx", CreateBook{}));
 }
 
 TEST(Remember, KeepsNeitherUsersNorWhatWasUploaded) {
@@ -96,7 +152,10 @@ TEST(Remember, KeepsNeitherUsersNorWhatWasUploaded) {
 TEST(Remember, CannotReadWhatAnotherVersionHasWritten) {
     for (const char* const text :
          {"", "code_unlocked\n5", "refusal\nno_such_refusal", "code_locked", "code_locked\nx",
-          "code_locked\n5\n6", "code_assigned\n7\n3"}) {
+          "code_locked\n5\n6", "code_assigned\n7\n3", "book_created\n3", "book_created\n3\nname a",
+          "book_changed\n3\n\nname a\nno_member 1\n", "book_restored\n\n\nname a\n",
+          "code_unassigned\n7\n3\nA\n\n\n5\nactive maybe\n",
+          "code_unassigned\n7\n3\nA\n\n\n5\n\nactive maybe\n"}) {
         EXPECT_FALSE(recall(text, LockCode{"A", "ann", 5})) << text;
     }
     EXPECT_FALSE(recall(remember(CodesUploaded{some_book(), 7, {"A"}, noon}), CreateBook{}));
@@ -142,6 +201,26 @@ TEST(Idempotency, DoesOnceWhatIsAskedForAgain) {
     const auto later = create(world, "k", 'b', last + 1, &delta);
     EXPECT_EQ(std::get<BookCreated>(later).book.id, 2);
     EXPECT_EQ(delta.memories.size(), 1u);
+}
+
+TEST(Idempotency, NamesWhoHasACodeNowWhereTheRequestDoesNot) {
+    World world;
+    world.next_entry_id = 1;
+    world.books.emplace(3, some_book());
+    CodeRow& row = world.add(some_code());
+    EditCode edit{"A", {}, {}, {}};
+    edit.wish.active = false;
+    edit.wished.set(0);
+    const Submission submission{edit, "request", {{"k", {}}}};
+    const Submission* const one[] = {&submission};
+    const Outcome first = decide(world, one, noon).outcomes.front();
+    EXPECT_EQ(std::get<CodeChanged>(first).code.assigned_to, "ann");
+    row.code.assigned_to = "erased-1";
+    row.code.active = true;
+    const Outcome outcome = decide(world, one, noon + 1).outcomes.front();
+    const Code& again = std::get<CodeChanged>(std::get<Replayed>(outcome).outcome).code;
+    EXPECT_EQ(again.assigned_to, "erased-1");
+    EXPECT_FALSE(again.active);
 }
 
 }  // namespace

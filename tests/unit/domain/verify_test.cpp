@@ -5,8 +5,10 @@
 
 #include <limits>
 #include <map>
+#include <utility>
 
 #include "base/limits.hpp"
+#include "domain/settings.hpp"
 
 namespace coupond {
 namespace {
@@ -84,8 +86,10 @@ class Verify : public testing::Test {
 protected:
     /// A book whose codes 1 to 4 are free, assigned, locked and redeemed; now is ten past.
     Verify() {
-        rows.book_rows = {{1, noon, 2}};
-        rows.creations = {entry(1, 0, book_created, 0)};
+        Book book = a_book();
+        book.max_redemptions_per_user = 2;
+        book.counts_users_since = noon;
+        put_book(book);
         rows.upload_rows = {entry(2, 1, codes_uploaded, 1)};
         rows.upload_rows[0].codes = 4;
         rows.code_rows = {code(1, 2), code(2, 3), code(3, 5), code(4, 8)};
@@ -103,8 +107,36 @@ protected:
         redemption().discount_cents = 250;
         rows.ids = {1, 2, 3, 4, 5, 6, 7, 8};
         rows.locks = rows.locked = {{1, at_minute(13), 1}};
-        rows.users = rows.redeemed = {{1, 7, 1}};
+        rows.users = {{1, 7, 1}};
+        rows.redeemed = {{1, 7, 1, 8, at_minute(9)}};
         rows.sources = {{2, 5, 1}};
+    }
+
+    static Book a_book() {
+        Book book;
+        book.id = 1;
+        book.name = "n";
+        book.created_at = book.updated_at = noon;
+        return book;
+    }
+
+    /// The row of `book` and its creation, entry 1.
+    void put_book(Book book) {
+        rows.creations = {entry(1, 0, book_created, 0)};
+        rows.creations[0].detail = change_text(nullptr, book);
+        book.last_entry = 1;
+        rows.book_rows = {row_of(book)};
+    }
+
+    /// Its columns, and its settings.
+    static Snapshot::BookRow row_of(const Book& book) {
+        Book columns;
+        set_members(columns, book, BookMembers(0b1111));
+        columns.id = book.id;
+        columns.created_at = book.created_at;
+        columns.updated_at = book.updated_at;
+        columns.last_entry = book.last_entry;
+        return {columns, row_text(book)};
     }
 
     static Snapshot::EntryRow entry(EntryId id, std::int64_t minutes, LedgerEntry::Type type,
@@ -137,7 +169,13 @@ protected:
         return row;
     }
 
+    Book the_book() {
+        Book book = rows.book_rows[0].book;
+        EXPECT_TRUE(read_row_text(rows.book_rows[0].settings, book));
+        return book;
+    }
     Snapshot::CodeRow& free_code() { return rows.code_rows[0]; }
+    Snapshot::CodeRow& assigned_code() { return rows.code_rows[1]; }
     Snapshot::CodeRow& locked_code() { return rows.code_rows[2]; }
     Snapshot::CodeRow& redeemed_code() { return rows.code_rows[3]; }
     Snapshot::EntryRow& lock_of_locked() { return rows.entries[2]; }
@@ -148,12 +186,69 @@ protected:
         rows.entries.erase(rows.entries.begin() + static_cast<std::ptrdiff_t>(index));
     }
 
+    /// The book as it is, changed by entry `id`.
+    Snapshot::EntryRow& change_book(EntryId id, LedgerEntry::Type type, const Book& to) {
+        const Book before = the_book();
+        Snapshot::EntryRow row = entry(id, 5, type, 0);
+        row.previous = rows.book_rows[0].book.last_entry;
+        row.detail = change_text(&before, to);
+        rows.creations.push_back(row);
+        rows.ids.push_back(id);
+        Book book = to;
+        book.id = 1;
+        book.last_entry = id;
+        rows.book_rows[0] = row_of(book);
+        return rows.creations.back();
+    }
+
+    /// The free code is changed by entry 9, and by entry 10.
+    void change_free_code() {
+        CodeSettings usual, disabled, expiring;
+        disabled.active = false;
+        expiring.expires_at = at_minute(30);
+        Snapshot::EntryRow first = entry(9, 3, code_changed, 1), second = first;
+        first.previous = 2;
+        first.detail = change_text(usual, disabled);
+        second.id = 10;
+        second.previous = 9;
+        second.detail = change_text(disabled, expiring);
+        rows.entries.insert(rows.entries.begin(), {first, second});
+        free_code().last_entry = 10;
+        free_code().settings = row_text(expiring);
+        rows.ids.insert(rows.ids.end(), {9, 10});
+    }
+    Snapshot::EntryRow& second_change() { return rows.entries[1]; }
+
+    /// The assigned code is taken from user 7 by entry 9 and given to user 8 by entry 10.
+    void pass_on_assigned_code() {
+        Snapshot::EntryRow given = change(10, 4, code_assigned, 2, 9);
+        given.user = 8;
+        rows.entries.insert(rows.entries.begin() + 1, {change(9, 3, code_unassigned, 2, 3), given});
+        assigned_code().assigned_to = 8;
+        assigned_code().last_entry = 10;
+        rows.ids.insert(rows.ids.end(), {9, 10});
+    }
+    Snapshot::EntryRow& taking_back() { return rows.entries[1]; }
+
+    /// The lock of the locked code is given back by entry 9.
+    void unlock_locked_code() {
+        rows.entries.insert(rows.entries.begin() + 3, change(9, 9, code_unlocked, 3, 5, 13));
+        locked_code().locked_until = at_minute(9);
+        locked_code().last_entry = 9;
+        rows.locks.clear();
+        rows.locked.clear();
+        rows.ids.push_back(9);
+    }
+    Snapshot::EntryRow& unlocking() { return rows.entries[3]; }
+
     /// Counts what there is, as the figures of a clean database would be kept.
     void keep_counts() {
         std::map<BookId, Snapshot::BookCountRow> counts;
         std::map<std::pair<BookId, Timestamp>, Activity> activity;
         counts[0] = {};
-        for (const Snapshot::BookRow& book : rows.book_rows) counts[book.id].book_id = book.id;
+        for (const Snapshot::BookRow& book : rows.book_rows) {
+            counts[book.book.id].book_id = book.book.id;
+        }
         for (const Snapshot::CodeRow& row : rows.code_rows) {
             for (const BookId book : {BookId{0}, row.book_id}) {
                 if (!counts.contains(book)) continue;
@@ -161,6 +256,7 @@ protected:
                 counts[book].available += row.assigned_to ? 0 : 1;
                 counts[book].redeemed += row.redeemed_at ? 1 : 0;
                 counts[book].ever_locked += row.redeemed_at || row.locked_until ? 1 : 0;
+                counts[book].kept_back += row.kept_back && !row.assigned_to ? 1 : 0;
             }
         }
         for (const auto* const entries : {&rows.upload_rows, &rows.entries}) {
@@ -272,6 +368,69 @@ TEST_F(Verify, knows_the_holder_behind_what_was_moved_out) {
     EXPECT_EQ(lines(), Lines{"coupon_code 4: assigned_to is 8, by the ledger it is 7"});
 }
 
+TEST_F(Verify, knows_no_settings_behind_what_was_moved_out) {
+    change_free_code();
+    keep_counts();
+    own_counts = true;
+    rows.entries.erase(rows.entries.begin());
+    rows.moved_out = {{1, noon, 9, {}}};
+    EXPECT_EQ(lines(), Lines{});
+    free_code().settings = "active false\n";  // but those that the last change has left
+    EXPECT_EQ(lines(), Lines{"coupon_code 1: settings are not what the ledger has left"});
+    rows.moved_out[0].last_entry = 8;
+    EXPECT_EQ(lines().size(), 3U);
+}
+
+TEST_F(Verify, knows_no_settings_of_a_code_whose_change_was_moved_out) {
+    // The locked code was changed between its assignment and its lock.
+    locked_code().settings = "active false\n";
+    lock_of_locked().id = locked_code().last_entry = 9;
+    lock_of_locked().previous = 5;
+    rows.ids = {1, 2, 3, 4, 6, 7, 8, 9};
+    EXPECT_EQ(lines().size(), 2U);
+    rows.moved_out = {{1, noon, 5, {}}};
+    EXPECT_EQ(lines(), Lines{});
+}
+
+TEST_F(Verify, knows_who_has_a_code_whose_taking_back_was_moved_out) {
+    pass_on_assigned_code();
+    keep_counts();
+    own_counts = true;
+    rows.entries.erase(rows.entries.begin(), rows.entries.begin() + 2);
+    rows.moved_out = {{1, noon, 9, {0, 1, 0, 0, 0}}};
+    EXPECT_EQ(lines(), Lines{});
+    // And of one that was taken back at last.
+    rows.entries[0].type = static_cast<std::int64_t>(code_unassigned);
+    assigned_code().assigned_to.reset();
+    own_counts = false;
+    rows.moved_out[0].activity = {};
+    EXPECT_EQ(lines(), Lines{});
+    assigned_code().assigned_to = 8;
+    EXPECT_EQ(lines(), Lines{"coupon_code 2: assigned_to is 8, by the ledger it is nothing"});
+}
+
+TEST_F(Verify, knows_no_lock_behind_what_was_moved_out) {
+    // The locked code was changed after its lock.
+    CodeSettings expiring;
+    expiring.expires_at = at_minute(30);
+    Snapshot::EntryRow changed = change(9, 9, code_changed, 3, 5);
+    changed.detail = change_text(CodeSettings(), expiring);
+    rows.entries.insert(rows.entries.begin() + 3, changed);
+    locked_code().last_entry = 9;
+    locked_code().settings = row_text(expiring);
+    rows.ids.push_back(9);
+    EXPECT_EQ(lines(), Lines{});
+    rows.entries.erase(rows.entries.begin() + 1, rows.entries.begin() + 3);
+    EXPECT_EQ(lines().size(), 3U);
+    rows.moved_out = {{1, noon, 5, {}}};
+    EXPECT_EQ(lines(), Lines{});
+    // Until a lock of which is told.
+    rows.entries.insert(rows.entries.begin() + 2, change(10, 9, code_unlocked, 3, 9, 13));
+    locked_code().last_entry = 10;
+    EXPECT_EQ(lines(), Lines{"coupon_code 3: locked_until is 2026-11-22T12:13:00.000Z, by the "
+                             "ledger it is 2026-11-22T12:09:00.000Z"});
+}
+
 TEST_F(Verify, what_was_moved_out_is_of_a_book) {
     rows.moved_out = {{5, noon, 6, {}}};
     EXPECT_EQ(lines(), Lines{"ledger_moved of book 5: the book is not there"});
@@ -285,14 +444,15 @@ TEST_F(Verify, tells_what_is_wrong_with_how_rows_are_stored) {
 // Books.
 
 TEST_F(Verify, a_book_has_been_created_once_by_the_ledger) {
-    rows.creations.push_back(entry(9, 3, book_created, 0));
+    rows.creations.push_back(rows.creations[0]);
+    rows.creations[1].id = rows.book_rows[0].book.last_entry = 9;
     EXPECT_EQ(lines(), Lines{"ledger 9 (book_created, book 1): the book has been created before"});
     rows.creations.clear();
     EXPECT_EQ(lines(), Lines{"coupon_book 1: no entry in the ledger creates it"});
 }
 
 TEST_F(Verify, a_book_is_as_old_as_its_entry) {
-    rows.book_rows[0].created_at = at_minute(2);
+    rows.book_rows[0].book.created_at = at_minute(2);
     EXPECT_EQ(lines(), Lines{"coupon_book 1: created_at is 2026-11-22T12:02:00.000Z, by the ledger "
                              "it is 2026-11-22T12:00:00.000Z"});
 }
@@ -301,7 +461,7 @@ TEST_F(Verify, a_book_that_the_ledger_creates_is_there) {
     for (const BookId id : {-1, 5}) {
         Snapshot::EntryRow creation = entry(9, 3, book_created, 0);
         creation.book_id = id;
-        rows.creations = {entry(1, 0, book_created, 0)};
+        put_book(the_book());
         rows.creations.insert(id < 1 ? rows.creations.begin() : rows.creations.end(), creation);
         const std::string book = std::to_string(id);
         EXPECT_EQ(lines(), Lines{"ledger 9 (book_created, book " + book + "): book " + book +
@@ -315,6 +475,83 @@ TEST_F(Verify, what_happens_to_a_book_concerns_no_user_and_follows_nothing) {
     EXPECT_EQ(lines(),
               (Lines{"ledger 1 (book_created, book 1): previous_id is 4, nothing comes before it",
                      "ledger 2 (codes_uploaded): user_number is 7, it concerns no user"}));
+}
+
+// Changes of books.
+
+TEST_F(Verify, a_book_is_as_its_last_change_has_left_it) {
+    Book book = the_book();
+    book.name = "m";
+    book.updated_at = at_minute(5);
+    change_book(9, book_changed, book);
+    book.archived_at = book.updated_at = at_minute(6);
+    change_book(10, book_archived, book);
+    EXPECT_EQ(lines(), Lines{});
+    const std::string different =
+        "coupon_book 1: it is not as ledger 10 (book_archived, book 1) has left it";
+    rows.book_rows[0].book.name = "n";
+    EXPECT_EQ(lines(), Lines{different});
+    rows.book_rows[0].book.name = "m";
+    rows.book_rows[0].book.updated_at = noon;
+    EXPECT_EQ(lines(), Lines{different});
+    rows.book_rows[0].book.updated_at = at_minute(6);
+    const std::string settings = std::exchange(rows.book_rows[0].settings, "");
+    EXPECT_EQ(lines(), Lines{different});
+    rows.book_rows[0].settings = settings + "active false\n";
+    EXPECT_EQ(lines(), Lines{different});
+    rows.book_rows[0].settings = settings + "colour red\n";
+    EXPECT_EQ(lines(), Lines{"coupon_book 1: settings cannot be read"});
+    rows.book_rows[0].settings = settings;
+    rows.book_rows[0].book.last_entry = 9;
+    EXPECT_EQ(lines(), Lines{"coupon_book 1: last_entry_id is 9, by the ledger it is 10"});
+}
+
+TEST_F(Verify, changes_of_a_book_lead_from_one_to_the_next) {
+    Book book = the_book();
+    book.archived_at = book.updated_at = at_minute(5);
+    change_book(9, book_archived, book);
+    book.archived_at.reset();
+    change_book(10, book_restored, book);
+    EXPECT_EQ(lines(), Lines{});
+    rows.creations[2].previous = 1;
+    EXPECT_EQ(lines(), Lines{"ledger 10 (book_restored, book 1): previous_id is 1, the entry "
+                             "before it is 9"});
+    rows.creations[2].previous.reset();
+    EXPECT_EQ(lines(), Lines{"ledger 10 (book_restored, book 1): previous_id is nothing, the "
+                             "entry before it is 9"});
+    rows.creations.erase(rows.creations.begin() + 1);
+    EXPECT_EQ(lines(), (Lines{"ledger 10 (book_restored, book 1): previous_id is nothing, the "
+                              "entry before it is 1",
+                              "ledger 10 (book_restored, book 1): what it tells of the book before "
+                              "it is not what ledger 1 (book_created, book 1) has left"}));
+    rows.creations.pop_back();
+    rows.creations[0].type = static_cast<std::int64_t>(book_changed);
+    EXPECT_EQ(lines(), (Lines{"coupon_book 1: no entry in the ledger creates it",
+                              "coupon_book 1: last_entry_id is 10, by the ledger it is 1",
+                              "coupon_book 1: it is not as ledger 1 (book_changed, book 1) has "
+                              "left it"}));
+}
+
+TEST_F(Verify, entries_of_a_book_tell_of_it) {
+    Book book = the_book();
+    book.discount_cents = 5;
+    Snapshot::EntryRow& changed = change_book(9, book_changed, book);
+    const std::string detail = changed.detail;
+    changed.detail = change_text(&book, book);
+    EXPECT_EQ(lines(), Lines{"ledger 9 (book_changed, book 1): what it tells of the book before it "
+                             "is not what ledger 1 (book_created, book 1) has left"});
+    changed.detail = detail.substr(0, detail.size() - 1);
+    EXPECT_EQ(lines(), Lines{"ledger 9 (book_changed, book 1): detail is not what it should tell"});
+    // What is not known before, nobody can hold against what comes after.
+    changed.detail = detail;
+    rows.creations[0].detail = "";
+    EXPECT_EQ(lines(), Lines{"ledger 1 (book_created, book 1): detail is not what it should tell"});
+    changed.code_id = 2;
+    changed.user = 7;
+    rows.creations[0].detail = change_text(nullptr, read_book_change(detail)->before.value());
+    EXPECT_EQ(lines(), (Lines{"ledger 9 (book_changed, book 1): user_number is 7, it concerns no "
+                              "user",
+                              "ledger 9 (book_changed, book 1): it is about no code"}));
 }
 
 // Uploads.
@@ -573,6 +810,163 @@ TEST_F(Verify, a_migration_tells_what_was_there_before_the_ledger) {
     EXPECT_EQ(lines(), Lines{});
 }
 
+TEST_F(Verify, a_code_is_as_its_last_change_has_left_it) {
+    change_free_code();
+    EXPECT_EQ(lines(), Lines{});
+    const std::string different = "coupon_code 1: settings are not what the ledger has left";
+    const std::string settings = std::exchange(free_code().settings, "");
+    EXPECT_EQ(lines(), Lines{different});
+    free_code().settings = settings + "active false\n";
+    EXPECT_EQ(lines(), Lines{different});
+    free_code().settings = settings + "active";
+    EXPECT_EQ(lines(), Lines{"coupon_code 1: settings cannot be read"});
+    free_code().settings = settings;
+    locked_code().settings = "active false\n";
+    EXPECT_EQ(lines(), Lines{"coupon_code 3: settings are not what the ledger has left"});
+    locked_code().settings = "active true\n";  // as by default, in more words
+    EXPECT_EQ(lines(), Lines{});
+}
+
+TEST_F(Verify, changes_of_a_code_tell_of_it) {
+    change_free_code();
+    const std::string detail = second_change().detail;
+    second_change().detail = "\n" + row_text(read_code_change(detail)->after);
+    EXPECT_EQ(lines(), Lines{"ledger 10 (code_changed, code 1): what it tells of the code before "
+                             "it is not what the entries before it have left"});
+    for (const std::string broken : {"", "active false\n\nactive"}) {
+        second_change().detail = broken;
+        EXPECT_EQ(lines(),
+                  Lines{"ledger 10 (code_changed, code 1): detail is not what it should tell"});
+    }
+    second_change().detail = detail;
+    rows.entries.erase(rows.entries.begin());
+    EXPECT_EQ(lines(), (Lines{"ledger 10 (code_changed, code 1): previous_id is 9, the entry "
+                              "before it is 2",
+                              "ledger 10 (code_changed, code 1): what it tells of the code before "
+                              "it is not what the entries before it have left"}));
+}
+
+TEST_F(Verify, a_code_that_was_taken_back_is_nobodys_or_anothers) {
+    pass_on_assigned_code();
+    EXPECT_EQ(lines(), Lines{});
+    taking_back().user = 8;
+    EXPECT_EQ(lines(),
+              Lines{"ledger 9 (code_unassigned, code 2): by user 8, the code is assigned to 7"});
+    taking_back().user.reset();
+    EXPECT_EQ(lines(), Lines{"ledger 9 (code_unassigned, code 2): by user nothing, the code is "
+                             "assigned to 7"});
+    taking_back().user = 7;
+    rows.entries.erase(rows.entries.begin() + 2);
+    assigned_code().last_entry = 9;
+    EXPECT_EQ(lines(), Lines{"coupon_code 2: assigned_to is 8, by the ledger it is nothing"});
+    assigned_code().assigned_to.reset();
+    EXPECT_EQ(lines(), Lines{});
+    rows.entries.insert(rows.entries.begin() + 2, change(10, 9, code_locked, 2, 9, 10));
+    assigned_code().last_entry = 10;
+    assigned_code().locked_until = at_minute(10);
+    EXPECT_EQ(lines(), Lines{"ledger 10 (code_locked, code 2): by user 7, the code is assigned to "
+                             "nothing"});
+}
+
+TEST_F(Verify, a_code_is_taken_back_neither_locked_nor_redeemed) {
+    rows.entries.insert(rows.entries.begin() + 3, change(9, 12, code_unassigned, 3, 5));
+    rows.entries.push_back(change(10, 12, code_unassigned, 4, 8));
+    locked_code() = code(3, 9);
+    redeemed_code().last_entry = 10;
+    redeemed_code().assigned_to.reset();
+    rows.locks.clear();
+    rows.locked.clear();
+    EXPECT_EQ(lines(), (Lines{"ledger 9 (code_unassigned, code 3): the code is still locked until "
+                              "2026-11-22T12:13:00.000Z",
+                              "ledger 10 (code_unassigned, code 4): the code has been redeemed "
+                              "before"}));
+    rows.entries.pop_back();
+    redeemed_code().last_entry = 8;
+    redeemed_code().assigned_to = 7;
+    rows.entries[3].at = at_minute(13);
+    EXPECT_EQ(lines(), Lines{});
+    locked_code().locked_until = at_minute(13);  // which goes with its holder
+    EXPECT_EQ(lines(), Lines{"coupon_code 3: locked_until is 2026-11-22T12:13:00.000Z, by the "
+                             "ledger it is nothing"});
+}
+
+TEST_F(Verify, a_lock_that_was_given_back_has_ended_then) {
+    unlock_locked_code();
+    EXPECT_EQ(lines(), Lines{});
+    locked_code().locked_until = at_minute(13);
+    EXPECT_EQ(lines(), Lines{"coupon_code 3: locked_until is 2026-11-22T12:13:00.000Z, by the "
+                             "ledger it is 2026-11-22T12:09:00.000Z"});
+    locked_code().locked_until = at_minute(9);
+    unlocking().locked_until = at_minute(14);
+    EXPECT_EQ(lines(), Lines{"ledger 9 (code_unlocked, code 3): locked_until is "
+                             "2026-11-22T12:14:00.000Z, the lock before it is until "
+                             "2026-11-22T12:13:00.000Z"});
+    unlocking().locked_until = at_minute(13);
+    unlocking().user = 8;
+    EXPECT_EQ(lines(),
+              Lines{"ledger 9 (code_unlocked, code 3): by user 8, the code is assigned to 7"});
+    unlocking().user = 7;
+    // And the next one may be taken, and be used.
+    rows.entries.insert(rows.entries.begin() + 4, {change(10, 9, code_locked, 3, 9, 14),
+                                                   change(11, 10, code_redeemed, 3, 10, 14)});
+    locked_code().last_entry = 11;
+    locked_code().locked_until.reset();
+    locked_code().redeemed_at = at_minute(10);
+    rows.users[0].redeemed = rows.redeemed[0].redeemed = 2;
+    EXPECT_EQ(lines(), Lines{});
+    rows.entries.erase(rows.entries.begin() + 4);
+    rows.entries[4].previous = 9;
+    rows.entries[4].locked_until = at_minute(9);
+    EXPECT_EQ(lines(), Lines{"ledger 11 (code_redeemed, code 3): at 2026-11-22T12:10:00.000Z, "
+                             "under a lock until 2026-11-22T12:09:00.000Z"});
+}
+
+TEST_F(Verify, nothing_is_unlocked_after_a_redemption) {
+    rows.entries.push_back(change(9, 9, code_unlocked, 4, 8, 13));
+    redeemed_code().last_entry = 9;
+    redeemed_code().locked_until = at_minute(9);
+    EXPECT_EQ(lines(),
+              Lines{"ledger 9 (code_unlocked, code 4): the code has been redeemed before"});
+    rows.entries.back().previous.reset();  // but in Redis, whose entry may come late
+    redeemed_code().last_entry = 8;
+    redeemed_code().locked_until.reset();
+    EXPECT_EQ(lines(), Lines{});
+}
+
+TEST_F(Verify, locks_in_redis_are_given_back_in_no_chain) {
+    lock_of_locked().previous.reset();
+    locked_code().last_entry = 4;
+    locked_code().locked_until = at_minute(8);  // when it had the first one
+    rows.locks.clear();
+    rows.locked.clear();
+    rows.entries.insert(rows.entries.begin() + 3, change(9, 9, code_unlocked, 3, {}, 13));
+    EXPECT_EQ(lines(), Lines{});
+    unlocking().user = 8;
+    EXPECT_EQ(lines(),
+              Lines{"ledger 9 (code_unlocked, code 3): by user 8, the code is assigned to 7"});
+    unlocking().user = 7;
+    // Whoever has the code next has a first lock of their own.
+    Snapshot::EntryRow given = change(11, 9, code_assigned, 3, 10);
+    Snapshot::EntryRow locked = change(12, 10, code_locked, 3, {}, 15);
+    given.user = locked.user = 8;
+    rows.entries.insert(rows.entries.begin() + 4,
+                        {change(10, 9, code_unassigned, 3, 4), given, locked});
+    locked_code().last_entry = 11;
+    locked_code().assigned_to = 8;
+    EXPECT_EQ(lines(), Lines{"coupon_code 3: locked_until is 2026-11-22T12:08:00.000Z, by the "
+                             "ledger it is 2026-11-22T12:10:00.000Z"});
+    locked_code().locked_until = at_minute(10);
+    EXPECT_EQ(lines(), Lines{});
+}
+
+TEST_F(Verify, an_erasure_ends_no_lock_that_was_given_back_before) {
+    unlock_locked_code();
+    rows.erasure_rows = {entry(10, 10, user_erased, 0)};
+    rows.erasure_rows[0].book_id = 0;
+    rows.erasure_rows[0].user = 7;
+    EXPECT_EQ(lines(), Lines{});
+}
+
 TEST_F(Verify, entries_are_about_codes_that_are_there) {
     rows.entries.insert(rows.entries.begin(), change(9, 2, code_assigned, 0, 2));
     rows.entries.insert(rows.entries.begin() + 1, change(10, 2, code_assigned, 1, 2));
@@ -592,11 +986,14 @@ TEST_F(Verify, entries_are_of_the_book_of_their_code) {
 }
 
 TEST_F(Verify, an_entry_has_a_type) {
-    for (const std::int64_t type : {std::int64_t{0}, std::int64_t{7}, std::int64_t{65'539}}) {
+    for (const std::int64_t type : {std::int64_t{0}, std::int64_t{13}, std::int64_t{65'539}}) {
         lock_of_redeemed().type = type;
         EXPECT_EQ(lines(), Lines{"ledger 7 (type " + std::to_string(type) +
                                  "): there is no such type of an entry about a code"});
     }
+    lock_of_redeemed().type = static_cast<std::int64_t>(book_changed);
+    EXPECT_EQ(lines(), Lines{"ledger 7 (book_changed, book 1): there is no such type of an entry "
+                             "about a code"});
 }
 
 // Counts and limits.
@@ -606,12 +1003,13 @@ TEST_F(Verify, the_counts_of_a_book_are_those_of_its_codes) {
     own_counts = true;
     EXPECT_EQ(lines(), Lines{});
     EXPECT_EQ(rows.counts[1].discount_cents, 250);
-    rows.counts[1] = {1, 5, 2, 3, 4, 6};
+    rows.counts[1] = {1, 5, 2, 3, 4, 2, 6};
     EXPECT_EQ(lines(),
               (Lines{"book_count of book 1: total is 5, by its codes it is 4",
                      "book_count of book 1: available is 2, by its codes it is 1",
                      "book_count of book 1: redeemed is 3, by its codes it is 1",
                      "book_count of book 1: ever_locked is 4, by its codes it is 2",
+                     "book_count of book 1: kept_back is 2, by its codes it is 0",
                      "book_count of book 1: discount_cents is 6, by the ledger it is 250"}));
     rows.counts[1].book_id = 2;
     EXPECT_EQ(lines(), (Lines{"book_count of book 2: the book is not there",
@@ -621,6 +1019,19 @@ TEST_F(Verify, the_counts_of_a_book_are_those_of_its_codes) {
     EXPECT_EQ(lines(), Lines{"book_count of book 0: available is 7, by its codes it is 1"});
     rows.counts.erase(rows.counts.begin());
     EXPECT_EQ(lines(), Lines{"book_count of book 0: it is not there"});
+}
+
+TEST_F(Verify, free_codes_that_are_kept_back_are_counted) {
+    free_code().kept_back = true;
+    EXPECT_EQ(lines(), Lines{});
+    assigned_code().kept_back = true;  // which does not count: it is not free
+    keep_counts();
+    own_counts = true;
+    EXPECT_EQ(rows.counts[1].kept_back, 1);
+    EXPECT_EQ(lines(), Lines{});
+    rows.counts[0].kept_back = rows.counts[1].kept_back = 2;
+    EXPECT_EQ(lines(), (Lines{"book_count of book 0: kept_back is 2, by its codes it is 1",
+                              "book_count of book 1: kept_back is 2, by its codes it is 1"}));
 }
 
 TEST_F(Verify, activity_is_counted_by_quarters_of_an_hour) {
@@ -675,15 +1086,48 @@ TEST_F(Verify, redemptions_of_users_are_counted_where_they_are_limited) {
     rows.users.clear();
     EXPECT_EQ(lines(), Lines{"user_redemption_count of book 1, user 7: redeemed is 0, by their "
                              "codes it is 1"});
-    rows.book_rows[0].max_redemptions_per_user.reset();
+    put_book(a_book());
     rows.users = {{1, 6, 1}};
     rows.redeemed.clear();
     EXPECT_EQ(lines(), Lines{});
 }
 
 TEST_F(Verify, nobody_has_redeemed_more_than_they_may) {
-    rows.book_rows[0].max_redemptions_per_user = 2;
     rows.users[0].redeemed = rows.redeemed[0].redeemed = 3;
+    EXPECT_EQ(lines(), Lines{"coupon_book 1: user 7 has redeemed 3 of its codes, "
+                             "max_redemptions_per_user is 2"});
+}
+
+TEST_F(Verify, users_are_counted_from_the_first_limit_on) {
+    // Who has redeemed before need not be counted yet.
+    Book book = the_book();
+    book.counts_users_since = at_minute(9);
+    put_book(book);
+    rows.users.clear();
+    EXPECT_EQ(lines(), Lines{});
+    rows.redeemed[0].last_redeemed_at = at_minute(9) + 1;
+    EXPECT_EQ(lines(), Lines{"user_redemption_count of book 1, user 7: redeemed is 0, by their "
+                             "codes it is 1"});
+    rows.redeemed[0].last_redeemed_at = at_minute(9);
+    rows.users = {{1, 7, 2}};
+    EXPECT_EQ(lines(), Lines{"user_redemption_count of book 1, user 7: redeemed is 2, by their "
+                             "codes it is 1"});
+    // Without a limit they go on being counted.
+    book.max_redemptions_per_user.reset();
+    put_book(book);
+    EXPECT_EQ(lines().size(), 1U);
+}
+
+TEST_F(Verify, whoever_had_redeemed_more_before_a_limit_may) {
+    rows.users[0].redeemed = rows.redeemed[0].redeemed = 3;
+    EXPECT_EQ(lines().size(), 1U);
+    Book book = the_book();
+    book.updated_at = at_minute(9);
+    change_book(9, book_changed, book);
+    EXPECT_EQ(lines(), Lines{});
+    rows.redeemed[0].last_entry = 10;  // by another code's redemption at the same time
+    EXPECT_EQ(lines(), Lines{});
+    rows.redeemed[0].last_redeemed_at = at_minute(10);
     EXPECT_EQ(lines(), Lines{"coupon_book 1: user 7 has redeemed 3 of its codes, "
                              "max_redemptions_per_user is 2"});
 }
@@ -722,8 +1166,7 @@ TEST_F(Verify, says_no_more_lines_than_a_person_reads) {
 
 TEST_F(Verify, tells_how_far_it_is) {
     rows = Rows{};
-    rows.book_rows = {{1, noon, std::nullopt}};
-    rows.creations = {entry(1, 0, book_created, 0)};
+    put_book(a_book());
     rows.upload_rows = {entry(2, 1, codes_uploaded, 1)};
     rows.upload_rows[0].codes = 10'000;
     for (CodeId id = 1; id <= 10'000; ++id) rows.code_rows.push_back(code(id, 2));

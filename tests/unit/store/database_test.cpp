@@ -101,7 +101,8 @@ TEST_F(DatabaseTest, ThatNobodyHadOpenTellsWhoeverReadsItOfSomebodyWhoCame) {
     Snapshot::BookRow book;
     EXPECT_FALSE(books->next(book));
     SecondConnection(file()).run(
-        "INSERT INTO coupon_book VALUES (1, 'a', 'p', NULL, NULL, 1000, 1000)");
+        "INSERT INTO coupon_book (id, name, code_pattern, created_at, updated_at) "
+        "VALUES (1, 'a', 'p', 1000, 1000)");
     try {
         Snapshot::CodeRow code;
         snapshot->codes()->next(code);
@@ -233,8 +234,9 @@ protected:
 TEST_F(Plans, OfFreeCodesWalkTheIndexOfFreeCodes) {
     const auto found = plans("ORDER BY shuffle_key");
     ASSERT_EQ(found.size(), 2u);
-    EXPECT_TRUE(found[0].starts_with(
-        "SEARCH code USING INDEX coupon_code_free (book_id=? AND shuffle_key<?)"));
+    EXPECT_TRUE(
+        found[0].starts_with("SEARCH code USING INDEX coupon_code_free (book_id=? AND "
+                             "shuffle_key>? AND shuffle_key<?)"));
     EXPECT_TRUE(found[1].starts_with(
         "SEARCH code USING INDEX coupon_code_free (book_id=? AND shuffle_key>?)"));
 }

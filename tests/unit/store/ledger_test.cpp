@@ -107,13 +107,13 @@ TEST_F(LedgerTest, GivesBackEntriesAsTheyWereEntered) {
     const Type types[] = {Type::book_created, Type::codes_uploaded, Type::code_assigned,
                           Type::code_locked, Type::code_redeemed};
     for (std::size_t i = 0; i < 5; ++i) {
-        const auto& [entry, code, book] = page.entries[i];
+        const auto& [entry, code] = page.entries[i];
         EXPECT_EQ(entry.type, types[i]);
         EXPECT_EQ(entry.at, start + (i == 0 ? 0 : i == 4 ? 2 : 1));
         EXPECT_EQ(entry.book_id, 1);
         EXPECT_EQ(entry.request_id, i == 3 ? "r4 \u00e9" : "r" + std::to_string(i + 1));
         EXPECT_EQ(entry.codes, i == 1 ? 2 : 0);
-        EXPECT_EQ(book.has_value(), i == 0);
+        EXPECT_EQ(entry.detail.empty(), i != 0);
         if (i > 0) {
             EXPECT_GT(entry.id, page.entries[i - 1].entry.id);
         }
@@ -131,11 +131,14 @@ TEST_F(LedgerTest, GivesBackEntriesAsTheyWereEntered) {
         EXPECT_EQ(entry.discount_cents, i < 4 ? std::nullopt : std::optional(2050));
     }
     EXPECT_EQ(page.entries[0].entry.code_id, 0);
-    EXPECT_EQ(page.entries[0].book->name, "n");
-    EXPECT_EQ(page.entries[0].book->code_pattern, "p-{6}");
-    EXPECT_EQ(page.entries[0].book->max_redemptions_per_user, 3);
-    EXPECT_EQ(page.entries[0].book->discount_cents, 2050);
-    EXPECT_EQ(page.entries[0].book->created_at, start);
+    const auto made = read_book_change(page.entries[0].entry.detail);
+    ASSERT_TRUE(made);
+    EXPECT_FALSE(made->before);
+    EXPECT_EQ(made->after.name, "n");
+    EXPECT_EQ(made->after.code_pattern, "p-{6}");
+    EXPECT_EQ(made->after.max_redemptions_per_user, 3);
+    EXPECT_EQ(made->after.discount_cents, 2050);
+    EXPECT_EQ(made->after.created_at, start);
     EXPECT_EQ(load_code(tested_.store(), "B\u00e9")->last_entry, page.read_to);
     EXPECT_EQ(load_code(tested_.store(), "A")->last_entry, page.entries[1].entry.id);
 }

@@ -95,7 +95,7 @@ inline void expect_to_go_on(Store& store, ReadStore& reads) {
     ASSERT_TRUE(run(store, AssignCode{"B1", "bob"}, {8000}));
     Needs needs;
     needs.codes = {{"A1", "ann"}};
-    Result<World> world = store.load(needs);
+    Result<World> world = loaded(store, needs);
     ASSERT_TRUE(world);
     EXPECT_EQ(world->user_redemptions.at({1, "ann"}).loaded, 2);
     ASSERT_TRUE(store.save({}));

@@ -31,7 +31,7 @@ protected:
     const Pool& load(PoolScope scope, std::size_t count) {
         Needs needs;
         needs.pools[scope] = count;
-        world_ = tested_.store().load(needs);
+        world_ = loaded(tested_.store(), needs);
         return world_->pools.at(scope);
     }
 
@@ -139,7 +139,7 @@ TEST_F(PoolTest, SharesTheRowsOfCodesAndOtherPools) {
     needs.codes = {{"B1-free-1", {}}};
     needs.pools[PoolScope{1}] = 9;
     needs.pools[PoolScope{}] = 9;
-    Result<World> world = tested_.store().load(needs);
+    Result<World> world = loaded(tested_.store(), needs);
     ASSERT_TRUE(world);
     const auto rows = [&](PoolScope scope) {
         const auto& codes = world->pools.at(scope).codes;

@@ -161,7 +161,7 @@ private:
 inline std::vector<Code> load_codes(Store& store, const std::vector<std::string_view>& texts) {
     Needs needs;
     for (const std::string_view text : texts) needs.codes.push_back({text, {}});
-    Result<World> world = store.load(needs);
+    Result<World> world = loaded(store, needs);
     std::vector<Code> codes;
     for (const std::string_view text : texts) codes.push_back(world.value().find(text)->code);
     return codes;
@@ -171,7 +171,7 @@ inline std::vector<Code> load_codes(Store& store, const std::vector<std::string_
 inline std::optional<Code> load_code(Store& store, std::string_view text) {
     Needs needs;
     needs.codes.push_back({text, {}});
-    Result<World> world = store.load(needs);
+    Result<World> world = loaded(store, needs);
     CodeRow* const row = world ? world->find(text) : nullptr;
     return row == nullptr ? std::nullopt : std::optional(row->code);
 }

@@ -103,7 +103,7 @@ TEST_F(PostgresLedgerTest, WaitsForTransactionsOfOtherRoles) {
 TEST_F(PostgresLedgerTest, ListsEntriesByTheIdsOfTheirTransactionsWhicheverEndsFirst) {
     const Command command = AssignCode{"A", "ann"};
     const Submissions submissions({&command, 1});
-    Result<World> world = tested_.store().load(needs(submissions.span()));
+    Result<World> world = tested_.store().load(needs(submissions.span(), noon));
     ASSERT_TRUE(world);
     Decision decision = decide(*world, submissions.span(), noon);
     const auto second = tested_.database().open_store();
@@ -121,10 +121,11 @@ TEST_F(PostgresLedgerTest, GivesGreaterIdsThanThoseOfAllThatWasSeen) {
     // The load has begun, but has not read the code yet, when another transaction changes it.
     ASSERT_TRUE(tested_.store().ping());
     auto blocking = tested_.connect();
-    blocking.run("BEGIN; LOCK TABLE coupon_book");
+    blocking.run("BEGIN; LOCK TABLE id_counter");
     const Command command = AssignCode{"A", "ann"};
     const Submissions submissions({&command, 1});
-    auto loading = std::async([&] { return tested_.store().load(needs(submissions.span())); });
+    auto loading =
+        std::async([&] { return tested_.store().load(needs(submissions.span(), noon)); });
     while (sql_.integer("SELECT count(*) FROM pg_locks WHERE NOT granted") == 0) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }

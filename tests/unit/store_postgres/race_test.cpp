@@ -126,7 +126,7 @@ TEST_F(RaceTest, ALockKeptElsewhereThatIsUsedBeforeItsEntryIsSavedStays) {
     run_through(*other, {AssignCode{"A1", "ann"}, AssignCode{"A2", "ann"}});
     const std::vector<Command> lock{LockCode{"A1", "ann", 1000}, LockCode{"A2", "ann", 1000}};
     const Submissions locks(lock);
-    Result<World> world = tested_.store().load(needs(locks.span()));
+    Result<World> world = tested_.store().load(needs(locks.span(), noon));
     ASSERT_TRUE(world);
     Delta locked = decide(*world, locks.span(), noon).delta;
     for (const CodeRow* const row : locked.changed_codes) {
@@ -138,7 +138,7 @@ TEST_F(RaceTest, ALockKeptElsewhereThatIsUsedBeforeItsEntryIsSavedStays) {
 
     const std::vector<Command> redeem{RedeemCode{"A1", "ann"}};
     const Submissions redemption(redeem);
-    Result<World> theirs = other->load(needs(redemption.span()));
+    Result<World> theirs = other->load(needs(redemption.span(), noon));
     ASSERT_TRUE(theirs);
     theirs->find("A1")->code.lock = Lock{"ann", noon + 1000, {}};
     ASSERT_TRUE(other->save(decide(*theirs, redemption.span(), noon).delta));
@@ -164,7 +164,7 @@ TEST_F(RaceTest, WhoeverIsErasedMeanwhileIsMet) {
                                         RedeemCode{"A1", "ann"}, RedeemCode{"B1", "ann"}};
     for (const Command& command : commands) {
         const Submissions submissions(std::span(&command, 1));
-        Result<World> world = tested_.store().load(needs(submissions.span()));
+        Result<World> world = tested_.store().load(needs(submissions.span(), noon));
         ASSERT_TRUE(world);
         const Decision decision = decide(*world, submissions.span(), noon);
         ASSERT_FALSE(std::holds_alternative<Refusal>(decision.outcomes[0]));
@@ -266,7 +266,8 @@ TEST_F(RaceTest, ABookThatIsMadeDuringALoadIsLoadedWithItsCodesOrNotAtAll) {
     auto other = tested_.connect();
     other.run(
         "BEGIN; LOCK TABLE coupon_code; "
-        "INSERT INTO coupon_book VALUES (3, 'n', 'p', NULL, NULL, 0, 0); "
+        "INSERT INTO coupon_book (id, name, code_pattern, created_at, updated_at) "
+        "VALUES (3, 'n', 'p', 0, 0); "
         "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, last_entry_id, code) "
         "VALUES (1000, 3, 0, 0, 1, 'N')");
     Needs needs;

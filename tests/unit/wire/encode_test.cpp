@@ -8,6 +8,12 @@ namespace {
 constexpr Timestamp now{1'795'357'273'730};  // 2026-11-22T14:21:13.730Z
 constexpr std::string_view request_id = "r-1";
 
+/// What is written of settings that are all as by default.
+const std::string usual_book =
+    R"("description":"","active":true,"startsAt":null,"endsAt":null,"timeZone":"UTC",)"
+    R"("lockTtlSeconds":null,"metadata":{},"archivedAt":null,)";
+const std::string usual_code = R"("active":true,"expiresAt":null,"metadata":{},)";
+
 Book a_book() {
     Book book;
     book.id = 7;
@@ -121,16 +127,20 @@ TEST(Encode, Health) {
 
 TEST(Encode, BookCreated) {
     Book book = a_book();
-    EXPECT_EQ(encoded(BookCreated{book}),
-              R"({"id":7,"name":"Summer \"Sale\"","codePattern":"SUMMER-{6}",)"
-              R"("maxRedemptionsPerUser":null,"discountAmount":null,)"
-              R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z"})");
+    EXPECT_EQ(
+        encoded(BookCreated{book}),
+        R"({"id":7,"name":"Summer \"Sale\"","codePattern":"SUMMER-{6}",)"
+        R"("maxRedemptionsPerUser":null,"discountAmount":null,)" +
+            usual_book +
+            R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z"})");
     book.max_redemptions_per_user = 2;
     book.discount_cents = 1999;
-    EXPECT_EQ(encoded(BookCreated{book}),
-              R"({"id":7,"name":"Summer \"Sale\"","codePattern":"SUMMER-{6}",)"
-              R"("maxRedemptionsPerUser":2,"discountAmount":19.99,)"
-              R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z"})");
+    EXPECT_EQ(
+        encoded(BookCreated{book}),
+        R"({"id":7,"name":"Summer \"Sale\"","codePattern":"SUMMER-{6}",)"
+        R"("maxRedemptionsPerUser":2,"discountAmount":19.99,)" +
+            usual_book +
+            R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z"})");
 }
 
 TEST(Encode, CodesUploaded) {
@@ -140,10 +150,11 @@ TEST(Encode, CodesUploaded) {
     uploaded.codes = {"B", "A\\"};
     uploaded.created_at = now + 7;
     const std::string rest =
-        R"("isLocked":false,"isRedeemed":false,"assignedTo":null,"redeemedAt":null,)"
+        R"("isLocked":false,"isRedeemed":false,"assignedTo":null,"redeemedAt":null,)" + usual_code +
         R"("createdAt":"2026-11-22T14:21:13.737Z","couponBook":)"
         R"({"id":7,"name":"Summer \"Sale\"","codePattern":"SUMMER-{6}",)"
-        R"("maxRedemptionsPerUser":null,"discountAmount":null,)"
+        R"("maxRedemptionsPerUser":null,"discountAmount":null,)" +
+        usual_book +
         R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z"}})";
     EXPECT_EQ(encoded(uploaded),
               R"([{"id":99,"code":"B",)" + rest + R"(,{"id":100,"code":"A\\",)" + rest + "]");
@@ -186,16 +197,19 @@ TEST(Encode, CodeAssigned) {
     Code code = a_code();
     EXPECT_EQ(encoded(CodeAssigned{code}),
               R"({"id":42,"code":"SUMMER-1","isLocked":false,"isRedeemed":false,)"
-              R"("assignedTo":null,"redeemedAt":null,"createdAt":"2026-11-22T14:21:13.730Z"})");
+              R"("assignedTo":null,"redeemedAt":null,)" +
+                  usual_code + R"("createdAt":"2026-11-22T14:21:13.730Z"})");
     code.assigned_to = "ann";
     code.lock = Lock{"ann", now + 1};
     EXPECT_EQ(encoded(CodeAssigned{code}),
               R"({"id":42,"code":"SUMMER-1","isLocked":true,"isRedeemed":false,)"
-              R"("assignedTo":"ann","redeemedAt":null,"createdAt":"2026-11-22T14:21:13.730Z"})");
+              R"("assignedTo":"ann","redeemedAt":null,)" +
+                  usual_code + R"("createdAt":"2026-11-22T14:21:13.730Z"})");
     code.lock = Lock{"ann", now};
     EXPECT_EQ(encoded(CodeAssigned{code}),
               R"({"id":42,"code":"SUMMER-1","isLocked":false,"isRedeemed":false,)"
-              R"("assignedTo":"ann","redeemedAt":null,"createdAt":"2026-11-22T14:21:13.730Z"})");
+              R"("assignedTo":"ann","redeemedAt":null,)" +
+                  usual_code + R"("createdAt":"2026-11-22T14:21:13.730Z"})");
 }
 
 TEST(Encode, CodeLocked) {
@@ -211,8 +225,8 @@ TEST(Encode, CodeRedeemed) {
     EXPECT_EQ(encoded(CodeRedeemed{code}),
               R"({"message":"Coupon redeemed successfully","coupon":)"
               R"({"id":42,"code":"SUMMER-1","isLocked":false,"isRedeemed":true,)"
-              R"("assignedTo":"ann","redeemedAt":"2026-11-22T14:21:13.732Z",)"
-              R"("createdAt":"2026-11-22T14:21:13.730Z"}})");
+              R"("assignedTo":"ann","redeemedAt":"2026-11-22T14:21:13.732Z",)" +
+                  usual_code + R"("createdAt":"2026-11-22T14:21:13.730Z"}})");
 }
 
 BookPage a_page() {
@@ -227,14 +241,16 @@ BookPage a_page() {
     return page;
 }
 
-constexpr std::string_view head_a =
+const std::string head_a =
     R"({"id":7,"name":"A","codePattern":"SUMMER-{6}",)"
-    R"("maxRedemptionsPerUser":null,"discountAmount":null,)"
+    R"("maxRedemptionsPerUser":null,"discountAmount":null,)" +
+    usual_book +
     R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z",)"
     R"("counts":{"total":10,"available":4,"assigned":3,"locked":2,"redeemed":1})";
-constexpr std::string_view head_b =
+const std::string head_b =
     R"({"id":8,"name":"B","codePattern":"SUMMER-{6}",)"
-    R"("maxRedemptionsPerUser":null,"discountAmount":null,)"
+    R"("maxRedemptionsPerUser":null,"discountAmount":null,)" +
+    usual_book +
     R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z",)"
     R"("counts":{"total":0,"available":0,"assigned":0,"locked":0,"redeemed":0})";
 
@@ -243,7 +259,7 @@ TEST(Encode, Page) {
     EXPECT_EQ(answer.status, 200);
     EXPECT_EQ(answer.link, "");
     EXPECT_EQ(answer.cache_control, "no-store");
-    EXPECT_EQ(text_of(answer), "[" + std::string(head_a) + "}," + std::string(head_b) + "}]");
+    EXPECT_EQ(text_of(answer), "[" + head_a + "}," + head_b + "}]");
     EXPECT_EQ(text_of(encode(BookPage{}, {.limit = 100}, now, request_id)), "[]");
 }
 
@@ -253,14 +269,16 @@ TEST(Encode, PageWithCodes) {
     page.books[0].codes[1].id = 43;
     page.books[0].codes[1].assigned_to = "ann";
     Answer answer = encode(page, {.limit = 100, .with_codes = true}, now, request_id);
-    EXPECT_EQ(
-        text_of(answer),
-        "[" + std::string(head_a) +
-            R"(,"codes":[{"id":42,"code":"SUMMER-1","isLocked":false,"isRedeemed":false,)"
-            R"("assignedTo":null,"redeemedAt":null,"createdAt":"2026-11-22T14:21:13.730Z"},)"
-            R"({"id":43,"code":"SUMMER-1","isLocked":false,"isRedeemed":false,)"
-            R"("assignedTo":"ann","redeemedAt":null,"createdAt":"2026-11-22T14:21:13.730Z"}]},)" +
-            std::string(head_b) + R"(,"codes":[]}])");
+    EXPECT_EQ(text_of(answer),
+              "[" + head_a +
+                  R"(,"codes":[{"id":42,"code":"SUMMER-1","isLocked":false,"isRedeemed":false,)"
+                  R"("assignedTo":null,"redeemedAt":null,)" +
+                  usual_code +
+                  R"("createdAt":"2026-11-22T14:21:13.730Z"},)"
+                  R"({"id":43,"code":"SUMMER-1","isLocked":false,"isRedeemed":false,)"
+                  R"("assignedTo":"ann","redeemedAt":null,)" +
+                  usual_code + R"("createdAt":"2026-11-22T14:21:13.730Z"}]},)" + head_b +
+                  R"(,"codes":[]}])");
 }
 
 TEST(Encode, User) {
@@ -334,15 +352,17 @@ TEST(Encode, EntriesOfBooksAndUploads) {
     EntryListing listing = an_entry(LedgerEntry::Type::book_created);
     listing.code.clear();
     listing.entry.user_id.reset();
-    listing.book = a_book();
-    listing.book->name = "A";
+    Book book = a_book();
+    book.name = "A";
+    listing.entry.detail = change_text(nullptr, book);
     EXPECT_EQ(
         encoded(listing),
         R"([{"id":4096,"at":"2026-11-22T14:21:13.730Z","type":"book_created","bookId":7,)"
         R"("code":null,"userId":null,"requestId":"r-9","before":null,"after":)"
         R"({"id":7,"name":"A","codePattern":"SUMMER-{6}",)"
-        R"("maxRedemptionsPerUser":null,"discountAmount":null,)"
-        R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z"}}])");
+        R"("maxRedemptionsPerUser":null,"discountAmount":null,)" +
+            usual_book +
+            R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z"}}])");
     listing.entry.type = LedgerEntry::Type::codes_uploaded;
     listing.entry.codes = 3;
     EXPECT_EQ(encoded(listing),

@@ -1,0 +1,214 @@
+#include "domain/settings.hpp"
+
+#include <array>
+#include <charconv>
+#include <functional>
+#include <utility>
+
+namespace coupond {
+namespace {
+
+template <class Settings, class Members, std::size_t... I>
+void set(Settings& settings, const Settings& from, std::bitset<sizeof...(I)> those,
+         const Members& members, std::index_sequence<I...>) {
+    ((those[I] ? void(settings.*std::get<I>(members) = from.*std::get<I>(members)) : void()), ...);
+}
+
+void add(std::string& text, std::string_view name, std::string_view value) {
+    text.append(name).append(" ").append(value).append("\n");
+}
+void add(std::string& text, std::string_view name, std::int64_t value) {
+    add(text, name, std::string_view(std::to_string(value)));
+}
+void add(std::string& text, std::string_view name, Timestamp at) {
+    add(text, name, at.ms);
+}
+void add(std::string& text, std::string_view name, bool value) {
+    add(text, name, std::string_view(value ? "true" : "false"));
+}
+
+bool read(std::string_view text, std::string& value) {
+    value = text;
+    return true;
+}
+bool read(std::string_view text, std::int64_t& value) {
+    const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
+    return read.ec == std::errc() && read.ptr == text.data() + text.size();
+}
+bool read(std::string_view text, Timestamp& at) {
+    return read(text, at.ms);
+}
+bool read(std::string_view text, bool& value) {
+    value = text == "true";
+    return value || text == "false";
+}
+template <class T>
+bool read(std::string_view text, std::optional<T>& value) {
+    return read(text, value.emplace());
+}
+
+/// A member of `Of` with its name in the text.
+template <class Of>
+struct Line {
+    std::string_view name;
+    std::function<void(std::string&, const Of&)> write;
+    std::function<bool(std::string_view, Of&)> read;
+};
+
+template <class Of, class T>
+Line<Of> line(std::string_view name, T Of::*member) {
+    return {name,
+            [name, member](std::string& text, const Of& of) {
+                static const Of usual;
+                if (of.*member == usual.*member) return;
+                if constexpr (requires(T value) { value.has_value(); }) {
+                    add(text, name, *(of.*member));
+                } else {
+                    add(text, name, of.*member);
+                }
+            },
+            [member](std::string_view value, Of& of) { return read(value, of.*member); }};
+}
+
+template <class T>
+Line<Book> setting(std::string_view name, T BookSettings::*member) {
+    return line<Book>(name, static_cast<T Book::*>(member));
+}
+
+const std::array book_row{
+    setting("description", &BookSettings::description),
+    setting("active", &BookSettings::active),
+    setting("starts_at", &BookSettings::starts_at),
+    setting("ends_at", &BookSettings::ends_at),
+    setting("time_zone", &BookSettings::time_zone),
+    setting("lock_ttl_s", &BookSettings::lock_ttl_s),
+    setting("metadata", &BookSettings::metadata),
+    line("archived_at", &Book::archived_at),
+    line("counts_users_since", &Book::counts_users_since),
+};
+
+/// What else there is of a book.
+const std::array book_columns{
+    setting("name", &BookSettings::name),
+    setting("code_pattern", &BookSettings::code_pattern),
+    setting("max_redemptions_per_user", &BookSettings::max_redemptions_per_user),
+    setting("discount_cents", &BookSettings::discount_cents),
+    line("created_at", &Book::created_at),
+    line("updated_at", &Book::updated_at),
+};
+
+const std::array code_row{
+    line("active", &CodeSettings::active),
+    line("expires_at", &CodeSettings::expires_at),
+    line("metadata", &CodeSettings::metadata),
+};
+
+template <class Of, std::size_t n>
+void write(std::string& text, const std::array<Line<Of>, n>& lines, const Of& of) {
+    for (const Line<Of>& line : lines) line.write(text, of);
+}
+
+/// Whether one of `lines` has read a line of text.
+template <class Of, std::size_t n>
+bool read(const std::array<Line<Of>, n>& lines, std::string_view text, Of& of) {
+    const std::string_view name = text.substr(0, text.find(' '));
+    for (const Line<Of>& line : lines) {
+        if (line.name == name && name.size() < text.size()) {
+            return line.read(text.substr(name.size() + 1), of);
+        }
+    }
+    return false;
+}
+
+/// Whether `take` has read each line of `text`.
+template <class Take>
+bool read_lines(std::string_view text, const Take& take) {
+    while (!text.empty()) {
+        const std::size_t end = text.find('\n');
+        if (end == std::string_view::npos || !take(text.substr(0, end))) return false;
+        text.remove_prefix(end + 1);
+    }
+    return true;
+}
+
+bool read_all(std::string_view text, Book& book) {
+    return read_lines(text, [&](std::string_view line) {
+        return read(book_columns, line, book) || read(book_row, line, book);
+    });
+}
+
+std::string all_text(const Book& book) {
+    std::string text;
+    write(text, book_columns, book);
+    write(text, book_row, book);
+    return text;
+}
+
+/// What is before and after the empty line.
+std::optional<std::pair<std::string_view, std::string_view>> halves(std::string_view text) {
+    if (text.starts_with('\n')) return std::pair(std::string_view(), text.substr(1));
+    const std::size_t end = text.find("\n\n");
+    if (end == std::string_view::npos) return std::nullopt;
+    return std::pair(text.substr(0, end + 1), text.substr(end + 2));
+}
+
+}  // namespace
+
+void set_members(BookSettings& settings, const BookSettings& from, BookMembers those) {
+    set(settings, from, those, book_members, std::make_index_sequence<BookMembers().size()>());
+}
+
+void set_members(CodeSettings& settings, const CodeSettings& from, CodeMembers those) {
+    set(settings, from, those, code_members, std::make_index_sequence<CodeMembers().size()>());
+}
+
+std::string row_text(const Book& book) {
+    std::string text;
+    write(text, book_row, book);
+    return text;
+}
+
+bool read_row_text(std::string_view text, Book& book) {
+    return read_lines(text, [&](std::string_view line) { return read(book_row, line, book); });
+}
+
+std::string row_text(const CodeSettings& settings) {
+    std::string text;
+    write(text, code_row, settings);
+    return text;
+}
+
+bool read_row_text(std::string_view text, CodeSettings& settings) {
+    return read_lines(text, [&](std::string_view line) { return read(code_row, line, settings); });
+}
+
+std::string change_text(const Book* before, const Book& after) {
+    return (before == nullptr ? std::string() : all_text(*before)) + "\n" + all_text(after);
+}
+
+std::optional<BookChange> read_book_change(std::string_view text) {
+    const auto parts = halves(text);
+    if (!parts) return std::nullopt;
+    BookChange change;
+    if (!parts->first.empty() && !read_all(parts->first, change.before.emplace())) {
+        return std::nullopt;
+    }
+    if (!read_all(parts->second, change.after)) return std::nullopt;
+    return change;
+}
+
+std::string change_text(const CodeSettings& before, const CodeSettings& after) {
+    return row_text(before) + "\n" + row_text(after);
+}
+
+std::optional<CodeChange> read_code_change(std::string_view text) {
+    const auto parts = halves(text);
+    CodeChange change;
+    if (!parts || !read_row_text(parts->first, change.before) ||
+        !read_row_text(parts->second, change.after)) {
+        return std::nullopt;
+    }
+    return change;
+}
+
+}  // namespace coupond

@@ -1,0 +1,53 @@
+// Whether a code would be accepted, and what it would be worth; without changing anything.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "domain/command.hpp"
+#include "domain/money.hpp"
+
+namespace coupond {
+
+/// What somebody wants to pay for.
+struct Order {
+    std::optional<std::string> id;
+    std::int64_t amount = 0;  ///< in minor units, 0 to limits::order_minor_units
+    Currency currency;
+};
+
+struct ValidateCode {
+    std::string code;
+    std::string user_id;
+    std::optional<Order> order = {};
+    std::optional<Timestamp> as_of = {};  ///< nothing: now
+    /// Not empty: `as_of` is when that day begins by the book's time zone.
+    std::string as_of_date = {};
+};
+
+/// A code with all that it depends on whether a user may redeem it.
+struct CodeForUser {
+    Code code;
+    Book book;
+    std::int64_t redeemed = 0;  ///< how often they have in the book, where that is limited
+};
+
+struct CodeValidated {
+    std::vector<Refusal> reasons;  ///< in their order; none: it is valid
+    /// Of the book whose code it is, as far as that helps to tell what would cure them.
+    std::optional<Timestamp> starts_at = {};
+    bool is_free = false;  ///< nobody holds it
+    struct Worth {
+        std::int64_t amount = 0;  ///< in minor units
+        std::optional<Currency> currency;
+    };
+    std::optional<Worth> discount = {};  ///< only where it is valid
+};
+
+/// `found`: null where there is no such code. Nothing where the book's time zone has no moment for
+/// `as_of_date`.
+std::optional<CodeValidated> validate(const ValidateCode& asked, const CodeForUser* found,
+                                      Timestamp now);
+
+}  // namespace coupond
