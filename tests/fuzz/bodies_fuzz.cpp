@@ -1,6 +1,7 @@
 // The bodies of requests, through every decoder. An input is the parameter of the path up to the
 // first line feed, and behind it the body.
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -8,6 +9,7 @@
 #include "base/check.hpp"
 #include "base/limits.hpp"
 #include "base/text.hpp"
+#include "wire/json_reader.hpp"
 #include "wire/wire.hpp"
 
 namespace coupond::wire {
@@ -20,17 +22,72 @@ void check_text(std::string_view text, std::size_t most_characters) {
     COUPOND_CHECK(shape->characters >= 1 && shape->characters <= most_characters);
 }
 
-void check(const CreateBook& command) {
-    check_text(command.name, limits::name_characters);
-    check_text(command.code_pattern, limits::pattern_characters);
-    const auto pattern = parse_code_pattern(command.code_pattern);
-    COUPOND_CHECK(std::holds_alternative<CodePattern>(pattern));
-    if (const auto limit = command.max_redemptions_per_user) {
+/// An object in JSON that is as short as it can be, and has no line break.
+void check_metadata(const std::string& json) {
+    constexpr std::array specs{MemberSpec{.name = "metadata", .captured = true}};
+    COUPOND_CHECK(json.size() <= limits::metadata_bytes && json.find('\n') == std::string::npos);
+    const auto body = read_body("{\"metadata\":" + json + "}", specs);
+    COUPOND_CHECK(std::get<Body>(body).members[0].text == json);
+}
+
+/// A moment, or a date that one stands for, or neither.
+void check_moment(const std::optional<Timestamp>& at, const std::string& date) {
+    COUPOND_CHECK(!at || has_iso8601(*at));
+    COUPOND_CHECK(date.empty() || (!at && date.size() == 10 && TimeZone::find("UTC")->parse(date)));
+}
+
+void check(const BookWish& wish, BookMembers given) {
+    if (given[0]) check_text(wish.name, limits::name_characters);
+    if (given[1]) {
+        check_text(wish.code_pattern, limits::pattern_characters);
+        const auto pattern = parse_code_pattern(wish.code_pattern);
+        COUPOND_CHECK(std::holds_alternative<CodePattern>(pattern));
+    }
+    if (const auto limit = wish.max_redemptions_per_user) {
         COUPOND_CHECK(*limit >= 1 && *limit <= limits::redemptions_per_user);
     }
-    if (const auto discount = command.discount_cents) {
+    if (const auto discount = wish.discount_cents) {
         COUPOND_CHECK(*discount >= 0 && *discount <= limits::discount_cents);
     }
+    if (!wish.description.empty()) check_text(wish.description, limits::description_characters);
+    check_moment(wish.starts_at, wish.starts_on);
+    check_moment(wish.ends_at, wish.ends_on);
+    COUPOND_CHECK(TimeZone::find(wish.time_zone).has_value());
+    COUPOND_CHECK(wish.lock_ttl_s.value_or(1) >= 1 &&
+                  wish.lock_ttl_s.value_or(1) <= limits::lock_ttl_s);
+    check_metadata(wish.metadata);
+    // What can be asked for can be kept.
+    Book book;
+    static_cast<BookSettings&>(book) = wish;
+    const auto change = read_book_change(change_text(&book, book));
+    COUPOND_CHECK(change && change->after == book);
+}
+
+void check(const CreateBook& command) {
+    check(command, BookMembers().set());
+}
+
+void check(const EditBook& command) {
+    COUPOND_CHECK(command.book_id >= 1 && command.wished.any());
+    check(command.wish, command.wished);
+}
+
+void check(const RestoreBook& command) {
+    COUPOND_CHECK(command.book_id >= 1);
+}
+
+void check(const EditCode& command) {
+    check_text(command.code, limits::code_characters);
+    COUPOND_CHECK(command.wished.any());
+    check_moment(command.wish.expires_at, command.expires_on);
+    check_metadata(command.wish.metadata);
+    CodeSettings again;
+    COUPOND_CHECK(read_row_text(row_text(command.wish), again) && again == command.wish);
+}
+
+void check(const UnassignCode& command) {
+    check_text(command.code, limits::code_characters);
+    if (command.user_id) check_text(*command.user_id, limits::user_id_characters);
 }
 
 void check(const UploadCodes& command) {
@@ -73,6 +130,12 @@ void run(std::string_view input) {
     check_decoded(decode_assign_code(request, path));
     check_decoded(decode_lock_code(request, path, 1000));
     check_decoded(decode_redeem_code(request, path));
+    check_decoded(decode_edit_book(request, path));
+    check_decoded(decode_edit_book(request, "1"));
+    check_decoded(decode_restore_book(request, path));
+    check_decoded(decode_edit_code(request, path));
+    check_decoded(decode_unlock_code(request, path));
+    check_decoded(decode_unassign_code(request, path));
     const Request of_type{path, request.body, "id"};  // whatever Content-Type says
     check_decoded(decode_assign_any(of_type));
 }
