@@ -1,24 +1,10 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include "unit/wire/answers.hpp"
+#include "unit/wire/requests.hpp"
 
 namespace coupond::wire {
 namespace {
-
-using Strings = std::vector<std::string>;
-
-Request request(std::string_view body, std::string_view content_type = "application/json") {
-    return {content_type, body, "r-1"};
-}
-
-template <class T>
-const T& value(const Decoded<T>& decoded) {
-    if (const auto* const answer = std::get_if<Answer>(&decoded)) {
-        throw std::runtime_error(text_of(Answer(*answer)));
-    }
-    return std::get<T>(decoded);
-}
 
 /// What is said of a book with these members, and of nothing else.
 Strings book_complaints(std::string_view body) {
@@ -43,12 +29,6 @@ std::string refused(std::string_view body, std::string_view content_type = "appl
     if (json.at("message").is_array()) return text_of(*answer);
     return std::to_string(answer->status) + " " + string_at(json, "code") + ": " +
            string_at(json, "message");
-}
-
-std::string repeated(std::string_view text, std::size_t times) {
-    std::string all;
-    for (std::size_t i = 0; i < times; ++i) all += text;
-    return all;
 }
 
 TEST(DecodeCreateBook, TakesAllMembersAndTheLeast) {
@@ -587,7 +567,8 @@ std::string joined(const Strings& parts) {
 rc::Gen<std::string> body_like() {
     return rc::gen::map(rc::gen::container<Strings>(rc::gen::element<std::string>(
                             "{", "}", "[", "]", ",", ":", "\"codes\"", "\"userId\"", "\"name\"",
-                            "\"\"", "\"\\ud83d\\ude00\"", "\"\\ud800\"", "\"\xFF\"", "1e400", "-0",
+                            "\"metadata\":{", "\"active\":", "\"startsAt\":\"2026-11-22\"", "\"\"",
+                            "\"\\ud83d\\ude00\"", "\"\\ud800\"", "\"\xFF\"", "1e400", "-0",
                             "9223372036854775808", "null", "true", " ", "\"", "\\", "\x01")),
                         joined);
 }
@@ -605,6 +586,12 @@ void expect_sane(const Decoded<T>& decoded) {
 RC_GTEST_PROP(Decode, AnswersAnything, ()) {
     const std::string body = *rc::gen::oneOf(body_like(), rc::gen::arbitrary<std::string>());
     expect_sane(decode_create_book(request(body)));
+    expect_sane(decode_edit_book(request(body), "7"));
+    expect_sane(decode_edit_code(request(body), "A"));
+    expect_sane(decode_restore_book(request(body), body));
+    expect_sane(decode_unlock_code(request(body), body));
+    expect_sane(decode_unassign_code(request(body), body));
+    expect_sane(decode_archive_book(body, {{body, body}}, "r-1"));
     expect_sane(decode_upload_codes(request(body), body));
     expect_sane(decode_upload_codes(request(body), std::nullopt));
     expect_sane(decode_assign_any(request(body)));

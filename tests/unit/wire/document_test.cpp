@@ -94,6 +94,11 @@ TEST(Document, HasTheBoundsOfTheCode) {
     EXPECT_EQ(schema("CodePattern/maxLength"), limits::pattern_characters);
     EXPECT_EQ(schema("MaxRedemptionsPerUser/maximum"), limits::redemptions_per_user);
     EXPECT_EQ(schema("DiscountAmount/maximum"), static_cast<double>(limits::discount_cents) / 100);
+    EXPECT_EQ(schema("BookDescription/maxLength"), limits::description_characters);
+    EXPECT_EQ(schema("LockTtlSeconds/maximum"), limits::lock_ttl_s);
+    EXPECT_NE(string_at(schema("GivenMetadata"), "description")
+                  .find(std::to_string(limits::metadata_bytes) + " bytes"),
+              std::string::npos);
     EXPECT_EQ(schema("CodeUpload/properties/codes/maxItems"), limits::upload_codes);
     EXPECT_EQ(schema("ListedCouponBook/properties/codes/maxItems"), limits::page_codes);
     const value& limit = at("/paths/~1coupon/get/parameters/0/schema");

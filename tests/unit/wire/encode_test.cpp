@@ -143,6 +143,83 @@ TEST(Encode, BookCreated) {
             R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z"})");
 }
 
+Book changed_book() {
+    Book book = a_book();
+    book.max_redemptions_per_user = 2;
+    book.discount_cents = 1999;
+    book.description = "For \"you\"";
+    book.active = false;
+    book.starts_at = now;
+    book.ends_at = now + 1;
+    book.time_zone = "Europe/Berlin";
+    book.lock_ttl_s = 60;
+    book.metadata = R"({"a":[1.50,null]})";
+    book.archived_at = now + 2;
+    book.counts_users_since = now;  // of which nobody is told
+    return book;
+}
+
+/// But for its closing brace.
+const std::string changed_book_text =
+    R"({"id":7,"name":"Summer \"Sale\"","codePattern":"SUMMER-{6}",)"
+    R"("maxRedemptionsPerUser":2,"discountAmount":19.99,"description":"For \"you\"",)"
+    R"("active":false,"startsAt":"2026-11-22T14:21:13.730Z",)"
+    R"("endsAt":"2026-11-22T14:21:13.731Z","timeZone":"Europe/Berlin","lockTtlSeconds":60,)"
+    R"("metadata":{"a":[1.50,null]},"archivedAt":"2026-11-22T14:21:13.732Z",)"
+    R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z")";
+
+TEST(Encode, BooksWithAllTheirSettings) {
+    EXPECT_EQ(encoded(BookCreated{changed_book()}), changed_book_text + "}");
+    CodesUploaded uploaded;
+    uploaded.book = changed_book();
+    uploaded.codes = {"B"};
+    EXPECT_NE(encoded(uploaded).find(R"("couponBook":)" + changed_book_text + "}}]"),
+              std::string::npos);
+    BookListing listing;
+    listing.book = changed_book();
+    EXPECT_TRUE(text_of(encode(listing)).starts_with(changed_book_text + R"(,"counts":{)"));
+}
+
+TEST(Encode, BookChanged) {
+    for (const bool restored : {false, true}) {
+        Answer answer = encode(BookChanged{changed_book(), restored}, now, request_id);
+        EXPECT_EQ(answer.status, restored ? 201 : 200);
+        EXPECT_EQ(answer.cache_control, "no-store");
+        EXPECT_EQ(text_of(answer), changed_book_text + "}");
+    }
+}
+
+TEST(Encode, Contradicted) {
+    EXPECT_EQ(complaints(encode(Contradicted{{Fault::ends_before_start}}, now, request_id)),
+              std::vector<std::string>{"endsAt must be after startsAt"});
+    const std::string moment =
+        " must be a date or a time of the years 2000 to 9998, with its offset from UTC, such as "
+        "2026-11-22, 2026-11-22T14:00:00Z or 2026-11-22T15:00:00+01:00";
+    EXPECT_EQ(
+        complaints(
+            encode(Contradicted{{Fault::no_such_start, Fault::no_such_end, Fault::no_such_expiry}},
+                   now, request_id)),
+        (std::vector<std::string>{"startsAt" + moment, "endsAt" + moment, "expiresAt" + moment}));
+}
+
+TEST(Encode, WhyBooksAndCodesDoNotWork) {
+    const std::vector<std::tuple<Refusal, std::string, std::string>> refusals = {
+        {Refusal::book_archived, "coupon_book_archived", "Coupon book has been archived"},
+        {Refusal::book_inactive, "coupon_book_inactive", "Coupon book is not active"},
+        {Refusal::book_not_started, "coupon_book_not_started", "Coupon book has not started yet"},
+        {Refusal::book_ended, "coupon_book_ended", "Coupon book has ended"},
+        {Refusal::code_disabled, "coupon_disabled", "Coupon has been disabled"},
+        {Refusal::code_expired, "coupon_expired", "Coupon has expired"},
+    };
+    for (const auto& [refusal, code, message] : refusals) {
+        const boost::json::value body =
+            boost::json::parse(text_of(encode(Outcome(refusal), now, request_id)));
+        EXPECT_EQ(body.at("statusCode"), 409);
+        EXPECT_EQ(string_at(body, "code"), code);
+        EXPECT_EQ(string_at(body, "message"), message);
+    }
+}
+
 TEST(Encode, CodesUploaded) {
     CodesUploaded uploaded;
     uploaded.book = a_book();
@@ -227,6 +304,42 @@ TEST(Encode, CodeRedeemed) {
               R"({"id":42,"code":"SUMMER-1","isLocked":false,"isRedeemed":true,)"
               R"("assignedTo":"ann","redeemedAt":"2026-11-22T14:21:13.732Z",)" +
                   usual_code + R"("createdAt":"2026-11-22T14:21:13.730Z"}})");
+}
+
+TEST(Encode, CodeChanged) {
+    Code code = a_code();
+    code.assigned_to = "ann";
+    code.active = false;
+    code.expires_at = now + 3;
+    code.metadata = R"({"a":"b"})";
+    const std::string text = R"({"id":42,"code":"SUMMER-1","isLocked":false,"isRedeemed":false,)"
+                             R"("assignedTo":"ann","redeemedAt":null,"active":false,)"
+                             R"("expiresAt":"2026-11-22T14:21:13.733Z","metadata":{"a":"b"},)"
+                             R"("createdAt":"2026-11-22T14:21:13.730Z"})";
+    Answer answer = encode(CodeChanged{code}, now, request_id);
+    EXPECT_EQ(answer.status, 200);
+    EXPECT_EQ(text_of(answer), text);
+    EXPECT_EQ(encoded(CodeAssigned{code}), text);
+}
+
+TEST(Encode, CodeUnlockedAndUnassigned) {
+    EXPECT_EQ(encoded(CodeUnlocked{}), R"({"message":"Coupon unlocked successfully"})");
+    EXPECT_EQ(encoded(CodeUnassigned{a_code()}),
+              R"({"id":42,"code":"SUMMER-1","isLocked":false,"isRedeemed":false,)"
+              R"("assignedTo":null,"redeemedAt":null,)" +
+                  usual_code + R"("createdAt":"2026-11-22T14:21:13.730Z"})");
+}
+
+TEST(Encode, ReplaysOfChangesAreAsTheyWereAnswered) {
+    Answer answer =
+        encode(Replayed{BookChanged{changed_book(), true}, now, "r-0"}, now + 5, request_id);
+    EXPECT_EQ(answer.status, 201);
+    EXPECT_TRUE(answer.replayed);
+    EXPECT_EQ(text_of(answer), changed_book_text + "}");
+    Code locked = a_code();
+    locked.lock = Lock{"ann", now + 1};
+    answer = encode(Replayed{CodeUnassigned{locked}, now, "r-0"}, now + 5, request_id);
+    EXPECT_NE(text_of(answer).find(R"("isLocked":true)"), std::string::npos);
 }
 
 BookPage a_page() {
@@ -396,6 +509,58 @@ TEST(Encode, EntriesOfACode) {
     EXPECT_EQ(encoded(listing), redeemed + std::string(locked_by_ann) + after);
     listing.entry.locked_until.reset();  // not known of redemptions before there was a ledger
     EXPECT_EQ(encoded(listing), redeemed + std::string(assigned_to_ann) + after);
+}
+
+TEST(Encode, EntriesOfChangesOfABook) {
+    EntryListing listing = an_entry(LedgerEntry::Type::book_changed);
+    listing.code.clear();
+    listing.entry.code_id = 0;
+    listing.entry.user_id.reset();
+    const Book before = a_book(), after = changed_book();
+    listing.entry.detail = change_text(&before, after);
+    const std::string before_text =
+        R"({"id":7,"name":"Summer \"Sale\"","codePattern":"SUMMER-{6}",)"
+        R"("maxRedemptionsPerUser":null,"discountAmount":null,)" +
+        usual_book +
+        R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z"})";
+    for (const auto& [type, name] :
+         {std::pair(LedgerEntry::Type::book_changed, "book_changed"),
+          std::pair(LedgerEntry::Type::book_archived, "book_archived"),
+          std::pair(LedgerEntry::Type::book_restored, "book_restored")}) {
+        listing.entry.type = type;
+        EXPECT_EQ(encoded(listing),
+                  R"([{"id":4096,"at":"2026-11-22T14:21:13.730Z","type":")" + std::string(name) +
+                      R"(","bookId":7,"code":null,"userId":null,"requestId":"r-9","before":)" +
+                      before_text + R"(,"after":)" + changed_book_text + "}}]");
+    }
+}
+
+TEST(Encode, EntriesOfChangesOfACode) {
+    EntryListing listing = an_entry(LedgerEntry::Type::code_changed);
+    listing.entry.detail = change_text(CodeSettings(), {false, now, R"({"a":"b"})"});
+    EXPECT_EQ(encoded(listing),
+              R"([{"id":4096,"at":"2026-11-22T14:21:13.730Z","type":"code_changed","bookId":7,)"
+              R"("code":"SUMMER-1","userId":"ann","requestId":"r-9",)"
+              R"("before":{"active":true,"expiresAt":null,"metadata":{}},)"
+              R"("after":{"active":false,"expiresAt":"2026-11-22T14:21:13.730Z",)"
+              R"("metadata":{"a":"b"}}}])");
+    listing.entry.user_id.reset();  // of a free one
+    EXPECT_NE(encoded(listing).find(R"("userId":null)"), std::string::npos);
+
+    listing = an_entry(LedgerEntry::Type::code_unassigned);
+    EXPECT_EQ(encoded(listing),
+              R"([{"id":4096,"at":"2026-11-22T14:21:13.730Z","type":"code_unassigned","bookId":7,)"
+              R"("code":"SUMMER-1","userId":"ann","requestId":"r-9","before":)" +
+                  std::string(assigned_to_ann) +
+                  R"(,"after":{"status":"free","assignedTo":null,"lockedUntil":null,)"
+                  R"("redeemedAt":null}}])");
+    listing.entry.type = LedgerEntry::Type::code_unlocked;
+    listing.entry.locked_until = now + 1000;
+    EXPECT_EQ(encoded(listing),
+              R"([{"id":4096,"at":"2026-11-22T14:21:13.730Z","type":"code_unlocked","bookId":7,)"
+              R"("code":"SUMMER-1","userId":"ann","requestId":"r-9","before":)" +
+                  std::string(locked_by_ann) + R"(,"after":)" + std::string(assigned_to_ann) +
+                  "}]");
 }
 
 TEST(Encode, LinksToTheNextPageOfEntries) {

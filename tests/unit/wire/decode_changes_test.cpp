@@ -1,0 +1,375 @@
+// What clients set of books and codes, at first and later.
+#include <gtest/gtest.h>
+
+#include "unit/wire/requests.hpp"
+
+namespace coupond::wire {
+namespace {
+
+constexpr std::string_view a_moment =
+    " must be a date or a time of the years 2000 to 9998, with its offset from UTC, such as "
+    "2026-11-22, 2026-11-22T14:00:00Z or 2026-11-22T15:00:00+01:00";
+
+constexpr Timestamp two_o_clock{1'795'356'000'000};  // 2026-11-22T14:00:00Z
+
+/// The members of a book, in the order of the description, with values that are not as by default,
+/// and what is said of values that cannot be.
+struct BookMember {
+    std::string name;
+    std::string good;
+    std::string wrong;
+    std::string said;
+};
+const std::vector<BookMember> book_members_of_json = {
+    {"name", R"("Summer")", "5", "name must be a string"},
+    {"codePattern", R"("S-{6}")", "5", "codePattern must be a string"},
+    {"maxRedemptionsPerUser", "2", "0",
+     "maxRedemptionsPerUser must be an integer from 1 to 1000000000"},
+    {"discountAmount", "19.99", "-1",
+     "discountAmount must be a number from 0 to 99999999.99 with at most 2 decimals"},
+    {"description", R"("Words")", "[]", "description must be a string"},
+    {"active", "false", "0", "active must be a boolean"},
+    {"startsAt", R"("2026-11-22T14:00:00Z")", R"("now")", "startsAt" + std::string(a_moment)},
+    {"endsAt", R"("2026-11-22T14:00:01Z")", "7", "endsAt" + std::string(a_moment)},
+    {"timeZone", R"("Europe/Berlin")", R"("Mars")",
+     "timeZone must be one of the IANA database, such as Europe/Berlin, or UTC"},
+    {"lockTtlSeconds", "60", "86401", "lockTtlSeconds must be an integer from 1 to 86400"},
+    {"metadata", R"({"a":1})", "[]", "metadata must be an object"},
+};
+
+BookSettings all_good() {
+    BookSettings book;
+    book.name = "Summer";
+    book.code_pattern = "S-{6}";
+    book.max_redemptions_per_user = 2;
+    book.discount_cents = 1999;
+    book.description = "Words";
+    book.active = false;
+    book.starts_at = two_o_clock;
+    book.ends_at = two_o_clock + 1000;
+    book.time_zone = "Europe/Berlin";
+    book.lock_ttl_s = 60;
+    book.metadata = R"({"a":1})";
+    return book;
+}
+
+/// A body with these members, of `which` value; backwards, for the order in it does not matter.
+std::string body_of(std::string BookMember::*which) {
+    std::string body;
+    for (const BookMember& member : book_members_of_json) {
+        body = "\"" + member.name + "\":" + member.*which + (body.empty() ? "" : ",") + body;
+    }
+    return "{" + body + "}";
+}
+
+BookWish create(const std::string& members) {
+    return value(decode_create_book(request(R"({"name":"n","codePattern":"p")" +
+                                            (members.empty() ? "" : "," + members) + "}")));
+}
+
+Strings said_of(const std::string& members) {
+    return complaints(
+        decode_create_book(request(R"({"name":"n","codePattern":"p",)" + members + "}")));
+}
+
+EditBook edit(const std::string& body) {
+    return value(decode_edit_book(request(body), "7"));
+}
+
+TEST(DecodeBookSettings, AreAsByDefaultWhereTheyAreLeftOutOrNull) {
+    BookSettings usual;
+    usual.name = "n";
+    usual.code_pattern = "p";
+    EXPECT_EQ(static_cast<const BookSettings&>(create("")), usual);
+    std::string nulls;
+    for (std::size_t i = 2; i < book_members_of_json.size(); ++i) {
+        nulls += (nulls.empty() ? "\"" : ",\"") + book_members_of_json[i].name + "\":null";
+    }
+    const BookWish wish = create(nulls);
+    EXPECT_EQ(static_cast<const BookSettings&>(wish), usual);
+    EXPECT_EQ(wish.starts_on + wish.ends_on, "");
+}
+
+TEST(DecodeBookSettings, AreTakenAllAtOnce) {
+    const auto created = value(decode_create_book(request(body_of(&BookMember::good))));
+    EXPECT_EQ(static_cast<const BookSettings&>(created), all_good());
+    const EditBook edited = edit(body_of(&BookMember::good));
+    EXPECT_EQ(edited.book_id, 7);
+    EXPECT_EQ(static_cast<const BookSettings&>(edited.wish), all_good());
+    EXPECT_TRUE(edited.wished.all());
+}
+
+TEST(DecodeBookSettings, AreComplainedOfInTheirOrder) {
+    Strings all;
+    for (const BookMember& member : book_members_of_json) all.push_back(member.said);
+    EXPECT_EQ(complaints(decode_create_book(request(body_of(&BookMember::wrong)))), all);
+    EXPECT_EQ(complaints(decode_edit_book(request(body_of(&BookMember::wrong)), "7")), all);
+    all.insert(all.begin(), "id must be a positive integer");
+    EXPECT_EQ(complaints(decode_edit_book(request(body_of(&BookMember::wrong)), "0")), all);
+}
+
+TEST(DecodeBookSettings, ThatAreGivenTwiceAreRefused) {
+    for (const BookMember& member : book_members_of_json) {
+        const std::string once = "\"" + member.name + "\":" + member.good;
+        EXPECT_EQ(complaints(decode_edit_book(request("{" + once + "," + once + "}"), "7")),
+                  Strings{"property " + member.name + " is given twice"});
+    }
+}
+
+TEST(DecodeBookSettings, Description) {
+    const auto description = [](const std::string& text) {
+        return said_of(R"("description":")" + text + "\"");
+    };
+    EXPECT_EQ(create(R"("description":"")").description, "");
+    EXPECT_EQ(create(R"("description":" \"a\" ")").description, " \"a\" ");
+    EXPECT_EQ(create(R"("description":")" + repeated("😀", 2000) + "\"").description,
+              repeated("😀", 2000));
+    EXPECT_EQ(description(std::string(2001, 'x')),
+              Strings{"description must be shorter than or equal to 2000 characters"});
+    for (const char* const control : {R"(a\nb)", R"(\u0000)", "\x7F", R"(\u0085)"}) {
+        EXPECT_EQ(description(control), Strings{"description must not contain control characters"});
+    }
+    for (const char* const other : {"5", "true", "{}", "[\"a\"]"}) {
+        EXPECT_EQ(said_of("\"description\":" + std::string(other)),
+                  Strings{"description must be a string"});
+    }
+}
+
+TEST(DecodeBookSettings, Active) {
+    EXPECT_TRUE(create(R"("active":true)").active);
+    EXPECT_FALSE(create(R"("active":false)").active);
+    for (const char* const other : {"0", "1", "\"true\"", "\"\"", "[]", "{}"}) {
+        EXPECT_EQ(said_of("\"active\":" + std::string(other)), Strings{"active must be a boolean"});
+    }
+}
+
+TEST(DecodeBookSettings, StartsAtAndEndsAt) {
+    const BookWish times =
+        create(R"("startsAt":"2026-11-22T14:00:00Z","endsAt":"2026-11-22T15:00:00.250+01:00")");
+    EXPECT_EQ(times.starts_at, two_o_clock);
+    EXPECT_EQ(times.ends_at, two_o_clock + 250);
+    EXPECT_EQ(times.starts_on + times.ends_on, "");
+    // What a date stands for, its book's time zone tells.
+    const BookWish dates = create(R"("startsAt":"2026-11-22","endsAt":"9998-12-31")");
+    EXPECT_EQ(dates.starts_on, "2026-11-22");
+    EXPECT_EQ(dates.ends_on, "9998-12-31");
+    EXPECT_FALSE(dates.starts_at || dates.ends_at);
+    for (const std::string name : {"startsAt", "endsAt"}) {
+        for (const char* const other : {"\"\"",
+                                        "\"now\"",
+                                        "\"2026-11-22T14:00:00\"",
+                                        "\"2026-11-22T14:00Z\"",
+                                        "\"2026-11-22 14:00:00Z\"",
+                                        "\"2026-02-30\"",
+                                        "\"2026-13-01\"",
+                                        "\"26-11-22\"",
+                                        "\"1999-12-31\"",
+                                        "\"9999-01-01\"",
+                                        "\"1999-12-31T23:59:59Z\"",
+                                        "\"9999-01-01T00:00:00Z\"",
+                                        "\"2026-11-22T24:00:00Z\"",
+                                        "\" 2026-11-22\"",
+                                        "\"2026-11-22 \"",
+                                        "\"2026-11-22T14:00:00+99:00\"",
+                                        "1795356000000",
+                                        "true",
+                                        "[]",
+                                        "{}"}) {
+            EXPECT_EQ(said_of("\"" + name + "\":" + other), Strings{name + std::string(a_moment)})
+                << other;
+        }
+    }
+}
+
+TEST(DecodeBookSettings, TimeZone) {
+    for (const char* const zone : {"UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires"}) {
+        EXPECT_EQ(create(R"("timeZone":")" + std::string(zone) + "\"").time_zone, zone);
+    }
+    for (const char* const other : {"\"\"", "\"Mars/Olympus\"", "\"+01:00\"", "\"../UTC\"", "5",
+                                    "\"Europe/Berlin \"", "[]", "false", "\"a\\u0000\""}) {
+        EXPECT_EQ(said_of("\"timeZone\":" + std::string(other)),
+                  Strings{"timeZone must be one of the IANA database, such as Europe/Berlin, or "
+                          "UTC"})
+            << other;
+    }
+}
+
+TEST(DecodeBookSettings, LockTtlSeconds) {
+    EXPECT_EQ(create(R"("lockTtlSeconds":1)").lock_ttl_s, 1);
+    EXPECT_EQ(create(R"("lockTtlSeconds":8.64e4)").lock_ttl_s, 86'400);
+    for (const char* const other : {"0", "-1", "86401", "1.5", "\"60\"", "true", "1e400", "[]"}) {
+        EXPECT_EQ(said_of("\"lockTtlSeconds\":" + std::string(other)),
+                  Strings{"lockTtlSeconds must be an integer from 1 to 86400"});
+    }
+}
+
+TEST(DecodeBookSettings, Metadata) {
+    EXPECT_EQ(create(R"("metadata":{})").metadata, "{}");
+    EXPECT_EQ(create(R"("metadata": { "a" : [ 1 , { } ] , "b" : "c d" } )").metadata,
+              R"({"a":[1,{}],"b":"c d"})");
+    for (const char* const other : {"[]", "\"{}\"", "5", "true", "[{}]"}) {
+        EXPECT_EQ(said_of("\"metadata\":" + std::string(other)),
+                  Strings{"metadata must be an object"});
+    }
+    // 16,384 bytes as they are kept, white space or not.
+    const auto of_bytes = [](std::size_t bytes) {
+        return R"("metadata":{ "a" : ")" + std::string(bytes - 8, 'x') + "\" \n }";
+    };
+    EXPECT_EQ(create(of_bytes(16'384)).metadata.size(), 16'384U);
+    EXPECT_EQ(said_of(of_bytes(16'385)),
+              Strings{"metadata must take no more than 16384 bytes as JSON"});
+    EXPECT_EQ(
+        create(R"("metadata":{"a":")" + repeated(R"(\u0041)", 16'376) + "\"}").metadata.size(),
+        16'384U);
+}
+
+TEST(DecodeEditBook, TakesTheMembersThatAreGivenAndNoOthers) {
+    for (std::size_t place = 0; place < book_members_of_json.size(); ++place) {
+        const BookMember& member = book_members_of_json[place];
+        const EditBook edited = edit("{\"" + member.name + "\":" + member.good + "}");
+        EXPECT_EQ(edited.wished, BookMembers().set(place)) << member.name;
+        BookSettings taken, wanted;
+        set_members(taken, edited.wish, edited.wished);
+        set_members(wanted, all_good(), BookMembers().set(place));
+        EXPECT_EQ(taken, wanted) << member.name;
+    }
+}
+
+TEST(DecodeEditBook, SetsBackWhatIsNull) {
+    for (std::size_t place = 0; place < book_members_of_json.size(); ++place) {
+        const std::string name = book_members_of_json[place].name;
+        const auto decoded = decode_edit_book(request("{\"" + name + "\":null}"), "7");
+        if (place < 2) {
+            EXPECT_EQ(complaints(decoded), Strings{name + " should not be empty"});
+            EXPECT_EQ(complaints(decode_edit_book(request("{\"" + name + "\":\"\"}"), "7")),
+                      Strings{name + " should not be empty"});
+            continue;
+        }
+        EXPECT_EQ(value(decoded).wished, BookMembers().set(place));
+        BookSettings taken = all_good(), wanted = all_good();
+        set_members(taken, value(decoded).wish, value(decoded).wished);
+        set_members(wanted, BookSettings(), BookMembers().set(place));
+        EXPECT_EQ(taken, wanted) << name;
+    }
+}
+
+TEST(DecodeEditBook, WantsAtLeastOneMember) {
+    const auto said = [](std::string_view body, std::string_view id = "7") {
+        return complaints(decode_edit_book(request(body), id));
+    };
+    EXPECT_EQ(said("{}"), Strings{"body must have at least one member"});
+    EXPECT_EQ(said("{}", "x"),
+              (Strings{"id must be a positive integer", "body must have at least one member"}));
+    EXPECT_EQ(said(""), Strings{"body must be an object, but is empty"});
+    EXPECT_EQ(said("[]"), Strings{"body must be an object"});
+    EXPECT_EQ(said(R"({"x":null})"), Strings{"property x should not exist"});
+    EXPECT_EQ(said(R"({"x":1,"active":"no","id":7,"archivedAt":null})"),
+              (Strings{"active must be a boolean", "property x should not exist",
+                       "property id should not exist", "property archivedAt should not exist"}));
+    for (const char* const id : {"", "0", "-1", "7x", "9223372036854775808"}) {
+        EXPECT_EQ(said(R"({"active":true})", id), Strings{"id must be a positive integer"}) << id;
+    }
+}
+
+TEST(DecodeArchiveBook, TakesAnIdAndNothingElse) {
+    EXPECT_EQ(value(decode_archive_book("7", {}, "r-1")).book_id, 7);
+    EXPECT_EQ(complaints(decode_archive_book("0", {{"force", "1"}}, "r-1")),
+              (Strings{"id must be a positive integer", "property force should not exist"}));
+}
+
+TEST(DecodeRestoreBook, TakesAnIdAndNoBodyOrAnEmptyOne) {
+    for (const char* const body : {"", "{}", " { } "}) {
+        EXPECT_EQ(value(decode_restore_book(request(body), "7")).book_id, 7) << body;
+    }
+    EXPECT_EQ(value(decode_restore_book(request("", ""), "7")).book_id, 7);
+    const auto said = [](std::string_view body, std::string_view id = "7") {
+        return complaints(decode_restore_book(request(body), id));
+    };
+    EXPECT_EQ(said(R"({"active":true})"), Strings{"property active should not exist"});
+    EXPECT_EQ(said("[]"), Strings{"body must be an object"});
+    EXPECT_EQ(said(" "), Strings{"body must be an object, but is empty"});
+    EXPECT_EQ(said("", "0"), Strings{"id must be a positive integer"});
+}
+
+// Codes.
+
+EditCode edit_code(const std::string& body) {
+    return value(decode_edit_code(request(body), "A"));
+}
+
+Strings said_of_code(std::string_view body, std::string_view code = "A") {
+    return complaints(decode_edit_code(request(body), code));
+}
+
+TEST(DecodeEditCode, TakesAllMembersAndEachByItself) {
+    const EditCode all =
+        edit_code(R"({"metadata":{"a":1},"expiresAt":"2026-11-22T14:00:00Z","active":false})");
+    EXPECT_EQ(all.code, "A");
+    EXPECT_EQ(all.wish, (CodeSettings{false, two_o_clock, R"({"a":1})"}));
+    EXPECT_TRUE(all.wished.all());
+    const std::vector<std::string> members{R"("active":false)", R"("expiresAt":"2026-11-22")",
+                                           R"("metadata":{"b":2})"};
+    for (std::size_t place = 0; place < members.size(); ++place) {
+        EXPECT_EQ(edit_code("{" + members[place] + "}").wished, CodeMembers().set(place));
+    }
+    const EditCode date = edit_code("{" + members[1] + "}");
+    EXPECT_EQ(date.expires_on, "2026-11-22");
+    EXPECT_FALSE(date.wish.expires_at);
+}
+
+TEST(DecodeEditCode, SetsBackWhatIsNull) {
+    const EditCode all = edit_code(R"({"active":null,"expiresAt":null,"metadata":null})");
+    EXPECT_TRUE(all.wished.all());
+    EXPECT_EQ(all.wish, CodeSettings());
+    EXPECT_EQ(all.expires_on, "");
+}
+
+TEST(DecodeEditCode, SaysWhatIsWrong) {
+    const std::string unfit = "code must be 1 to 128 characters without control characters";
+    EXPECT_EQ(said_of_code("{}"), Strings{"body must have at least one member"});
+    EXPECT_EQ(said_of_code("{}", "a\tb"), (Strings{unfit, "body must have at least one member"}));
+    EXPECT_EQ(said_of_code(R"({"metadata":[],"expiresAt":5,"active":1,"code":"B"})"),
+              (Strings{"active must be a boolean", "expiresAt" + std::string(a_moment),
+                       "metadata must be an object", "property code should not exist"}));
+    EXPECT_EQ(said_of_code(R"({"expiresAt":"2026-11-22T14:00:00"})"),
+              Strings{"expiresAt" + std::string(a_moment)});
+    EXPECT_EQ(said_of_code(R"({"metadata":{"a":")" + std::string(16'384, 'x') + "\"}}"),
+              Strings{"metadata must take no more than 16384 bytes as JSON"});
+    EXPECT_EQ(said_of_code(R"({"active":true,"active":true})"),
+              Strings{"property active is given twice"});
+    EXPECT_EQ(said_of_code(R"({"active":true})", std::string(129, 'x')), Strings{unfit});
+}
+
+TEST(DecodeUnlockCode, TakesACodeAndAUser) {
+    const auto unlock = value(decode_unlock_code(request(R"({"userId":"ann"})"), "10% OFF/😀"));
+    EXPECT_EQ(unlock.code, "10% OFF/😀");
+    EXPECT_EQ(unlock.user_id, "ann");
+    EXPECT_EQ(complaints(decode_unlock_code(request("{}"), "")),
+              (Strings{"code must be 1 to 128 characters without control characters",
+                       "userId should not be empty"}));
+    EXPECT_EQ(complaints(decode_unlock_code(request(""), "A")),
+              Strings{"body must be an object, but is empty"});
+}
+
+TEST(DecodeUnassignCode, TakesACodeAndMayBeAUser) {
+    for (const char* const body : {"", "{}", R"({"userId":null})"}) {
+        const auto unassign = value(decode_unassign_code(request(body), "A"));
+        EXPECT_EQ(unassign.code, "A");
+        EXPECT_EQ(unassign.user_id, std::nullopt) << body;
+    }
+    EXPECT_EQ(value(decode_unassign_code(request("", ""), "A")).user_id, std::nullopt);
+    EXPECT_EQ(value(decode_unassign_code(request(R"({"userId":"ann"})"), "A")).user_id, "ann");
+    const auto said = [](std::string_view body) {
+        return complaints(decode_unassign_code(request(body), "A"));
+    };
+    EXPECT_EQ(said(R"({"userId":""})"), Strings{"userId should not be empty"});
+    EXPECT_EQ(said(R"({"userId":5,"x":1})"),
+              (Strings{"userId must be a string", "property x should not exist"}));
+    EXPECT_EQ(said(R"({"userId":"ann","userId":null})"), Strings{"property userId is given twice"});
+    EXPECT_EQ(said("[]"), Strings{"body must be an object"});
+    EXPECT_EQ(complaints(decode_unassign_code(request(""), "\n")),
+              Strings{"code must be 1 to 128 characters without control characters"});
+}
+
+}  // namespace
+}  // namespace coupond::wire
