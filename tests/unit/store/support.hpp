@@ -17,7 +17,7 @@
 namespace coupond::test {
 
 /// The adapter that the tests of both are built for: store_test.cpp, pool_test.cpp, list_test.cpp,
-/// ledger_test.cpp.
+/// ledger_test.cpp, changes_test.cpp.
 #ifdef COUPOND_TEST_ON_POSTGRES
 using TestedStore = PostgresStore;
 #else
@@ -78,6 +78,22 @@ public:
     /// `code` as it is to become; loaded as of the entry it has, and with its holder.
     Draft& change(Code code) {
         enter_lock_and_redemption(add_changed(std::move(code)).code);
+        return *this;
+    }
+    /// The same of all that can change of it, its settings among them.
+    Draft& rewrite(Code code) {
+        CodeRow& row = add_changed(std::move(code));
+        row.rewritten = true;
+        enter(LedgerEntry::Type::code_changed, row.code).detail = change_text({}, row.code);
+        return *this;
+    }
+    /// The same of a book.
+    Draft& change(Book book) {
+        Book& changed = books_.emplace_back(std::move(book));
+        LedgerEntry& entry = enter(LedgerEntry::Type::book_changed, changed.id);
+        entry.detail = change_text(nullptr, changed);
+        entry.previous = std::exchange(changed.last_entry, entry.id);
+        delta.changed_books.push_back({&changed, *entry.previous});
         return *this;
     }
     /// The same, and it was free.
@@ -165,6 +181,15 @@ inline std::vector<Code> load_codes(Store& store, const std::vector<std::string_
     std::vector<Code> codes;
     for (const std::string_view text : texts) codes.push_back(world.value().find(text)->code);
     return codes;
+}
+
+/// What a store gives for a book, if it is there.
+inline std::optional<Book> load_book(Store& store, BookId id) {
+    Needs needs;
+    needs.books.push_back(id);
+    Result<World> world = loaded(store, needs);
+    Book* const book = world ? world->find_book(id) : nullptr;
+    return book == nullptr ? std::nullopt : std::optional(*book);
 }
 
 /// What a store gives for one code, if it is there.

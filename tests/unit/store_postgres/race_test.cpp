@@ -261,6 +261,44 @@ TEST_F(RaceTest, EachUserGetsOneNumberHoweverManyStoresMeetThemFirst) {
     expect_chained();
 }
 
+TEST_F(RaceTest, WhatIsChangedMeanwhileAgreesWithTheLedger) {
+    race([&](Store& store, int number) {
+        const std::string user = "user" + std::to_string(number);
+        for (int i = 0; i < 40; ++i) {
+            const std::string code = (i % 2 == 0 ? "A" : "B") + std::to_string(i % 10);
+            const BookId book = i % 2 + 1;
+            EditBook limit{book, {}, {}};
+            if (i % 3 > 0) limit.wish.max_redemptions_per_user = i % 3;
+            limit.wished.set(2);
+            EditCode edit{code, {}, {}, {}};
+            edit.wish.active = i % 4 > 0;
+            edit.wished.set(0);
+            run_through(store, {AssignCode{code, user}, LockCode{code, user, 1000}});
+            if (i % 5 == number) run_through(store, {limit});
+            if (i % 5 == number + 1) run_through(store, {ArchiveBook{book}});
+            run_through(store, {edit, AssignAny{user, book}});
+            run_through(store, {i % 3 == 0 ? Command(RedeemCode{code, user})
+                                           : Command(UnlockCode{code, user})});
+            run_through(store, {UnassignCode{code, {}}});
+            if (i % 5 == number + 1) run_through(store, {RestoreBook{book}});
+        }
+    });
+    const Verification found =
+        verify(*tested_.database().open_snapshot(), noon, [](std::int64_t, std::int64_t) {});
+    EXPECT_EQ(found.lines, std::vector<std::string>{});
+    auto sql = tested_.connect();
+    for (const int type : {7, 8, 9, 10, 11, 12}) {
+        EXPECT_GT(sql.integer("SELECT count(*) FROM ledger WHERE type = " + std::to_string(type)),
+                  0)
+            << type;
+    }
+    EXPECT_EQ(sql.integer("SELECT count(*) FROM user_redemption_count AS used WHERE redeemed > "
+                          "(SELECT count(*) FROM coupon_code AS code WHERE code.book_id = "
+                          "used.book_id AND assigned_to = user_number AND redeemed_at IS NOT "
+                          "NULL)"),
+              0);
+}
+
 TEST_F(RaceTest, ABookThatIsMadeDuringALoadIsLoadedWithItsCodesOrNotAtAll) {
     // The books are read before another one is there, its codes after that.
     auto other = tested_.connect();
