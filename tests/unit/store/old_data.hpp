@@ -72,6 +72,19 @@ void expect_rows_of_version_1(Connection&& connection) {
                   "6|1|76|2000||1500|14|bob|A5",
                   "7|2|77|2000||4000|16|zoe|B2",
               }));
+    EXPECT_EQ(connection.rows("SELECT id, last_entry_id, settings FROM coupon_book ORDER BY id"),
+              (std::vector<std::string>{"1|1|counts_users_since 1000\n", "2|2|", "3|17|"}));
+    EXPECT_EQ(connection.rows("SELECT book_id, detail FROM ledger WHERE type = 1 ORDER BY id"),
+              (std::vector<std::string>{
+                  "1|\nname a\ncode_pattern p\nmax_redemptions_per_user 3\ndiscount_cents 2050\n"
+                  "created_at 1000\nupdated_at 1000\ncounts_users_since 1000\n",
+                  "2|\nname b\ncode_pattern p\ncreated_at 1000\nupdated_at 1000\n",
+                  "3|\nname c\ncode_pattern p\ncreated_at 5000\nupdated_at 5000\n"}));
+    EXPECT_EQ(connection.integer("SELECT count(*) FROM ledger WHERE type > 1 AND detail IS NOT "
+                                 "NULL"),
+              0);
+    EXPECT_EQ(connection.integer("SELECT count(*) FROM coupon_code WHERE settings IS NOT NULL"), 0);
+    EXPECT_EQ(connection.integer("SELECT sum(kept_back) FROM book_count"), 0);
     EXPECT_EQ(connection.rows("SELECT book_id, user_id, redeemed FROM user_redemption_count "
                               "JOIN coupon_user ON number = user_number ORDER BY user_id"),
               (std::vector<std::string>{"1|ann|1", "1|bob|1"}));
@@ -113,6 +126,25 @@ inline void expect_to_go_on(Store& store, ReadStore& reads) {
     query.code.reset();
     query.after = 17;
     EXPECT_EQ(reads.list_entries(query)->entries.size(), 2u);
+
+    // A book that gets its first limit now counts what was redeemed before.
+    EditBook limit{2, {}, {}};
+    limit.wish.max_redemptions_per_user = 1;
+    limit.wished.set(2);
+    ASSERT_TRUE(run(store, limit, {9000}));
+    const auto book = reads.list_books({.limit = 3}, {9000})->books.at(1).book;
+    EXPECT_EQ(book.counts_users_since, Timestamp{9000});
+    needs.codes = {{"B1", "zoe"}, {"B1", "bob"}};
+    world = loaded(store, needs);
+    ASSERT_TRUE(world);
+    EXPECT_EQ(world->user_redemptions.at({2, "zoe"}).loaded, 1);
+    EXPECT_EQ(world->user_redemptions.at({2, "bob"}).loaded, 0);
+    ASSERT_TRUE(store.save({}));
+    query.type = LedgerEntry::Type::book_changed;
+    const auto entries = reads.list_entries(query)->entries;
+    ASSERT_EQ(entries.size(), 1u);
+    EXPECT_EQ(entries[0].entry.previous, 2);
+    EXPECT_EQ(read_book_change(entries[0].entry.detail)->before->name, "b");
 }
 
 /// That all of it agrees with its ledger.
