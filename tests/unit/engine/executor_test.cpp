@@ -1,6 +1,8 @@
 // Conflicts, refused rows and pools that run out.
 #include "engine/executor.hpp"
 
+#include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -148,6 +150,7 @@ public:
 
     Result<std::vector<std::optional<Lock>>> load(
         std::span<const std::string_view> codes) override {
+        if (before_load) before_load();
         if (load_fails) return *load_fails;
         std::vector<std::optional<Lock>> found;
         for (const std::string_view code : codes) {
@@ -164,6 +167,7 @@ public:
     }
     Result<void> acquire(std::span<const LockChange> changes, Timestamp) override {
         if (acquire_fails) return *acquire_fails;
+        acquired += changes.size();
         for (const LockChange& change : changes) held[std::string(change.code)] = *change.lock;
         return {};
     }
@@ -175,7 +179,9 @@ public:
     }
     Result<void> ping() override { return {}; }
 
+    std::function<void()> before_load;
     std::map<std::string, Lock> held;
+    std::size_t acquired = 0;
 };
 
 TEST_F(ExecutorTest, FailsOnlyWhoWantsALockWhereNoneCanBeTaken) {
@@ -221,6 +227,249 @@ TEST_F(ExecutorTest, EntersALockThatIsKeptElsewhereWithoutAChangeOfTheCode) {
     EXPECT_EQ(second().rows("SELECT last_entry_id, locked_until FROM coupon_code"),
               std::vector<std::string>{"5|"});
     EXPECT_TRUE(locks.held.empty());
+}
+
+TEST_F(ExecutorTest, UnlocksAsIfItTookALockThatEndsNow) {
+    prepare({"A"});
+    ASSERT_TRUE(run(sqlite_.store(), AssignCode{"A", "ann"}, clock_.now()));
+    FailingLocks locks;
+    EXPECT_TRUE(run_batch({UnlockCode{"A", "ann"}}, &locks)[0].is<CodeUnlocked>());
+    EXPECT_EQ(store_.saves, 0);  // there is none
+    const Timestamp first = clock_.now();
+    EXPECT_TRUE(run_batch({LockCode{"A", "ann", 1000}}, &locks)[0].is<CodeLocked>());
+    clock_.advance(5);
+    for (const Answered& answer : run_batch(
+             {UnlockCode{"A", "bob"}, UnlockCode{"A", "ann"}, UnlockCode{"A", "ann"}}, &locks)) {
+        EXPECT_TRUE(answer.is<CodeUnlocked>() || answer.is(Refusal::not_assigned_to_user));
+    }
+    EXPECT_EQ(locks.acquired, 2U);
+    EXPECT_EQ(locks.held.at("A").until, clock_.now());
+    EXPECT_EQ(locks.held.at("A").user_id, "ann");
+    EXPECT_TRUE(run_batch({RedeemCode{"A", "ann"}}, &locks)[0].is(Refusal::not_locked));
+    EXPECT_TRUE(run_batch({LockCode{"A", "ann", 1000}}, &locks)[0].is<CodeLocked>());
+    EXPECT_EQ(second().rows("SELECT type, previous_id, locked_until FROM ledger WHERE type > 3 "
+                            "ORDER BY id"),
+              (std::vector<std::string>{"4||" + std::to_string(first.ms + 1000),
+                                        "12||" + std::to_string(first.ms + 1000),
+                                        "4||" + std::to_string(clock_.now().ms + 1000)}));
+    EXPECT_EQ(second().rows("SELECT last_entry_id, locked_until FROM coupon_code"),
+              std::vector<std::string>{"3|" + std::to_string(first.ms)});
+    EXPECT_EQ(second().integer("SELECT count(*) FROM lock_count"), 0);
+}
+
+TEST_F(ExecutorTest, UnlocksAndLocksInTheOrderAsked) {
+    prepare({"A", "B"});
+    FailingLocks locks;
+    const auto answers =
+        run_batch({AssignCode{"A", "ann"}, LockCode{"A", "ann", 1000}, UnlockCode{"A", "ann"},
+                   RedeemCode{"A", "ann"}, LockCode{"A", "ann", 2000}, UnlockCode{"B", "ann"},
+                   RedeemCode{"A", "ann"}, UnlockCode{"A", "ann"}},
+                  &locks);
+    EXPECT_TRUE(answers[1].is<CodeLocked>());
+    EXPECT_TRUE(answers[2].is<CodeUnlocked>());
+    EXPECT_TRUE(answers[3].is(Refusal::not_locked));
+    EXPECT_TRUE(answers[4].is<CodeLocked>());
+    EXPECT_TRUE(answers[5].is(Refusal::not_assigned_to_user));
+    EXPECT_TRUE(answers[6].is<CodeRedeemed>());
+    EXPECT_TRUE(answers[7].is(Refusal::already_redeemed));
+    EXPECT_TRUE(locks.held.empty());
+}
+
+TEST_F(ExecutorTest, FailsToUnlockWhereNoLockCanBeTaken) {
+    prepare({"A", "B"});
+    FailingLocks locks;
+    ASSERT_TRUE(run(sqlite_.store(), AssignCode{"A", "ann"}, clock_.now()));
+    locks.held["A"] = {"ann", clock_.now() + 1000};
+    locks.acquire_fails = Failure::unavailable;
+    const auto answers = run_batch({UnlockCode{"A", "ann"}, AssignCode{"B", "bob"}}, &locks);
+    EXPECT_TRUE(answers[0].is(Failure::unavailable));
+    EXPECT_TRUE(answers[1].is<CodeAssigned>());
+    EXPECT_EQ(locks.held.at("A").until, clock_.now() + 1000);
+}
+
+TEST_F(ExecutorTest, ReadsLocksBehindTheRowsWhereNobodyElseTakesOneFromThenOn) {
+    prepare({"A", "B"});
+    ASSERT_TRUE(run(sqlite_.store(), AssignCode{"A", "ann"}, clock_.now()));
+    FailingLocks locks;
+    std::string order;
+    locks.before_load = [&order] { order += " locks"; };
+    store_.before_load = [&order]() -> std::optional<Failure> {
+        order += " rows";
+        return std::nullopt;
+    };
+    const auto order_of = [&](const Command& command) {
+        order.clear();
+        run_batch({command}, &locks);
+        return order + (store_.alone ? " alone" : "");
+    };
+    EXPECT_EQ(order_of(LockCode{"A", "ann", 1}), " locks rows");
+    EXPECT_EQ(order_of(RedeemCode{"A", "ann"}), " locks rows");
+    EXPECT_EQ(order_of(EditCode{"A", {}, {}, {}}), " locks rows");
+    EXPECT_EQ(order_of(UnassignCode{"B", "ann"}), " rows locks alone");
+    EXPECT_EQ(order_of(UnlockCode{"A", "ann"}), " rows locks alone");
+    EXPECT_EQ(order_of(ArchiveBook{2}), " rows alone");
+    // Where the store keeps them, nothing is read elsewhere.
+    order.clear();
+    run_batch({UnassignCode{"B", "ann"}});
+    EXPECT_EQ(order + (store_.alone ? " alone" : ""), " rows");
+}
+
+TEST_F(ExecutorTest, ReadsLocksAgainWhereSomebodyWasAloneInBetween) {
+    prepare({"A"});
+    ASSERT_TRUE(run(sqlite_.store(), AssignCode{"A", "ann"}, clock_.now()));
+    FailingLocks locks;
+    locks.held["A"] = {"ann", clock_.now() + 1000};
+    store_.after_load = [&, done = false](World& world) mutable {
+        if (std::exchange(done, true)) return;
+        world.others_were_alone = true;
+        locks.held.clear();
+    };
+    EXPECT_TRUE(run_batch({RedeemCode{"A", "ann"}}, &locks)[0].is(Refusal::not_locked));
+    EXPECT_EQ(store_.loads, 2);
+    // Of no code there is a lock to read.
+    store_.after_load = [](World& world) { world.others_were_alone = true; };
+    EXPECT_TRUE(run_batch({CreateBook{"n", "p", {}, {}}}, &locks)[0].is<BookCreated>());
+    EXPECT_EQ(store_.loads, 3);
+}
+
+TEST_F(ExecutorTest, TakesNoCodeThatIsLockedElsewhere) {
+    prepare({"A", "B"});
+    for (const char* const code : {"A", "B"}) {
+        ASSERT_TRUE(run(sqlite_.store(), AssignCode{code, "ann"}, clock_.now()));
+    }
+    FailingLocks locks;
+    EXPECT_TRUE(run_batch({LockCode{"A", "ann", 10}}, &locks)[0].is<CodeLocked>());
+    EXPECT_TRUE(run_batch({UnassignCode{"A", {}}}, &locks)[0].is(Refusal::already_locked));
+    clock_.advance(10);
+    locks.load_fails = Failure::unavailable;
+    EXPECT_TRUE(run_batch({UnassignCode{"A", {}}}, &locks)[0].is(Failure::unavailable));
+    locks.load_fails.reset();
+    EXPECT_TRUE(run_batch({UnassignCode{"A", {}}}, &locks)[0].is<CodeUnassigned>());
+    EXPECT_TRUE(locks.held.empty());  // nor is a dead one left for who comes next
+    EXPECT_EQ(second().rows("SELECT code, assigned_to IS NULL, locked_until FROM coupon_code "
+                            "ORDER BY code"),
+              (std::vector<std::string>{"A|1|", "B|0|"}));
+    EXPECT_EQ(second().rows("SELECT available, ever_locked FROM book_count"),
+              (std::vector<std::string>{"1|0", "1|0"}));
+}
+
+TEST_F(ExecutorTest, KeepsTheNoteOfAFirstLockElsewhereWhenACodeIsChanged) {
+    prepare({"A"});
+    ASSERT_TRUE(run(sqlite_.store(), AssignCode{"A", "ann"}, clock_.now()));
+    FailingLocks locks;
+    const Timestamp first = clock_.now();
+    EXPECT_TRUE(run_batch({LockCode{"A", "ann", 1000}}, &locks)[0].is<CodeLocked>());
+    clock_.advance(5);
+    EditCode edit{"A", {}, {}, CodeMembers(1)};
+    for (const bool active : {false, true}) {
+        edit.wish.active = active;
+        // Twice, so that two commands are about the code.
+        for (const Answered& answer : run_batch({edit, edit}, &locks)) {
+            EXPECT_TRUE(answer.is<CodeChanged>());
+        }
+        EXPECT_EQ(second().rows("SELECT locked_until FROM coupon_code"),
+                  std::vector<std::string>{std::to_string(first.ms)});
+    }
+    EXPECT_EQ(locks.held.at("A").until, first + 1000);
+    edit.wish.active = false;
+    const auto answers = run_batch({RedeemCode{"A", "ann"}, edit}, &locks);
+    EXPECT_TRUE(answers[0].is<CodeRedeemed>());
+    EXPECT_TRUE(answers[1].is<CodeChanged>());
+    EXPECT_EQ(second().rows("SELECT locked_until FROM coupon_code"), std::vector<std::string>{""});
+    EXPECT_EQ(second().integer("SELECT count(*) FROM lock_count"), 0);
+    EXPECT_EQ(second().rows("SELECT ever_locked, redeemed FROM book_count"),
+              (std::vector<std::string>{"1|1", "1|1"}));
+}
+
+TEST_F(ExecutorTest, CountsALockOfBeforeOnceThatTwoCommandsAreAbout) {
+    // The row has a lock from a time when the store kept them.
+    prepare({"A"});
+    ASSERT_TRUE(run(sqlite_.store(), AssignCode{"A", "ann"}, clock_.now()));
+    ASSERT_TRUE(run(sqlite_.store(), LockCode{"A", "ann", 1000}, clock_.now()));
+    FailingLocks locks;
+    locks.held["A"] = {"ann", clock_.now() + 700};
+    const auto answers = run_batch({RedeemCode{"A", "ann"}, RedeemCode{"A", "ann"}}, &locks);
+    EXPECT_TRUE(answers[0].is<CodeRedeemed>());
+    EXPECT_TRUE(answers[1].is(Refusal::already_redeemed));
+    EXPECT_EQ(second().rows("SELECT locked_until, codes FROM lock_count"),
+              std::vector<std::string>{std::to_string(clock_.now().ms + 1000) + "|0"});
+}
+
+TEST_F(ExecutorTest, GivesAwayWhatTheSameBatchHasMadeFree) {
+    prepare({"A"});
+    ASSERT_TRUE(run(sqlite_.store(), AssignCode{"A", "ann"}, clock_.now()));
+    auto answers = run_batch({UnassignCode{"A", {}}, AssignAny{"bob", {}}});
+    EXPECT_TRUE(answers[0].is<CodeUnassigned>());
+    EXPECT_TRUE(answers[1].is<CodeAssigned>());
+    EditCode edit{"A", {}, {}, CodeMembers(1)};
+    edit.wish.active = false;
+    EditCode enable = edit;
+    enable.wish.active = true;
+    answers =
+        run_batch({edit, UnassignCode{"A", {}}, AssignAny{"ann", 1}, enable, AssignAny{"ann", 1}});
+    EXPECT_TRUE(answers[2].is(Refusal::no_available_coupons));
+    EXPECT_TRUE(answers[4].is<CodeAssigned>());
+    answers = run_batch({UnassignCode{"A", {}}, ArchiveBook{1}, AssignAny{"bob", {}},
+                         RestoreBook{1}, AssignAny{"bob", {}}, AssignAny{"bob", {}}});
+    EXPECT_TRUE(answers[2].is(Refusal::no_available_coupons));
+    EXPECT_TRUE(answers[4].is<CodeAssigned>());
+    EXPECT_TRUE(answers[5].is(Refusal::no_available_coupons));
+}
+
+TEST_F(ExecutorTest, LoadsNoWholeBookThatTheSameBatchHasClosed) {
+    prepare(numbered("A", 2'000));
+    ASSERT_TRUE(run(sqlite_.store(), CreateBook{"m", "p", {}, {}}, clock_.now()));
+    ASSERT_TRUE(run(sqlite_.store(), UploadCodes{2, {"B"}}, clock_.now()));
+    std::size_t most = 0;
+    store_.after_load = [&](World& world) {
+        for (const auto& [scope, pool] : world.pools) most = std::max(most, pool.codes.size());
+    };
+    const auto answers = run_batch({ArchiveBook{1}, AssignAny{"ann", {}}, AssignAny{"ann", {}}});
+    EXPECT_EQ(std::get<CodeAssigned>(*answers[1].outcome).code.code, "B");
+    EXPECT_TRUE(answers[2].is(Refusal::no_available_coupons));
+    EXPECT_LT(most, 100U);
+}
+
+TEST_F(ExecutorTest, FindsTheCodesThatWorkAmongManyThatHaveExpired) {
+    prepare(numbered("A", 300));
+    ASSERT_TRUE(run(sqlite_.store(), UploadCodes{1, {"B"}}, clock_.now()));
+    second().run("UPDATE coupon_code SET settings = 'expires_at 1' || char(10) WHERE code <> 'B'");
+    EXPECT_EQ(std::get<CodeAssigned>(*run_batch({AssignAny{"ann", 1}})[0].outcome).code.code, "B");
+    EXPECT_TRUE(run_batch({AssignAny{"ann", 1}})[0].is(Refusal::no_available_coupons));
+    EXPECT_EQ(second().integer("SELECT kept_back FROM book_count WHERE book_id = 1"), 300);
+    store_.loads = 0;
+    EXPECT_TRUE(run_batch({AssignAny{"ann", {}}})[0].is(Refusal::no_available_coupons));
+    EXPECT_EQ(store_.loads, 1);  // nobody looks at them again
+}
+
+TEST_F(ExecutorTest, CountsWhatWasRedeemedBeforeALimitOfTheSameBatch) {
+    prepare({"A", "B"});
+    for (const char* const code : {"A", "B"}) {
+        ASSERT_TRUE(run(sqlite_.store(), AssignCode{code, "ann"}, clock_.now()));
+        ASSERT_TRUE(run(sqlite_.store(), LockCode{code, "ann", 1000}, clock_.now()));
+    }
+    ASSERT_TRUE(run(sqlite_.store(), RedeemCode{"A", "ann"}, clock_.now()));
+    EditBook limit{1, {}, BookMembers(1 << 2)};
+    limit.wish.max_redemptions_per_user = 1;
+    const auto answers = run_batch({limit, RedeemCode{"B", "ann"}});
+    EXPECT_TRUE(answers[0].is<BookChanged>());
+    EXPECT_TRUE(answers[1].is(Refusal::user_redemption_limit_reached));
+}
+
+TEST_F(ExecutorTest, RunsAgainWhereAnotherHasChangedTheBookMeanwhile) {
+    prepare({"A"});
+    EditBook rename{1, {}, BookMembers(1)};
+    rename.wish.name = "ours";
+    store_.before_save = once([this] {
+        EditBook other{1, {}, BookMembers(1 << 4)};
+        other.wish.description = "theirs";
+        ASSERT_TRUE(run(sqlite_.store(), other, clock_.now()));
+    });
+    const auto answers = run_batch({rename});
+    const Book& book = std::get<BookChanged>(*answers[0].outcome).book;
+    EXPECT_EQ(book.name, "ours");
+    EXPECT_EQ(book.description, "theirs");
+    EXPECT_EQ(store_.saves, 2);
 }
 
 TEST_F(ExecutorTest, GivesALockBackWhoseEntryIsNotSaved) {

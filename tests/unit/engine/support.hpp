@@ -26,11 +26,13 @@ public:
 
     Result<World> load(const Needs& needs) override {
         ++loads;
+        alone = needs.alone;
         if (before_load) {
             if (const auto failure = before_load()) return *failure;
         }
         Result<World> world = real_.load(needs);
         open = open || world;
+        if (world && after_load) after_load(*world);
         return world;
     }
 
@@ -48,7 +50,9 @@ public:
 
     using Hook = std::function<std::optional<Failure>()>;  ///< a failure is what is answered
     Hook before_load, before_save;
+    std::function<void(World&)> after_load;
     int loads = 0, saves = 0;
+    bool alone = false;  ///< whether the last load was to be
     bool open = false;  ///< the last load may have kept something open, which no save has let go of
 
 private:

@@ -183,10 +183,11 @@ inline std::vector<Code> load_codes(Store& store, const std::vector<std::string_
     return codes;
 }
 
-/// What a store gives for a book, if it is there.
+/// What a store gives for a book, if it is there, to whoever is going to change it.
 inline std::optional<Book> load_book(Store& store, BookId id) {
     Needs needs;
     needs.books.push_back(id);
+    needs.alone = true;
     Result<World> world = loaded(store, needs);
     Book* const book = world ? world->find_book(id) : nullptr;
     return book == nullptr ? std::nullopt : std::optional(*book);

@@ -69,8 +69,8 @@ protected:
 
 TEST_F(AloneTest, WhoWantsToBeAloneGivesUpWhereAnotherBatchStaysOpen) {
     ASSERT_TRUE(here().load(needs_a_code()));
-    for (const Command& command : {Command(with_ttl(5)), Command(ArchiveBook{1}),
-                                   Command(RestoreBook{1}), Command(UnassignCode{"B", {}})}) {
+    for (const Command& command :
+         {Command(with_ttl(5)), Command(ArchiveBook{1}), Command(RestoreBook{1})}) {
         const auto begin = steady_clock::now();
         const Result<World> world = there().load(needs_of(command));
         const auto waited = steady_clock::now() - begin;
@@ -133,6 +133,30 @@ TEST_F(AloneTest, ABookThatAnotherProcessHasChangedIsReadAgain) {
     }
     // Who has changed it knows it as it is.
     EXPECT_EQ(load_book(there(), 1)->lock_ttl_s, 9);
+}
+
+TEST_F(AloneTest, OthersAreToldThatSomebodyWasAlone) {
+    const auto told = [&](Store& store) {
+        Result<World> world = loaded(store, needs_a_code());
+        EXPECT_TRUE(store.save({}));
+        return world->others_were_alone;
+    };
+    told(here());
+    told(there());
+    EXPECT_FALSE(told(here()));
+    // Whoever has changed nothing was as if not there.
+    ASSERT_TRUE(there().load(needs_alone()));
+    ASSERT_TRUE(there().save({}));
+    EXPECT_FALSE(told(here()));
+    ASSERT_TRUE(there().load(needs_alone()));
+    Draft draft;
+    draft.delta.counts[1].total = 0;
+    ASSERT_TRUE(there().save(draft.delta));
+    EXPECT_FALSE(told(there()));  // it was itself
+    Result<World> world = here().load(needs_a_code());
+    EXPECT_TRUE(!world || world->others_were_alone);
+    ASSERT_TRUE(here().save({}));
+    EXPECT_FALSE(told(here()));
 }
 
 TEST_F(AloneTest, ABookThatAnotherProcessHasMadeNeedNotBeReadAgain) {
