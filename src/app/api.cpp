@@ -124,11 +124,19 @@ void add_commands(http::Router& router, Api& api) {
     add("POST", "/coupon/lock/:code", [ttl_ms = api.lock_ttl_ms](const Request& request) {
         return wire::decode_lock_code(body_of(request), request.path_params[0], ttl_ms);
     });
+    add("POST", "/coupon/lock", [ttl_ms = api.lock_ttl_ms](const Request& request) {
+        return wire::decode_lock_codes(body_of(request), ttl_ms);
+    });
+    add("POST", "/coupon/redeem",
+        [](const Request& request) { return wire::decode_redeem_codes(body_of(request)); });
     add("POST", "/coupon/unlock/:code", [](const Request& request) {
         return wire::decode_unlock_code(body_of(request), request.path_params[0]);
     });
     add("POST", "/coupon/redeem/:code", [](const Request& request) {
         return wire::decode_redeem_code(body_of(request), request.path_params[0]);
+    });
+    add("POST", "/coupon/rollback/:redemptionId", [](const Request& request) {
+        return wire::decode_roll_back(body_of(request), request.path_params[0]);
     });
     add("PATCH", "/coupon/code/:code", [](const Request& request) {
         return wire::decode_edit_code(body_of(request), request.path_params[0]);

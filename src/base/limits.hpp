@@ -22,11 +22,13 @@ inline constexpr std::size_t pattern_characters = 255;
 inline constexpr std::size_t description_characters = 2'000;
 inline constexpr std::size_t metadata_bytes = 16 * 1024;  ///< as JSON without white space
 inline constexpr std::size_t order_id_characters = 255;
+inline constexpr std::size_t order_codes = 30;  ///< for one order, at once
 inline constexpr std::size_t request_id_bytes = 64;
 
-inline constexpr std::int64_t discount_cents = 99'999'999'99;              ///< 99,999,999.99
-inline constexpr std::int64_t order_minor_units = 10'000'000'000'000'000;  ///< what an order costs
-inline constexpr std::int64_t order_units = 1'000'000'000'000;             ///< of its currency
+inline constexpr std::size_t reason_characters = 1'024;  ///< of a roll-back
+
+inline constexpr std::int64_t discount_cents = 99'999'999'99;         ///< 99,999,999.99
+inline constexpr std::int64_t order_minor_units = 1'000'000'000'000;  ///< what an order costs
 inline constexpr std::int64_t redemptions_per_user = 1'000'000'000;
 inline constexpr std::int64_t lock_ttl_s = 86'400;
 inline constexpr std::size_t upload_codes = 100'000;  ///< in one request
@@ -96,12 +98,14 @@ inline constexpr int reconnect_most_ms = 1'000;  ///< on up to this; always time
 static_assert(header_bytes < body_bytes);
 static_assert(body_bytes <= bodies_in_flight_bytes);
 static_assert(discount_cents <= order_minor_units);
-static_assert(order_units * 10'000 <= order_minor_units, "no currency has more than 4 decimals");
-static_assert(order_minor_units <= INT64_MAX / 100,
-              "hundredths of no named currency fit in minor units of any, which has 4 decimals");
+static_assert(discount_cents * 100 <= order_minor_units,
+              "in the minor units of any currency, which has 4 decimals at most");
+static_assert(order_minor_units <= INT64_MAX / 9'000'000,
+              "sums of that many discounts fit, whatever they are");
 static_assert(batch_commands <= queued_commands);
 static_assert(batch_erasures <= batch_commands);
-static_assert(batch_commands <= batch_entries, "a command makes one entry at most");
+static_assert(static_cast<std::int64_t>(order_codes) <= batch_entries,
+              "a command makes an entry for each of its codes at most");
 static_assert(batch_codes <= queued_codes, "an upload that may be sent must fit into the queue");
 static_assert(upload_codes <= batch_codes, "an upload that may be sent must fit into a batch");
 static_assert(connections <= queued_commands, "a command a connection can wait without a refusal");

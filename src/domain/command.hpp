@@ -59,11 +59,37 @@ struct LockCode {
     std::string code;
     std::string user_id;
     std::int64_t ttl_ms = 0;  ///< > 0
+    std::optional<Order> order = {};
 };
 
+/// The same user's redemption of the same code for an order of the same id is done once.
 struct RedeemCode {
     std::string code;
     std::string user_id;
+    std::optional<Order> order = {};  ///< with an id
+};
+
+/// Several codes for one order, each once: all of them or none.
+struct LockCodes {
+    std::vector<std::string> codes;  ///< one to limits::order_codes
+    std::string user_id;
+    std::int64_t ttl_ms = 0;  ///< > 0
+    std::optional<Order> order = {};
+};
+
+/// As LockCodes. What each takes off the order is what discounts_on() says.
+struct RedeemCodes {
+    std::vector<std::string> codes;
+    std::string user_id;
+    Order order;  ///< with an id
+};
+
+/// Takes a redemption back; or only some of what it was worth.
+struct RollBack {
+    EntryId redemption_id = 0;
+    std::string reason;                                ///< empty: none
+    std::optional<std::int64_t> ten_thousandths = {};  ///< so much of the discount, > 0; nothing:
+                                                       ///< all of it, and the use
 };
 
 struct EditCode {
@@ -92,9 +118,9 @@ struct EraseUser {
     std::string erased_id;  ///< random: nobody's id yet
 };
 
-using Command =
-    std::variant<CreateBook, EditBook, ArchiveBook, RestoreBook, UploadCodes, AssignAny, AssignCode,
-                 LockCode, RedeemCode, EditCode, UnlockCode, UnassignCode, EraseUser>;
+using Command = std::variant<CreateBook, EditBook, ArchiveBook, RestoreBook, UploadCodes, AssignAny,
+                             AssignCode, LockCode, RedeemCode, LockCodes, RedeemCodes, RollBack,
+                             EditCode, UnlockCode, UnassignCode, EraseUser>;
 
 /// What tells a request that is repeated from another one
 /// (draft-ietf-httpapi-idempotency-key-header).
@@ -128,7 +154,14 @@ enum class Refusal {
     book_ended,
     code_disabled,
     code_expired,
+    not_combinable,
+    order_required,
+    order_currency_mismatch,
+    order_below_minimum,
     user_redemption_limit_reached,
+    redemption_not_found,
+    already_rolled_back,
+    amount_exceeds_discount,
     user_not_found,
     idempotency_key_reused,   ///< for another request
     first_answer_unreadable,  ///< to a repeated request: another version of coupond has kept it
@@ -155,8 +188,9 @@ enum class Fault {
     no_such_end,
     no_such_expiry,
     ends_before_start,
+    amount_too_fine,  ///< it has more decimals than its currency
 };
-inline constexpr Fault last_fault = Fault::ends_before_start;
+inline constexpr Fault last_fault = Fault::amount_too_fine;
 
 struct Contradicted {
     std::vector<Fault> faults;  ///< one or more, each once
@@ -179,6 +213,32 @@ struct CodeLocked {
 
 struct CodeRedeemed {
     Code code;
+    Redemption redemption;
+    bool replayed = false;  ///< it was so already
+};
+
+/// Of several codes: the first that is refused, and why.
+struct CodeRefused {
+    Refusal refusal;
+    std::string code;
+};
+
+struct CodesLocked {
+    struct Lock {
+        std::string code;
+        Timestamp until;
+    };
+    std::vector<Lock> locks;  ///< in the order asked
+};
+
+struct CodesRedeemed {
+    std::vector<Code> codes;  ///< in the order asked
+    std::vector<Redemption> redemptions;
+    bool replayed = false;  ///< they were so already
+};
+
+struct RolledBack {
+    Redemption redemption;
 };
 
 struct CodeChanged {
@@ -195,7 +255,8 @@ struct UserErased {};
 
 using FirstOutcome =
     std::variant<Refusal, BookCreated, BookChanged, Contradicted, CodesUploaded, CodeAssigned,
-                 CodeLocked, CodeRedeemed, CodeChanged, CodeUnlocked, CodeUnassigned, UserErased>;
+                 CodeLocked, CodeRedeemed, CodeRefused, CodesLocked, CodesRedeemed, RolledBack,
+                 CodeChanged, CodeUnlocked, CodeUnassigned, UserErased>;
 
 /// The request was there before: what came of it then.
 struct Replayed {
@@ -204,8 +265,9 @@ struct Replayed {
     std::string request_id;
 };
 
-using Outcome = std::variant<Refusal, BookCreated, BookChanged, Contradicted, CodesUploaded,
-                             CodeAssigned, CodeLocked, CodeRedeemed, CodeChanged, CodeUnlocked,
-                             CodeUnassigned, UserErased, Replayed>;
+using Outcome =
+    std::variant<Refusal, BookCreated, BookChanged, Contradicted, CodesUploaded, CodeAssigned,
+                 CodeLocked, CodeRedeemed, CodeRefused, CodesLocked, CodesRedeemed, RolledBack,
+                 CodeChanged, CodeUnlocked, CodeUnassigned, UserErased, Replayed>;
 
 }  // namespace coupond

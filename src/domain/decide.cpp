@@ -18,10 +18,11 @@ public:
     Outcome run(const Submission& submission) {
         Outcome outcome = answer(submission);
         if (const auto* const refusal = std::get_if<Refusal>(&outcome)) {
-            const BookId book = std::visit([this](const auto& command) { return book_of(command); },
-                                           submission.command);
-            ++refusals_[{book, *refusal}];
-            if (book != all_books) ++refusals_[{all_books, *refusal}];
+            count(*refusal, std::visit([this](const auto& command) { return book_of(command); },
+                                       submission.command));
+        } else if (const auto* const of_code = std::get_if<CodeRefused>(&outcome)) {
+            const CodeRow* const row = world_.find(of_code->code);
+            count(of_code->refusal, row == nullptr ? all_books : row->code.book_id);
         }
         return outcome;
     }
@@ -39,6 +40,10 @@ public:
             auto outcome = recall(first.outcome, submission.command);
             if (!outcome) return Refusal::first_answer_unreadable;
             if (auto* const changed = std::get_if<CodeChanged>(&*outcome)) name_holder(*changed);
+            auto* const rolled_back = std::get_if<RolledBack>(&*outcome);
+            if (rolled_back != nullptr && !complete(*rolled_back)) {
+                return Refusal::first_answer_unreadable;
+            }
             return Replayed{std::move(*outcome), first.decided_at, first.request_id};
         }
         Outcome outcome = std::visit(*this, submission.command);
@@ -165,56 +170,93 @@ public:
     Outcome operator()(const LockCode& command) {
         CodeRow* const row = world_.find(command.code);
         if (row == nullptr) return Refusal::code_not_found;
-        const Book& book = book_of(*row);
-        const Use use{book, row->code, command.user_id, now_};
-        if (const auto refusal = first_refusal(use, Rules::use)) return *refusal;
-        const std::int64_t ttl_ms = book.lock_ttl_s ? 1000 * *book.lock_ttl_s : command.ttl_ms;
-        if (row->code.is_locked(now_)) {
-            const Timestamp taken_at = row->code.lock->until + -ttl_ms;
-            const bool own = !key_.empty() && row->code.lock->key == key_ &&
-                             now_ < taken_at + limits::idempotency_ms;
-            if (!own) return Refusal::already_locked;
-            // This request has taken it before, and nobody knows yet.
-            return note_lock(*row);
+        const auto refusal = refuse_locking(*row, command);
+        if (refusal) return *refusal;
+
+        return CodeLocked{lock(*row, command)};
+    }
+
+    Outcome operator()(const LockCodes& command) {
+        std::vector<CodeRow*> rows;
+        for (const std::string& code : command.codes) {
+            rows.push_back(world_.find(code));
+            const auto refusal = rows.back() == nullptr
+                                     ? std::optional(Refusal::code_not_found)
+                                     : refuse_locking(*rows.back(), command, command.codes.size());
+            if (refusal) return CodeRefused{*refusal, code};
         }
 
-        if (row->code.lock) --locks_[{row->code.book_id, row->code.lock->until}];  // a dead one
-        row->code.lock = Lock{command.user_id, now_ + ttl_ms, std::string(key_)};
-        ++locks_[{row->code.book_id, row->code.lock->until}];
-        row->lock_changed = true;
-        return note_lock(*row);
+        CodesLocked locked;
+        for (CodeRow* const row : rows) {
+            locked.locks.push_back({row->code.code, lock(*row, command)});
+        }
+        return locked;
     }
 
     Outcome operator()(const RedeemCode& command) {
         CodeRow* const row = world_.find(command.code);
         if (row == nullptr) return Refusal::code_not_found;
+        const Redemption* const same = find_same(*row, command.user_id, command.order);
+        if (same != nullptr) return CodeRedeemed{row->code, *same, true};
+        const auto refusal = refuse_redeeming(*row, command.user_id, command.order);
+        if (refusal) return *refusal;
+
         const Book& book = book_of(*row);
-        Use use{book, row->code, command.user_id, now_};
-        if (const auto refusal = first_refusal(use, Rules::use)) return *refusal;
-        if (!row->code.is_locked(now_) || row->code.lock->user_id != command.user_id) {
-            return Refusal::not_locked;
-        }
-        if (book.counts_users_since) {
-            const auto [used, unloaded] =
-                world_.user_redemptions.try_emplace({book.id, command.user_id});
-            unforeseen_ |= unloaded;
-            use.redeemed = used->second.now;
-            if (const auto refusal = first_refusal(use, Rules::limits)) return *refusal;
-            if (used->second.now++ == used->second.loaded) changed_users_.push_back(&*used);
+        const auto worth = book.discount ? worth_of(*book.discount, command.order) : std::nullopt;
+        Redemption redemption = redeem(*row, command.user_id, command.order, worth);
+        return CodeRedeemed{row->code, std::move(redemption)};
+    }
+
+    Outcome operator()(const RedeemCodes& command) {
+        std::vector<CodeRow*> rows;
+        for (const std::string& code : command.codes) rows.push_back(world_.find(code));
+        const std::optional<Order> order = command.order;
+        if (auto same = find_same(rows, command.user_id, order)) return std::move(*same);
+        std::map<BookId, std::int64_t> redeemed;  // by this command
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            const CodeRow* const row = rows[i];
+            const auto refusal = row == nullptr
+                                     ? std::optional(Refusal::code_not_found)
+                                     : refuse_redeeming(*row, command.user_id, order, rows.size(),
+                                                        redeemed[row->code.book_id]++);
+            if (refusal) return CodeRefused{*refusal, command.codes[i]};
         }
 
-        LedgerEntry& entry = change(*row, LedgerEntry::Type::code_redeemed);
-        entry.locked_until = row->code.lock->until;
-        entry.discount_cents = book.discount_cents;
-        --locks_[{book.id, row->code.lock->until}];
-        row->code.lock.reset();
-        row->lock_changed = true;
-        row->code.redeemed_at = now_;
-        row->redeemed = true;
-        reach_lock(*row);
-        ++counts_[book.id].redeemed;
-        counts_[book.id].discount_cents += book.discount_cents.value_or(0);
-        return CodeRedeemed{row->code};
+        const std::vector<std::optional<Money>> worth = shares(rows, command.order);
+        CodesRedeemed answer;
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            answer.redemptions.push_back(redeem(*rows[i], command.user_id, order, worth[i]));
+            answer.codes.push_back(rows[i]->code);
+        }
+        return answer;
+    }
+
+    Outcome operator()(const RollBack& command) {
+        Redemption* const redemption = world_.find_redemption(command.redemption_id);
+        if (redemption == nullptr) return Refusal::redemption_not_found;
+        if (redemption->rolled_back_at) return Refusal::already_rolled_back;
+        std::optional<Money> back = redemption->discount;
+        if (back) back->amount -= redemption->given_back;
+        if (command.ten_thousandths) {
+            const auto amount =
+                minor_units(*command.ten_thousandths, back ? back->currency : std::nullopt);
+            if (!amount) return Contradicted{{Fault::amount_too_fine}};
+            if (!back || *amount > back->amount) return Refusal::amount_exceeds_discount;
+            back->amount = *amount;
+        }
+
+        const bool whole = !command.ten_thousandths;
+        CodeRow* const row = world_.find(redemption->code);
+        COUPOND_CHECK(row != nullptr);
+        LedgerEntry& entry = change(*row, whole ? LedgerEntry::Type::redemption_rolled_back
+                                                : LedgerEntry::Type::discount_given_back);
+        entry.redemption_id = redemption->id;
+        entry.discount = back;
+        entry.detail = command.reason;
+        row->rolled_back = true;
+        if (back) redemption->given_back += back->amount;
+        if (whole) give_back_use(*row, *redemption);
+        return RolledBack{*redemption};
     }
 
     Outcome operator()(const EditCode& command) {
@@ -303,26 +345,32 @@ public:
         delta.changed_codes = std::move(changed_codes_);
         delta.entries = std::move(entries_);
         delta.memories = std::move(memories_);
+        delta.relied_on = std::move(relied_on_);
         delta.erasures = std::move(erasures_);
         for (const auto* user : changed_users_) {
-            delta.user_redemptions.push_back({&user->first, user->second.loaded, user->second.now});
+            const auto& [loaded, version, now, changed] = user->second;
+            delta.user_redemptions.push_back({&user->first, loaded, version, now});
         }
         for (const auto* const codes : {&delta.new_codes, &delta.changed_codes}) {
             for (const CodeRow* const row : *codes) count_kept_back(*row);
         }
+        for (const LedgerEntry& entry : delta.entries) {
+            const Activity activity = activity_of(entry);
+            if (activity != Activity()) delta.activity[entry.book_id] += activity;
+        }
+        Activity all_activity;
+        for (const auto& [book_id, activity] : delta.activity) {
+            all_activity += activity;
+            if (activity.discount_cents == 0) continue;
+            counts_[book_id].discount_cents = activity.discount_cents;
+        }
+        if (!delta.activity.empty()) delta.activity[all_books] = all_activity;
         Delta::Counts all;
         for (const auto& [book_id, counts] : counts_) {
             all += counts;
         }
         if (!counts_.empty()) counts_[all_books] = all;
         delta.counts = std::move(counts_);
-        for (const LedgerEntry& entry : delta.entries) {
-            const Activity activity = activity_of(entry);
-            if (activity != Activity()) delta.activity[entry.book_id] += activity;
-        }
-        Activity all_activity;
-        for (const auto& [book_id, activity] : delta.activity) all_activity += activity;
-        if (!delta.activity.empty()) delta.activity[all_books] = all_activity;
         delta.refusals = std::move(refusals_);
         std::erase_if(locks_, [](const auto& entry) { return entry.second == 0; });
         delta.locks = std::move(locks_);
@@ -333,10 +381,27 @@ public:
     bool unforeseen() const { return unforeseen_; }
 
 private:
+    void count(Refusal refusal, BookId book) {
+        ++refusals_[{book, refusal}];
+        if (book != all_books) ++refusals_[{all_books, refusal}];
+    }
+
     /// The request does not say who holds the code, so it is not remembered: whoever does now.
     void name_holder(CodeChanged& changed) {
         const CodeRow* const row = world_.find(changed.code.code);
         if (row != nullptr) changed.code.assigned_to = row->code.assigned_to;
+    }
+
+    /// Nor does a roll-back say of which redemption, but by its id. False where that is not there.
+    bool complete(RolledBack& answer) {
+        const Redemption* const redemption = world_.find_redemption(answer.redemption.id);
+        if (redemption == nullptr) return false;
+        const std::int64_t given_back = answer.redemption.given_back;
+        const auto rolled_back_at = answer.redemption.rolled_back_at;
+        answer.redemption = *redemption;
+        answer.redemption.given_back = given_back;
+        answer.redemption.rolled_back_at = rolled_back_at;
+        return true;
     }
 
     bool is_kept(const Remembered& memory) const {
@@ -440,11 +505,161 @@ private:
         return row == nullptr ? all_books : row->code.book_id;
     }
 
-    Outcome note_lock(CodeRow& row) {
+    /// Of several codes each refusal is of one of them.
+    BookId book_of(const LockCodes&) { return all_books; }
+    BookId book_of(const RedeemCodes&) { return all_books; }
+    BookId book_of(const RollBack& command) {
+        const Redemption* const redemption = world_.find_redemption(command.redemption_id);
+        return redemption == nullptr ? all_books : redemption->book_id;
+    }
+
+    using UserCount = std::pair<const World::UserKey, World::UserRedemptions>;
+
+    /// How often a user has redeemed in a book that counts that.
+    UserCount& count_of(BookId book_id, const std::string& user_id) {
+        const auto [count, unloaded] = world_.user_redemptions.try_emplace({book_id, user_id});
+        unforeseen_ |= unloaded;
+        return *count;
+    }
+
+    void count_user(UserCount& count, std::int64_t more) {
+        count.second.now += more;
+        if (!std::exchange(count.second.changed, true)) changed_users_.push_back(&count);
+    }
+
+    /// The code is its holder's again, as after a lock that has ended now.
+    void give_back_use(CodeRow& row, Redemption& redemption) {
+        redemption.rolled_back_at = now_;
+        row.code.redeemed_at.reset();
+        row.code.lock = Lock{redemption.user_id, now_};
+        ++locks_[{redemption.book_id, now_}];
+        --counts_[redemption.book_id].redeemed;
+        ++counts_[redemption.book_id].rolled_back;
+        if (!book_of(row).counts_users_since) return;
+        count_user(count_of(redemption.book_id, redemption.user_id), -1);
+    }
+
+    /// `command`: LockCode or LockCodes, of so many codes.
+    template <class Command>
+    std::optional<Refusal> refuse_locking(const CodeRow& row, const Command& command,
+                                          std::size_t codes = 1) {
+        const Book& book = book_of(row);
+        const Use use{book, row.code, command.user_id, now_, command.order, codes};
+        if (const auto refusal = first_refusal(use, Rules::use)) return refusal;
+        if (command.order) {
+            if (const auto refusal = first_refusal(use, Rules::order)) return refusal;
+        }
+        if (!row.code.is_locked(now_)) return std::nullopt;
+        // This request may have taken it before, and nobody know yet.
+        const Timestamp taken_at = row.code.lock->until + -ttl_ms(book, command.ttl_ms);
+        const bool own =
+            !key_.empty() && row.code.lock->key == key_ && now_ < taken_at + limits::idempotency_ms;
+        return own ? std::nullopt : std::optional(Refusal::already_locked);
+    }
+
+    static std::int64_t ttl_ms(const Book& book, std::int64_t usual_ms) {
+        return book.lock_ttl_s ? 1000 * *book.lock_ttl_s : usual_ms;
+    }
+
+    /// Until when.
+    template <class Command>
+    Timestamp lock(CodeRow& row, const Command& command) {
+        if (!row.code.is_locked(now_)) {
+            if (row.code.lock) --locks_[{row.code.book_id, row.code.lock->until}];  // a dead one
+            row.code.lock = Lock{command.user_id, now_ + ttl_ms(book_of(row), command.ttl_ms),
+                                 std::string(key_)};
+            ++locks_[{row.code.book_id, row.code.lock->until}];
+            row.lock_changed = true;
+        }
         row.first_locked |= !row.code.ever_locked;
         reach_lock(row);
         change(row, LedgerEntry::Type::code_locked).locked_until = row.code.lock->until;
-        return CodeLocked{row.code.lock->until};
+        return row.code.lock->until;
+    }
+
+    /// The redemption that was asked for before; or null.
+    const Redemption* find_same(const CodeRow& row, const std::string& user_id,
+                                const std::optional<Order>& order) {
+        if (!order || !row.code.redeemed_at) return nullptr;
+        return world_.find_redemption(row.code.id, *order->id, user_id);
+    }
+
+    /// Where that is so of each of `rows`.
+    std::optional<CodesRedeemed> find_same(const std::vector<CodeRow*>& rows,
+                                           const std::string& user_id,
+                                           const std::optional<Order>& order) {
+        CodesRedeemed answer;
+        answer.replayed = true;
+        for (const CodeRow* const row : rows) {
+            const Redemption* const same =
+                row == nullptr ? nullptr : find_same(*row, user_id, order);
+            if (same == nullptr) return std::nullopt;
+            answer.redemptions.push_back(*same);
+            // One by one they may have been redeemed for orders that only have the same id.
+            const Redemption& first = answer.redemptions.front();
+            if (same->order->currency != first.order->currency) return std::nullopt;
+            answer.codes.push_back(row->code);
+        }
+        return answer;
+    }
+
+    /// One of so many `codes`, of which so many of the same book are `redeemed` before it.
+    std::optional<Refusal> refuse_redeeming(const CodeRow& row, const std::string& user_id,
+                                            const std::optional<Order>& order,
+                                            std::size_t codes = 1, std::int64_t redeemed = 0) {
+        const Book& book = book_of(row);
+        Use use{book, row.code, user_id, now_, order, codes};
+        if (const auto refusal = first_refusal(use, Rules::use)) return refusal;
+        if (!row.code.is_locked(now_) || row.code.lock->user_id != user_id) {
+            return Refusal::not_locked;
+        }
+        if (const auto refusal = first_refusal(use, Rules::order)) return refusal;
+        if (book.counts_users_since)
+            use.redeemed = count_of(book.id, user_id).second.now + redeemed;
+        const auto refusal = first_refusal(use, Rules::limits);
+        if (refusal) relied_on_.push_back(&row);
+        return refusal;
+    }
+
+    /// What each of the codes takes off the order; nothing for those without a discount.
+    std::vector<std::optional<Money>> shares(const std::vector<CodeRow*>& rows,
+                                             const Order& order) {
+        std::vector<Discount> discounts;
+        std::vector<std::size_t> places;
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            const auto& discount = book_of(*rows[i]).discount;
+            if (!discount) continue;
+            discounts.push_back(*discount);
+            places.push_back(i);
+        }
+        const auto off = discounts_on(discounts, order.amount, order.currency);
+        std::vector<std::optional<Money>> worth(rows.size());
+        for (std::size_t i = 0; i < places.size(); ++i) {
+            worth[places[i]] = Money{off[i], order.currency};
+        }
+        return worth;
+    }
+
+    /// Of a code that can be redeemed.
+    Redemption redeem(CodeRow& row, const std::string& user_id, const std::optional<Order>& order,
+                      const std::optional<Money>& worth) {
+        const Book& book = book_of(row);
+        if (book.counts_users_since) count_user(count_of(book.id, user_id), 1);
+        LedgerEntry& entry = change(row, LedgerEntry::Type::code_redeemed);
+        entry.locked_until = row.code.lock->until;
+        entry.order = order;
+        entry.discount = worth;
+        Redemption redemption{entry.id, row.code.id, row.code.code, book.id, user_id, order,
+                              worth,    0,           now_,          {}};
+        if (order) world_.add(redemption);
+        --locks_[{book.id, row.code.lock->until}];
+        row.code.lock.reset();
+        row.lock_changed = true;
+        row.code.redeemed_at = now_;
+        row.redeemed = true;
+        reach_lock(row);
+        ++counts_[book.id].redeemed;
+        return redemption;
     }
 
     void reach_lock(CodeRow& row) {
@@ -526,14 +741,20 @@ private:
     std::map<BookId, EntryId> changed_books_;  ///< with their last entries as they were loaded
     std::vector<CodeRow*> new_codes_;
     std::vector<CodeRow*> changed_codes_;
+    std::vector<const CodeRow*> relied_on_;
     std::vector<LedgerEntry> entries_;
     std::vector<Delta::Memory> memories_;
     std::vector<Delta::Erasure> erasures_;
-    std::vector<const std::pair<const World::UserKey, World::UserRedemptions>*> changed_users_;
+    std::vector<const UserCount*> changed_users_;
     std::map<BookId, Delta::Counts> counts_;
     std::map<std::pair<BookId, Refusal>, std::int64_t> refusals_;
     std::map<std::pair<BookId, Timestamp>, std::int64_t> locks_;
 };
+
+/// Of what is read from a damaged database, which may be anything.
+std::int64_t negative(std::int64_t amount) {
+    return static_cast<std::int64_t>(0 - static_cast<std::uint64_t>(amount));
+}
 
 }  // namespace
 
@@ -553,7 +774,13 @@ Activity activity_of(const LedgerEntry& entry) {
         case LedgerEntry::Type::code_locked: activity.locked = 1; break;
         case LedgerEntry::Type::code_redeemed:
             activity.redeemed = 1;
-            activity.discount_cents = entry.discount_cents.value_or(0);
+            if (entry.discount) activity.add_discount(*entry.discount);
+            break;
+        case LedgerEntry::Type::redemption_rolled_back: activity.rolled_back = 1; [[fallthrough]];
+        case LedgerEntry::Type::discount_given_back:
+            if (entry.discount) {
+                activity.add_discount({negative(entry.discount->amount), entry.discount->currency});
+            }
             break;
     }
     return activity;

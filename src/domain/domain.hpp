@@ -39,7 +39,15 @@ struct Needs {
         std::string_view redeemer;  ///< empty: not needed
     };
 
+    /// Of a code, if it is redeemed: its redemptions for an order.
+    struct OrderNeed {
+        std::string_view code;
+        std::string_view order_id;
+    };
+
     std::vector<CodeNeed> codes;
+    std::vector<OrderNeed> orders;     ///< of codes that are needed as well
+    std::vector<EntryId> redemptions;  ///< with their codes, and how often who redeemed them has
     std::vector<std::string_view> new_codes;  ///< of uploads: which of them exist already
     std::vector<std::string_view> keys;       ///< idempotency keys
     std::vector<std::string_view> erased;     ///< users, with up to limits::erased_codes of theirs
@@ -77,6 +85,7 @@ struct CodeRow {
     bool rewritten = false;
     bool unassigned = false;  ///< taken it from whoever held it
     bool redeemed = false;
+    bool rolled_back = false;   ///< taken back a redemption of it, or some of one
     bool lock_changed = false;  ///< taken, replaced or released its lock
     bool first_locked = false;  ///< given it the first lock that it has had
     bool lock_ended = false;    ///< let its lock end before its time
@@ -116,10 +125,23 @@ public:
 
     Book* find_book(BookId id);
 
+    /// Adds one that stands, or was rolled back; not one that is there already.
+    void add(Redemption redemption);
+
+    /// Of Needs::redemptions, or made by this batch for an order; or null.
+    Redemption* find_redemption(EntryId id);
+
+    /// The one that a user has made of a code for an order, and that stands; or null.
+    const Redemption* find_redemption(CodeId code_id, std::string_view order_id,
+                                      std::string_view user_id);
+
     /// How often a user has redeemed codes of a book; for books with a limit per user.
     struct UserRedemptions {
         std::int64_t loaded = 0;
+        /// What a store may tell by that the count has been another one in between.
+        std::optional<std::int64_t> loaded_version = {};
         std::int64_t now = 0;
+        bool changed = false;  ///< by this batch
     };
     using UserKey = std::pair<BookId, std::string>;
 
@@ -128,7 +150,7 @@ public:
     std::size_t book_count = 0;              ///< where Needs::only_book: 0, 1 or, for more, 2
     std::unordered_set<std::string_view> existing_codes;  ///< of Needs::new_codes; views into Needs
     std::map<UserKey, UserRedemptions>
-        user_redemptions;  ///< an entry for each redeemer of a loaded code
+        user_redemptions;  ///< an entry for each redeemer of a loaded code, or redemption
     std::map<PoolScope, Pool> pools;
     /// Of Needs::erased, those who are there: the last of their codes that are not redeemed.
     std::unordered_map<std::string, std::vector<CodeRow*>> users;
@@ -143,6 +165,8 @@ public:
 private:
     std::deque<CodeRow> rows_;
     std::unordered_map<std::string_view, CodeRow*> by_code_;  ///< keys are views into rows_
+    std::unordered_map<EntryId, Redemption> redemptions_;
+    std::unordered_multimap<CodeId, EntryId> redemptions_of_codes_;
 };
 
 /// What a batch changes. Points into the World it was decided on.
@@ -152,7 +176,8 @@ struct Delta {
         std::int64_t available = 0;
         std::int64_t redeemed = 0;
         std::int64_t ever_locked = 0;
-        std::int64_t kept_back = 0;  ///< free codes that are
+        std::int64_t kept_back = 0;    ///< free codes that are
+        std::int64_t rolled_back = 0;  ///< redemptions
         std::int64_t discount_cents = 0;
 
         Counts& operator+=(const Counts& other) {
@@ -161,6 +186,7 @@ struct Delta {
             redeemed += other.redeemed;
             ever_locked += other.ever_locked;
             kept_back += other.kept_back;
+            rolled_back += other.rolled_back;
             discount_cents += other.discount_cents;
             return *this;
         }
@@ -168,6 +194,7 @@ struct Delta {
     struct UserRedemptions {
         const World::UserKey* key = nullptr;
         std::int64_t loaded = 0;  ///< what it must still be; 0: there may be no row yet
+        std::optional<std::int64_t> loaded_version;  ///< as World has it
         std::int64_t now = 0;
     };
 
@@ -181,6 +208,9 @@ struct Delta {
     std::vector<BookChange> changed_books;
     std::vector<CodeRow*> new_codes;      ///< by id, in the state to store
     std::vector<CodeRow*> changed_codes;  ///< in the state to store; loaded as of `loaded_entry`
+    /// Codes that were refused for what was read of others, in a store that reads one after the
+    /// other: they must still be as they were loaded. May be among those above.
+    std::vector<const CodeRow*> relied_on;
     /// Where locks are kept outside the store: codes that never had one before. Their rows note
     /// `at`, as if a lock had ended then, and must not have had one; in no other way are they
     /// changed. One that another process has redeemed meanwhile, under this lock, notes nothing

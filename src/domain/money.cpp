@@ -112,6 +112,13 @@ int exponent_of(const std::optional<Currency>& currency) {
     return currency ? currency->exponent() : no_currency_exponent;
 }
 
+std::optional<std::int64_t> minor_units(std::int64_t ten_thousandths,
+                                        const std::optional<Currency>& currency) {
+    const std::int64_t unit = powers_of_10[static_cast<std::size_t>(4 - exponent_of(currency))];
+    if (ten_thousandths % unit != 0) return std::nullopt;
+    return ten_thousandths / unit;
+}
+
 std::int64_t from_hundredths(std::int64_t hundredths, Currency currency) {
     COUPOND_CHECK(0 <= hundredths && hundredths <= limits::order_minor_units);
     return static_cast<std::int64_t>(amount_in(currency, hundredths, std::nullopt));
@@ -121,6 +128,20 @@ bool reaches_minimum(const Discount& discount, std::int64_t order_amount, Curren
     check_order(discount, order_amount, order_currency);
     return !discount.min_order_amount ||
            order_amount >= amount_in(order_currency, *discount.min_order_amount, discount.currency);
+}
+
+std::int64_t missing_to_minimum(const Discount& discount, const Order& order) {
+    check_order(discount, order.amount, order.currency);
+    if (!discount.min_order_amount) return 0;
+    const Wide least = amount_in(order.currency, *discount.min_order_amount, discount.currency);
+    return static_cast<std::int64_t>(std::clamp<Wide>(least - order.amount, 0, INT64_MAX));
+}
+
+std::optional<Money> worth_of(const Discount& discount, const std::optional<Order>& order) {
+    if (order) return Money{discount_on(discount, order->amount, order->currency), order->currency};
+    if (discount.type != Discount::Type::amount) return std::nullopt;
+    return Money{std::min(discount.value, discount.max_amount.value_or(discount.value)),
+                 discount.currency};
 }
 
 std::int64_t discount_on(const Discount& discount, std::int64_t order_amount,

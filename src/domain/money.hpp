@@ -1,9 +1,11 @@
 // Money: currencies, amounts in their minor units, and what discounts take off an order.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -22,7 +24,7 @@ public:
     /// How many decimals an amount has, 0 to 4: a minor unit is 10^-exponent of the currency.
     int exponent() const;
 
-    friend bool operator==(Currency, Currency) = default;
+    friend auto operator<=>(Currency, Currency) = default;  ///< by their letters
 
 private:
     explicit Currency(std::uint8_t row) : row_(row) {}
@@ -35,6 +37,19 @@ private:
 
 /// How many decimals an amount of `currency`, or of none, has.
 int exponent_of(const std::optional<Currency>& currency);
+
+/// So much of a currency, or of none that is named.
+struct Money {
+    std::int64_t amount = 0;  ///< in minor units
+    std::optional<Currency> currency = {};
+
+    friend bool operator==(const Money&, const Money&) = default;
+};
+
+/// An amount in ten-thousandths of `currency`, or of none, in its minor units; nothing where it has
+/// more decimals.
+std::optional<std::int64_t> minor_units(std::int64_t ten_thousandths,
+                                        const std::optional<Currency>& currency);
 
 /// An amount of no named currency in minor units of `currency`, rounded half up. `hundredths` must
 /// be 0 to limits::order_minor_units.
@@ -60,6 +75,15 @@ struct Discount {
     friend bool operator==(const Discount&, const Discount&) = default;
 };
 
+/// What somebody wants to pay for.
+struct Order {
+    std::optional<std::string> id;  ///< the shop's
+    std::int64_t amount = 0;        ///< in minor units, 0 to limits::order_minor_units
+    Currency currency;
+
+    friend bool operator==(const Order&, const Order&) = default;
+};
+
 // Of all that follows: an order's amount must be 0 to limits::order_minor_units, and a discount's
 // currency, if it has one, the order's. A discount that breaks the bounds above, as one from a
 // damaged database may, breaks no promise made here.
@@ -70,6 +94,14 @@ bool reaches_minimum(const Discount& discount, std::int64_t order_amount, Curren
 /// What the order gets cheaper: 0 to `order_amount`. A fixed price makes no order dearer.
 std::int64_t discount_on(const Discount& discount, std::int64_t order_amount,
                          Currency order_currency);
+
+/// What a discount is worth on `order`; without one, what it is on any that is dear enough, where
+/// that is the same on all. Of money, so nothing for free shipping without an order.
+std::optional<Money> worth_of(const Discount& discount, const std::optional<Order>& order);
+
+/// By how much `order` misses the discount's `min_order_amount`, in its minor units; 0 where it
+/// does not.
+std::int64_t missing_to_minimum(const Discount& discount, const Order& order);
 
 /// What each of several discounts takes off one order, in the order in which they are given; their
 /// sum is 0 to `order_amount`. Whatever that order is, they are applied one after the other, fixed

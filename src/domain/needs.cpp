@@ -37,6 +37,22 @@ public:
 
     void operator()(const RedeemCode& command) const {
         needs.codes.push_back({command.code, command.user_id});
+        if (command.order) needs.orders.push_back({command.code, *command.order->id});
+    }
+
+    void operator()(const LockCodes& command) const {
+        for (const std::string& code : command.codes) needs.codes.push_back({code, {}});
+    }
+
+    void operator()(const RedeemCodes& command) const {
+        for (const std::string& code : command.codes) {
+            needs.codes.push_back({code, command.user_id});
+            needs.orders.push_back({code, *command.order.id});
+        }
+    }
+
+    void operator()(const RollBack& command) const {
+        needs.redemptions.push_back(command.redemption_id);
     }
 
     void operator()(const EditCode& command) const { needs.codes.push_back({command.code, {}}); }

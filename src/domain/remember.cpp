@@ -20,10 +20,13 @@ public:
     void add(std::string_view field) { text_.append("\n").append(field); }
     void add(std::int64_t number) { add(std::string_view(std::to_string(number))); }
     void add(Timestamp at) { add(at.ms); }
+    void add(const std::string& text) { add(std::string_view(text)); }
     template <class T>
     void add(const std::optional<T>& value) {
         value ? add(*value) : add(std::string_view());
     }
+    /// Of another one, whose kind is empty.
+    void append(std::string_view fields) { text_ += fields; }
     std::string take() { return std::move(text_); }
 
 private:
@@ -57,6 +60,16 @@ public:
     std::optional<Timestamp> optional_time() {
         const auto ms = optional_number();
         return ms ? std::optional(Timestamp{*ms}) : std::nullopt;
+    }
+    /// The next so many fields, to be read by another one.
+    Reader cut(std::int64_t fields) {
+        std::size_t end = 0;
+        for (; fields > 0 && end <= left_.size(); --fields) {
+            end = std::min(left_.find('\n', end), left_.size()) + 1;
+        }
+        Reader cut(left_.substr(0, std::max<std::size_t>(end, 1) - 1));
+        left_.remove_prefix(std::min(end, left_.size()));
+        return cut;
     }
     /// All that is left.
     std::string_view rest() { return std::exchange(left_, {}); }
@@ -97,6 +110,20 @@ void add_code(Writer& writer, const Code& code) {
     writer.add(change_text({}, code));
 }
 
+void add_money(Writer& writer, const std::optional<Money>& money) {
+    writer.add(money ? std::optional(money->amount) : std::nullopt);
+    writer.add(money && money->currency ? money->currency->code() : std::string_view());
+}
+
+std::optional<Money> read_money(Reader& reader) {
+    const auto amount = reader.optional_number();
+    const std::string code = reader.text();
+    if (!amount) return std::nullopt;
+    const auto currency = Currency::find(code);
+    if (!code.empty() && !currency) reader.fail();
+    return Money{*amount, currency};
+}
+
 Code read_code(Reader& reader, const std::optional<std::string>& holder) {
     Code code;
     code.id = reader.number();
@@ -110,6 +137,59 @@ Code read_code(Reader& reader, const std::optional<std::string>& holder) {
     if (!change) reader.fail();
     static_cast<CodeSettings&>(code) = change.value_or(CodeChange()).after;
     return code;
+}
+
+void add_redemption(Writer& writer, const Redemption& redemption) {
+    const auto& order = redemption.order;
+    writer.add(redemption.id);
+    writer.add(redemption.at);
+    writer.add(redemption.given_back);
+    writer.add(order ? order->id : std::nullopt);
+    add_money(writer, order ? std::optional(Money{order->amount, order->currency}) : std::nullopt);
+    add_money(writer, redemption.discount);
+}
+
+Redemption read_redemption(Reader& reader) {
+    Redemption redemption;
+    redemption.id = reader.number();
+    redemption.at = reader.time();
+    redemption.given_back = reader.number();
+    const std::string order_id = reader.text();
+    const std::optional<Money> price = read_money(reader);
+    if (price && price->currency) {
+        redemption.order = Order{order_id, price->amount, *price->currency};
+    }
+    redemption.discount = read_money(reader);
+    return redemption;
+}
+
+void complete(Redemption& redemption, const Code& code) {
+    redemption.code_id = code.id;
+    redemption.code = code.code;
+    redemption.book_id = code.book_id;
+    redemption.user_id = code.assigned_to.value_or("");
+}
+
+CodeRedeemed read_redeemed(Reader& reader, const std::optional<std::string>& user_id) {
+    CodeRedeemed answer;
+    answer.replayed = reader.number() != 0;
+    answer.redemption = read_redemption(reader);
+    answer.code = read_code(reader, user_id);
+    complete(answer.redemption, answer.code);
+    return answer;
+}
+
+CodesRedeemed read_codes_redeemed(Reader& reader, const std::optional<std::string>& user_id) {
+    CodesRedeemed answer;
+    answer.replayed = reader.number() != 0;
+    while (!reader.at_end()) {
+        Redemption& redemption = answer.redemptions.emplace_back(read_redemption(reader));
+        Reader of_code = reader.cut(reader.number());
+        answer.codes.push_back(read_code(of_code, user_id));
+        if (!of_code.sound()) reader.fail();
+        complete(redemption, answer.codes.back());
+    }
+    return answer;
 }
 
 struct Rememberer {
@@ -151,8 +231,44 @@ struct Rememberer {
         return writer.take();
     }
     std::string operator()(const CodeRedeemed& outcome) const {
-        Writer writer("code_redeemed");
+        Writer writer("redeemed");
+        writer.add(static_cast<std::int64_t>(outcome.replayed));
+        add_redemption(writer, outcome.redemption);
         add_code(writer, outcome.code);
+        return writer.take();
+    }
+    std::string operator()(const CodeRefused& outcome) const {
+        Writer writer("code_refused");
+        writer.add(to_string(outcome.refusal));
+        writer.add(outcome.code);
+        return writer.take();
+    }
+    std::string operator()(const CodesLocked& outcome) const {
+        Writer writer("codes_locked");
+        for (const auto& lock : outcome.locks) {
+            writer.add(lock.code);
+            writer.add(lock.until);
+        }
+        return writer.take();
+    }
+    std::string operator()(const CodesRedeemed& outcome) const {
+        Writer writer("codes_redeemed");
+        writer.add(static_cast<std::int64_t>(outcome.replayed));
+        for (std::size_t i = 0; i < outcome.codes.size(); ++i) {
+            Writer code("");
+            add_code(code, outcome.codes[i]);
+            const std::string text = code.take();
+            add_redemption(writer, outcome.redemptions[i]);
+            writer.add(std::ranges::count(text, '\n'));
+            writer.append(text);
+        }
+        return writer.take();
+    }
+    std::string operator()(const RolledBack& outcome) const {
+        Writer writer("rolled_back");
+        writer.add(outcome.redemption.id);
+        writer.add(outcome.redemption.given_back);
+        writer.add(outcome.redemption.rolled_back_at);
         return writer.take();
     }
     std::string operator()(const CodeChanged& outcome) const {
@@ -211,7 +327,28 @@ std::optional<FirstOutcome> read(Reader& reader, const Command& command) {
     }
     if (kind == "code_assigned") return CodeAssigned{read_code(reader, user_of(command))};
     if (kind == "code_locked") return CodeLocked{reader.time()};
-    if (kind == "code_redeemed") return CodeRedeemed{read_code(reader, user_of(command))};
+    if (kind == "redeemed") return read_redeemed(reader, user_of(command));
+    if (kind == "code_refused") {
+        const auto refusal = refusal_of(reader.text());
+        if (!refusal) return std::nullopt;
+        return CodeRefused{*refusal, reader.text()};
+    }
+    if (kind == "codes_locked") {
+        CodesLocked answer;
+        while (!reader.at_end()) {
+            std::string code = reader.text();
+            answer.locks.push_back({std::move(code), reader.time()});
+        }
+        return answer;
+    }
+    if (kind == "codes_redeemed") return read_codes_redeemed(reader, user_of(command));
+    if (kind == "rolled_back") {
+        RolledBack answer;
+        answer.redemption.id = reader.number();
+        answer.redemption.given_back = reader.number();
+        answer.redemption.rolled_back_at = reader.optional_time();
+        return answer;
+    }
     if (kind == "code_changed") return CodeChanged{read_code(reader, std::nullopt)};
     if (kind == "code_unlocked") return CodeUnlocked{};
     if (kind == "code_unassigned") return CodeUnassigned{read_code(reader, std::nullopt)};

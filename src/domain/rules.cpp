@@ -3,6 +3,7 @@
 #include <array>
 #include <span>
 
+#include "base/check.hpp"
 #include "domain/domain.hpp"
 
 namespace coupond {
@@ -33,6 +34,26 @@ constexpr std::array use_rules{
     Rule{Refusal::book_ended, [](const Use& use) { return has_ended(use.book, use.at); }},
     Rule{Refusal::code_disabled, [](const Use& use) { return !use.code.active; }},
     Rule{Refusal::code_expired, [](const Use& use) { return has_expired(use.code, use.at); }},
+    Rule{Refusal::not_combinable,
+         [](const Use& use) { return use.codes > 1 && !use.book.combinable; }},
+};
+
+bool is_in_another_currency(const Use& use) {
+    return use.order && use.book.discount && use.book.discount->currency &&
+           *use.book.discount->currency != use.order->currency;
+}
+
+constexpr std::array order_rules{
+    Rule{Refusal::order_required,
+         [](const Use& use) {
+             return !use.order && use.book.discount && use.book.discount->min_order_amount;
+         }},
+    Rule{Refusal::order_currency_mismatch, is_in_another_currency},
+    Rule{Refusal::order_below_minimum,
+         [](const Use& use) {
+             return use.order && use.book.discount && !is_in_another_currency(use) &&
+                    missing_to_minimum(*use.book.discount, *use.order) > 0;
+         }},
 };
 
 constexpr std::array limit_rules{
@@ -43,11 +64,19 @@ constexpr std::array limit_rules{
          }},
 };
 
+std::span<const Rule> rules_of(Rules rules) {
+    switch (rules) {
+        case Rules::use: return use_rules;
+        case Rules::order: return order_rules;
+        case Rules::limits: return limit_rules;
+    }
+    check_failed("rules are some of those above", __FILE__, __LINE__);
+}
+
 }  // namespace
 
 std::optional<Refusal> first_refusal(const Use& use, Rules rules) {
-    const auto those = rules == Rules::use ? std::span<const Rule>(use_rules) : limit_rules;
-    for (const Rule& rule : those) {
+    for (const Rule& rule : rules_of(rules)) {
         if (rule.refuses(use)) return rule.refusal;
     }
     return std::nullopt;
@@ -55,9 +84,8 @@ std::optional<Refusal> first_refusal(const Use& use, Rules rules) {
 
 std::vector<Refusal> all_refusals(const Use& use) {
     std::vector<Refusal> all;
-    for (const std::span<const Rule> rules :
-         {std::span<const Rule>(use_rules), std::span<const Rule>(limit_rules)}) {
-        for (const Rule& rule : rules) {
+    for (const Rules rules : {Rules::use, Rules::order, Rules::limits}) {
+        for (const Rule& rule : rules_of(rules)) {
             if (rule.refuses(use)) all.push_back(rule.refusal);
         }
     }

@@ -17,12 +17,15 @@ struct Use {
     const Code& code;
     std::string_view user_id;
     Timestamp at;
+    const std::optional<Order>& order;
+    std::size_t codes = 1;      ///< for the order, with this one
     std::int64_t redeemed = 0;  ///< how often they have redeemed in the book; for `limits`
 };
 
-/// Which rules: whose code it is and whether it works, for locking and redeeming it; what limits
-/// there are, for redeeming it.
-enum class Rules { use, limits };
+/// Which rules: whose code it is and whether it works, for locking and redeeming it; what is wanted
+/// of an order, where there is one, for both; that there is one, and what limits there are, for
+/// redeeming it.
+enum class Rules { use, order, limits };
 
 /// The first reason against it.
 std::optional<Refusal> first_refusal(const Use& use, Rules rules);

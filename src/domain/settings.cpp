@@ -1,5 +1,6 @@
 #include "domain/settings.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <functional>
@@ -47,6 +48,57 @@ bool read(std::string_view text, std::optional<T>& value) {
     return read(text, value.emplace());
 }
 
+// A discount in its text: its type, its value, its currency, its maximum, its minimum order; `-`
+// for what it has not.
+
+constexpr std::array<std::pair<Discount::Type, std::string_view>, 4> discount_types{{
+    {Discount::Type::amount, "amount"},
+    {Discount::Type::percent, "percent"},
+    {Discount::Type::fixed_price, "fixed_price"},
+    {Discount::Type::free_shipping, "free_shipping"},
+}};
+
+constexpr std::string_view nothing = "-";
+
+std::string text_of(const std::optional<std::int64_t>& number) {
+    return number ? std::to_string(*number) : std::string(nothing);
+}
+
+void add(std::string& text, std::string_view name, const Discount& discount) {
+    std::string words;
+    for (const auto& [type, type_name] : discount_types) {
+        if (type == discount.type) words = type_name;
+    }
+    words.append(" ").append(std::to_string(discount.value)).append(" ");
+    words.append(discount.currency ? discount.currency->code() : nothing).append(" ");
+    words.append(text_of(discount.max_amount)).append(" ");
+    words.append(text_of(discount.min_order_amount));
+    add(text, name, std::string_view(words));
+}
+
+bool read_word(std::string_view word, std::optional<std::int64_t>& number) {
+    if (word == nothing) return true;
+    return read(word, number.emplace());
+}
+
+bool read(std::string_view text, Discount& discount) {
+    std::array<std::string_view, 5> words;
+    for (std::string_view& word : words) {
+        word = text.substr(0, text.find(' '));
+        text.remove_prefix(std::min(word.size() + 1, text.size()));
+    }
+    const auto type =
+        std::ranges::find(discount_types, words[0], [](const auto& known) { return known.second; });
+    if (type == discount_types.end() || !text.empty()) return false;
+    discount.type = type->first;
+    if (words[2] != nothing) {
+        discount.currency = Currency::find(words[2]);
+        if (!discount.currency) return false;
+    }
+    return read(words[1], discount.value) && read_word(words[3], discount.max_amount) &&
+           read_word(words[4], discount.min_order_amount);
+}
+
 /// A member of `Of` with its name in the text.
 template <class Of>
 struct Line {
@@ -75,13 +127,33 @@ Line<Book> setting(std::string_view name, T BookSettings::*member) {
     return line<Book>(name, static_cast<T Book::*>(member));
 }
 
+/// The discount, where it is in its short form.
+const Line<Book> short_discount{
+    "discount_cents",
+    [](std::string& text, const Book& book) {
+        const auto hundredths = short_form(book.discount);
+        if (hundredths) add(text, "discount_cents", *hundredths);
+    },
+    [](std::string_view value, Book& book) { return read(value, book.discount.emplace().value); }};
+
+/// The discount, where it is not.
+const Line<Book> long_discount{
+    "discount",
+    [](std::string& text, const Book& book) {
+        if (!book.discount || short_form(book.discount)) return;
+        add(text, "discount", *book.discount);
+    },
+    [](std::string_view value, Book& book) { return read(value, book.discount.emplace()); }};
+
 const std::array book_row{
+    long_discount,
     setting("description", &BookSettings::description),
     setting("active", &BookSettings::active),
     setting("starts_at", &BookSettings::starts_at),
     setting("ends_at", &BookSettings::ends_at),
     setting("time_zone", &BookSettings::time_zone),
     setting("lock_ttl_s", &BookSettings::lock_ttl_s),
+    setting("combinable", &BookSettings::combinable),
     setting("metadata", &BookSettings::metadata),
     line("archived_at", &Book::archived_at),
     line("counts_users_since", &Book::counts_users_since),
@@ -92,7 +164,7 @@ const std::array book_columns{
     setting("name", &BookSettings::name),
     setting("code_pattern", &BookSettings::code_pattern),
     setting("max_redemptions_per_user", &BookSettings::max_redemptions_per_user),
-    setting("discount_cents", &BookSettings::discount_cents),
+    short_discount,
     line("created_at", &Book::created_at),
     line("updated_at", &Book::updated_at),
 };
@@ -160,6 +232,20 @@ void set_members(BookSettings& settings, const BookSettings& from, BookMembers t
 
 void set_members(CodeSettings& settings, const CodeSettings& from, CodeMembers those) {
     set(settings, from, those, code_members, std::make_index_sequence<CodeMembers().size()>());
+}
+
+std::optional<std::int64_t> short_form(const std::optional<Discount>& discount) {
+    if (discount != from_short_form(discount ? std::optional(discount->value) : std::nullopt)) {
+        return std::nullopt;
+    }
+    return discount ? std::optional(discount->value) : std::nullopt;
+}
+
+std::optional<Discount> from_short_form(std::optional<std::int64_t> hundredths) {
+    if (!hundredths) return std::nullopt;
+    Discount discount;
+    discount.value = *hundredths;
+    return discount;
 }
 
 std::string row_text(const Book& book) {

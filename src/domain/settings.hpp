@@ -12,17 +12,11 @@
 namespace coupond {
 
 /// The members, in the order in which descriptions and messages have them.
-inline constexpr std::tuple book_members{&BookSettings::name,
-                                         &BookSettings::code_pattern,
-                                         &BookSettings::max_redemptions_per_user,
-                                         &BookSettings::discount_cents,
-                                         &BookSettings::description,
-                                         &BookSettings::active,
-                                         &BookSettings::starts_at,
-                                         &BookSettings::ends_at,
-                                         &BookSettings::time_zone,
-                                         &BookSettings::lock_ttl_s,
-                                         &BookSettings::metadata};
+inline constexpr std::tuple book_members{
+    &BookSettings::name,       &BookSettings::code_pattern, &BookSettings::max_redemptions_per_user,
+    &BookSettings::discount,   &BookSettings::description,  &BookSettings::active,
+    &BookSettings::starts_at,  &BookSettings::ends_at,      &BookSettings::time_zone,
+    &BookSettings::lock_ttl_s, &BookSettings::combinable,   &BookSettings::metadata};
 inline constexpr std::tuple code_members{&CodeSettings::active, &CodeSettings::expires_at,
                                          &CodeSettings::metadata};
 
@@ -36,6 +30,12 @@ void set_members(CodeSettings& settings, const CodeSettings& from, CodeMembers t
 
 // The text: a line for each member that is not as it is by default, its name, a space and its
 // value. No value has a line break.
+
+/// The hundredths of a discount that is an amount of no named currency, and nothing else: the short
+/// form, which has a column of its own.
+std::optional<std::int64_t> short_form(const std::optional<Discount>& discount);
+/// The discount of which that is the short form.
+std::optional<Discount> from_short_form(std::optional<std::int64_t> hundredths);
 
 /// What the row of a book keeps as text: all but its ids, its name, its times, and its first rules,
 /// which have columns of their own.

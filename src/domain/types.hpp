@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
 #include "base/digest.hpp"
 #include "base/time.hpp"
+#include "domain/money.hpp"
 
 namespace coupond {
 
@@ -21,13 +23,14 @@ struct BookSettings {
     std::string name;
     std::string code_pattern;
     std::optional<std::int64_t> max_redemptions_per_user = {};  ///< nothing: no limit
-    std::optional<std::int64_t> discount_cents = {};
+    std::optional<Discount> discount = {};
     std::string description = {};
     bool active = true;
     std::optional<Timestamp> starts_at = {};      ///< its codes cannot be used before
     std::optional<Timestamp> ends_at = {};        ///< nor from then on
     std::string time_zone = "UTC";                ///< one that TimeZone::find() knows
     std::optional<std::int64_t> lock_ttl_s = {};  ///< nothing: as the server is set up
+    bool combinable = true;                       ///< with other codes, for one order
     std::string metadata = "{}";                  ///< a JSON object, as the client has written it
 
     bool operator==(const BookSettings&) const = default;
@@ -112,8 +115,10 @@ struct LedgerEntry {
         code_changed = 10,
         code_unassigned = 11,
         code_unlocked = 12,
+        redemption_rolled_back = 13,
+        discount_given_back = 14,  ///< some of it; the use is not
     };
-    static constexpr Type last_type = Type::code_unlocked;
+    static constexpr Type last_type = Type::discount_given_back;
 
     EntryId id = 0;
     Timestamp at;
@@ -124,17 +129,41 @@ struct LedgerEntry {
     std::optional<std::string> user_id;  ///< whom a code was assigned to, and so on; who was erased
     /// The lock that was taken; of a redemption, used; of an unlocking, given back.
     std::optional<Timestamp> locked_until;
-    std::optional<std::int64_t> discount_cents;  ///< of a redemption: what it was worth
+    /// Of a redemption: what it was worth; of what takes back of that: how much. In the order's
+    /// currency, where there is an order.
+    std::optional<Money> discount;
+    std::optional<Order> order;            ///< of a redemption
+    std::optional<EntryId> redemption_id;  ///< of what takes back of one: of which
     /// The change of the same code before this one, which leads on to its upload; or that of the
     /// same book, which leads on to its creation. Nothing for locks that are not kept in the
     /// database, which do not change the code there.
     std::optional<EntryId> previous;
     /// Of a book or its creation, and of a code whose settings were changed: what it was before and
-    /// is after (domain/settings.hpp).
+    /// is after (domain/settings.hpp). Of a roll-back: its reason.
     std::string detail;
     std::string request_id;  ///< of the request that asked for it
     /// Of an upload: of its codes' texts, in the order of their ids.
     std::optional<Digest> codes_digest;
+
+    /// That its order and its discount are in, if one is named.
+    std::optional<Currency> currency() const {
+        if (order) return order->currency;
+        return discount ? discount->currency : std::nullopt;
+    }
+};
+
+/// A use of a code.
+struct Redemption {
+    EntryId id = 0;  ///< of its entry in the ledger
+    CodeId code_id = 0;
+    std::string code;
+    BookId book_id = 0;
+    std::string user_id;
+    std::optional<Order> order;
+    std::optional<Money> discount;  ///< what it was worth, where that is known
+    std::int64_t given_back = 0;    ///< of the discount
+    Timestamp at;
+    std::optional<Timestamp> rolled_back_at;
 };
 
 /// How many codes of a book are in which state. Every code is in exactly one:
@@ -153,16 +182,27 @@ struct Activity {
     std::int64_t assigned = 0;
     std::int64_t locked = 0;
     std::int64_t redeemed = 0;
-    std::int64_t discount_cents = 0;  ///< what the redemptions were worth
+    std::int64_t rolled_back = 0;
+    /// What the redemptions were worth, less what was given back: of no named currency, and of
+    /// others.
+    std::int64_t discount_cents = 0;
+    std::map<Currency, std::int64_t> discounts = {};
 
     bool operator==(const Activity&) const = default;
+
+    void add_discount(const Money& discount) {
+        if (discount.amount == 0) return;
+        (discount.currency ? discounts[*discount.currency] : discount_cents) += discount.amount;
+    }
 
     Activity& operator+=(const Activity& other) {
         uploaded += other.uploaded;
         assigned += other.assigned;
         locked += other.locked;
         redeemed += other.redeemed;
+        rolled_back += other.rolled_back;
         discount_cents += other.discount_cents;
+        for (const auto& [currency, amount] : other.discounts) discounts[currency] += amount;
         return *this;
     }
 };
@@ -178,6 +218,9 @@ inline Timestamp activity_period(Timestamp at) {
     return {static_cast<std::int64_t>(static_cast<std::uint64_t>(at.ms) -
                                       static_cast<std::uint64_t>(since_then))};
 }
+
+/// The period in place of which is counted what was ever.
+inline constexpr Timestamp all_times{-1};
 
 /// The place of what is counted of all books together.
 inline constexpr BookId all_books = 0;

@@ -1,21 +1,11 @@
 #include "domain/validate.hpp"
 
+#include <algorithm>
+
 #include "base/time_zone.hpp"
 #include "domain/rules.hpp"
 
 namespace coupond {
-namespace {
-
-std::optional<CodeValidated::Worth> worth_of(const Book& book, const std::optional<Order>& order) {
-    if (!book.discount_cents) return std::nullopt;
-    if (!order) return CodeValidated::Worth{*book.discount_cents, std::nullopt};
-    Discount discount;
-    discount.value = *book.discount_cents;
-    return CodeValidated::Worth{discount_on(discount, order->amount, order->currency),
-                                order->currency};
-}
-
-}  // namespace
 
 std::optional<CodeValidated> validate(const ValidateCode& asked, const CodeForUser* found,
                                       Timestamp now) {
@@ -31,10 +21,19 @@ std::optional<CodeValidated> validate(const ValidateCode& asked, const CodeForUs
         at = zone ? zone->parse(asked.as_of_date) : std::nullopt;
         if (!at) return std::nullopt;
     }
-    validated.reasons = all_refusals({book, code, asked.user_id, at.value_or(now), redeemed});
+    validated.reasons =
+        all_refusals({book, code, asked.user_id, at.value_or(now), asked.order, 1, redeemed});
     validated.starts_at = book.starts_at;
     validated.is_free = !code.assigned_to;
-    if (validated.reasons.empty()) validated.discount = worth_of(book, asked.order);
+    if (!book.discount) return validated;
+    validated.currency = book.discount->currency;
+    if (validated.reasons.empty()) validated.discount = worth_of(*book.discount, asked.order);
+    const bool is_below = std::ranges::find(validated.reasons, Refusal::order_below_minimum) !=
+                          validated.reasons.end();
+    if (is_below) {
+        validated.missing =
+            Money{missing_to_minimum(*book.discount, *asked.order), asked.order->currency};
+    }
     return validated;
 }
 

@@ -10,13 +10,6 @@
 
 namespace coupond {
 
-/// What somebody wants to pay for.
-struct Order {
-    std::optional<std::string> id;
-    std::int64_t amount = 0;  ///< in minor units, 0 to limits::order_minor_units
-    Currency currency;
-};
-
 struct ValidateCode {
     std::string code;
     std::string user_id;
@@ -37,12 +30,10 @@ struct CodeValidated {
     std::vector<Refusal> reasons;  ///< in their order; none: it is valid
     /// Of the book whose code it is, as far as that helps to tell what would cure them.
     std::optional<Timestamp> starts_at = {};
-    bool is_free = false;  ///< nobody holds it
-    struct Worth {
-        std::int64_t amount = 0;  ///< in minor units
-        std::optional<Currency> currency;
-    };
-    std::optional<Worth> discount = {};  ///< only where it is valid
+    std::optional<Currency> currency = {};  ///< of the discount
+    std::optional<Money> missing = {};      ///< from the order to the discount's minimum
+    bool is_free = false;                   ///< nobody holds it
+    std::optional<Money> discount = {};     ///< only where it is valid
 };
 
 /// `found`: null where there is no such code. Nothing where the book's time zone has no moment for

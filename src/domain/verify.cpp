@@ -60,6 +60,10 @@ std::string show(const Snapshot::EntryRow& entry) {
         case Type::code_unassigned:
             return id + " (code_unassigned, code " + show(entry.code_id) + ")";
         case Type::code_unlocked: return id + " (code_unlocked, code " + show(entry.code_id) + ")";
+        case Type::redemption_rolled_back:
+            return id + " (redemption_rolled_back, code " + show(entry.code_id) + ")";
+        case Type::discount_given_back:
+            return id + " (discount_given_back, code " + show(entry.code_id) + ")";
     }
     return id + " (type " + show(entry.type) + ")";
 }
@@ -108,6 +112,9 @@ struct CodeState {
     EntryId lock_entry = 0;              ///< that made `locked_until`
     std::optional<Timestamp> would_end;  ///< what that was, had its holder not been erased
     bool redeemed_before_ledger = false;
+    EntryId redemption = 0;          ///< that made `redeemed_at`
+    std::int64_t discount_left = 0;  ///< of it, that was not given back
+    std::optional<std::string> currency;
     std::optional<Timestamp> first_elsewhere;  ///< when the first lock in Redis was taken
     bool noted_elsewhere = false;              ///< when the row says, a lock in Redis was taken
     std::optional<CodeSettings> settings = CodeSettings();  ///< nothing: not known
@@ -116,6 +123,11 @@ struct CodeState {
 /// Sums of what may be anything must not overflow.
 void add(std::int64_t& sum, std::int64_t value) {
     sum = static_cast<std::int64_t>(static_cast<std::uint64_t>(sum) +
+                                    static_cast<std::uint64_t>(value));
+}
+
+void subtract(std::int64_t& sum, std::int64_t value) {
+    sum = static_cast<std::int64_t>(static_cast<std::uint64_t>(sum) -
                                     static_cast<std::uint64_t>(value));
 }
 
@@ -134,6 +146,7 @@ public:
         verify_codes();
         verify_book_counts();
         verify_activity();
+        verify_discounts();
         verify_lock_counts();
         verify_user_counts();
         verify_ids();
@@ -455,8 +468,8 @@ private:
                                                   moved_beyond(entry.book_id, *entry.previous - 1);
         if (behind_moved && type == Type::code_assigned) {
             state.holder.reset();  // whoever had it before
-        } else if (behind_moved && !state.holder) {
-            state.holder = entry.user;
+        } else if (behind_moved && (!state.holder || !state.redeemed_at)) {
+            state.holder = entry.user;  // who may be another one than before
         }
         if (!elsewhere) {
             if (behind_moved) {
@@ -479,6 +492,8 @@ private:
             case Type::code_changed: return change(entry, state);
             case Type::code_unassigned: return unassign(entry, state);
             case Type::code_unlocked: return unlock(entry, elsewhere, state);
+            case Type::redemption_rolled_back: return roll_back(entry, state);
+            case Type::discount_given_back: return give_back(entry, state);
             default: differ(entry, ": there is no such type of an entry about a code");
         }
     }
@@ -558,7 +573,40 @@ private:
         if (!entry.migrated) verify_lock_used(entry, state);
         state.redeemed_at = entry.at;
         state.redeemed_before_ledger = entry.migrated;
+        state.redemption = entry.id;
+        state.discount_left = entry.discount_cents;
+        state.currency = entry.currency;
         state.locked_until.reset();
+        state.would_end.reset();
+        if (entry.order_amount && !entry.currency) differ(entry, ": its order has no currency");
+    }
+
+    void give_back(const Snapshot::EntryRow& entry, CodeState& state) {
+        verify_holder(entry, state);
+        if (!state.redeemed_at || entry.redemption_id != state.redemption) {
+            differ(entry, ": redemption_id is ", entry.redemption_id,
+                   ", the redemption that stands is ",
+                   state.redeemed_at ? std::optional(state.redemption) : std::nullopt);
+        }
+        if (entry.discount_cents != 0 && entry.currency != state.currency) {
+            differ(entry, ": currency is ", entry.currency, ", the discount's is ", state.currency);
+        }
+        if (entry.discount_cents < 0 || entry.discount_cents > state.discount_left) {
+            differ(entry, ": discount_cents is ", entry.discount_cents, ", of the discount ",
+                   state.discount_left, " was left");
+        }
+        subtract(state.discount_left, entry.discount_cents);
+    }
+
+    void roll_back(const Snapshot::EntryRow& entry, CodeState& state) {
+        give_back(entry, state);
+        if (state.discount_left != 0) {
+            differ(entry, ": it leaves ", state.discount_left, " of the discount");
+        }
+        state.redeemed_at.reset();
+        state.redeemed_before_ledger = false;
+        state.locked_until = entry.at;
+        state.lock_entry = entry.id;
         state.would_end.reset();
     }
 
@@ -633,7 +681,11 @@ private:
         LedgerEntry entry;
         entry.type = type_of(row);
         entry.codes = row.codes;
-        entry.discount_cents = row.discount_cents;
+        const auto currency = row.currency ? Currency::find(*row.currency) : std::nullopt;
+        if (row.currency && !currency) {
+            differ(row, ": currency is ", row.currency, ", there is none of that name");
+        }
+        entry.discount = Money{row.discount_cents, currency};
         count(row.book_id, activity_period(row.at), activity_of(entry));
     }
 
@@ -644,10 +696,18 @@ private:
             add(sum.assigned, activity.assigned);
             add(sum.locked, activity.locked);
             add(sum.redeemed, activity.redeemed);
+            add(sum.rolled_back, activity.rolled_back);
             add(sum.discount_cents, activity.discount_cents);
+            for (const auto& [currency, amount] : activity.discounts) {
+                for (const Timestamp in : {since, all_times}) {
+                    add(discounts_[{book, in, std::string(currency.code())}], amount);
+                }
+            }
         }
         for (BookState* const book : {find_book(of_book), &all_}) {
-            if (book != nullptr) add(book->counted.discount_cents, activity.discount_cents);
+            if (book == nullptr) continue;
+            add(book->counted.rolled_back, activity.rolled_back);
+            add(book->counted.discount_cents, activity.discount_cents);
         }
     }
 
@@ -672,6 +732,7 @@ private:
         compare(row, id, "redeemed", kept->redeemed, counted.redeemed, source);
         compare(row, id, "ever_locked", kept->ever_locked, counted.ever_locked, source);
         compare(row, id, "kept_back", kept->kept_back, counted.kept_back, source);
+        compare(row, id, "rolled_back", kept->rolled_back, counted.rolled_back, "the ledger");
         compare(row, id, "discount_cents", kept->discount_cents, counted.discount_cents,
                 "the ledger");
     }
@@ -695,7 +756,28 @@ private:
         compare(row, book, "assigned", is.assigned, should.assigned, source);
         compare(row, book, "locked", is.locked, should.locked, source);
         compare(row, book, "redeemed", is.redeemed, should.redeemed, source);
+        compare(row, book, "rolled_back", is.rolled_back, should.rolled_back, source);
         compare(row, book, "discount_cents", is.discount_cents, should.discount_cents, source);
+    }
+
+    void verify_discounts() {
+        for (Cursor kept(snapshot_.discount_counts()); !kept.at_end(); kept.advance()) {
+            const auto counted = discounts_.find({kept->book_id, kept->since, kept->currency});
+            verify_discount({kept->book_id, kept->since, kept->currency}, kept->amount,
+                            counted == discounts_.end() ? 0 : counted->second);
+            if (counted != discounts_.end()) discounts_.erase(counted);
+        }
+        for (const auto& [place, counted] : discounts_) verify_discount(place, 0, counted);
+    }
+
+    using DiscountPlace = std::tuple<BookId, Timestamp, std::string>;
+
+    void verify_discount(const DiscountPlace& place, std::int64_t is, std::int64_t should) {
+        const auto& [book, since, currency] = place;
+        if (is == should) return;
+        const std::string when = since == all_times ? "" : " since " + show(since);
+        differ("discount_count", when, " of book ", book, " in ", currency, ": amount is ", is,
+               ", by the ledger it is ", should);
     }
 
     void verify_lock_counts() {
@@ -782,6 +864,7 @@ private:
     std::unordered_map<BookId, BookState> books_;
     BookState all_;                                              ///< of all books together
     std::map<std::pair<BookId, Timestamp>, Activity> activity_;  ///< by the ledger
+    std::map<DiscountPlace, std::int64_t> discounts_;            ///< the same
     BookId last_book_ = 0;
     CodeId last_code_ = 0;
     CodeId upload_from_ = 0;  ///< the next one that the upload of the moment names

@@ -54,7 +54,10 @@ public:
         std::optional<std::int64_t> user;
         std::optional<EntryId> previous;
         std::optional<Timestamp> locked_until;
-        std::int64_t discount_cents = 0;
+        std::int64_t discount_cents = 0;      ///< in minor units of `currency`
+        std::optional<std::string> currency;  ///< of it and of the order
+        std::optional<std::int64_t> order_amount;
+        std::optional<EntryId> redemption_id;
         std::optional<std::string> codes_digest;
         std::string detail;
         bool migrated = false;  ///< made by a migration, for what had been there before the ledger
@@ -62,12 +65,18 @@ public:
     struct BookCountRow {
         BookId book_id = 0;
         std::int64_t total = 0, available = 0, redeemed = 0, ever_locked = 0, kept_back = 0,
-                     discount_cents = 0;
+                     rolled_back = 0, discount_cents = 0;
     };
     struct ActivityRow {
         BookId book_id = 0;
         Timestamp since;
         Activity activity;
+    };
+    struct DiscountCountRow {
+        BookId book_id = 0;
+        Timestamp since;  ///< or all_times
+        std::string currency;
+        std::int64_t amount = 0;
     };
     /// What was moved out of the ledger.
     struct MovedRow {
@@ -117,6 +126,8 @@ public:
     virtual std::unique_ptr<RowStream<BookCountRow>> book_counts() = 0;
     /// What is counted by activity_period, by book and time.
     virtual std::unique_ptr<RowStream<ActivityRow>> activity_counts() = 0;
+    /// The same of discounts in a currency, by book, time and currency.
+    virtual std::unique_ptr<RowStream<DiscountCountRow>> discount_counts() = 0;
     virtual std::unique_ptr<RowStream<MovedRow>> moved() = 0;  ///< by book and time
     /// Of locks beyond `now`, by book and time.
     virtual std::unique_ptr<RowStream<LockCountRow>> lock_counts(Timestamp now) = 0;

@@ -19,6 +19,31 @@ CodeRow* World::find(std::string_view code) {
     return found == by_code_.end() ? nullptr : found->second;
 }
 
+void World::add(Redemption redemption) {
+    const auto [id, code_id] = std::pair(redemption.id, redemption.code_id);
+    if (redemptions_.emplace(id, std::move(redemption)).second) {
+        redemptions_of_codes_.emplace(code_id, id);
+    }
+}
+
+Redemption* World::find_redemption(EntryId id) {
+    const auto found = redemptions_.find(id);
+    return found == redemptions_.end() ? nullptr : &found->second;
+}
+
+const Redemption* World::find_redemption(CodeId code_id, std::string_view order_id,
+                                         std::string_view user_id) {
+    const auto [begin, end] = redemptions_of_codes_.equal_range(code_id);
+    for (auto one = begin; one != end; ++one) {
+        const Redemption& redemption = redemptions_.at(one->second);
+        if (!redemption.rolled_back_at && redemption.user_id == user_id && redemption.order &&
+            redemption.order->id == order_id) {
+            return &redemption;
+        }
+    }
+    return nullptr;
+}
+
 Book* World::find_book(BookId id) {
     const auto found = books.find(id);
     return found == books.end() ? nullptr : &found->second;
@@ -26,7 +51,7 @@ Book* World::find_book(BookId id) {
 
 namespace {
 
-constexpr std::array<std::pair<Refusal, std::string_view>, 20> refusals{{
+constexpr std::array<std::pair<Refusal, std::string_view>, 27> refusals{{
     {Refusal::book_not_found, "book_not_found"},
     {Refusal::book_required, "book_required"},
     {Refusal::codes_already_exist, "codes_already_exist"},
@@ -43,7 +68,14 @@ constexpr std::array<std::pair<Refusal, std::string_view>, 20> refusals{{
     {Refusal::book_ended, "book_ended"},
     {Refusal::code_disabled, "code_disabled"},
     {Refusal::code_expired, "code_expired"},
+    {Refusal::not_combinable, "not_combinable"},
+    {Refusal::order_required, "order_required"},
+    {Refusal::order_currency_mismatch, "order_currency_mismatch"},
+    {Refusal::order_below_minimum, "order_below_minimum"},
     {Refusal::user_redemption_limit_reached, "user_redemption_limit_reached"},
+    {Refusal::redemption_not_found, "redemption_not_found"},
+    {Refusal::already_rolled_back, "already_rolled_back"},
+    {Refusal::amount_exceeds_discount, "amount_exceeds_discount"},
     {Refusal::user_not_found, "user_not_found"},
     {Refusal::idempotency_key_reused, "idempotency_key_reused"},
     {Refusal::first_answer_unreadable, "first_answer_unreadable"},

@@ -13,6 +13,13 @@ std::size_t codes_of(const Command& command) {
     return upload == nullptr ? 0 : upload->codes.size();
 }
 
+/// How many entries in the ledger it makes at most.
+std::int64_t entries_of(const Command& command) {
+    if (const auto* const lock = std::get_if<LockCodes>(&command)) return std::ssize(lock->codes);
+    const auto* const redemption = std::get_if<RedeemCodes>(&command);
+    return redemption == nullptr ? 1 : std::ssize(redemption->codes);
+}
+
 }  // namespace
 
 Engine::Engine(Store& store, Locks* locks, const Clock& clock, Deliver deliver,
@@ -105,9 +112,12 @@ Engine::Work Engine::take_work() {
     work.checks.swap(checks_);
     work.batch.reserve(std::min(queue_.size(), options_.batch_commands));
     std::size_t codes = 0;
+    std::int64_t entries = 0;
     while (!queue_.empty() && work.batch.size() < options_.batch_commands) {
         const std::size_t more = codes_of(queue_.front().submission.command);
         if (codes > 0 && codes + more > limits::batch_codes) break;
+        entries += entries_of(queue_.front().submission.command);
+        if (entries > limits::batch_entries) break;
         codes += more;
         work.batch.push_back(std::move(queue_.front()));
         queue_.pop_front();

@@ -15,7 +15,9 @@ namespace {
 
 /// Whether it takes a lock or gives one back, and does nothing else.
 bool changes_locks(const Command& command) {
-    return std::holds_alternative<LockCode>(command) || std::holds_alternative<UnlockCode>(command);
+    return std::holds_alternative<LockCode>(command) ||
+           std::holds_alternative<LockCodes>(command) ||
+           std::holds_alternative<UnlockCode>(command);
 }
 
 /// What a batch changes of locks that are kept outside the store.
@@ -32,10 +34,10 @@ struct LockDelta {
                 --delta.locks[{row->code.book_id, *row->stored_lock}];
             }
         }
-        take(delta.new_codes);
-        take(delta.changed_codes);
+        take(delta.new_codes, delta.at);
+        take(delta.changed_codes, delta.at);
         std::erase_if(delta.changed_codes, [](const CodeRow* row) {
-            return !row->assigned && !row->redeemed && !row->rewritten;
+            return !row->assigned && !row->redeemed && !row->rewritten && !row->rolled_back;
         });
         for (LedgerEntry& entry : delta.entries) {
             const bool of_lock = entry.type == LedgerEntry::Type::code_locked ||
@@ -45,7 +47,7 @@ struct LockDelta {
     }
 
 private:
-    void take(std::span<CodeRow* const> rows) {
+    void take(std::span<CodeRow* const> rows, Timestamp at) {
         for (CodeRow* const row : rows) {
             Code& code = row->code;
             if (row->lock_ended) code.lock.reset();
@@ -53,6 +55,10 @@ private:
                 (code.lock ? acquired : released).push_back({code.code, code.book_id, code.lock});
             }
             code.lock.reset();
+            // As a lock that has ended with that, as where locks are kept in the store.
+            if (row->rolled_back && !code.redeemed_at && code.assigned_to) {
+                code.lock = Lock{*code.assigned_to, at};
+            }
             const bool keeps_note = row->rewritten && !row->redeemed && !row->unassigned;
             if (keeps_note && row->stored_lock) {
                 code.lock = Lock{code.assigned_to.value_or(""), *row->stored_lock};
@@ -99,7 +105,9 @@ private:
         lock_failure_ = LockFailure::none;
         for (int reruns = 0; reruns <= limits::batch_reruns && !late(); ++reruns) {
             Needs needed = needs(commands, clock_.now(), pool_factor);
-            needed.alone |= locks_ != nullptr && needed.takes_locks;
+            // Where others are alone again and again, so is who meets that.
+            const bool disturbed = reruns >= limits::batch_reruns / 2;
+            needed.alone |= locks_ != nullptr && (needed.takes_locks || disturbed);
             std::vector<std::string_view> codes;
             if (locks_ != nullptr) {
                 for (const Needs::CodeNeed& need : needed.codes) codes.push_back(need.code);
@@ -116,6 +124,7 @@ private:
             if (needed.alone) locks = load_locks(commands, codes);
             if (!locks) return fail_locks(LockFailure::reading, results, locks.error());
             put_locks(*world, codes, std::move(*locks));
+            if (locks_ != nullptr && !needed.redemptions.empty()) release_used(*world, needed);
             if (locks_ != nullptr && !needed.erased.empty()) {
                 const Result<void> loaded = load_locks_of_erased(*world);
                 if (!loaded) return fail_locks(LockFailure::reading, results, loaded.error());
@@ -192,9 +201,14 @@ private:
                             std::span<std::optional<Lock>> found) {
         std::set<std::pair<std::string_view, std::string_view>> askers;  // codes and users
         for (const Submission* const submission : commands) {
-            const auto* const lock = std::get_if<LockCode>(&submission->command);
-            if (lock == nullptr || !submission->idempotency) continue;
-            askers.emplace(lock->code, lock->user_id);
+            if (!submission->idempotency) continue;
+            if (const auto* const lock = std::get_if<LockCode>(&submission->command)) {
+                askers.emplace(lock->code, lock->user_id);
+            } else if (const auto* const several = std::get_if<LockCodes>(&submission->command)) {
+                for (const std::string& code : several->codes) {
+                    askers.emplace(code, several->user_id);
+                }
+            }
         }
         if (askers.empty()) return {};
         std::vector<std::string_view> asked;
@@ -224,6 +238,28 @@ private:
         if (!loaded) return loaded.error();
         put_locks(world, codes, std::move(*loaded));
         return {};
+    }
+
+    /// Releases the locks by which codes were redeemed whose redemptions are to be rolled back, as
+    /// far as they have not been yet: afterwards they would be a lock to redeem by again. Where
+    /// there is no reaching them, they end by themselves.
+    void release_used(World& world, const Needs& needed) {
+        std::vector<std::string_view> codes;
+        for (const EntryId id : needed.redemptions) {
+            const Redemption* const redemption = world.find_redemption(id);
+            if (redemption == nullptr) continue;
+            const CodeRow* const row = world.find(redemption->code);
+            if (row != nullptr && row->code.redeemed_at) codes.push_back(row->code.code);
+        }
+        if (codes.empty()) return;
+        const auto found = locks_->load(codes);
+        if (!found) return;
+        std::vector<LockChange> used;
+        for (std::size_t i = 0; i < codes.size(); ++i) {
+            const CodeRow* const row = world.find(codes[i]);
+            if ((*found)[i]) used.push_back({row->code.code, row->code.book_id, std::nullopt});
+        }
+        if (!used.empty()) locks_->release(used, clock_.now());
     }
 
     void put_locks(World& world, std::span<const std::string_view> codes,
@@ -291,8 +327,8 @@ private:
 
 /// In which order commands, none of them an erasure, are run where locks are kept outside the
 /// store: as indices, in rounds of which every second one, beginning with the second, holds nothing
-/// but LockCode, and the others hold none. Commands on a code keep their order; others may change
-/// it, for nobody has waited for one to send the other. A round may be empty.
+/// but commands that change locks, and the others hold none. Commands on a code keep their order;
+/// others may change it, for nobody has waited for one to send the other. A round may be empty.
 std::vector<std::vector<std::size_t>> rounds_of(std::span<const Submission* const> commands) {
     std::unordered_map<std::string_view, std::size_t> round_of_code;
     std::vector<std::vector<std::size_t>> rounds;
@@ -321,10 +357,13 @@ std::vector<std::vector<std::size_t>> groups_of(std::span<const Submission* cons
                                                 bool with_locks) {
     std::vector<const Submission*> others;
     std::vector<std::size_t> places;  // of `others`
+    std::vector<std::size_t> roll_backs;
     std::vector<std::size_t> erasures;
     for (std::size_t i = 0; i < commands.size(); ++i) {
         if (std::holds_alternative<EraseUser>(commands[i]->command)) {
             erasures.push_back(i);
+        } else if (with_locks && std::holds_alternative<RollBack>(commands[i]->command)) {
+            roll_backs.push_back(i);
         } else {
             others.push_back(commands[i]);
             places.push_back(i);
@@ -337,6 +376,7 @@ std::vector<std::vector<std::size_t>> groups_of(std::span<const Submission* cons
     } else {
         groups.push_back(std::move(places));
     }
+    groups.push_back(std::move(roll_backs));
     for (std::size_t i = 0; i < erasures.size(); ++i) {
         if (i % limits::batch_erasures == 0) groups.emplace_back();
         groups.back().push_back(erasures[i]);

@@ -15,7 +15,8 @@ struct Executed {
 };
 
 /// In which order `execute` runs commands: as indices, in groups that are run one after the other.
-/// Erasures come last, for nobody has waited for another command of a batch to send one.
+/// Where locks are kept outside the store, roll-backs come behind all that goes by them. Erasures
+/// come last, for nobody has waited for another command of a batch to send one.
 /// `with_locks`: locks are kept outside the store. A group may be empty.
 std::vector<std::vector<std::size_t>> groups_of(std::span<const Submission* const> commands,
                                                 bool with_locks);

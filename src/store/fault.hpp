@@ -7,10 +7,18 @@
 
 namespace coupond {
 
+inline bool is_amount(std::int64_t amount) {
+    return amount >= 0 && amount <= limits::order_minor_units;
+}
+
 /// Nothing, or what is wrong.
 inline const char* fault_of(const Book& book) {
-    const auto discount = book.discount_cents.value_or(0);
-    if (discount < 0 || discount > limits::discount_cents) return "a book with such a discount";
+    if (book.discount) {
+        for (const auto& amount : {std::optional(book.discount->value), book.discount->max_amount,
+                                   book.discount->min_order_amount}) {
+            if (!is_amount(amount.value_or(0))) return "a book with such a discount";
+        }
+    }
     for (const auto& at : {std::optional(book.created_at), std::optional(book.updated_at),
                            book.starts_at, book.ends_at, book.archived_at}) {
         if (!has_iso8601(at.value_or(Timestamp{}))) return "a book of such a time";
@@ -37,7 +45,10 @@ inline const char* fault_of(const EntryListing& listing) {
     if (!has_iso8601(entry.at) || !has_iso8601(entry.locked_until.value_or(Timestamp{}))) {
         return "an entry of such a time";
     }
-    if (entry.discount_cents.value_or(0) < 0) return "an entry with such a discount";
+    if (entry.discount && !is_amount(entry.discount->amount)) {
+        return "an entry with such a discount";
+    }
+    if (entry.order && !is_amount(entry.order->amount)) return "an entry with such an order";
     const bool of_book = entry.type == LedgerEntry::Type::book_created ||
                          (entry.type >= LedgerEntry::Type::book_changed &&
                           entry.type <= LedgerEntry::Type::book_restored);
@@ -59,15 +70,21 @@ inline const char* fault_of(const EntryListing& listing) {
     return nullptr;
 }
 
+inline const char* fault_of(const Redemption& redemption) {
+    const auto& [discount, order] = std::tie(redemption.discount, redemption.order);
+    const bool sound = has_iso8601(redemption.at) &&
+                       has_iso8601(redemption.rolled_back_at.value_or(Timestamp{})) &&
+                       (!discount || is_amount(discount->amount)) &&
+                       (!order || is_amount(order->amount)) && redemption.given_back >= 0;
+    return sound ? nullptr : "a redemption of such a time, or such an amount";
+}
+
 inline const char* fault_of(const Statistics& statistics) {
     constexpr std::int64_t most = 100'000'000'000'000;
     const BookCounts& counts = statistics.counts;
     for (const std::int64_t count : {counts.total, counts.available, counts.redeemed,
                                      statistics.ever_locked, statistics.discount_cents}) {
         if (count < 0 || count > most) return "a count of so many";
-    }
-    for (const auto& [activity, refused] : statistics.series) {
-        if (activity.discount_cents < 0) return "a count of so many";
     }
     return nullptr;
 }

@@ -106,7 +106,7 @@ struct CodeHistory {
     Code code;
     EntryPage history;  ///< from its upload on, as list_entries() has it, but up to now
     /// Where it is redeemed: by what, which may be beyond that page.
-    std::optional<EntryListing> redemption;
+    std::optional<Redemption> redemption;
 };
 
 /// Which codes of a book a list shows.
@@ -149,7 +149,9 @@ struct Statistics {
     bool book_found = false;
     BookCounts counts;
     std::int64_t ever_locked = 0;  ///< codes that have had a lock
+    std::int64_t rolled_back = 0;  ///< redemptions
     std::int64_t discount_cents = 0;
+    std::map<Currency, std::int64_t> discounts;
     std::vector<Piece> series;
     std::map<std::string, std::int64_t> refusals;  ///< in all of it, by reason
 };
@@ -162,10 +164,9 @@ struct UserQuery {
 };
 
 struct UserPage {
-    std::vector<Code> codes;  ///< by id
-    std::vector<EntryListing>
-        redemptions;    ///< of those of `codes` that are redeemed, in their order
-    bool more = false;  ///< the user holds codes after the last one
+    std::vector<Code> codes;              ///< by id
+    std::vector<Redemption> redemptions;  ///< of those of `codes` that are redeemed, in their order
+    bool more = false;                    ///< the user holds codes after the last one
 };
 
 /// The reading side, on a connection of its own: sees what was committed before the call, never
@@ -217,9 +218,9 @@ class LedgerRetention {
 public:
     virtual ~LedgerRetention() = default;
 
-    /// Those of `ids` that nothing in the database rests on, in their order: of one code, and
-    /// neither its last change, nor a redemption, nor the lock elsewhere that its row notes. It
-    /// stays so.
+    /// Those of `ids` that nothing in the database rests on, in their order: of one code, neither
+    /// its last change, nor a redemption or what takes back of one, nor a change behind the
+    /// redemption that stands, nor the lock elsewhere that its row notes. It stays so.
     virtual std::vector<EntryId> superseded(std::span<const EntryId> ids) = 0;
 
     /// Removes entries that superseded() has named, in one transaction, which keeps the sums of

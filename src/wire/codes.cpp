@@ -12,18 +12,7 @@
 namespace coupond::wire {
 namespace {
 
-void write_redemption(JsonWriter& json, const EntryListing& listing) {
-    const LedgerEntry& entry = listing.entry;
-    json.raw(R"({"id":)").number(entry.id);
-    json.raw(R"(,"code":)").string(listing.code);
-    json.raw(R"(,"bookId":)").number(entry.book_id);
-    json.raw(R"(,"userId":)").string(entry.user_id.value_or(""));
-    json.raw(R"(,"discountAmount":)");
-    entry.discount_cents ? json.hundredths(*entry.discount_cents) : json.null();
-    json.raw(R"(,"at":)").time(entry.at).raw("}");
-}
-
-void write_redemptions(JsonWriter& json, const std::optional<EntryListing>& redemption) {
+void write_redemptions(JsonWriter& json, const std::optional<Redemption>& redemption) {
     json.raw("[");
     if (redemption) write_redemption(json, *redemption);
     json.raw("]");
@@ -106,7 +95,7 @@ Answer encode(const UserPage& page, const UserQuery& query, Timestamp now) {
     }
     json.raw(R"(],"redemptions":[)");
     before = {};
-    for (const EntryListing& redemption : page.redemptions) {
+    for (const Redemption& redemption : page.redemptions) {
         write_redemption(json.raw(std::exchange(before, ",")), redemption);
     }
     json.raw("]}");

@@ -2,6 +2,7 @@
 #include <array>
 #include <charconv>
 #include <limits>
+#include <map>
 #include <span>
 #include <utility>
 
@@ -30,6 +31,7 @@ using Kind = Member::Kind;
 static_assert(limits::code_characters == 128 && limits::json_depth == 32);
 static_assert(limits::redemptions_per_user == 1'000'000'000 && limits::page_books == 1'000);
 static_assert(limits::discount_cents == 99'999'999'99);
+static_assert(limits::reason_characters == 1'024);
 static_assert(limits::lock_ttl_s == 86'400 && limits::metadata_bytes == 16'384);
 
 bool fits(std::string_view text, std::size_t most_characters) {
@@ -179,6 +181,51 @@ public:
         return value;
     }
 
+    /// The words that `find(word)` knows.
+    template <class Find>
+    auto required_word(const Find& find, std::string_view rule) -> decltype(find("")) {
+        const Member* const member = next();
+        if (member == nullptr) return std::nullopt;
+        auto found = member->kind == Kind::string ? find(member->text) : std::nullopt;
+        if (!found) complain(rule);
+        return found;
+    }
+
+    std::optional<Currency> optional_currency() {
+        return is_absent(next_) || is_null(next_) ? (skip(), std::nullopt) : required_currency();
+    }
+
+    /// An amount of money of a discount or an order, in minor units of `currency`, or hundredths.
+    std::optional<std::int64_t> optional_amount(const std::optional<Currency>& currency) {
+        return optional_number(exponent_of(currency), 0, limits::order_minor_units,
+                               amount_rule(currency));
+    }
+
+    std::optional<std::int64_t> required_amount(const std::optional<Currency>& currency) {
+        return required_number(exponent_of(currency), 0, limits::order_minor_units,
+                               amount_rule(currency));
+    }
+
+    /// As optional_number().
+    std::optional<std::int64_t> required_number(int decimals, std::int64_t least, std::int64_t most,
+                                                std::string_view rule) {
+        const Member* const member = next();
+        if (member == nullptr) return std::nullopt;
+        std::optional<std::int64_t> value;
+        if (member->kind == Kind::number) value = scaled_decimal(member->text, decimals);
+        if (!value || *value < least || *value > most) {
+            complain(rule);
+            return std::nullopt;
+        }
+        return value;
+    }
+
+    /// Takes a member that must be left out, or null.
+    void refuse(std::string_view why) {
+        const bool given = next_value() != nullptr;
+        if (given) complain(" should not exist " + std::string(why));
+    }
+
     std::optional<Currency> required_currency() {
         const Member* const member = next();
         if (member == nullptr) return std::nullopt;
@@ -188,27 +235,21 @@ public:
         return currency;
     }
 
-    /// The digits of a number; empty for anything else, of which it does not complain.
-    std::string number_text() {
-        Member* const member = next();
-        return member != nullptr && member->kind == Kind::number ? std::move(member->text) : "";
-    }
-
     std::optional<BookId> optional_book_id() {
         return optional_number(0, 1, std::numeric_limits<BookId>::max(),
                                " must be a positive integer");
     }
 
-    std::vector<std::string> required_codes() {
+    /// One to `most`.
+    std::vector<std::string> required_codes(std::size_t most) {
         Member* const member = next();
         if (member == nullptr) return {};
         if (member->kind != Kind::array) {
             complain(" must be an array");
         } else if (member->size == 0) {
             complain(" must contain at least 1 element");
-        } else if (member->size > limits::upload_codes) {
-            complain(" must contain no more than " + std::to_string(limits::upload_codes) +
-                     " elements");
+        } else if (member->size > most) {
+            complain(" must contain no more than " + std::to_string(most) + " elements");
         }
         for (const std::size_t place : member->unfit) {
             complain("[" + std::to_string(place) +
@@ -232,6 +273,14 @@ public:
     }
 
 private:
+    static std::string amount_rule(const std::optional<Currency>& currency) {
+        const int decimals = exponent_of(currency);
+        std::int64_t most = limits::order_minor_units;
+        for (int i = 0; i < decimals; ++i) most /= 10;
+        return " must be a number from 0 to " + std::to_string(most) + " with at most " +
+               std::to_string(decimals) + " decimals";
+    }
+
     /// The characters of a member that is there.
     std::string text_of(Member& member, std::size_t most_characters) {
         if (member.kind != Kind::string) return complain(" must be a string");
@@ -351,36 +400,116 @@ std::optional<std::int64_t> read_digits(std::string_view text) {
     return value;
 }
 
-/// `json`: an order as read_body() has captured it.
-std::optional<Order> read_order(std::string_view json, Messages& messages) {
-    static constexpr std::array specs{MemberSpec{"amount"}, MemberSpec{"currency"},
-                                      MemberSpec{"id"}};
+/// Reads an object that read_body() has captured with `take(members)`; nothing where it complains.
+template <class Take>
+auto read_captured(std::string_view json, std::span<const MemberSpec> specs, std::string_view path,
+                   Messages& messages, const Take& take)
+    -> std::optional<decltype(take(std::declval<Members&>()))> {
     auto body = read_body(json, specs);
     COUPOND_CHECK(std::holds_alternative<Body>(body));
     const std::size_t before = messages.size();
-    Members members(std::get<Body>(std::move(body)), specs, messages, "order.");
-    const std::string digits = members.number_text();
-    const std::size_t after_amount = messages.size();
-    const auto currency = members.required_currency();
-    const int decimals = exponent_of(currency);
-    const auto amount = digits.empty() ? std::nullopt : scaled_decimal(digits, decimals);
-    std::int64_t most = limits::order_units;
-    for (int i = 0; i < decimals; ++i) most *= 10;
-    const bool fits = amount && *amount >= 0 && *amount <= most;
-    if (!fits && after_amount == before) {
-        messages.insert(messages.begin() + static_cast<std::ptrdiff_t>(before),
-                        "order.amount must be a number from 0 to 1000000000000 with at most " +
-                            std::to_string(decimals) + " decimals");
-    }
-    std::optional<std::string> id;
-    if (members.is_absent(2) || members.is_null(2)) {
-        members.skip();
-    } else {
-        id = members.required_string(limits::order_id_characters);
-    }
+    Members members(std::get<Body>(std::move(body)), specs, messages, path);
+    auto taken = take(members);
     members.refuse_unknown();
     if (messages.size() != before) return std::nullopt;
-    return Order{std::move(id), *amount, *currency};
+    return taken;
+}
+
+/// `needs_id`: it must have one.
+std::optional<Order> read_order(Members& members, bool needs_id, Messages& messages) {
+    // The currency first, for what the amount may be depends on it; but not in the messages.
+    static constexpr std::array specs{MemberSpec{"currency"}, MemberSpec{"amount"},
+                                      MemberSpec{"id"}};
+    const std::size_t before = messages.size();
+    const std::string json = members.optional_object(limits::body_bytes, "");
+    if (json.empty() || messages.size() != before) return std::nullopt;
+    const auto order =
+        read_captured(json, specs, "order.", messages, [&](Members& those) -> std::optional<Order> {
+            const std::size_t of_currency = messages.size();
+            const auto currency = those.required_currency();
+            const std::size_t of_amount = messages.size();
+            const auto amount = those.required_amount(currency);
+            const auto begin = messages.begin();
+            std::rotate(begin + static_cast<std::ptrdiff_t>(of_currency),
+                        begin + static_cast<std::ptrdiff_t>(of_amount), messages.end());
+            std::optional<std::string> id;
+            if (!needs_id && (those.is_absent(2) || those.is_null(2))) {
+                those.skip();
+            } else {
+                id = those.required_string(limits::order_id_characters);
+            }
+            if (!currency || !amount) return std::nullopt;
+            return Order{std::move(id), *amount, *currency};
+        });
+    return order.value_or(std::nullopt);
+}
+
+/// A decoder of those of them that may be for an order.
+template <class Command, class Make>
+Decoded<Command> decode_for_order(const Request& request, std::string_view path_code, Make make) {
+    static constexpr std::array specs{MemberSpec{"userId"},
+                                      MemberSpec{.name = "order", .captured = true}};
+    Messages messages;
+    if (!fits_code(path_code)) messages.emplace_back(unfit_code);
+    return decode<Command>(request, specs, messages, [&](Members& members) {
+        std::string user_id = members.required_string(limits::user_id_characters);
+        return make(std::string(path_code), std::move(user_id),
+                    read_order(members, true, messages));
+    });
+}
+
+constexpr std::array codes_of_order_specs{MemberSpec{"userId"},
+                                          MemberSpec{"codes", fits_code, limits::order_codes},
+                                          MemberSpec{.name = "order", .captured = true}};
+
+/// Each once, one or more.
+std::vector<std::string> read_codes_of_order(Members& members, Messages& messages) {
+    const std::size_t before = messages.size();
+    std::vector<std::string> codes = members.required_codes(limits::order_codes);
+    if (messages.size() != before) return codes;
+    std::map<std::string_view, std::size_t> first;
+    for (std::size_t i = 0; i < codes.size(); ++i) {
+        const auto [place, is_new] = first.try_emplace(codes[i], i);
+        if (is_new) continue;
+        messages.push_back("codes[" + std::to_string(i) + "] is codes[" +
+                           std::to_string(place->second) + "] again");
+    }
+    return codes;
+}
+
+std::optional<Discount::Type> discount_type(std::string_view name) {
+    using Type = Discount::Type;
+    for (const Type type : {Type::amount, Type::percent, Type::fixed_price, Type::free_shipping}) {
+        if (name_of(type) == name) return type;
+    }
+    return std::nullopt;
+}
+
+Discount read_discount(Members& members) {
+    Discount discount;
+    const auto type = members.required_word(
+        discount_type, " must be one of amount, percent, fixed_price, free_shipping");
+    discount.currency = members.optional_currency();
+    switch (type.value_or(Discount::Type::free_shipping)) {
+        case Discount::Type::amount:
+        case Discount::Type::fixed_price:
+            discount.value = members.required_amount(discount.currency).value_or(0);
+            break;
+        case Discount::Type::percent:
+            discount.value =
+                members
+                    .required_number(2, 0, 100'00,
+                                     " must be a number from 0 to 100 with at most 2 decimals")
+                    .value_or(0);
+            break;
+        case Discount::Type::free_shipping:
+            type ? members.refuse("for free_shipping") : members.skip();
+            break;
+    }
+    discount.max_amount = members.optional_amount(discount.currency);
+    discount.min_order_amount = members.optional_amount(discount.currency);
+    discount.type = type.value_or(Discount::Type::amount);
+    return discount;
 }
 
 BookId read_path_id(std::string_view path_id, Messages& messages) {
@@ -403,14 +532,16 @@ constexpr std::array book_specs{MemberSpec{"name"},
                                 MemberSpec{"codePattern"},
                                 MemberSpec{"maxRedemptionsPerUser"},
                                 MemberSpec{"discountAmount"},
+                                MemberSpec{.name = "discount", .captured = true},
                                 MemberSpec{"description"},
                                 MemberSpec{"active"},
                                 MemberSpec{"startsAt"},
                                 MemberSpec{"endsAt"},
                                 MemberSpec{"timeZone"},
                                 MemberSpec{"lockTtlSeconds"},
+                                MemberSpec{"combinable"},
                                 MemberSpec{.name = "metadata", .captured = true}};
-static_assert(book_specs.size() == BookMembers().size());
+static_assert(book_specs.size() == BookMembers().size() + 1, "the discount has a short form");
 
 bool is_date(std::string_view text) {
     return text.size() == std::string_view("2026-11-22").size();
@@ -426,8 +557,23 @@ void take_moment(std::string text, std::optional<Timestamp>& at, std::string& da
     }
 }
 
+/// From the next two members, of which one is the other's short form.
+std::optional<Discount> read_either_discount(Members& members, Messages& messages) {
+    static constexpr std::array specs{MemberSpec{"type"}, MemberSpec{"currency"},
+                                      MemberSpec{"value"}, MemberSpec{"maxAmount"},
+                                      MemberSpec{"minOrderAmount"}};
+    const auto hundredths =
+        members.optional_number(2, 0, limits::discount_cents,
+                                " must be a number from 0 to 99999999.99 with at most 2 decimals");
+    const std::size_t before = messages.size();
+    const std::string json = members.optional_object(limits::body_bytes, "");
+    if (json.empty() || messages.size() != before) return from_short_form(hundredths);
+    if (hundredths) messages.emplace_back("discountAmount and discount must not both be given");
+    return read_captured(json, specs, "discount.", messages, read_discount);
+}
+
 /// `edits`: whether all members may be left out. `given`: those that were not.
-BookWish read_book(Members& members, bool edits, BookMembers& given) {
+BookWish read_book(Members& members, bool edits, BookMembers& given, Messages& messages) {
     BookWish book;
     std::size_t place = 0;
     const auto note = [&] { given[place++] = members.was_given(); };
@@ -449,10 +595,8 @@ BookWish read_book(Members& members, bool edits, BookMembers& given) {
     book.max_redemptions_per_user = members.optional_number(
         0, 1, limits::redemptions_per_user, " must be an integer from 1 to 1000000000");
     note();
-    book.discount_cents =
-        members.optional_number(2, 0, limits::discount_cents,
-                                " must be a number from 0 to 99999999.99 with at most 2 decimals");
-    note();
+    book.discount = read_either_discount(members, messages);
+    given[place++] = !members.is_absent(3) || !members.is_absent(4);
     book.description = members.optional_string(limits::description_characters);
     note();
     book.active = members.optional_boolean(true);
@@ -465,6 +609,8 @@ BookWish read_book(Members& members, bool edits, BookMembers& given) {
     note();
     book.lock_ttl_s =
         members.optional_number(0, 1, limits::lock_ttl_s, " must be an integer from 1 to 86400");
+    note();
+    book.combinable = members.optional_boolean(true);
     note();
     book.metadata = members.optional_object(limits::metadata_bytes);
     note();
@@ -537,9 +683,9 @@ void refuse_unknown_parameters(const Query& query, std::span<const std::string_v
 
 Decoded<CreateBook> decode_create_book(const Request& request) {
     Messages messages;
-    return decode<CreateBook>(request, book_specs, messages, [](Members& members) {
+    return decode<CreateBook>(request, book_specs, messages, [&](Members& members) {
         BookMembers given;
-        return CreateBook{read_book(members, false, given)};
+        return CreateBook{read_book(members, false, given, messages)};
     });
 }
 
@@ -549,7 +695,7 @@ Decoded<EditBook> decode_edit_book(const Request& request, std::string_view path
     command.book_id = read_path_id(path_id, messages);
     return decode<EditBook>(request, book_specs, messages, [&](Members& members) {
         require_any(members, messages);
-        command.wish = read_book(members, true, command.wished);
+        command.wish = read_book(members, true, command.wished, messages);
         return std::move(command);
     });
 }
@@ -579,7 +725,7 @@ Decoded<UploadCodes> decode_upload_codes(const Request& request,
     const bool id_fits = messages.empty();
     return decode<UploadCodes>(request, specs, messages, [&](Members& members) {
         UploadCodes command;
-        command.codes = members.required_codes();
+        command.codes = members.required_codes(limits::upload_codes);
         const std::size_t before = messages.size();
         command.book_id = members.optional_book_id();
         const bool both = id && id_fits && command.book_id && messages.size() == before;
@@ -610,14 +756,61 @@ Decoded<AssignCode> decode_assign_code(const Request& request, std::string_view 
 
 Decoded<LockCode> decode_lock_code(const Request& request, std::string_view path_code,
                                    std::int64_t ttl_ms) {
-    return decode_for_user<LockCode>(request, path_code, [&](std::string code, std::string user) {
-        return LockCode{std::move(code), std::move(user), ttl_ms};
-    });
+    return decode_for_order<LockCode>(
+        request, path_code, [&](std::string code, std::string user, std::optional<Order> order) {
+            return LockCode{std::move(code), std::move(user), ttl_ms, std::move(order)};
+        });
 }
 
 Decoded<RedeemCode> decode_redeem_code(const Request& request, std::string_view path_code) {
-    return decode_for_user<RedeemCode>(request, path_code, [](std::string code, std::string user) {
-        return RedeemCode{std::move(code), std::move(user)};
+    return decode_for_order<RedeemCode>(
+        request, path_code, [](std::string code, std::string user, std::optional<Order> order) {
+            return RedeemCode{std::move(code), std::move(user), std::move(order)};
+        });
+}
+
+Decoded<LockCodes> decode_lock_codes(const Request& request, std::int64_t ttl_ms) {
+    Messages messages;
+    return decode<LockCodes>(request, codes_of_order_specs, messages, [&](Members& members) {
+        LockCodes command;
+        command.user_id = members.required_string(limits::user_id_characters);
+        command.codes = read_codes_of_order(members, messages);
+        command.order = read_order(members, true, messages);
+        command.ttl_ms = ttl_ms;
+        return command;
+    });
+}
+
+Decoded<RedeemCodes> decode_redeem_codes(const Request& request) {
+    Messages messages;
+    std::vector<std::string> codes;
+    std::string user_id;
+    std::optional<Order> order;
+    auto taken = decode<bool>(request, codes_of_order_specs, messages, [&](Members& members) {
+        user_id = members.required_string(limits::user_id_characters);
+        codes = read_codes_of_order(members, messages);
+        const bool given = !members.is_absent(2) && !members.is_null(2);
+        order = read_order(members, true, messages);
+        if (!given) messages.emplace_back("order should not be empty");
+        return true;
+    });
+    if (auto* const answer = std::get_if<Answer>(&taken)) return std::move(*answer);
+    return RedeemCodes{std::move(codes), std::move(user_id), *order};
+}
+
+Decoded<RollBack> decode_roll_back(const Request& request, std::string_view path_id) {
+    static constexpr std::array specs{MemberSpec{"reason"}, MemberSpec{"amount"}};
+    Messages messages;
+    RollBack command;
+    const auto id = read_digits(path_id);
+    if (!id || *id < 1) messages.emplace_back("redemptionId must be a positive integer");
+    command.redemption_id = id.value_or(0);
+    return decode<RollBack>(or_empty(request), specs, messages, [&](Members& members) {
+        command.reason = members.optional_string(limits::reason_characters);
+        command.ten_thousandths = members.optional_number(
+            4, 1, limits::order_minor_units * 10'000,
+            " must be a number greater than 0, up to 1000000000000, with at most 4 decimals");
+        return std::move(command);
     });
 }
 
@@ -673,11 +866,7 @@ Decoded<ValidateCode> decode_validate_code(const Request& request, std::string_v
         ValidateCode asked;
         asked.code = path_code;
         asked.user_id = members.required_string(limits::user_id_characters);
-        const std::size_t before = messages.size();
-        const std::string order = members.optional_object(limits::body_bytes, "");
-        if (!order.empty() && messages.size() == before) {
-            asked.order = read_order(order, messages);
-        }
+        asked.order = read_order(members, false, messages);
         take_moment(members.optional_time(), asked.as_of, asked.as_of_date);
         return asked;
     });

@@ -56,6 +56,22 @@ RefusalText text_of(Refusal refusal) {
         case Refusal::book_ended: return {409, "coupon_book_ended", "Coupon book has ended"};
         case Refusal::code_disabled: return {409, "coupon_disabled", "Coupon has been disabled"};
         case Refusal::code_expired: return {409, "coupon_expired", "Coupon has expired"};
+        case Refusal::not_combinable:
+            return {409, "coupon_not_combinable", "Coupon cannot be combined with others"};
+        case Refusal::order_required:
+            return {409, "order_required", "An order is required to redeem this coupon"};
+        case Refusal::order_currency_mismatch:
+            return {409, "order_currency_mismatch",
+                    "The order is in another currency than the discount"};
+        case Refusal::order_below_minimum:
+            return {409, "order_below_minimum", "The order is below the minimum of this coupon"};
+        case Refusal::redemption_not_found:
+            return {404, "redemption_not_found", "Redemption not found"};
+        case Refusal::already_rolled_back:
+            return {409, "already_rolled_back", "Redemption has already been rolled back"};
+        case Refusal::amount_exceeds_discount:
+            return {409, "amount_exceeds_discount",
+                    "The amount is more than what is left of the discount"};
         case Refusal::user_redemption_limit_reached:
             return {409, "user_redemption_limit_reached",
                     "User has reached the redemption limit of this coupon book"};
@@ -71,6 +87,15 @@ RefusalText text_of(Refusal refusal) {
     check_failed("a refusal is one of those above", __FILE__, __LINE__);
 }
 
+/// All `decimals` of them.
+std::string fixed_decimal(std::int64_t value, int decimals) {
+    std::string digits = std::to_string(value);
+    const auto places = static_cast<std::size_t>(decimals);
+    if (digits.size() <= places) digits.insert(0, places + 1 - digits.size(), '0');
+    if (decimals > 0) digits.insert(digits.size() - places, ".");
+    return digits;
+}
+
 /// What the shop or its customer can do so that a code is accepted; empty: nothing.
 std::string cure_of(Refusal reason, const CodeValidated& validated) {
     switch (reason) {
@@ -82,6 +107,14 @@ std::string cure_of(Refusal reason, const CodeValidated& validated) {
         case Refusal::book_not_started:
             return "Try again from " + format_iso8601(validated.starts_at.value()) + " on";
         case Refusal::code_disabled: return "Activate the code";
+        case Refusal::order_required: return "Send the order";
+        case Refusal::order_currency_mismatch:
+            return "Use an order in " + std::string(validated.currency.value().code());
+        case Refusal::order_below_minimum: {
+            const Money& missing = validated.missing.value();
+            return "Add " + fixed_decimal(missing.amount, exponent_of(missing.currency)) +
+                   " to the order";
+        }
         default: return "";
     }
 }
@@ -98,6 +131,7 @@ std::string text_of(Fault fault) {
         case Fault::no_such_end: return "endsAt" + std::string(must_be_a_moment);
         case Fault::no_such_expiry: return "expiresAt" + std::string(must_be_a_moment);
         case Fault::ends_before_start: return "endsAt must be after startsAt";
+        case Fault::amount_too_fine: return "amount must have no more decimals than its currency";
     }
     check_failed("a fault is one of those above", __FILE__, __LINE__);
 }
@@ -269,6 +303,51 @@ public:
         return answer(created, [&](JsonWriter& json) {
             json.raw(R"({"message":"Coupon redeemed successfully","coupon":)");
             write_code(json, outcome.code, now_);
+            write_redemption(json.raw(R"(,"redemption":)"), outcome.redemption);
+            json.raw(R"(,"replayed":)").boolean(outcome.replayed).raw("}");
+        });
+    }
+
+    Answer operator()(const CodeRefused& outcome) const {
+        const RefusalText text = text_of(outcome.refusal);
+        return problem(text.status, text.code, text.message, request_id_, outcome.code);
+    }
+
+    Answer operator()(const CodesLocked& outcome) const {
+        return answer(created, [&](JsonWriter& json) {
+            json.raw(R"({"message":"Coupons locked successfully","locks":[)");
+            std::string_view before;
+            for (const auto& [code, until] : outcome.locks) {
+                json.raw(std::exchange(before, ",")).raw(R"({"code":)").string(code);
+                json.raw(R"(,"lockedUntil":)").time(until).raw("}");
+            }
+            json.raw("]}");
+        });
+    }
+
+    Answer operator()(const CodesRedeemed& outcome) const {
+        return answer(created, [&](JsonWriter& json) {
+            json.raw(R"({"message":"Coupons redeemed successfully","coupons":[)");
+            std::string_view before;
+            for (const Code& code : outcome.codes) {
+                write_code(json.raw(std::exchange(before, ",")), code, now_);
+            }
+            json.raw(R"(],"redemptions":[)");
+            before = {};
+            Money total{0, outcome.redemptions.front().order.value().currency};
+            for (const Redemption& redemption : outcome.redemptions) {
+                write_redemption(json.raw(std::exchange(before, ",")), redemption);
+                if (redemption.discount) total.amount += redemption.discount->amount;
+            }
+            write_money(json.raw(R"(],"discount":)"), total);
+            json.raw(R"(,"replayed":)").boolean(outcome.replayed).raw("}");
+        });
+    }
+
+    Answer operator()(const RolledBack& outcome) const {
+        return answer(created, [&](JsonWriter& json) {
+            json.raw(R"({"message":"Redemption rolled back","redemption":)");
+            write_redemption(json, outcome.redemption);
             json.raw("}");
         });
     }
@@ -336,19 +415,103 @@ void write_or_null(JsonWriter& json, const std::optional<Timestamp>& at) {
     at ? json.time(*at) : json.null();
 }
 
+std::string_view name_of(Discount::Type type) {
+    switch (type) {
+        case Discount::Type::amount: return "amount";
+        case Discount::Type::percent: return "percent";
+        case Discount::Type::fixed_price: return "fixed_price";
+        case Discount::Type::free_shipping: return "free_shipping";
+    }
+    check_failed("a type is one of those above", __FILE__, __LINE__);
+}
+
+namespace {
+
+/// An amount of money as a number.
+void write_or_null(JsonWriter& json, const std::optional<std::int64_t>& amount,
+                   const std::optional<Currency>& currency) {
+    amount ? json.decimal(*amount, exponent_of(currency)) : json.null();
+}
+
+void write_discount(JsonWriter& json, const std::optional<Discount>& discount) {
+    if (!discount) {
+        json.null();
+        return;
+    }
+    const auto& currency = discount->currency;
+    json.raw(R"({"type":)").string(name_of(discount->type)).raw(R"(,"value":)");
+    switch (discount->type) {
+        case Discount::Type::amount:
+        case Discount::Type::fixed_price:
+            json.decimal(discount->value, exponent_of(currency));
+            break;
+        case Discount::Type::percent: json.hundredths(discount->value); break;
+        case Discount::Type::free_shipping: json.null(); break;
+    }
+    json.raw(R"(,"currency":)");
+    currency ? json.string(currency->code()) : json.null();
+    write_or_null(json.raw(R"(,"maxAmount":)"), discount->max_amount, currency);
+    write_or_null(json.raw(R"(,"minOrderAmount":)"), discount->min_order_amount, currency);
+    json.raw("}");
+}
+
+}  // namespace
+
+void write_money(JsonWriter& json, const std::optional<Money>& money) {
+    if (!money) {
+        json.null();
+        return;
+    }
+    write_amount(json.raw("{"), money->amount, money->currency);
+    json.raw("}");
+}
+
+void write_order(JsonWriter& json, const std::optional<Order>& order) {
+    if (!order) {
+        json.null();
+        return;
+    }
+    json.raw(R"({"id":)");
+    order->id ? json.string(*order->id) : json.null();
+    write_amount(json.raw(","), order->amount, order->currency);
+    json.raw("}");
+}
+
+void write_redemption(JsonWriter& json, const Redemption& redemption) {
+    const auto& discount = redemption.discount;
+    const auto currency = discount ? discount->currency : std::nullopt;
+    json.raw(R"({"id":)").number(redemption.id);
+    json.raw(R"(,"code":)").string(redemption.code);
+    json.raw(R"(,"bookId":)").number(redemption.book_id);
+    json.raw(R"(,"userId":)").string(redemption.user_id);
+    write_or_null(json.raw(R"(,"discountAmount":)"),
+                  discount ? std::optional(discount->amount) : std::nullopt, currency);
+    write_order(json.raw(R"(,"order":)"), redemption.order);
+    write_money(json.raw(R"(,"discount":)"), discount);
+    json.raw(R"(,"givenBack":)").decimal(redemption.given_back, exponent_of(currency));
+    json.raw(R"(,"at":)").time(redemption.at);
+    write_or_null(json.raw(R"(,"rolledBackAt":)"), redemption.rolled_back_at);
+    json.raw("}");
+}
+
 void write_open_book(JsonWriter& json, const Book& book) {
     json.raw(R"({"id":)").number(book.id);
     json.raw(R"(,"name":)").string(book.name);
     json.raw(R"(,"codePattern":)").string(book.code_pattern);
     write_or_null(json.raw(R"(,"maxRedemptionsPerUser":)"), book.max_redemptions_per_user);
-    json.raw(R"(,"discountAmount":)");
-    book.discount_cents ? json.hundredths(*book.discount_cents) : json.null();
+    const auto& discount = book.discount;
+    const bool is_amount = discount && discount->type == Discount::Type::amount;
+    write_or_null(json.raw(R"(,"discountAmount":)"),
+                  is_amount ? std::optional(discount->value) : std::nullopt,
+                  is_amount ? discount->currency : std::nullopt);
+    write_discount(json.raw(R"(,"discount":)"), discount);
     json.raw(R"(,"description":)").string(book.description);
     json.raw(R"(,"active":)").boolean(book.active);
     write_or_null(json.raw(R"(,"startsAt":)"), book.starts_at);
     write_or_null(json.raw(R"(,"endsAt":)"), book.ends_at);
     json.raw(R"(,"timeZone":)").string(book.time_zone);
     write_or_null(json.raw(R"(,"lockTtlSeconds":)"), book.lock_ttl_s);
+    json.raw(R"(,"combinable":)").boolean(book.combinable);
     json.raw(R"(,"metadata":)").raw(book.metadata);
     write_or_null(json.raw(R"(,"archivedAt":)"), book.archived_at);
     json.raw(R"(,"createdAt":)").time(book.created_at);
@@ -394,19 +557,8 @@ Answer encode(const std::optional<CodeValidated>& found, const ValidateCode& ask
         if (!cure.empty()) json.raw(R"(,"cure":)").string(cure);
         json.raw("}");
     }
-    json.raw(R"(],"discount":)");
-    if (validated.discount) {
-        write_amount(json.raw("{"), validated.discount->amount, validated.discount->currency);
-        json.raw("}");
-    } else {
-        json.null();
-    }
-    if (asked.order) {
-        json.raw(R"(,"order":{"id":)");
-        asked.order->id ? json.string(*asked.order->id) : json.null();
-        write_amount(json.raw(","), asked.order->amount, asked.order->currency);
-        json.raw("}");
-    }
+    write_money(json.raw(R"(],"discount":)"), validated.discount);
+    if (asked.order) write_order(json.raw(R"(,"order":)"), asked.order);
     json.raw("}");
     Answer answer;
     answer.body = std::move(body);

@@ -112,11 +112,14 @@ JsonWriter& JsonWriter::time(Timestamp at) {
 }
 
 JsonWriter& JsonWriter::decimal(std::int64_t value, int decimals) {
-    COUPOND_CHECK(value >= 0 && decimals >= 0 && decimals <= 18);
-    std::int64_t unit = 1;
+    COUPOND_CHECK(decimals >= 0 && decimals <= 18);
+    std::uint64_t unit = 1;
     for (int i = 0; i < decimals; ++i) unit *= 10;
-    number(value / unit);
-    std::int64_t rest = value % unit;
+    const auto bits = static_cast<std::uint64_t>(value);
+    const std::uint64_t size = value < 0 ? 0 - bits : bits;
+    if (value < 0) out_ += '-';
+    raw(std::to_string(size / unit));
+    std::uint64_t rest = size % unit;
     if (rest > 0) out_ += '.';
     while (rest > 0) {
         unit /= 10;

@@ -32,8 +32,8 @@ public:
     /// A time as a string.
     JsonWriter& time(Timestamp at);
 
-    /// `value` times 10^-decimals as a number in its shortest form: 20, 19.99, 0.5. `value` must
-    /// not be negative, `decimals` 0 to 18.
+    /// `value` times 10^-decimals as a number in its shortest form: 20, 19.99, 0.5.
+    /// `decimals` must be 0 to 18.
     JsonWriter& decimal(std::int64_t value, int decimals);
     JsonWriter& hundredths(std::int64_t value) { return decimal(value, 2); }
 

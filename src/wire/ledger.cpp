@@ -13,7 +13,7 @@ namespace {
 
 using Type = LedgerEntry::Type;
 
-constexpr std::array<std::pair<Type, std::string_view>, 12> types{{
+constexpr std::array<std::pair<Type, std::string_view>, 14> types{{
     {Type::book_created, "book_created"},
     {Type::codes_uploaded, "codes_uploaded"},
     {Type::code_assigned, "code_assigned"},
@@ -26,6 +26,8 @@ constexpr std::array<std::pair<Type, std::string_view>, 12> types{{
     {Type::code_changed, "code_changed"},
     {Type::code_unassigned, "code_unassigned"},
     {Type::code_unlocked, "code_unlocked"},
+    {Type::redemption_rolled_back, "redemption_rolled_back"},
+    {Type::discount_given_back, "discount_given_back"},
 }};
 
 /// After which time a client whose stream has ended asks for it again.
@@ -51,6 +53,8 @@ std::pair<State, State> states_around(const LedgerEntry& entry) {
             return {entry.locked_until ? locked : assigned, {"redeemed", user, {}, entry.at}};
         case Type::code_unassigned: return {assigned, free};
         case Type::code_unlocked: return {locked, assigned};
+        case Type::redemption_rolled_back: return {State{"redeemed", user}, assigned};
+        case Type::discount_given_back: return {State{"redeemed", user}, State{"redeemed", user}};
         case Type::book_created:
         case Type::book_changed:
         case Type::book_archived:
@@ -94,6 +98,18 @@ void write_code_change(JsonWriter& json, const LedgerEntry& entry) {
     json.raw("}}");
 }
 
+/// Of a redemption, and of what takes back of one.
+void write_what_is_redeemed(JsonWriter& json, const LedgerEntry& entry) {
+    const bool redeems = entry.type == Type::code_redeemed;
+    if (!redeems && !entry.redemption_id) return;
+    json.raw(R"(,"redemptionId":)").number(redeems ? entry.id : *entry.redemption_id);
+    if (redeems) write_order(json.raw(R"(,"order":)"), entry.order);
+    write_money(json.raw(R"(,"discount":)"), entry.discount);
+    if (redeems) return;
+    json.raw(R"(,"reason":)");
+    entry.detail.empty() ? json.null() : json.string(entry.detail);
+}
+
 void write_entry(JsonWriter& json, const EntryListing& listing) {
     const LedgerEntry& entry = listing.entry;
     json.raw(R"({"id":)").number(entry.id);
@@ -105,7 +121,7 @@ void write_entry(JsonWriter& json, const EntryListing& listing) {
     listing.code.empty() ? json.null() : json.string(listing.code);
     json.raw(R"(,"userId":)");
     entry.user_id ? json.string(*entry.user_id) : json.null();
-    if (entry.type == Type::code_redeemed) json.raw(R"(,"redemptionId":)").number(entry.id);
+    write_what_is_redeemed(json, entry);
     if (entry.type == Type::codes_uploaded) json.raw(R"(,"codes":)").number(entry.codes);
     json.raw(R"(,"requestId":)").string(entry.request_id);
     switch (entry.type) {
@@ -123,7 +139,9 @@ void write_entry(JsonWriter& json, const EntryListing& listing) {
         case Type::code_locked:
         case Type::code_redeemed:
         case Type::code_unassigned:
-        case Type::code_unlocked: break;
+        case Type::code_unlocked:
+        case Type::redemption_rolled_back:
+        case Type::discount_given_back: break;
     }
     const auto [before, after] = states_around(entry);
     write_state(json.raw(R"(,"before":)"), before);

@@ -26,7 +26,7 @@ std::string_view phrase(int status) {
 
 template <class WriteMessage>
 Answer make_problem(int status, std::string_view code, std::string_view request_id,
-                    WriteMessage write_message) {
+                    WriteMessage write_message, std::string_view coupon_code = {}) {
     std::string body;
     body.reserve(256);
     JsonWriter json(body);
@@ -35,6 +35,7 @@ Answer make_problem(int status, std::string_view code, std::string_view request_
     json.raw(R"(,"message":)");
     write_message(json);
     json.raw(R"(,"code":)").string(code);
+    if (!coupon_code.empty()) json.raw(R"(,"couponCode":)").string(coupon_code);
     json.raw(R"(,"requestId":)").string(request_id).raw("}");
 
     Answer answer;
@@ -47,8 +48,9 @@ Answer make_problem(int status, std::string_view code, std::string_view request_
 }  // namespace
 
 Answer problem(int status, std::string_view code, std::string_view message,
-               std::string_view request_id) {
-    return make_problem(status, code, request_id, [&](JsonWriter& json) { json.string(message); });
+               std::string_view request_id, std::string_view coupon_code) {
+    return make_problem(
+        status, code, request_id, [&](JsonWriter& json) { json.string(message); }, coupon_code);
 }
 
 Answer key_in_use(std::string_view request_id) {

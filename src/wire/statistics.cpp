@@ -22,9 +22,15 @@ void write_rate(JsonWriter& json, std::int64_t part, std::int64_t whole) {
     if (!decimals.empty()) json.raw(".").raw(decimals);
 }
 
-/// Nothing can be rolled back yet.
-void write_rolled_back_and_discount(JsonWriter& json, std::int64_t discount_cents) {
-    json.raw(R"(,"rolledBack":0,"discount":)").hundredths(discount_cents);
+/// What was given, less what was given back.
+void write_discounts(JsonWriter& json, std::int64_t discount_cents,
+                     const std::map<Currency, std::int64_t>& discounts) {
+    json.raw(R"(,"discount":)").hundredths(discount_cents).raw(R"(,"discounts":[)");
+    std::string_view before;
+    for (const auto& [currency, amount] : discounts) {
+        write_money(json.raw(std::exchange(before, ",")), Money{amount, currency});
+    }
+    json.raw("]");
 }
 
 void write_totals(JsonWriter& json, const Statistics& statistics) {
@@ -34,7 +40,8 @@ void write_totals(JsonWriter& json, const Statistics& statistics) {
     json.raw(R"(,"assigned":)").number(counts.assigned);
     json.raw(R"(,"locked":)").number(counts.locked);
     json.raw(R"(,"redeemed":)").number(counts.redeemed);
-    write_rolled_back_and_discount(json, statistics.discount_cents);
+    json.raw(R"(,"rolledBack":)").number(statistics.rolled_back);
+    write_discounts(json, statistics.discount_cents, statistics.discounts);
     json.raw("}");
 }
 
@@ -78,7 +85,8 @@ void write_series(JsonWriter& json, const Statistics& statistics,
         json.raw(R"(,"assigned":)").number(activity.assigned);
         json.raw(R"(,"locked":)").number(activity.locked);
         json.raw(R"(,"redeemed":)").number(activity.redeemed);
-        write_rolled_back_and_discount(json, activity.discount_cents);
+        json.raw(R"(,"rolledBack":)").number(activity.rolled_back);
+        write_discounts(json, activity.discount_cents, activity.discounts);
         json.raw(R"(,"refused":)").number(refused).raw("}");
     }
     json.raw("]");

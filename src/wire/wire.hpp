@@ -47,8 +47,9 @@ struct Answer {
 /// An error answer. `code` is the stable reason in snake_case; the body is
 /// `{"statusCode", "error", "message", "code", "requestId"}` with "error" the status's standard
 /// phrase.
+/// Where `coupon_code` is not empty, it says which of several it is about.
 Answer problem(int status, std::string_view code, std::string_view message,
-               std::string_view request_id);
+               std::string_view request_id, std::string_view coupon_code = {});
 
 /// 400 `validation_failed`, with `message` an array: one sentence a field.
 Answer invalid(const std::vector<std::string>& messages, std::string_view request_id);
@@ -100,6 +101,10 @@ Decoded<AssignCode> decode_assign_code(const Request& request, std::string_view 
 Decoded<LockCode> decode_lock_code(const Request& request, std::string_view path_code,
                                    std::int64_t ttl_ms);
 Decoded<RedeemCode> decode_redeem_code(const Request& request, std::string_view path_code);
+/// Of several codes for one order.
+Decoded<LockCodes> decode_lock_codes(const Request& request, std::int64_t ttl_ms);
+Decoded<RedeemCodes> decode_redeem_codes(const Request& request);
+Decoded<RollBack> decode_roll_back(const Request& request, std::string_view path_id);
 
 Decoded<EditCode> decode_edit_code(const Request& request, std::string_view path_code);
 Decoded<UnlockCode> decode_unlock_code(const Request& request, std::string_view path_code);

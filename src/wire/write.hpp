@@ -19,6 +19,15 @@ void write_open_code(JsonWriter& json, const Code& code, Timestamp now);
 /// Members of a code, without braces.
 void write_code_settings(JsonWriter& json, const CodeSettings& settings);
 
+/// The name of a discount's type, such as `fixed_price`.
+std::string_view name_of(Discount::Type type);
+
+/// An amount with its currency, as an object.
+void write_money(JsonWriter& json, const std::optional<Money>& money);
+/// An object.
+void write_order(JsonWriter& json, const std::optional<Order>& order);
+void write_redemption(JsonWriter& json, const Redemption& redemption);
+
 void write_or_null(JsonWriter& json, const std::optional<std::int64_t>& number);
 void write_or_null(JsonWriter& json, const std::optional<Timestamp>& at);
 

@@ -19,8 +19,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr std::size_t load_keys = 1'000;                      ///< of one script call
-constexpr std::size_t acquire_keys = limits::batch_commands;  ///< of the one script call
+constexpr std::size_t load_keys = 1'000;                     ///< of one script call
+constexpr std::size_t acquire_keys = limits::batch_entries;  ///< of the one script call
+static_assert(acquire_keys < 7'000, "Lua's stack has room for as many");
 
 /// How long a released lock leaves its mark, and for how long what was loaded may be acted upon:
 /// so a lock that was taken and released in between is always seen.

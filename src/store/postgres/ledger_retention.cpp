@@ -13,6 +13,7 @@ const Statement select_superseded{
     "CROSS JOIN LATERAL (SELECT * FROM ledger WHERE id = asked.id OFFSET 0) AS entry "
     "CROSS JOIN LATERAL (SELECT * FROM coupon_code WHERE id = entry.code_id OFFSET 0) AS code "
     "WHERE entry.type IN (3, 4, 10, 11, 12) AND entry.id <> code.last_entry_id "
+    "AND NOT (entry.type = 10 AND entry.at >= coalesce(code.redeemed_at, entry.at + 1)) "
     "AND NOT (entry.previous_id IS NULL AND code.redeemed_at IS NULL "
     "AND code.locked_until IS NOT DISTINCT FROM entry.at) ORDER BY entry.id"};
 

@@ -45,6 +45,25 @@ const Statement select_codes{
     " FROM unnest($1::text[]) AS need (code) CROSS JOIN LATERAL "
     "(SELECT ctid, * FROM coupon_code WHERE code = need.code OFFSET 0) AS code " COUPOND_HOLDER};
 
+const Statement select_codes_of_redemptions{
+    "SELECT " COUPOND_CODE_COLUMNS
+    " FROM unnest($1::bigint[]) AS need (id) CROSS JOIN LATERAL "
+    "(SELECT code_id FROM ledger WHERE id = need.id AND type = 5 OFFSET 0) AS entry "
+    "CROSS JOIN LATERAL (SELECT ctid, * FROM coupon_code WHERE id = entry.code_id OFFSET 0"
+    ") AS code " COUPOND_HOLDER};
+
+const Statement select_redemptions{"SELECT " COUPOND_REDEMPTION_COLUMNS
+                                   " FROM unnest($1::bigint[]) AS need (id) CROSS JOIN LATERAL "
+                                   "(SELECT * FROM ledger WHERE id = need.id AND type = 5 OFFSET 0"
+                                   ") AS entry" COUPOND_REDEMPTION_JOINS};
+
+const Statement select_redemptions_of_orders{
+    "SELECT " COUPOND_REDEMPTION_COLUMNS
+    " FROM unnest($1::text[], $2::text[]) AS need (code, order_id) CROSS JOIN LATERAL "
+    "(SELECT id FROM coupon_code WHERE code = need.code OFFSET 0) AS known "
+    "CROSS JOIN LATERAL (SELECT * FROM ledger WHERE order_id = need.order_id "
+    "AND code_id = known.id OFFSET 0) AS entry" COUPOND_REDEMPTION_JOINS};
+
 const Statement select_used{COUPOND_REDEEMED};
 
 const Statement select_books{"SELECT " COUPOND_BOOK_COLUMNS
@@ -113,6 +132,7 @@ public:
     World load() {
         begin();
         if (!needs_.codes.empty()) ask_codes();
+        ask_redemptions();
         ask_books();
         if (needs_.only_book) ask_only_book();
         if (!needs_.new_codes.empty()) ask_existing();
@@ -215,36 +235,74 @@ private:
         });
     }
 
+    /// After their codes, all of which change with them: so who takes one back and finds its code
+    /// as it was has found all that was taken back of it.
+    void ask_redemptions() {
+        const auto take = [this](const Rows& rows) {
+            for (int row = 0; row < rows.size(); ++row) {
+                Redemption redemption = read_redemption(rows, row);
+                const CodeRow* const code = world_.find(redemption.code);
+                if (code != nullptr) world_.add(std::move(redemption));
+            }
+        };
+        if (!needs_.redemptions.empty()) {
+            BigintArray ids;
+            for (const EntryId id : needs_.redemptions) ids.add(id);
+            ask(select_codes_of_redemptions, Parameters(ids), [this](const Rows& rows) {
+                for (int row = 0; row < rows.size(); ++row) {
+                    if (world_.find(rows.text(row, 2)) == nullptr) add_code(rows, row);
+                }
+            });
+            ask(select_redemptions, Parameters(ids), take);
+        }
+        if (needs_.orders.empty()) return;
+        TextArray codes, orders;
+        for (const auto& [code, order_id] : needs_.orders) {
+            codes.add(code);
+            orders.add(order_id);
+        }
+        ask(select_redemptions_of_orders, Parameters(codes, orders), take);
+    }
+
     /// Whether some redemption is of a book that counts its users, or of one that is not known yet.
     bool may_count_users() const {
-        const bool redeems = std::ranges::any_of(
-            needs_.codes, [](const auto& need) { return !need.redeemer.empty(); });
+        const bool redeems =
+            !needs_.redemptions.empty() || std::ranges::any_of(needs_.codes, [](const auto& need) {
+                return !need.redeemer.empty();
+            });
         return redeems && std::ranges::any_of(known_.books, [](const auto& book) {
                    return book.second.counts_users_since.has_value();
                });
     }
 
     void ask_used() {
-        BigintArray books;
-        TextArray redeemers;
         std::vector<World::UserKey> users;
+        const auto need = [&](BookId id, std::string_view redeemer) {
+            if (!world_.books.at(id).counts_users_since) return;
+            World::UserKey user{id, redeemer};
+            if (world_.user_redemptions.try_emplace(user).second) users.push_back(std::move(user));
+        };
         for (const auto& [code, redeemer] : needs_.codes) {
             const CodeRow* const row = redeemer.empty() ? nullptr : world_.find(code);
-            if (row == nullptr) continue;
-            const auto& [id, book] = *world_.books.find(row->code.book_id);
-            if (!book.counts_users_since) continue;
-            World::UserKey user{id, redeemer};
-            if (!world_.user_redemptions.try_emplace(user).second) continue;
-            books.add(id);
-            redeemers.add(redeemer);
-            users.push_back(std::move(user));
+            if (row != nullptr) need(row->code.book_id, redeemer);
+        }
+        for (const EntryId id : needs_.redemptions) {
+            const Redemption* const redemption = world_.find_redemption(id);
+            if (redemption != nullptr) need(redemption->book_id, redemption->user_id);
         }
         if (users.empty()) return;
+        BigintArray books;
+        TextArray redeemers;
+        for (const auto& [book_id, redeemer] : users) {
+            books.add(book_id);
+            redeemers.add(redeemer);
+        }
         ask(select_used, Parameters(books, redeemers), [this, users](const Rows& rows) {
             for (int row = 0; row < rows.size(); ++row) {
                 const auto n = static_cast<std::size_t>(rows.integer(row, 0)) - 1;
                 const std::int64_t used = rows.integer(row, 1);
-                world_.user_redemptions.at(users.at(n)) = {used, used};
+                world_.user_redemptions.at(users.at(n)) = {used, rows.optional_integer(row, 2),
+                                                           used};
             }
         });
     }

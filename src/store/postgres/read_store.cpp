@@ -154,7 +154,7 @@ const Statement select_code_entries{COUPOND_CODE_ENTRIES "AND entry.id < " COUPO
 const Statement select_history{COUPOND_CODE_ENTRIES "ORDER BY entry.id LIMIT $4::bigint"};
 
 // The redemptions of `held` codes, which are redeemed: behind one its code's settings may have been
-// changed.
+// changed, or some of the discount given back.
 #define COUPOND_REDEMPTIONS(held)                                                               \
     "WITH RECURSIVE change (of_code, id, type, previous_id) AS ("                               \
     "SELECT held.id, entry.id, entry.type, entry.previous_id FROM (" held                       \
@@ -162,10 +162,10 @@ const Statement select_history{COUPOND_CODE_ENTRIES "ORDER BY entry.id LIMIT $4:
     ") AS entry WHERE held.redeemed_at IS NOT NULL UNION ALL "                                  \
     "SELECT change.of_code, entry.id, entry.type, entry.previous_id "                           \
     "FROM change CROSS JOIN LATERAL (SELECT * FROM ledger WHERE id = change.previous_id "       \
-    "OFFSET 0) AS entry WHERE change.type = 10) "                                               \
-    "SELECT " COUPOND_ENTRY_COLUMNS                                                             \
+    "OFFSET 0) AS entry WHERE change.type IN (10, 14)) "                                        \
+    "SELECT " COUPOND_REDEMPTION_COLUMNS                                                        \
     " FROM change CROSS JOIN LATERAL (SELECT * FROM ledger WHERE id = change.id OFFSET 0) "     \
-    "AS entry" COUPOND_ENTRY_JOINS "WHERE change.type = 5 ORDER BY change.of_code"
+    "AS entry" COUPOND_REDEMPTION_JOINS "WHERE change.type = 5 ORDER BY change.of_code"
 
 const Statement select_redemption{
     COUPOND_REDEMPTIONS("SELECT * FROM coupon_code WHERE code = $1::text")};
@@ -216,6 +216,7 @@ const Statement select_codes_of_user{COUPOND_LISTED_CODES(COUPOND_OF_USER)};
 const Statement select_counts{
     "SELECT coalesce(sum(total), 0)::bigint, coalesce(sum(available), 0)::bigint, "
     "coalesce(sum(redeemed), 0)::bigint, coalesce(sum(ever_locked), 0)::bigint, "
+    "coalesce(sum(rolled_back), 0)::bigint, "
     "coalesce(sum(discount_cents), 0)::bigint FROM book_count WHERE book_id = $1::bigint"};
 const Statement select_locked{
     "SELECT coalesce(sum(codes), 0)::bigint FROM lock_count "
@@ -226,8 +227,14 @@ const Statement select_all_locked{
 const Statement select_activity{
     "SELECT width_bucket(since, $2::bigint[]) AS piece, sum(uploaded)::bigint, "
     "sum(assigned)::bigint, sum(locked)::bigint, sum(redeemed)::bigint, "
-    "sum(discount_cents)::bigint FROM activity_count WHERE book_id = $1::bigint "
+    "sum(rolled_back)::bigint, sum(discount_cents)::bigint FROM activity_count WHERE book_id = "
+    "$1::bigint "
     "AND since >= $3::bigint AND since < $4::bigint GROUP BY piece"};
+// With piece 0 for what was ever.
+const Statement select_discounts{
+    "SELECT CASE WHEN since < 0 THEN 0 ELSE width_bucket(since, $2::bigint[]) END AS piece, "
+    "currency, sum(amount)::bigint FROM discount_count WHERE book_id = $1::bigint "
+    "AND (since = -1 OR (since >= $3::bigint AND since < $4::bigint)) GROUP BY piece, currency"};
 const Statement select_refusals{
     "SELECT width_bucket(since, $2::bigint[]) AS piece, reason, sum(refused)::bigint "
     "FROM refusal_count WHERE book_id = $1::bigint "
@@ -493,6 +500,7 @@ private:
         }
         connection.execute(select_activity, Parameters(book_id, bounds, from, to));
         connection.execute(select_refusals, Parameters(book_id, bounds, from, to));
+        connection.execute(select_discounts, Parameters(book_id, bounds, from, to));
         connection.execute("COMMIT");
         connection.sync();
         const Replies replies = connection.receive_all(deadline);
@@ -505,7 +513,8 @@ private:
         counts.available = counted.integer(0, 1);
         counts.redeemed = counted.integer(0, 2);
         statistics.ever_locked = counted.integer(0, 3);
-        statistics.discount_cents = counted.integer(0, 4);
+        statistics.rolled_back = counted.integer(0, 4);
+        statistics.discount_cents = counted.integer(0, 5);
         counts.locked = replies.rows.at(4).integer(0, 0);
         counts.assigned = counts.total - counts.available - counts.redeemed - counts.locked;
         statistics.series.resize(query.bounds.size() - 1);
@@ -514,7 +523,17 @@ private:
             const auto piece = static_cast<std::size_t>(activity.integer(row, 0)) - 1;
             statistics.series.at(piece).activity = {
                 activity.integer(row, 1), activity.integer(row, 2), activity.integer(row, 3),
-                activity.integer(row, 4), activity.integer(row, 5)};
+                activity.integer(row, 4), activity.integer(row, 5), activity.integer(row, 6)};
+        }
+        const Rows& discounts = replies.rows.at(7);
+        for (int row = 0; row < discounts.size(); ++row) {
+            const auto piece = static_cast<std::size_t>(discounts.integer(row, 0));
+            const Money discount{discounts.integer(row, 2), read_currency(discounts, row, 1)};
+            if (piece == 0) {
+                statistics.discounts[*discount.currency] = discount.amount;
+            } else {
+                statistics.series.at(piece - 1).activity.add_discount(discount);
+            }
         }
         const Rows& refusals = replies.rows.at(6);
         for (int row = 0; row < refusals.size(); ++row) {
@@ -550,7 +569,7 @@ private:
         if (found.size() == 0) return std::nullopt;
         CodeHistory history{read_code(found, 0), read_entries(replies.rows.at(3), 0, limit), {}};
         const Rows& redemption = replies.rows.at(4);
-        if (redemption.size() == 1) history.redemption = read_entry(redemption, 0);
+        if (redemption.size() == 1) history.redemption = read_redemption(redemption, 0);
         return history;
     }
 
@@ -615,7 +634,7 @@ private:
         }
         const Rows& redeemed = replies.rows.at(3);
         for (int row = 0; row < redeemed.size(); ++row) {
-            page.redemptions.push_back(read_entry(redeemed, row));
+            page.redemptions.push_back(read_redemption(redeemed, row));
         }
         return page;
     }

@@ -25,11 +25,11 @@ namespace coupond::postgres {
 #define COUPOND_REDEEMED                                                                        \
     "SELECT need.n, coalesce(used.redeemed, (SELECT count(*) FROM coupon_code "                 \
     "WHERE assigned_to = redeemer.number AND book_id = need.book_id "                           \
-    "AND redeemed_at IS NOT NULL)) "                                                            \
+    "AND redeemed_at IS NOT NULL)), used.version "                                              \
     "FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS need (book_id, redeemer, n) "     \
     "CROSS JOIN LATERAL (SELECT number FROM coupon_user WHERE user_id = need.redeemer OFFSET 0" \
     ") AS redeemer "                                                                            \
-    "LEFT JOIN LATERAL (SELECT redeemed FROM user_redemption_count WHERE book_id = "            \
+    "LEFT JOIN LATERAL (SELECT redeemed, version FROM user_redemption_count WHERE book_id = "   \
     "need.book_id AND user_number = redeemer.number OFFSET 0) AS used ON true"
 
 inline constexpr int code_columns = 12;
@@ -92,7 +92,7 @@ inline Book read_book(const Rows& rows, int row, int column = 0) {
     book.name = rows.text(row, column + 1);
     book.code_pattern = rows.text(row, column + 2);
     book.max_redemptions_per_user = rows.optional_integer(row, column + 3);
-    book.discount_cents = rows.optional_integer(row, column + 4);
+    book.discount = from_short_form(rows.optional_integer(row, column + 4));
     book.created_at = {rows.integer(row, column + 5)};
     book.updated_at = {rows.integer(row, column + 6)};
     book.last_entry = rows.integer(row, column + 7);
@@ -102,10 +102,59 @@ inline Book read_book(const Rows& rows, int row, int column = 0) {
     return sound(std::move(book));
 }
 
-#define COUPOND_ENTRY_COLUMNS                                                              \
-    "entry.id, entry.at, entry.type, entry.book_id, coalesce(entry.code_id, 0), "          \
-    "coalesce(entry.codes, 0), holder.user_id, entry.locked_until, entry.discount_cents, " \
-    "entry.previous_id, entry.request_id, coalesce(code.code, ''), coalesce(entry.detail, '')"
+inline std::optional<Currency> read_currency(const Rows& rows, int row, int column) {
+    if (rows.is_null(row, column)) return std::nullopt;
+    const auto currency = Currency::find(rows.text(row, column));
+    if (!currency) throw Rejected{{data_corrupted, "an entry in such a currency", ""}};
+    return currency;
+}
+
+inline std::optional<Money> read_money(const Rows& rows, int row, int column,
+                                       const std::optional<Currency>& currency) {
+    const auto amount = rows.optional_integer(row, column);
+    return amount ? std::optional(Money{*amount, currency}) : std::nullopt;
+}
+
+/// From a column with its id, and the next one with its amount.
+inline std::optional<Order> read_order(const Rows& rows, int row, int column,
+                                       const std::optional<Currency>& currency) {
+    const auto amount = rows.optional_integer(row, column + 1);
+    if (!amount) return std::nullopt;
+    if (!currency) throw Rejected{{data_corrupted, "an order of no currency", ""}};
+    return Order{rows.optional_text(row, column), *amount, *currency};
+}
+
+// A redemption, from the `entry` of which it is the id.
+#define COUPOND_REDEMPTION_COLUMNS                                                        \
+    "entry.id, entry.code_id, code.code, entry.book_id, holder.user_id, entry.currency, " \
+    "entry.order_id, entry.order_amount, entry.discount_cents, taken.back, entry.at, taken.at"
+#define COUPOND_REDEMPTION_JOINS                                                                 \
+    " CROSS JOIN LATERAL (SELECT code FROM coupon_code WHERE id = entry.code_id OFFSET 0"        \
+    ") AS code CROSS JOIN LATERAL (SELECT user_id FROM coupon_user "                             \
+    "WHERE number = entry.user_number OFFSET 0) AS holder "                                      \
+    "CROSS JOIN LATERAL (SELECT coalesce(sum(discount_cents), 0)::bigint AS back, "              \
+    "max(at) FILTER (WHERE type = 13) AS at FROM ledger WHERE redemption_id = entry.id OFFSET 0" \
+    ") AS taken "
+
+inline Redemption read_redemption(const Rows& rows, int row) {
+    const std::optional<Currency> currency = read_currency(rows, row, 5);
+    return sound(Redemption{rows.integer(row, 0),
+                            rows.integer(row, 1),
+                            std::string(rows.text(row, 2)),
+                            rows.integer(row, 3),
+                            std::string(rows.text(row, 4)),
+                            read_order(rows, row, 6, currency),
+                            read_money(rows, row, 8, currency),
+                            rows.integer(row, 9),
+                            {rows.integer(row, 10)},
+                            optional_time(rows, row, 11)});
+}
+
+#define COUPOND_ENTRY_COLUMNS                                                                    \
+    "entry.id, entry.at, entry.type, entry.book_id, coalesce(entry.code_id, 0), "                \
+    "coalesce(entry.codes, 0), holder.user_id, entry.locked_until, entry.discount_cents, "       \
+    "entry.previous_id, entry.request_id, coalesce(code.code, ''), coalesce(entry.detail, ''), " \
+    "entry.currency, entry.order_id, entry.order_amount, entry.redemption_id"
 /// To be joined with `entry`.
 #define COUPOND_ENTRY_JOINS                                                                 \
     " LEFT JOIN LATERAL (SELECT user_id FROM coupon_user WHERE number = entry.user_number " \
@@ -124,7 +173,10 @@ inline EntryListing read_entry(const Rows& rows, int row) {
     entry.codes = rows.integer(row, 5);
     entry.user_id = rows.optional_text(row, 6);
     entry.locked_until = optional_time(rows, row, 7);
-    entry.discount_cents = rows.optional_integer(row, 8);
+    const std::optional<Currency> currency = read_currency(rows, row, 13);
+    entry.discount = read_money(rows, row, 8, currency);
+    entry.order = read_order(rows, row, 14, currency);
+    entry.redemption_id = rows.optional_integer(row, 16);
     entry.previous = rows.optional_integer(row, 9);
     entry.request_id = rows.text(row, 10);
     listing.code = rows.text(row, 11);

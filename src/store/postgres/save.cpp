@@ -78,6 +78,12 @@ const Statement change_codes{
         "UPDATE SET last_entry_id = new.last_entry_id, locked_until = new.locked_until, "
         "redeemed_at = new.redeemed_at")};
 
+const Statement expect_codes{
+    "SELECT CASE WHEN count(*) <> cardinality($1::tid[]) THEN coupond_conflict() END "
+    "FROM unnest($1::tid[], $2::bigint[], $3::bigint[]) AS need (place, id, loaded_entry_id) "
+    "JOIN coupon_code AS code ON code.ctid = need.place "
+    "WHERE code.id = need.id AND code.last_entry_id = need.loaded_entry_id"};
+
 // All that can change of a code; the key is below 0 of those that are not to be given away, where
 // nobody looks for them.
 const Statement rewrite_codes{
@@ -92,15 +98,18 @@ const Statement rewrite_codes{
         "assigned_to = CASE WHEN new.user_id IS NOT NULL "
         "THEN coalesce(new.number, coupond_conflict()::bigint) END")};
 
-// Users whose count has grown by $4; there is no row yet where it was 0.
+// Users whose row, if there was one, is still of the version that was loaded; from now on it is of
+// this transaction's.
 const Statement count_users{
-    "WITH counted AS (INSERT INTO user_redemption_count AS old (book_id, user_number, redeemed) "
-    "SELECT book_id, known.number, redeemed "
-    "FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS new (book_id, user_id, "
-    "redeemed)" COUPOND_NUMBER
+    "WITH counted AS (INSERT INTO user_redemption_count AS old (book_id, user_number, redeemed, "
+    "version) SELECT book_id, known.number, redeemed, "
+    "coalesce(loaded_version, pg_current_xact_id()::text::bigint) "
+    "FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS new (book_id, user_id, "
+    "redeemed, loaded_version)" COUPOND_NUMBER
     " WHERE known.number IS NOT NULL "
-    "ON CONFLICT (book_id, user_number) DO UPDATE SET redeemed = excluded.redeemed "
-    "WHERE old.redeemed = excluded.redeemed - $4::bigint RETURNING 1) "
+    "ON CONFLICT (book_id, user_number) DO UPDATE SET redeemed = excluded.redeemed, "
+    "version = pg_current_xact_id()::text::bigint "
+    "WHERE old.version = excluded.version RETURNING 1) "
     "SELECT CASE WHEN count(*) <> cardinality($1::bigint[]) THEN coupond_conflict() END "
     "FROM counted"};
 
@@ -120,39 +129,52 @@ const Statement sweep_memories{
 
 const Statement insert_entries{
     "INSERT INTO ledger (id, at, book_id, code_id, codes, user_number, previous_id, locked_until, "
-    "discount_cents, type, request_id, codes_digest, detail) SELECT id, $2::bigint, book_id, "
+    "discount_cents, type, request_id, codes_digest, detail, currency, order_id, order_amount, "
+    "redemption_id) SELECT id, $2::bigint, book_id, "
     "code_id, codes, coalesce(user_number, known.number), previous_id, locked_until, "
-    "discount_cents, type::smallint, request_id, codes_digest, detail FROM unnest($1::bigint[], "
+    "discount_cents, type::smallint, request_id, codes_digest, detail, currency, order_id, "
+    "order_amount, redemption_id FROM unnest($1::bigint[], "
     "$3::bigint[], "
     "$4::bigint[], "
     "$5::bigint[], "
     "$6::bigint[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], "
-    "$12::text[], $13::bytea[], $14::text[]) AS new (id, book_id, code_id, codes, user_number, "
+    "$12::text[], $13::bytea[], $14::text[], $15::text[], $16::text[], $17::bigint[], "
+    "$18::bigint[]) AS new (id, book_id, code_id, codes, user_number, "
     "user_id, previous_id, locked_until, discount_cents, type, request_id, codes_digest, "
-    "detail)" COUPOND_NUMBER};
+    "detail, currency, order_id, order_amount, redemption_id)" COUPOND_NUMBER};
 
 const Statement add_counts{
     "INSERT INTO book_count AS old (book_id, slot, total, available, redeemed, ever_locked, "
-    "kept_back, discount_cents) SELECT book_id, $2::bigint::smallint, total, available, redeemed, "
-    "ever_locked, kept_back, discount_cents FROM unnest($1::bigint[], $3::bigint[], $4::bigint[], "
-    "$5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]) "
-    "AS new (book_id, total, available, redeemed, ever_locked, kept_back, discount_cents) "
+    "kept_back, rolled_back, discount_cents) SELECT book_id, $2::bigint::smallint, total, "
+    "available, redeemed, ever_locked, kept_back, rolled_back, discount_cents "
+    "FROM unnest($1::bigint[], $3::bigint[], $4::bigint[], "
+    "$5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[]) AS new (book_id, "
+    "total, available, redeemed, ever_locked, kept_back, rolled_back, discount_cents) "
     "ON CONFLICT (book_id, slot) DO UPDATE SET total = old.total + excluded.total, "
     "available = old.available + excluded.available, redeemed = old.redeemed + excluded.redeemed, "
     "ever_locked = old.ever_locked + excluded.ever_locked, "
     "kept_back = old.kept_back + excluded.kept_back, "
+    "rolled_back = old.rolled_back + excluded.rolled_back, "
     "discount_cents = old.discount_cents + excluded.discount_cents"};
 
 const Statement add_activity{
     "INSERT INTO activity_count AS old (book_id, since, slot, uploaded, assigned, locked, "
-    "redeemed, discount_cents) SELECT book_id, $2::bigint, $3::bigint::smallint, uploaded, "
-    "assigned, locked, redeemed, discount_cents FROM unnest($1::bigint[], $4::bigint[], "
-    "$5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]) "
-    "AS new (book_id, uploaded, assigned, locked, redeemed, discount_cents) "
+    "redeemed, rolled_back, discount_cents) SELECT book_id, $2::bigint, $3::bigint::smallint, "
+    "uploaded, assigned, locked, redeemed, rolled_back, discount_cents FROM unnest($1::bigint[], "
+    "$4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[]) "
+    "AS new (book_id, uploaded, assigned, locked, redeemed, rolled_back, discount_cents) "
     "ON CONFLICT (book_id, since, slot) DO UPDATE SET "
     "uploaded = old.uploaded + excluded.uploaded, assigned = old.assigned + excluded.assigned, "
     "locked = old.locked + excluded.locked, redeemed = old.redeemed + excluded.redeemed, "
+    "rolled_back = old.rolled_back + excluded.rolled_back, "
     "discount_cents = old.discount_cents + excluded.discount_cents"};
+
+const Statement add_discounts{
+    "INSERT INTO discount_count AS old (book_id, since, slot, currency, amount) "
+    "SELECT book_id, since, $2::bigint::smallint, currency, amount "
+    "FROM unnest($1::bigint[], $3::bigint[], $4::text[], $5::bigint[]) "
+    "AS new (book_id, since, currency, amount) ON CONFLICT (book_id, since, slot, currency) "
+    "DO UPDATE SET amount = old.amount + excluded.amount"};
 
 const Statement add_refusals{
     "INSERT INTO refusal_count AS old (book_id, since, slot, reason, refused) "
@@ -233,7 +255,7 @@ void send_new_books(Connection& connection, const Delta& delta) {
         names.add(book->name);
         patterns.add(book->code_pattern);
         limits.add(book->max_redemptions_per_user);
-        discounts.add(book->discount_cents);
+        discounts.add(short_form(book->discount));
         created.add(book->created_at);
         updated.add(book->updated_at);
         entries.add(book->last_entry);
@@ -248,7 +270,7 @@ void send_changed_books(Connection& connection, const Delta& delta) {
         const std::string settings = row_text(*book);
         connection.execute(update_book,
                            Parameters(book->id, loaded_entry, book->name, book->code_pattern,
-                                      book->max_redemptions_per_user, book->discount_cents,
+                                      book->max_redemptions_per_user, short_form(book->discount),
                                       book->updated_at.ms, book->last_entry, settings));
     }
 }
@@ -288,6 +310,21 @@ enum class Changed { all, holder, rest };
 Changed changed(const CodeRow& row) {
     if (row.rewritten) return Changed::all;
     return row.assigned ? Changed::holder : Changed::rest;
+}
+
+/// Before any is changed.
+void send_relied_on(Connection& connection, const Delta& delta, const StoredCodes& stored) {
+    PlaceArray places;
+    BigintArray ids, loaded;
+    std::set<CodeId> asked;
+    for (const CodeRow* const row : delta.relied_on) {
+        const auto code = stored.find(row->code.id);
+        if (code == stored.end() || !asked.insert(row->code.id).second) continue;
+        places.add(code->second.place);
+        ids.add(row->code.id);
+        loaded.add(row->loaded_entry);
+    }
+    if (places.size() > 0) connection.execute(expect_codes, Parameters(places, ids, loaded));
 }
 
 /// By their ids. A row that one process assigns and another one changes otherwise does not count:
@@ -331,26 +368,24 @@ void send_changed_codes(Connection& connection, const Delta& delta, const Stored
     }
 }
 
-/// By book and user; a statement for each run of those that have grown by the same.
+/// By book and user.
 void send_user_counts(Connection& connection, const Delta& delta) {
     auto users = delta.user_redemptions;
     std::sort(users.begin(), users.end(),
               [](const auto& a, const auto& b) { return *a.key < *b.key; });
-    for (auto user = users.begin(); user != users.end();) {
-        const std::int64_t growth = user->now - user->loaded;
-        BigintArray books, counts;
-        TextArray names;
-        for (; user != users.end() && user->now - user->loaded == growth; ++user) {
-            books.add(user->key->first);
-            names.add(user->key->second);
-            counts.add(user->now);
-        }
-        connection.execute(count_users, Parameters(books, names, counts, growth));
+    BigintArray books, counts, versions;
+    TextArray names;
+    for (const Delta::UserRedemptions& user : users) {
+        books.add(user.key->first);
+        names.add(user.key->second);
+        counts.add(user.now);
+        versions.add(user.loaded_version);
     }
+    connection.execute(count_users, Parameters(books, names, counts, versions));
 }
 
 void send_counts(Connection& connection, const Delta& delta, std::int64_t slot) {
-    BigintArray books, totals, available, redeemed, ever_locked, kept_back, discounts;
+    BigintArray books, totals, available, redeemed, ever_locked, kept_back, rolled_back, discounts;
     for (const auto& [book_id, counts] : delta.counts) {
         books.add(book_id);
         totals.add(counts.total);
@@ -358,10 +393,11 @@ void send_counts(Connection& connection, const Delta& delta, std::int64_t slot) 
         redeemed.add(counts.redeemed);
         ever_locked.add(counts.ever_locked);
         kept_back.add(counts.kept_back);
+        rolled_back.add(counts.rolled_back);
         discounts.add(counts.discount_cents);
     }
     connection.execute(add_counts, Parameters(books, slot, totals, available, redeemed, ever_locked,
-                                              kept_back, discounts));
+                                              kept_back, rolled_back, discounts));
 }
 
 void send_first_locks(Connection& connection, const Delta& delta, std::int64_t slot) {
@@ -371,17 +407,37 @@ void send_first_locks(Connection& connection, const Delta& delta, std::int64_t s
 }
 
 void send_activity(Connection& connection, const Delta& delta, std::int64_t slot) {
-    BigintArray books, uploaded, assigned, locked, redeemed, discounts;
+    BigintArray books, uploaded, assigned, locked, redeemed, rolled_back, discounts;
     for (const auto& [book_id, activity] : delta.activity) {
         books.add(book_id);
         uploaded.add(activity.uploaded);
         assigned.add(activity.assigned);
         locked.add(activity.locked);
         redeemed.add(activity.redeemed);
+        rolled_back.add(activity.rolled_back);
         discounts.add(activity.discount_cents);
     }
-    connection.execute(add_activity, Parameters(books, activity_period(delta.at).ms, slot, uploaded,
-                                                assigned, locked, redeemed, discounts));
+    connection.execute(add_activity,
+                       Parameters(books, activity_period(delta.at).ms, slot, uploaded, assigned,
+                                  locked, redeemed, rolled_back, discounts));
+}
+
+/// By book, time and currency.
+void send_discounts(Connection& connection, const Delta& delta, std::int64_t slot) {
+    BigintArray books, since, amounts;
+    TextArray currencies;
+    for (const auto& [book_id, activity] : delta.activity) {
+        for (const Timestamp in : {all_times, activity_period(delta.at)}) {
+            for (const auto& [currency, amount] : activity.discounts) {
+                books.add(book_id);
+                since.add(in);
+                currencies.add(currency.code());
+                amounts.add(amount);
+            }
+        }
+    }
+    if (books.size() == 0) return;
+    connection.execute(add_discounts, Parameters(books, slot, since, currencies, amounts));
 }
 
 void send_refusals(Connection& connection, const Delta& delta, std::int64_t slot) {
@@ -402,8 +458,9 @@ void send_entries(Connection& connection, const Delta& delta, const StoredCodes&
     const auto or_null = [](std::int64_t value) {
         return value == 0 ? std::nullopt : std::optional(value);
     };
-    BigintArray ids, books, codes, counts, numbers, previous, until, discounts, types;
-    TextArray users, requests, details;
+    BigintArray ids, books, codes, counts, numbers, previous, until, discounts, types,
+        order_amounts, redemptions;
+    TextArray users, requests, details, currencies, orders;
     ByteaArray digests;
     for (const LedgerEntry& entry : delta.entries) {
         const auto code = stored.find(entry.code_id);
@@ -417,7 +474,12 @@ void send_entries(Connection& connection, const Delta& delta, const StoredCodes&
         number ? users.add_null() : users.add(entry.user_id);
         previous.add(entry.previous);
         until.add(entry.locked_until);
-        discounts.add(entry.discount_cents);
+        discounts.add(entry.discount ? std::optional(entry.discount->amount) : std::nullopt);
+        const auto currency = entry.currency();
+        currency ? currencies.add(currency->code()) : currencies.add_null();
+        orders.add(entry.order ? entry.order->id : std::nullopt);
+        order_amounts.add(entry.order ? std::optional(entry.order->amount) : std::nullopt);
+        redemptions.add(entry.redemption_id);
         types.add(static_cast<std::int64_t>(entry.type));
         requests.add(entry.request_id);
         const auto& digest = entry.codes_digest;
@@ -426,7 +488,8 @@ void send_entries(Connection& connection, const Delta& delta, const StoredCodes&
     }
     connection.execute(insert_entries,
                        Parameters(ids, delta.at.ms, books, codes, counts, numbers, users, previous,
-                                  until, discounts, types, requests, digests, details));
+                                  until, discounts, types, requests, digests, details, currencies,
+                                  orders, order_amounts, redemptions));
 }
 
 /// Whether what was sent has looked up users by their ids, which may have meant others by then than
@@ -465,6 +528,7 @@ Saver::Saver() : slot_(static_cast<std::int64_t>(secure_random_below(slots))) {}
 /// rows in one order, and none waits for another one that waits for it.
 void Saver::send(Connection& connection, const Delta& delta, const StoredCodes& stored,
                  const Transaction& transaction, std::int64_t erasures) {
+    send_relied_on(connection, delta, stored);
     send_users(connection, delta);
     if (!delta.erasures.empty()) send_erasures(connection, delta);
     if (!delta.new_books.empty()) send_new_books(connection, delta);
@@ -478,6 +542,7 @@ void Saver::send(Connection& connection, const Delta& delta, const StoredCodes& 
     if (!delta.first_locks.empty()) send_first_locks(connection, delta, slot_);
     if (!delta.counts.empty()) send_counts(connection, delta, slot_);
     if (!delta.activity.empty()) send_activity(connection, delta, slot_);
+    send_discounts(connection, delta, slot_);
     if (!delta.refusals.empty()) send_refusals(connection, delta, slot_);
     if (!delta.locks.empty()) send_locks(connection, delta);
     if (!delta.entries.empty()) send_entries(connection, delta, stored);

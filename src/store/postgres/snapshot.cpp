@@ -17,10 +17,11 @@ constexpr const char* set_up_snapshot =
     "set_config('cursor_tuple_fraction', '1', true), set_config('jit', 'off', true)";
 constexpr const char* rows_at_once = "4000";
 
-#define COUPOND_ENTRIES(those)                                                              \
-    "SELECT id, at, type, book_id, coalesce(code_id, 0), coalesce(codes, 0), user_number, " \
-    "previous_id, locked_until, coalesce(discount_cents, 0), request_id = 'migration', "    \
-    "codes_digest, coalesce(detail, '') FROM ledger WHERE " those " ORDER BY "
+#define COUPOND_ENTRIES(those)                                                               \
+    "SELECT id, at, type, book_id, coalesce(code_id, 0), coalesce(codes, 0), user_number, "  \
+    "previous_id, locked_until, coalesce(discount_cents, 0), request_id = 'migration', "     \
+    "codes_digest, coalesce(detail, ''), currency, order_amount, redemption_id FROM ledger " \
+    "WHERE " those " ORDER BY "
 
 void read(const Rows& rows, int row, Snapshot::BookRow& book) {
     book.book = Book();
@@ -28,7 +29,7 @@ void read(const Rows& rows, int row, Snapshot::BookRow& book) {
     book.book.name = rows.text(row, 1);
     book.book.code_pattern = rows.text(row, 2);
     book.book.max_redemptions_per_user = rows.optional_integer(row, 3);
-    book.book.discount_cents = rows.optional_integer(row, 4);
+    book.book.discount = from_short_form(rows.optional_integer(row, 4));
     book.book.created_at = {rows.integer(row, 5)};
     book.book.updated_at = {rows.integer(row, 6)};
     book.book.last_entry = rows.integer(row, 7);
@@ -67,25 +68,36 @@ void read(const Rows& rows, int row, Snapshot::EntryRow& entry) {
     entry.migrated = rows.boolean(row, 10);
     entry.codes_digest = rows.optional_text(row, 11);
     entry.detail = rows.text(row, 12);
+    entry.currency = rows.optional_text(row, 13);
+    entry.order_amount = rows.optional_integer(row, 14);
+    entry.redemption_id = rows.optional_integer(row, 15);
 }
 
 void read(const Rows& rows, int row, Snapshot::BookCountRow& count) {
-    count = {rows.integer(row, 0), rows.integer(row, 1), rows.integer(row, 2), rows.integer(row, 3),
-             rows.integer(row, 4), rows.integer(row, 5), rows.integer(row, 6)};
+    count = {rows.integer(row, 0), rows.integer(row, 1), rows.integer(row, 2),
+             rows.integer(row, 3), rows.integer(row, 4), rows.integer(row, 5),
+             rows.integer(row, 6), rows.integer(row, 7)};
 }
 
 void read(const Rows& rows, int row, Snapshot::ActivityRow& count) {
     count = {rows.integer(row, 0),
              {rows.integer(row, 1)},
              {rows.integer(row, 2), rows.integer(row, 3), rows.integer(row, 4),
-              rows.integer(row, 5), rows.integer(row, 6)}};
+              rows.integer(row, 5), rows.integer(row, 6), rows.integer(row, 7)}};
+}
+
+void read(const Rows& rows, int row, Snapshot::DiscountCountRow& count) {
+    count = {rows.integer(row, 0),
+             {rows.integer(row, 1)},
+             std::string(rows.text(row, 2)),
+             rows.integer(row, 3)};
 }
 
 void read(const Rows& rows, int row, Snapshot::MovedRow& moved) {
     moved = {rows.integer(row, 0),
              {rows.integer(row, 1)},
              rows.integer(row, 2),
-             {0, rows.integer(row, 3), rows.integer(row, 4), rows.integer(row, 5),
+             {0, rows.integer(row, 3), rows.integer(row, 4), rows.integer(row, 5), 0,
               rows.integer(row, 6)}};
 }
 
@@ -178,16 +190,23 @@ public:
             "SELECT coalesce(id, book_id) AS book, coalesce(sum(total), 0)::bigint, "
             "coalesce(sum(available), 0)::bigint, coalesce(sum(redeemed), 0)::bigint, "
             "coalesce(sum(ever_locked), 0)::bigint, coalesce(sum(kept_back), 0)::bigint, "
-            "coalesce(sum(book_count.discount_cents), "
-            "0)::bigint "
+            "coalesce(sum(rolled_back), 0)::bigint, "
+            "coalesce(sum(book_count.discount_cents), 0)::bigint "
             "FROM coupon_book FULL JOIN book_count ON book_id = id GROUP BY book ORDER BY book");
     }
 
     std::unique_ptr<RowStream<ActivityRow>> activity_counts() override {
         return stream<ActivityRow>(
             "SELECT book_id, since, sum(uploaded)::bigint, sum(assigned)::bigint, "
-            "sum(locked)::bigint, sum(redeemed)::bigint, sum(discount_cents)::bigint "
+            "sum(locked)::bigint, sum(redeemed)::bigint, sum(rolled_back)::bigint, "
+            "sum(discount_cents)::bigint "
             "FROM activity_count GROUP BY book_id, since ORDER BY book_id, since");
+    }
+
+    std::unique_ptr<RowStream<DiscountCountRow>> discount_counts() override {
+        return stream<DiscountCountRow>(
+            "SELECT book_id, since, currency, sum(amount)::bigint FROM discount_count "
+            "GROUP BY book_id, since, currency ORDER BY book_id, since, currency");
     }
 
     std::unique_ptr<RowStream<MovedRow>> moved() override {

@@ -41,7 +41,6 @@ public:
                 ++removed;
                 LedgerEntry entry;
                 entry.type = static_cast<LedgerEntry::Type>(remove_.integer(2));
-                entry.discount_cents = remove_.optional_integer(3);
                 Moved& sum = moved[{remove_.integer(0), activity_period({remove_.integer(1)})}];
                 sum.last = std::max(sum.last, id);
                 sum.activity += activity_of(entry);
@@ -81,10 +80,10 @@ private:
     Statement superseded_{
         connection_,
         "SELECT 1 FROM ledger AS entry JOIN coupon_code AS code ON code.id = entry.code_id "
-        "WHERE entry.id = ? AND entry.type IN (3, 4, 10, 11, 12) AND entry.id <> "
-        "code.last_entry_id"};
-    Statement remove_{
-        connection_, "DELETE FROM ledger WHERE id = ? RETURNING book_id, at, type, discount_cents"};
+        "WHERE entry.id = ? AND entry.type IN (3, 4, 10, 11, 12) "
+        "AND entry.id <> code.last_entry_id "
+        "AND NOT (entry.type = 10 AND entry.at >= coalesce(code.redeemed_at, entry.at + 1))"};
+    Statement remove_{connection_, "DELETE FROM ledger WHERE id = ? RETURNING book_id, at, type"};
     Statement note_{connection_,
                     "INSERT INTO ledger_moved AS old VALUES (?, ?, ?, ?, ?, ?, ?) "
                     "ON CONFLICT DO UPDATE SET "

@@ -68,7 +68,7 @@ public:
             CodeHistory found;
             found.code = read_code(code_);
             code_.reset();
-            found.redemption = read_redemption(found.code);
+            found.redemption = find_redemption(found.code);
             EntryQuery history;
             history.limit = limit;
             history.code = code;
@@ -209,7 +209,8 @@ private:
         counts.available = figures_.integer(1);
         counts.redeemed = figures_.integer(2);
         statistics.ever_locked = figures_.integer(3);
-        statistics.discount_cents = figures_.integer(4);
+        statistics.rolled_back = figures_.integer(4);
+        statistics.discount_cents = figures_.integer(5);
         figures_.reset();
         Statement& locked = query.book_id ? locked_.bind(book_id, now) : all_locked_.bind(now);
         locked.step();
@@ -227,7 +228,16 @@ private:
         while (activity_.step()) {
             piece_of(activity_.integer(0)).activity +=
                 {activity_.integer(1), activity_.integer(2), activity_.integer(3),
-                 activity_.integer(4), activity_.integer(5)};
+                 activity_.integer(4), activity_.integer(5), activity_.integer(6)};
+        }
+        discounts_.bind(book_id, all_times, Timestamp{all_times.ms + 1});
+        while (discounts_.step()) {
+            statistics.discounts[*read_currency(discounts_, 1)] = discounts_.integer(2);
+        }
+        discounts_.bind(book_id, query.bounds.front(), query.bounds.back());
+        while (discounts_.step()) {
+            piece_of(discounts_.integer(0))
+                .activity.add_discount({discounts_.integer(2), read_currency(discounts_, 1)});
         }
         refusals_.bind(book_id, query.bounds.front(), query.bounds.back());
         while (refusals_.step()) {
@@ -279,15 +289,15 @@ private:
             page.codes.push_back(read_code(held_));
         }
         for (const Code& code : page.codes) {
-            auto redemption = read_redemption(code);
+            auto redemption = find_redemption(code);
             if (redemption) page.redemptions.push_back(std::move(*redemption));
         }
         return page;
     }
 
-    std::optional<EntryListing> read_redemption(const Code& code) {
+    std::optional<Redemption> find_redemption(const Code& code) {
         if (!code.redeemed_at || !redemption_.bind(code.last_entry).step()) return std::nullopt;
-        EntryListing redemption = read_entry(redemption_);
+        Redemption redemption = read_redemption(redemption_);
         redemption_.reset();
         return redemption;
     }
@@ -344,12 +354,17 @@ private:
                       "WHERE book_id = ? AND locked_until > ?"};
     Statement all_locked_{connection_,
                           "SELECT coalesce(sum(codes), 0) FROM lock_count WHERE locked_until > ?"};
-    Statement figures_{connection_,
-                       "SELECT total, available, redeemed, ever_locked, discount_cents "
-                       "FROM book_count WHERE book_id = ?"};
+    Statement figures_{
+        connection_,
+        "SELECT total, available, redeemed, ever_locked, rolled_back, discount_cents "
+        "FROM book_count WHERE book_id = ?"};
     Statement activity_{connection_,
-                        "SELECT since, uploaded, assigned, locked, redeemed, discount_cents "
-                        "FROM activity_count WHERE book_id = ? AND since >= ? AND since < ?"};
+                        "SELECT since, uploaded, assigned, locked, redeemed, rolled_back, "
+                        "discount_cents FROM activity_count "
+                        "WHERE book_id = ? AND since >= ? AND since < ?"};
+    Statement discounts_{connection_,
+                         "SELECT since, currency, amount FROM discount_count "
+                         "WHERE book_id = ? AND since >= ? AND since < ?"};
     Statement refusals_{connection_,
                         "SELECT since, reason, refused FROM refusal_count "
                         "WHERE book_id = ? AND since >= ? AND since < ?"};
@@ -376,14 +391,14 @@ private:
                        "WHERE entry.id > ?1 AND entry.id <= ?5 "
                        "AND entry.book_id = coalesce(?2, entry.book_id) "
                        "AND entry.type = coalesce(?3, entry.type) ORDER BY entry.id LIMIT ?4"};
-    // Behind it its settings may have been changed.
+    // Behind it its settings may have been changed, or some of the discount given back.
     Statement redemption_{
         connection_,
         "WITH RECURSIVE change (id, type, previous_id) AS (SELECT id, type, previous_id "
         "FROM ledger WHERE id = ? UNION ALL SELECT before.id, before.type, before.previous_id "
         "FROM change JOIN ledger AS before ON before.id = change.previous_id "
-        "WHERE change.type = 10) SELECT " COUPOND_ENTRY_COLUMNS
-        " FROM change JOIN ledger AS entry ON entry.id = change.id" COUPOND_ENTRY_JOINS
+        "WHERE change.type IN (10, 14)) SELECT " COUPOND_REDEMPTION_COLUMNS
+        " FROM change JOIN ledger AS entry ON entry.id = change.id" COUPOND_REDEMPTION_JOINS
         "WHERE change.type = 5"};
     Statement scanned_{connection_,
                        "SELECT max(id), count(*) FROM "

@@ -70,7 +70,7 @@ inline Book read_book(const Statement& row, int column = 0) {
     book.name = row.text(column + 1);
     book.code_pattern = row.text(column + 2);
     book.max_redemptions_per_user = row.optional_integer(column + 3);
-    book.discount_cents = row.optional_integer(column + 4);
+    book.discount = from_short_form(row.optional_integer(column + 4));
     book.created_at = {row.integer(column + 5)};
     book.updated_at = {row.integer(column + 6)};
     book.last_entry = row.integer(column + 7);
@@ -79,10 +79,57 @@ inline Book read_book(const Statement& row, int column = 0) {
 }
 inline constexpr int book_columns = 9;
 
+inline std::optional<Currency> read_currency(const Statement& row, int column) {
+    if (row.is_null(column)) return std::nullopt;
+    const auto currency = Currency::find(row.text(column));
+    if (!currency) throw corrupt("an entry in such a currency");
+    return currency;
+}
+
+inline std::optional<Money> read_money(const Statement& row, int column,
+                                       const std::optional<Currency>& currency) {
+    const auto amount = row.optional_integer(column);
+    return amount ? std::optional(Money{*amount, currency}) : std::nullopt;
+}
+
+/// From a column with its id, and the next one with its amount.
+inline std::optional<Order> read_order(const Statement& row, int column,
+                                       const std::optional<Currency>& currency) {
+    const auto amount = row.optional_integer(column + 1);
+    if (!amount) return std::nullopt;
+    if (!currency) throw corrupt("an order of no currency");
+    return Order{row.optional_text(column), *amount, *currency};
+}
+
+// A redemption, from the `entry` of which it is the id.
+#define COUPOND_REDEMPTION_COLUMNS                                                           \
+    "entry.id, entry.code_id, code.code, entry.book_id, holder.user_id, entry.currency, "    \
+    "entry.order_id, entry.order_amount, entry.discount_cents, "                             \
+    "(SELECT coalesce(sum(discount_cents), 0) FROM ledger WHERE redemption_id = entry.id), " \
+    "entry.at, (SELECT max(at) FROM ledger WHERE redemption_id = entry.id AND type = 13)"
+#define COUPOND_REDEMPTION_JOINS                            \
+    " JOIN coupon_code AS code ON code.id = entry.code_id " \
+    "JOIN coupon_user AS holder ON holder.number = entry.user_number "
+
+inline Redemption read_redemption(const Statement& row) {
+    const std::optional<Currency> currency = read_currency(row, 5);
+    return sound(Redemption{row.integer(0),
+                            row.integer(1),
+                            std::string(row.text(2)),
+                            row.integer(3),
+                            std::string(row.text(4)),
+                            read_order(row, 6, currency),
+                            read_money(row, 8, currency),
+                            row.integer(9),
+                            {row.integer(10)},
+                            optional_time(row, 11)});
+}
+
 #define COUPOND_ENTRY_COLUMNS                                                                   \
     "entry.id, entry.at, entry.type, entry.book_id, coalesce(entry.code_id, 0), "               \
     "coalesce(entry.codes, 0), coupon_user.user_id, entry.locked_until, entry.discount_cents, " \
-    "entry.previous_id, entry.request_id, code.code, coalesce(entry.detail, '')"
+    "entry.previous_id, entry.request_id, code.code, coalesce(entry.detail, ''), "              \
+    "entry.currency, entry.order_id, entry.order_amount, entry.redemption_id"
 /// To be joined with `entry`.
 #define COUPOND_ENTRY_JOINS                                 \
     " LEFT JOIN coupon_user ON number = entry.user_number " \
@@ -100,7 +147,10 @@ inline EntryListing read_entry(const Statement& row) {
     entry.codes = row.integer(5);
     entry.user_id = row.optional_text(6);
     entry.locked_until = optional_time(row, 7);
-    entry.discount_cents = row.optional_integer(8);
+    const std::optional<Currency> currency = read_currency(row, 13);
+    entry.discount = read_money(row, 8, currency);
+    entry.order = read_order(row, 14, currency);
+    entry.redemption_id = row.optional_integer(16);
     entry.previous = row.optional_integer(9);
     entry.request_id = row.text(10);
     listing.code = row.text(11);

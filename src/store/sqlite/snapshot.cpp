@@ -10,10 +10,11 @@
 namespace coupond::sqlite {
 namespace {
 
-#define COUPOND_ENTRIES(those)                                                              \
-    "SELECT id, at, type, book_id, coalesce(code_id, 0), coalesce(codes, 0), user_number, " \
-    "previous_id, locked_until, coalesce(discount_cents, 0), request_id = 'migration', "    \
-    "codes_digest, coalesce(detail, '') FROM ledger WHERE " those " ORDER BY "
+#define COUPOND_ENTRIES(those)                                                               \
+    "SELECT id, at, type, book_id, coalesce(code_id, 0), coalesce(codes, 0), user_number, "  \
+    "previous_id, locked_until, coalesce(discount_cents, 0), request_id = 'migration', "     \
+    "codes_digest, coalesce(detail, ''), currency, order_amount, redemption_id FROM ledger " \
+    "WHERE " those " ORDER BY "
 
 void read(const Statement& row, Snapshot::BookRow& book) {
     book.book = Book();
@@ -21,7 +22,7 @@ void read(const Statement& row, Snapshot::BookRow& book) {
     book.book.name = row.text(1);
     book.book.code_pattern = row.text(2);
     book.book.max_redemptions_per_user = row.optional_integer(3);
-    book.book.discount_cents = row.optional_integer(4);
+    book.book.discount = from_short_form(row.optional_integer(4));
     book.book.created_at = {row.integer(5)};
     book.book.updated_at = {row.integer(6)};
     book.book.last_entry = row.integer(7);
@@ -56,24 +57,32 @@ void read(const Statement& row, Snapshot::EntryRow& entry) {
     entry.migrated = row.integer(10) != 0;
     entry.codes_digest = row.optional_text(11);
     entry.detail = row.text(12);
+    entry.currency = row.optional_text(13);
+    entry.order_amount = row.optional_integer(14);
+    entry.redemption_id = row.optional_integer(15);
 }
 
 void read(const Statement& row, Snapshot::BookCountRow& count) {
     count = {row.integer(0), row.integer(1), row.integer(2), row.integer(3),
-             row.integer(4), row.integer(5), row.integer(6)};
+             row.integer(4), row.integer(5), row.integer(6), row.integer(7)};
 }
 
 void read(const Statement& row, Snapshot::ActivityRow& count) {
     count = {row.integer(0),
              {row.integer(1)},
-             {row.integer(2), row.integer(3), row.integer(4), row.integer(5), row.integer(6)}};
+             {row.integer(2), row.integer(3), row.integer(4), row.integer(5), row.integer(6),
+              row.integer(7)}};
+}
+
+void read(const Statement& row, Snapshot::DiscountCountRow& count) {
+    count = {row.integer(0), {row.integer(1)}, std::string(row.text(2)), row.integer(3)};
 }
 
 void read(const Statement& row, Snapshot::MovedRow& moved) {
     moved = {row.integer(0),
              {row.integer(1)},
              row.integer(2),
-             {0, row.integer(3), row.integer(4), row.integer(5), row.integer(6)}};
+             {0, row.integer(3), row.integer(4), row.integer(5), 0, row.integer(6)}};
 }
 
 void read(const Statement& row, Snapshot::LockCountRow& count) {
@@ -147,15 +156,20 @@ public:
 
     std::unique_ptr<RowStream<BookCountRow>> book_counts() override {
         return stream<BookCountRow>(
-            "SELECT book_id, total, available, redeemed, ever_locked, kept_back, discount_cents "
-            "FROM book_count "
-            "ORDER BY book_id");
+            "SELECT book_id, total, available, redeemed, ever_locked, kept_back, rolled_back, "
+            "discount_cents FROM book_count ORDER BY book_id");
     }
 
     std::unique_ptr<RowStream<ActivityRow>> activity_counts() override {
         return stream<ActivityRow>(
-            "SELECT book_id, since, uploaded, assigned, locked, redeemed, discount_cents "
-            "FROM activity_count ORDER BY book_id, since");
+            "SELECT book_id, since, uploaded, assigned, locked, redeemed, rolled_back, "
+            "discount_cents FROM activity_count ORDER BY book_id, since");
+    }
+
+    std::unique_ptr<RowStream<DiscountCountRow>> discount_counts() override {
+        return stream<DiscountCountRow>(
+            "SELECT book_id, since, currency, amount FROM discount_count "
+            "ORDER BY book_id, since, currency");
     }
 
     std::unique_ptr<RowStream<MovedRow>> moved() override {

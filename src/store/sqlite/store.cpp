@@ -116,6 +116,8 @@ private:
         for (const BookId id : needs.books) load_book(world, id);
         if (needs.only_book) load_only_book(world);
         for (const auto& [code, redeemer] : needs.codes) load_code(world, code, redeemer);
+        for (const auto& [code, order_id] : needs.orders) load_order(world, code, order_id);
+        for (const EntryId id : needs.redemptions) load_redemption(world, id);
         for (const std::string_view code : needs.new_codes) {
             if (select_exists_.bind(code).step()) {
                 world.existing_codes.insert(code);
@@ -171,6 +173,21 @@ private:
             count->reset();
             return;
         }
+    }
+
+    void load_order(World& world, std::string_view code, std::string_view order_id) {
+        const CodeRow* const row = world.find(code);
+        if (row == nullptr || !row->code.redeemed_at) return;
+        select_order_.bind(order_id, row->code.id);
+        while (select_order_.step()) world.add(read_redemption(select_order_));
+    }
+
+    void load_redemption(World& world, EntryId id) {
+        if (!select_redemption_.bind(id).step()) return;
+        Redemption redemption = read_redemption(select_redemption_);
+        select_redemption_.reset();
+        load_code(world, redemption.code, redemption.user_id);
+        world.add(std::move(redemption));
     }
 
     CodeRow& add_code(World& world, const Statement& select) {
@@ -256,16 +273,16 @@ private:
         for (const Book* book : delta.new_books) {
             insert_book_
                 .bind(book->id, book->name, book->code_pattern, book->max_redemptions_per_user,
-                      book->discount_cents, book->created_at, book->updated_at, book->last_entry,
-                      row_text(*book))
+                      short_form(book->discount), book->created_at, book->updated_at,
+                      book->last_entry, row_text(*book))
                 .run();
             insert_counts_.bind(book->id).run();
         }
         for (const auto& [book, loaded_entry] : delta.changed_books) {
             update_book_
                 .bind(book->name, book->code_pattern, book->max_redemptions_per_user,
-                      book->discount_cents, book->updated_at, book->last_entry, row_text(*book),
-                      book->id, loaded_entry)
+                      short_form(book->discount), book->updated_at, book->last_entry,
+                      row_text(*book), book->id, loaded_entry)
                 .run();
             if (connection_.changes() != 1) return false;
         }
@@ -285,7 +302,7 @@ private:
         for (const auto& [book_id, counts] : delta.counts) {
             update_counts_
                 .bind(counts.total, counts.available, counts.redeemed, counts.ever_locked,
-                      counts.kept_back, counts.discount_cents, book_id)
+                      counts.kept_back, counts.rolled_back, counts.discount_cents, book_id)
                 .run();
         }
         save_statistics(delta);
@@ -299,8 +316,13 @@ private:
         for (const auto& [book_id, activity] : delta.activity) {
             upsert_activity_
                 .bind(book_id, since, activity.uploaded, activity.assigned, activity.locked,
-                      activity.redeemed, activity.discount_cents)
+                      activity.redeemed, activity.discount_cents, activity.rolled_back)
                 .run();
+            for (const auto& [currency, amount] : activity.discounts) {
+                for (const Timestamp in : {since, all_times}) {
+                    upsert_discount_.bind(book_id, in, currency.code(), amount).run();
+                }
+            }
         }
         for (const auto& [refused, times] : delta.refusals) {
             upsert_refusals_.bind(refused.first, since, to_string(refused.second), times).run();
@@ -354,10 +376,19 @@ private:
         insert_entry_
             .bind(entry.id, entry.at, static_cast<std::int64_t>(entry.type), entry.book_id,
                   or_null(entry.code_id), or_null(entry.codes), user, entry.previous,
-                  entry.locked_until, entry.discount_cents, entry.request_id,
+                  entry.locked_until,
+                  entry.discount ? std::optional(entry.discount->amount) : std::nullopt,
+                  entry.request_id,
                   entry.codes_digest ? std::optional(Blob{*entry.codes_digest}) : std::nullopt,
-                  entry.detail.empty() ? std::nullopt : std::optional(entry.detail))
+                  entry.detail.empty() ? std::nullopt : std::optional(entry.detail),
+                  code_of(entry.currency()), entry.order ? entry.order->id : std::nullopt,
+                  entry.order ? std::optional(entry.order->amount) : std::nullopt,
+                  entry.redemption_id)
             .run();
+    }
+
+    static std::optional<std::string_view> code_of(const std::optional<Currency>& currency) {
+        return currency ? std::optional(currency->code()) : std::nullopt;
     }
 
     void save_new_code(const Code& code) {
@@ -444,6 +475,12 @@ private:
     Statement select_exists_{connection_, "SELECT 1 FROM coupon_code WHERE code = ?"};
     Statement select_user_{connection_, COUPOND_REDEEMED};
     Statement count_user_{connection_, COUPOND_REDEEMED_CODES};
+    Statement select_order_{connection_, "SELECT " COUPOND_REDEMPTION_COLUMNS
+                                         " FROM ledger AS entry" COUPOND_REDEMPTION_JOINS
+                                         "WHERE entry.order_id = ? AND entry.code_id = ?"};
+    Statement select_redemption_{connection_, "SELECT " COUPOND_REDEMPTION_COLUMNS
+                                              " FROM ledger AS entry" COUPOND_REDEMPTION_JOINS
+                                              "WHERE entry.id = ? AND entry.type = 5"};
     Statement select_max_entry_{connection_, "SELECT coalesce(max(id), 0) FROM ledger"};
     Statement select_available_{
         connection_,
@@ -500,7 +537,9 @@ private:
     Statement insert_entry_{connection_,
                             "INSERT INTO ledger (id, at, type, book_id, code_id, codes, "
                             "user_number, previous_id, locked_until, discount_cents, request_id, "
-                            "codes_digest, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+                            "codes_digest, detail, currency, order_id, order_amount, "
+                            "redemption_id) "
+                            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
     Statement select_memory_{connection_,
                              "SELECT at, fingerprint, request_id, outcome FROM idempotency_key "
                              "WHERE key = ?"};
@@ -515,21 +554,26 @@ private:
                                "DELETE FROM idempotency_key WHERE key IN "
                                "(SELECT key FROM idempotency_key WHERE at <= ? ORDER BY at "
                                "LIMIT ?)"};
-    Statement insert_counts_{connection_, "INSERT INTO book_count VALUES (?, 0, 0, 0, 0, 0, 0)"};
+    Statement insert_counts_{connection_, "INSERT INTO book_count VALUES (?, 0, 0, 0, 0, 0, 0, 0)"};
     Statement update_counts_{connection_,
                              "UPDATE book_count SET total = total + ?, available = available + ?, "
                              "redeemed = redeemed + ?, ever_locked = ever_locked + ?, "
-                             "kept_back = kept_back + ?, "
+                             "kept_back = kept_back + ?, rolled_back = rolled_back + ?, "
                              "discount_cents = discount_cents + ? WHERE book_id = ?"};
     Statement note_first_lock_{connection_,
                                "UPDATE coupon_code SET locked_until = ? WHERE id = ? "
                                "AND locked_until IS NULL AND redeemed_at IS NULL"};
     Statement upsert_activity_{
         connection_,
-        "INSERT INTO activity_count AS old VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+        "INSERT INTO activity_count AS old VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
+        "SET "
         "uploaded = old.uploaded + excluded.uploaded, assigned = old.assigned + excluded.assigned, "
         "locked = old.locked + excluded.locked, redeemed = old.redeemed + excluded.redeemed, "
-        "discount_cents = old.discount_cents + excluded.discount_cents"};
+        "discount_cents = old.discount_cents + excluded.discount_cents, "
+        "rolled_back = old.rolled_back + excluded.rolled_back"};
+    Statement upsert_discount_{connection_,
+                               "INSERT INTO discount_count AS old VALUES (?, ?, ?, ?) "
+                               "ON CONFLICT DO UPDATE SET amount = old.amount + excluded.amount"};
     Statement upsert_refusals_{
         connection_,
         "INSERT INTO refusal_count AS old VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
