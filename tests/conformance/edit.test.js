@@ -7,8 +7,14 @@ import { suiteServer, testServer } from '../support/harness.js';
 import { entriesOf, settledEntries, verifyLedger } from '../support/ledger.js';
 import { passed } from '../support/lives.js';
 import { refusals } from '../support/refusals.js';
-import { assertBook, assertTime, bookDefaults, bookMembers } from '../support/shapes.js';
-import { metadataOf, unfitActive, unfitMetadata, unfitTimes } from '../support/unfit.js';
+import { amountOff, assertBook, assertTime, bookDefaults, bookMembers } from '../support/shapes.js';
+import {
+    metadataOf,
+    unfitActive,
+    unfitCombinable,
+    unfitMetadata,
+    unfitTimes,
+} from '../support/unfit.js';
 
 const past = '2020-02-02T02:02:02.000Z';
 const future = '2120-02-02T02:02:02.000Z';
@@ -26,6 +32,7 @@ const everything = {
     endsAt: '2028-01-02T00:00:00.000Z',
     timeZone: 'Europe/Berlin',
     lockTtlSeconds: 86_400,
+    combinable: false,
     metadata: {
         text: 'ü🎟"\\/\u2028',
         control: '\u0000\n\u001f',
@@ -38,6 +45,12 @@ const everything = {
 };
 const settable = Object.keys(everything);
 const nullable = Object.keys(bookDefaults);
+
+/** What a book shows of a member that was set. */
+const set = (name, value) =>
+    name === 'discountAmount'
+        ? { discountAmount: value, discount: amountOff(value) }
+        : { [name]: value };
 
 const invalid = (answer, messages) => assertRefused(answer, 400, messages, 'validation_failed');
 const counted = async (client, id) => (await client.get(`/coupon/${id}`)).body.counts;
@@ -154,6 +167,7 @@ const unfit = [
         ...['posix/Europe/Berlin', 'localtime', 'Europe/Berlin\0', '+01:00', 5, true, [], {}],
     ].map((value) => ['timeZone', value, zone]),
     ...[0, -1, 86_401, 1.5, 1e30, '60', true, [], {}].map((value) => ['lockTtlSeconds', value, ttl]),
+    ...unfitCombinable,
     ...unfitMetadata,
 ];
 const shown = (value) => JSON.stringify(value).slice(0, 40);
@@ -279,7 +293,7 @@ describe('PATCH /coupon/:id', () => {
             assert.equal(answer.status, 200, answer.text);
             const changed = answer.body;
             assert.deepEqual(Object.keys(changed), bookMembers);
-            assert.deepEqual(changed, { ...book, [name]: value, updatedAt: changed.updatedAt });
+            assert.deepEqual(changed, { ...book, ...set(name, value), updatedAt: changed.updatedAt });
             assertTime(changed.updatedAt, Date.now());
             assert.ok(changed.updatedAt > book.updatedAt);
 
@@ -308,7 +322,8 @@ describe('PATCH /coupon/:id', () => {
         let expected = book;
         for (const name of nullable) {
             const changed = await c.client.mustPatchBook(book.id, { [name]: null });
-            expected = { ...expected, [name]: bookDefaults[name], updatedAt: changed.updatedAt };
+            const { updatedAt } = changed;
+            expected = { ...expected, ...set(name, bookDefaults[name]), updatedAt };
             assert.deepEqual(changed, expected);
         }
         assertBook(expected, { name: everything.name, ...bookDefaults });

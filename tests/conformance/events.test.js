@@ -125,6 +125,8 @@ describe('GET /coupon/events', () => {
                 code: 'E-1',
                 userId: 'ann',
                 redemptionId: id,
+                order: null,
+                discount: { amount: 0.29, currency: null },
                 requestId: '<request id>',
                 before: { ...assignedTo('ann'), status: 'locked', lockedUntil },
                 after: { ...assignedTo('ann'), status: 'redeemed', redeemedAt: at },
@@ -272,7 +274,7 @@ describe('the filters of GET /coupon/events', () => {
     const type =
         'type must be one of book_created, codes_uploaded, code_assigned, code_locked, ' +
         'code_redeemed, user_erased, book_changed, book_archived, book_restored, code_changed, ' +
-        'code_unassigned, code_unlocked';
+        'code_unassigned, code_unlocked, redemption_rolled_back, discount_given_back';
     for (const [query, message] of [
         ...['after=-1', 'after=x', 'after=', 'after=1.5', 'after', 'after=9223372036854775808'].map(
             (text) => [text, after],

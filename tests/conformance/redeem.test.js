@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { assertRefused, numbered } from '../support/client.js';
 import { suiteServer } from '../support/harness.js';
 import { refusals } from '../support/refusals.js';
-import { assertCode, assertTime } from '../support/shapes.js';
+import { assertCode, assertRedemption, assertTime } from '../support/shapes.js';
 
 describe('POST /coupon/redeem/:code', () => {
     const c = suiteServer();
@@ -16,13 +16,23 @@ describe('POST /coupon/redeem/:code', () => {
         return book;
     };
 
-    it('answers 201 with the message and the code, member by member', async () => {
+    it('answers 201 with the message, the code and the redemption, member by member', async () => {
         const book = await lockedCode('RD-1', 'ann');
         const answer = await c.client.redeem('RD-1', 'ann');
         assert.equal(answer.status, 201);
-        assert.deepEqual(Object.keys(answer.body), ['message', 'coupon']);
+        const members = ['message', 'coupon', 'redemption', 'replayed'];
+        assert.deepEqual(Object.keys(answer.body), members);
         assert.equal(answer.body.message, 'Coupon redeemed successfully');
-        const { coupon } = answer.body;
+        assert.equal(answer.body.replayed, false);
+        const { coupon, redemption } = answer.body;
+        assertRedemption(redemption, {
+            code: 'RD-1',
+            bookId: book.id,
+            userId: 'ann',
+            order: null,
+            discount: null,
+            at: coupon.redeemedAt,
+        });
         assertCode(coupon, { code: 'RD-1', assignedTo: 'ann', isRedeemed: true });
         assertTime(coupon.redeemedAt, Date.now());
         assert.ok(coupon.redeemedAt >= coupon.createdAt);

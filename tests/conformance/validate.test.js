@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import { assertRefused, inParallel, numbered } from '../support/client.js';
+import { assertCodeRefused, assertRefused, inParallel, numbered } from '../support/client.js';
 import { suiteServer, testServer } from '../support/harness.js';
 import { settledEntries } from '../support/ledger.js';
 import { passed } from '../support/lives.js';
@@ -17,6 +17,7 @@ import {
     reasonTable,
     reasonsOf,
 } from '../support/reasons.js';
+import { amountOff } from '../support/shapes.js';
 import { invalidTime, unfitTimes } from '../support/unfit.js';
 
 const past = '2020-02-02T02:02:02.000Z';
@@ -60,6 +61,21 @@ const disabled = {
     cure: 'Activate the code',
 };
 const expired = { code: 'coupon_expired', message: 'Coupon has expired' };
+const orderRequired = {
+    code: 'order_required',
+    message: 'An order is required to redeem this coupon',
+    cure: 'Send the order',
+};
+const otherCurrency = (currency) => ({
+    code: 'order_currency_mismatch',
+    message: 'The order is in another currency than the discount',
+    cure: `Use an order in ${currency}`,
+});
+const belowMinimum = (missing) => ({
+    code: 'order_below_minimum',
+    message: 'The order is below the minimum of this coupon',
+    cure: `Add ${missing} to the order`,
+});
 const limitReached = {
     code: 'user_redemption_limit_reached',
     message: 'User has reached the redemption limit of this coupon book',
@@ -452,13 +468,24 @@ describe('the table of reasons in the description', () => {
         const refused = (path, status) => {
             const response = paths[path].post.responses[status];
             const { schema } = response.content['application/json'];
-            return schema.allOf[1].properties.code.enum.filter(
+            return schema.allOf.at(-1).properties.code.enum.filter(
                 (code) => code !== 'idempotency_key_in_use' && code !== 'first_answer_unreadable',
             );
         };
         for (const who of ['lock', 'redeem']) {
             const codes = ['coupon_not_found', ...refused(`/coupon/${who}/{code}`, 409)];
             assert.deepEqual(by(who), codes);
+        }
+        // Several codes are redeemed for an order, so that is not missing.
+        for (const who of ['lock', 'redeem']) {
+            const { content } = paths[`/coupon/${who}`].post.responses[409];
+            const [refusals] = content['application/json'].schema.oneOf;
+            const several = table
+                .filter((row) => row.by.includes(who) || row.by.includes(`${who} of several`))
+                .map(({ code }) => code)
+                .filter((code) => code !== 'order_required');
+            const codes = refusals.allOf.at(-1).properties.code.enum;
+            assert.deepEqual(several, ['coupon_not_found', ...codes]);
         }
         assert.deepEqual(by('validate'), components.schemas.ReasonCode.enum);
         for (const { code, status, message } of table) {
@@ -482,9 +509,11 @@ describe('the table of reasons in the description', () => {
 
     it('is what the spec of it says', () => {
         const cured = [notFound, nobodys, redeemed, archived, inactive, notStarted(past), ended];
+        const order = [orderRequired, otherCurrency('JPY'), belowMinimum('8.00')];
+        const named = { startsAt: past, currency: 'JPY', missing: '8.00' };
         assert.deepEqual(
-            [...cured, disabled, expired, limitReached],
-            by('validate').map((code) => reason(code, { startsAt: past })),
+            [...cured, disabled, expired, ...order, limitReached],
+            by('validate').map((code) => reason(code, named)),
         );
     });
 
@@ -493,8 +522,15 @@ describe('the table of reasons in the description', () => {
     it('is what locking, redeeming and validating go by, in its order', async () => {
         const { client } = c;
         const codes = ['free', 'used', 'hers', 'unlocked'];
-        const { id } = await client.newBookWith(codes, { maxRedemptionsPerUser: 1 });
+        const { id } = await client.newBookWith(codes, {
+            maxRedemptionsPerUser: 1,
+            combinable: false,
+        });
         await hold(client, 'used', 'ann', { redeemed: true });
+        const eur = (amount) => ({ id: 'o-1', amount, currency: 'EUR' });
+        await client.mustPatchBook(id, {
+            discount: { type: 'percent', value: 10, currency: 'EUR', minOrderAmount: 30 },
+        });
         await hold(client, 'hers', 'ann', { locked: true });
         await hold(client, 'unlocked', 'ann');
         for (const code of codes) {
@@ -512,30 +548,51 @@ describe('the table of reasons in the description', () => {
             coupon_book_ended: () => client.mustPatchBook(id, { startsAt: null, endsAt: past }),
             coupon_disabled: () => client.mustPatchBook(id, { endsAt: null }),
             coupon_expired: () => client.mustPatchCode('hers', { active: true }),
-            coupon_already_locked: () => client.mustPatchCode('hers', { expiresAt: null }),
+            coupon_not_combinable: () => client.mustPatchCode('hers', { expiresAt: null }),
             coupon_not_locked: async () => {
+                await client.mustPatchBook(id, { combinable: true });
                 await client.mustPatchCode('unlocked', { active: true, expiresAt: null });
                 return 'unlocked';
             },
-            user_redemption_limit_reached: () => 'hers',
+            order_required: () => 'hers',
+            order_currency_mismatch: () => ({ ...eur(1), currency: 'KWD' }),
+            order_below_minimum: () => eur(29.99),
+            coupon_already_locked: () => eur(30),
+            user_redemption_limit_reached: () => eur(30),
         };
         assert.deepEqual(table.map(({ code }) => code), Object.keys(steps));
         for (const { code, status, message, by: checkers } of table) {
             const stepped = await steps[code]();
             const asked = typeof stepped === 'string' ? stepped : 'hers';
+            const order = stepped.amount === undefined ? undefined : stepped;
             if (checkers.includes('lock')) {
-                assertRefused(await client.lock(asked, 'ann'), status, message, code);
+                assertRefused(await client.lock(asked, 'ann', order), status, message, code);
             }
             if (checkers.includes('redeem')) {
-                assertRefused(await client.redeem(asked, 'ann'), status, message, code);
+                assertRefused(await client.redeem(asked, 'ann', order), status, message, code);
             }
-            const { reasons } = await client.mustValidate(asked, 'ann');
-            const first = checkers.includes('validate') ? code : 'user_redemption_limit_reached';
-            assert.deepEqual(reasons[0], reason(first, { startsAt }), code);
+            // Of several, the second of which could not be used either.
+            const several = [asked, asked === 'free' ? 'used' : 'free'];
+            if (checkers.some((checker) => ['lock', 'lock of several'].includes(checker))) {
+                const answer = await client.lockAll(several, 'ann', order);
+                assertCodeRefused(answer, asked, status, message, code);
+            }
+            const redeems = ['redeem', 'redeem of several'];
+            if (checkers.some((checker) => redeems.includes(checker)) && code !== 'order_required') {
+                const answer = await client.redeemAll(several, 'ann', order ?? eur(30));
+                assertCodeRefused(answer, asked, status, message, code);
+            }
+            const { reasons } = await client.mustValidate(asked, 'ann', order && { order });
+            const withoutOrder = ['coupon_not_combinable', 'coupon_not_locked'].includes(code);
+            const first = checkers.includes('validate')
+                ? code
+                : withoutOrder ? 'order_required' : 'user_redemption_limit_reached';
+            const named = { startsAt, currency: 'EUR', missing: '0.01' };
+            assert.deepEqual(reasons[0], reason(first, named), code);
         }
         await client.mustPatchBook(id, { maxRedemptionsPerUser: 2 });
-        await assertReasons(client, 'hers', 'ann', []);
-        await client.mustRedeem('hers', 'ann');
+        await assertReasons(client, 'hers', 'ann', [], { order: eur(30) });
+        await client.mustRedeem('hers', 'ann', eur(30));
     });
 });
 
@@ -722,8 +779,8 @@ describe('asOf', () => {
     });
 });
 
-const million = 1_000_000;
-const most = million * million;
+// The largest order: a million million of minor units.
+const most = { EUR: 10_000_000_000, JPY: 1_000_000_000_000, KWD: 1_000_000_000, CLF: 100_000_000 };
 
 describe('discount', () => {
     const c = suiteServer();
@@ -736,9 +793,9 @@ describe('discount', () => {
         [19.99, 'EUR', 5, 5],
         [19.99, 'EUR', 0.01, 0.01],
         [19.99, 'EUR', 0, 0],
-        [19.99, 'EUR', most, 19.99],
+        [19.99, 'EUR', most.EUR, 19.99],
         [0.01, 'EUR', 1, 0.01],
-        [99_999_999.99, 'EUR', most, 99_999_999.99],
+        [99_999_999.99, 'EUR', most.EUR, 99_999_999.99],
         [99_999_999.99, 'EUR', 99_999_999.98, 99_999_999.98],
         [20, 'EUR', 59.9, 20],
         [0, 'EUR', 59.9, 0],
@@ -751,18 +808,20 @@ describe('discount', () => {
         [0.5, 'JPY', 5_000, 1],
         [0.49, 'JPY', 5_000, 0],
         [0.5, 'JPY', 0, 0],
-        [99_999_999.99, 'JPY', most, 100_000_000],
-        [99_999_999.49, 'JPY', most, 99_999_999],
+        [99_999_999.99, 'JPY', most.JPY, 100_000_000],
+        [99_999_999.49, 'JPY', most.JPY, 99_999_999],
         [19.99, 'KWD', 100.005, 19.99],
         [19.99, 'KWD', 19.991, 19.99],
         [19.99, 'KWD', 19.989, 19.989],
         [19.99, 'KWD', 0.001, 0.001],
-        [99_999_999.99, 'KWD', most, 99_999_999.99],
+        [99_999_999.99, 'KWD', most.KWD, 99_999_999.99],
+        [99_999_999.99, 'KWD', 99_999_999.989, 99_999_999.989],
         [19.99, 'CLF', 100.0001, 19.99],
         [19.99, 'CLF', 19.9901, 19.99],
         [19.99, 'CLF', 19.9899, 19.9899],
         [19.99, 'CLF', 0.0001, 0.0001],
-        [99_999_999.99, 'CLF', most, 99_999_999.99],
+        [99_999_999.99, 'CLF', most.CLF, 99_999_999.99],
+        [99_999_999.99, 'CLF', 99_999_999.9899, 99_999_999.9899],
         [19.99, 'USD', 5.5, 5.5],
         [19.99, 'ISK', 5_000, 20],
         [19.99, 'BHD', 1.234, 1.234],
@@ -779,7 +838,8 @@ describe('discount', () => {
             assert.deepEqual(discount, { amount: off, currency }, `${discountAmount} of ${amount}`);
             // That the rules once more come to the same makes them fit for what is random below.
             if (currency in decimals) {
-                assert.deepEqual(discountOf({ discountAmount }, order), discount);
+                const discounted = { discount: amountOff(discountAmount) };
+                assert.deepEqual(discountOf(discounted, order), discount);
             }
             const alone = await c.client.mustValidate('D-1', 'ann');
             assert.deepEqual(alone.discount, { amount: discountAmount, currency: null });
@@ -812,7 +872,8 @@ describe('discount', () => {
 });
 
 const amountRule = (places) =>
-    `order.amount must be a number from 0 to 1000000000000 with at most ${places} decimals`;
+    `order.amount must be a number from 0 to 1${'0'.repeat(12 - places)} ` +
+    `with at most ${places} decimals`;
 const currencyRule = 'order.currency must be a currency of ISO 4217, such as EUR';
 const long = 'order.id must be shorter than or equal to 255 characters';
 const control = 'order.id must not contain control characters';
@@ -838,21 +899,21 @@ describe('an order', () => {
         ['19.990', 'EUR', '19.99'],
         ['1999e-2', 'EUR', '19.99'],
         ['1.999E+1', 'EUR', '19.99'],
-        ['999999999999.99', 'EUR', '999999999999.99'],
-        ['1000000000000', 'EUR', '1000000000000'],
-        ['1000000000000.00', 'EUR', '1000000000000'],
-        ['1e12', 'EUR', '1000000000000'],
+        ['9999999999.99', 'EUR', '9999999999.99'],
+        ['10000000000', 'EUR', '10000000000'],
+        ['10000000000.00', 'EUR', '10000000000'],
+        ['1e10', 'EUR', '10000000000'],
         ['0', 'JPY', '0'],
         ['5', 'JPY', '5'],
         ['5.0', 'JPY', '5'],
         ['1.5e1', 'JPY', '15'],
         ['1000000000000', 'JPY', '1000000000000'],
         ['0.001', 'KWD', '0.001'],
-        ['999999999999.999', 'KWD', '999999999999.999'],
-        ['1000000000000', 'KWD', '1000000000000'],
+        ['999999999.999', 'KWD', '999999999.999'],
+        ['1000000000', 'KWD', '1000000000'],
         ['0.0001', 'CLF', '0.0001'],
-        ['999999999999.9999', 'CLF', '999999999999.9999'],
-        ['1000000000000', 'CLF', '1000000000000'],
+        ['99999999.9999', 'CLF', '99999999.9999'],
+        ['100000000', 'CLF', '100000000'],
     ]) {
         it(`of ${sent} ${currency} is taken`, async () => {
             const order = `{"amount":${sent},"currency":"${currency}"}`;
@@ -875,13 +936,13 @@ describe('an order', () => {
         ...['1.0001', '0.0005'].map((amount) => [amount, 'KWD', 3]),
         ...['1.00001', '0.00005'].map((amount) => [amount, 'CLF', 4]),
         ...[
-            ...['-1', '-0.01', '-1e12', '1000000000000.01', '1000000000001', '1e13', '1e400'],
+            ...['-1', '-0.01', '-1e10', '10000000000.01', '10000000001', '1e11', '1e400'],
             ...['9007199254740993', '9223372036854775808', '18446744073709551617', '9'.repeat(400)],
             ...['"5"', '"5.00"', '"EUR"', '""', 'true', 'false', 'null', '[]', '[5]', '{}'],
         ].map((amount) => [amount, 'EUR', 2]),
         ['1000000000001', 'JPY', 0],
-        ['1000000000000.001', 'KWD', 3],
-        ['1000000000000.0001', 'CLF', 4],
+        ['1000000000.001', 'KWD', 3],
+        ['100000000.0001', 'CLF', 4],
         ['-1', 'JPY', 0],
         ['"5"', 'CLF', 4],
     ]) {
@@ -1041,6 +1102,25 @@ const longPast = '2010-10-10T10:10:10.000Z';
 const later = '2130-03-03T03:03:03.000Z';
 const usual = [null, null];
 
+function drawnDiscount({ below, pick }) {
+    const type = pick([null, 'amount', 'amount', 'percent', 'fixed_price', 'free_shipping']);
+    if (type === null) return null;
+    const currency = pick([null, null, null, 'EUR', 'EUR', 'JPY', 'KWD']);
+    const amount = (...amounts) =>
+        currency === 'JPY' ? Math.ceil(pick(amounts)) : pick(amounts);
+    const values = {
+        percent: () => pick([0, 0.01, 12.5, 33.33, 99.99, 100]),
+        free_shipping: () => null,
+    };
+    return {
+        type,
+        value: (values[type] ?? (() => amount(0.5, 5, 19.99, 99_999_999.99)))(),
+        currency,
+        maxAmount: below(3) ? null : amount(0.5, 5, 49.5),
+        minOrderAmount: below(2) ? null : amount(0, 0.01, 5, 5.01, 50),
+    };
+}
+
 /** A code, its book and what has become of them, at random. `name` is the user who asks. */
 function drawn({ below, pick }, name) {
     const [startsAt, endsAt] = pick([
@@ -1061,7 +1141,7 @@ function drawn({ below, pick }, name) {
             active: fine(),
             ...{ startsAt, endsAt },
             maxRedemptionsPerUser: pick([null, null, null, 1, 2]),
-            discountAmount: pick([null, 0.5, 5, 19.99, 99_999_999.99]),
+            discount: drawnDiscount({ below, pick }),
         },
         archived: !fine(),
         code: { active: fine(), expiresAt: pick([null, null, null, future, past]) },
@@ -1070,7 +1150,7 @@ function drawn({ below, pick }, name) {
             ...[null, null, { amount: 59.9, currency: 'EUR' }, { amount: 5, currency: 'EUR' }],
             ...[{ amount: 50, currency: 'JPY' }, { amount: 1.234, currency: 'KWD' }],
             { amount: 0.0001, currency: 'CLF' },
-        ]),
+        ].map((order) => order && { id: `order of ${name}`, ...order })),
     };
 }
 
@@ -1112,7 +1192,9 @@ async function tryOut(client, situation) {
         const found = shown.status === 200 ? shown.body : undefined;
         assert.equal(found === undefined, state === 'missing');
         const at = more.asOf && Date.parse(more.asOf);
-        const expected = reasonsOf({ code: found, book, user: name, redeemed: redeemedTimes, at });
+        const { order: sent } = more;
+        const asked = { code: found, book, user: name, redeemed: redeemedTimes, at, order: sent };
+        const expected = reasonsOf(asked);
         const validation = await client.mustValidate(code, name, more);
         const told = JSON.stringify({ situation, more });
         assert.deepEqual(validation.reasons, expected, told);
@@ -1124,22 +1206,26 @@ async function tryOut(client, situation) {
     await agreed({});
     const validation = await agreed({ order });
 
-    const locked = await client.lock(code, name);
-    const used = await client.redeem(code, name);
+    const locked = await client.lock(code, name, order);
+    const used = await client.redeem(code, name, order);
     const refusedFor = (answer, reasonCode) => {
         const { status, message } = reasonRow(reasonCode);
         assertRefused(answer, status, message, reasonCode);
     };
     const first = validation.reasons[0]?.code;
-    if (first !== undefined && first !== limitReached.code) {
-        for (const answer of [locked, used]) refusedFor(answer, first);
-    } else {
-        if (state === 'locked') refusedFor(locked, 'coupon_already_locked');
-        else assert.equal(locked.status, 201, locked.text);
-        if (first !== undefined) refusedFor(used, first);
-        else assert.equal(used.status, 201, used.text);
-    }
-    if (used.status === 201) redeemedTimes += 1;
+    const locks = first === undefined || !reasonRow(first).by.includes('lock');
+    if (!locks) refusedFor(locked, first);
+    else if (state === 'locked') refusedFor(locked, 'coupon_already_locked');
+    else assert.equal(locked.status, 201, locked.text);
+    if (first === undefined) {
+        assert.equal(used.status, 201, used.text);
+        assert.deepEqual(used.body.redemption.discount, validation.discount);
+        assert.deepEqual(used.body.redemption.order, order);
+        redeemedTimes += 1;
+    } else if (reasonRow(first).code.startsWith('order_') && !locks && state !== 'locked') {
+        // What comes first of redeeming is no reason that validation knows.
+        refusedFor(used, 'coupon_not_locked');
+    } else refusedFor(used, first);
     await agreed({ order });
     return validation;
 }

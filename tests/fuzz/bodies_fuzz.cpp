@@ -36,6 +36,27 @@ void check_moment(const std::optional<Timestamp>& at, const std::string& date) {
     COUPOND_CHECK(date.empty() || (!at && date.size() == 10 && TimeZone::find("UTC")->parse(date)));
 }
 
+void check_amount(const std::optional<std::int64_t>& amount) {
+    COUPOND_CHECK(amount.value_or(0) >= 0 && amount.value_or(0) <= limits::order_minor_units);
+}
+
+void check(const std::optional<Discount>& discount) {
+    if (!discount) return;
+    check_amount(discount->value);
+    check_amount(discount->max_amount);
+    check_amount(discount->min_order_amount);
+    if (discount->type == Discount::Type::percent) COUPOND_CHECK(discount->value <= 100'00);
+    if (discount->type == Discount::Type::free_shipping) COUPOND_CHECK(discount->value == 0);
+}
+
+void check(const std::optional<Order>& order, bool needs_id) {
+    if (!order) return;
+    check_amount(order->amount);
+    COUPOND_CHECK(order->id || !needs_id);
+    if (order->id) check_text(*order->id, limits::order_id_characters);
+    if (order->id) COUPOND_CHECK(order->id->find('\n') == std::string::npos);
+}
+
 void check(const BookWish& wish, BookMembers given) {
     if (given[0]) check_text(wish.name, limits::name_characters);
     if (given[1]) {
@@ -46,9 +67,7 @@ void check(const BookWish& wish, BookMembers given) {
     if (const auto limit = wish.max_redemptions_per_user) {
         COUPOND_CHECK(*limit >= 1 && *limit <= limits::redemptions_per_user);
     }
-    if (const auto discount = wish.discount_cents) {
-        COUPOND_CHECK(*discount >= 0 && *discount <= limits::discount_cents);
-    }
+    if (given[3]) check(wish.discount);
     if (!wish.description.empty()) check_text(wish.description, limits::description_characters);
     check_moment(wish.starts_at, wish.starts_on);
     check_moment(wish.ends_at, wish.ends_on);
@@ -101,6 +120,31 @@ void check(const AssignAny& command) {
     COUPOND_CHECK(command.book_id.value_or(1) >= 1);
 }
 
+void check(const LockCode& command) {
+    check_text(command.code, limits::code_characters);
+    check_text(command.user_id, limits::user_id_characters);
+    check(command.order, true);
+}
+
+void check(const RedeemCode& command) {
+    check_text(command.code, limits::code_characters);
+    check_text(command.user_id, limits::user_id_characters);
+    check(command.order, true);
+}
+
+void check(const ValidateCode& asked) {
+    check_text(asked.code, limits::code_characters);
+    check_text(asked.user_id, limits::user_id_characters);
+    check(asked.order, false);
+    check_moment(asked.as_of, asked.as_of_date);
+}
+
+void check(const RollBack& command) {
+    COUPOND_CHECK(command.redemption_id >= 1);
+    COUPOND_CHECK(command.ten_thousandths.value_or(1) >= 1);
+    if (!command.reason.empty()) check_text(command.reason, limits::reason_characters);
+}
+
 template <class ForUser>
 void check(const ForUser& command) {
     check_text(command.code, limits::code_characters);
@@ -130,6 +174,9 @@ void run(std::string_view input) {
     check_decoded(decode_assign_code(request, path));
     check_decoded(decode_lock_code(request, path, 1000));
     check_decoded(decode_redeem_code(request, path));
+    check_decoded(decode_validate_code(request, path, {}));
+    check_decoded(decode_roll_back(request, path));
+    check_decoded(decode_roll_back(request, "1"));
     check_decoded(decode_edit_book(request, path));
     check_decoded(decode_edit_book(request, "1"));
     check_decoded(decode_restore_book(request, path));

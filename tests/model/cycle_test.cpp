@@ -52,9 +52,24 @@ struct Shower {
     }
     void operator()(const LockCode& it) const {
         out << "lock code=" << it.code << " user=" << it.user_id << " ttl=" << it.ttl_ms;
+        show(it.order);
     }
     void operator()(const RedeemCode& it) const {
         out << "redeem code=" << it.code << " user=" << it.user_id;
+        show(it.order);
+    }
+    void operator()(const LockCodes& it) const { show_all("lock", it.codes, it.user_id); }
+    void operator()(const RedeemCodes& it) const { show_all("redeem", it.codes, it.user_id); }
+    void show_all(const char* what, const std::vector<std::string>& codes,
+                  const std::string& user) const {
+        out << what << " codes=";
+        for (const std::string& code : codes) out << code << ' ';
+        out << "user=" << user;
+    }
+    /// Its redemption as told by resolved().
+    void operator()(const RollBack& it) const {
+        out << "roll back the " << it.redemption_id << "th last";
+        if (it.ten_thousandths) out << " amount=" << *it.ten_thousandths << "/10000";
     }
     void operator()(const EditCode& it) const {
         out << "edit code=" << it.code;
@@ -77,11 +92,23 @@ private:
         out << verb;
         if (wished[0] && !wish.name.empty()) out << " name=" << wish.name;
         if (wished[2]) out << " limit=" << wish.max_redemptions_per_user.value_or(0);
-        if (wished[3]) out << " discount=" << wish.discount_cents.value_or(0);
+        if (wished[3]) show(wish.discount);
         if (wished[5]) out << " active=" << wish.active;
         if (wished[6]) show(" starts", wish.starts_at);
         if (wished[7]) show(" ends", wish.ends_at);
         if (wished[9]) out << " ttl_s=" << wish.lock_ttl_s.value_or(0);
+    }
+    void show(const std::optional<Discount>& discount) const {
+        Book book;
+        book.discount = discount;
+        const std::string text = row_text(book);
+        out << " discount=" << short_form(discount).value_or(0);
+        if (!text.empty()) out << " (" << text.substr(0, text.size() - 1) << ")";
+    }
+    void show(const std::optional<Order>& order) const {
+        if (!order) return;
+        out << " order=" << order->id.value_or("") << "," << order->amount << ","
+            << order->currency.code();
     }
     /// In milliseconds from the history's begin on.
     void show(const char* name, std::optional<Timestamp> at) const {
@@ -120,6 +147,72 @@ rc::Gen<std::optional<BookId>> any_book() {
                         [](int i) { return i == 0 ? std::nullopt : std::optional<BookId>(i); });
 }
 
+rc::Gen<std::optional<Currency>> any_currency() {
+    return rc::gen::map(
+        rc::gen::weightedElement<std::string>({{5, "EUR"}, {1, "JPY"}, {1, "KWD"}, {1, "USD"}}),
+        [](const std::string& code) { return Currency::find(code); });
+}
+
+/// Mostly none, or what an order in euros fits; with parts of minor units.
+rc::Gen<std::optional<Discount>> any_discount() {
+    const auto currencies = rc::gen::weightedOneOf<std::optional<Currency>>(
+        {{1, rc::gen::just(std::optional<Currency>())}, {1, any_currency()}});
+    return rc::gen::map(
+        rc::gen::tuple(below(8), currencies, rc::gen::element<std::int64_t>(0, 75, 150, 1'025),
+                       rc::gen::weightedElement<std::int64_t>({{4, -1}, {1, 0}, {1, 50}, {1, 333}}),
+                       rc::gen::weightedElement<std::int64_t>({{3, -1}, {1, 0}, {4, 550}})),
+        [](auto it) {
+            const auto& [kind, currency, value, most, least] = it;
+            std::optional<Discount> discount;
+            if (kind < 2) return discount;
+            if (kind < 4) return from_short_form(value);
+            discount.emplace();
+            discount->type = static_cast<Discount::Type>(kind - 4);
+            discount->currency = currency;
+            if (discount->type != Discount::Type::free_shipping) discount->value = value;
+            if (most >= 0) discount->max_amount = most;
+            if (least >= 0) discount->min_order_amount = least;
+            return discount;
+        });
+}
+
+/// Few ids, so that most orders come again.
+rc::Gen<Order> any_order() {
+    return rc::gen::map(
+        rc::gen::tuple(below(3), any_currency(),
+                       rc::gen::element<std::int64_t>(2'000, 12'345, 555, 549, 1, 0)),
+        [](auto it) {
+            const auto& [id, currency, amount] = it;
+            return Order{"o" + std::to_string(id), amount, currency.value()};
+        });
+}
+
+rc::Gen<std::optional<Order>> any_order_or_none() {
+    return rc::gen::weightedOneOf<std::optional<Order>>(
+        {{1, rc::gen::just(std::optional<Order>())}, {2, rc::gen::map(any_order(), [](Order order) {
+                                                          return std::optional(std::move(order));
+                                                      })}});
+}
+
+/// Of the last redemption but so many that is known when the command comes, or, for `of_none`, of
+/// what is none: see resolved().
+constexpr EntryId of_none = 9;
+
+rc::Gen<RollBack> any_roll_back() {
+    return rc::gen::map(
+        rc::gen::tuple(
+            rc::gen::weightedElement<EntryId>({{4, 0}, {2, 1}, {1, 2}, {1, 3}, {1, of_none}}),
+            rc::gen::weightedElement<std::int64_t>(
+                {{9, 0}, {1, 1}, {1, 10}, {4, 100}, {2, 10'000}, {1, 25'000}, {1, 1'000'000}}),
+            below(2)),
+        [](auto it) {
+            const auto& [place, amount, reason] = it;
+            RollBack command{place, reason > 0 ? "why \u20ac" : "", {}};
+            if (amount > 0) command.ten_thousandths = amount;
+            return command;
+        });
+}
+
 /// A moment by the clock of when the command comes, to be set by set_moments(); or none.
 rc::Gen<std::optional<Timestamp>> any_moment(
     std::initializer_list<std::pair<std::size_t, std::int64_t>> weighted) {
@@ -135,24 +228,25 @@ rc::Gen<EditBook> any_edit_of_book() {
         any_moment({{5, never}, {2, -1}, {1, 0}, {1, 1}, {1, ttl_ms}, {1, 2 * ttl_ms}});
     const auto ends =
         any_moment({{5, never}, {1, 0}, {1, 1}, {1, ttl_ms}, {1, ttl_ms + 1}, {2, 9 * ttl_ms}});
-    return rc::gen::map(
-        rc::gen::tuple(ids, rc::gen::inRange(1U, 64U), below(4), below(4), starts, ends, below(4)),
-        [](auto it) {
-            const auto& [id, members, limit, active, starts_at, ends_at, ttl_s] = it;
-            EditBook edit;
-            edit.book_id = id;
-            if (limit > 0) edit.wish.max_redemptions_per_user = limit;
-            if (limit == 2) edit.wish.discount_cents = 75;
-            edit.wish.active = active > 0;
-            edit.wish.starts_at = starts_at;
-            edit.wish.ends_at = ends_at;
-            if (ttl_s > 0) edit.wish.lock_ttl_s = ttl_s;
-            constexpr std::array<std::size_t, 6> places{2, 5, 6, 7, 9, 3};
-            for (std::size_t i = 0; i < places.size(); ++i) {
-                edit.wished[places[i]] = (members >> i & 1U) != 0;
-            }
-            return edit;
-        });
+    return rc::gen::map(rc::gen::tuple(ids, rc::gen::inRange(1U, 64U), below(4), below(4), starts,
+                                       ends, below(4), any_discount()),
+                        [](auto it) {
+                            const auto& [id, members, limit, active, starts_at, ends_at, ttl_s,
+                                         discount] = it;
+                            EditBook edit;
+                            edit.book_id = id;
+                            if (limit > 0) edit.wish.max_redemptions_per_user = limit;
+                            edit.wish.discount = discount;
+                            edit.wish.active = active > 0;
+                            edit.wish.starts_at = starts_at;
+                            edit.wish.ends_at = ends_at;
+                            if (ttl_s > 0) edit.wish.lock_ttl_s = ttl_s;
+                            constexpr std::array<std::size_t, 6> places{2, 5, 6, 7, 9, 3};
+                            for (std::size_t i = 0; i < places.size(); ++i) {
+                                edit.wished[places[i]] = (members >> i & 1U) != 0;
+                            }
+                            return edit;
+                        });
 }
 
 rc::Gen<EditCode> any_edit_of_code() {
@@ -182,7 +276,7 @@ rc::Gen<Command> any_command() {
                             CreateBook book{"n" + std::to_string(limit), "p", {}, {}};
                             if (limit == 0) set_members(book, edit.wish, edit.wished);
                             if (limit > 0) book.max_redemptions_per_user = limit;
-                            if (limit > 1) book.discount_cents = 50 * limit;
+                            if (limit > 1) book.discount = from_short_form(50 * limit);
                             return book;
                         }))},
         {3, command(any_edit_of_book())},
@@ -215,15 +309,16 @@ rc::Gen<Command> any_command() {
                         [](auto it) {
                             return AssignCode{it.first, it.second};
                         }))},
-        {12, command(map(rc::gen::tuple(any_code(), any_user(), below(2)),
+        {12, command(map(rc::gen::tuple(any_code(), any_user(), below(2), any_order_or_none()),
                          [](auto it) {
                              return LockCode{std::get<0>(it), std::get<1>(it),
-                                             ttl_ms << std::get<2>(it)};
+                                             ttl_ms << std::get<2>(it), std::get<3>(it)};
                          }))},
-        {12, command(map(rc::gen::pair(any_code(), any_user()),
+        {12, command(map(rc::gen::tuple(any_code(), any_user(), any_order_or_none()),
                          [](auto it) {
-                             return RedeemCode{it.first, it.second};
+                             return RedeemCode{std::get<0>(it), std::get<1>(it), std::get<2>(it)};
                          }))},
+        {6, command(any_roll_back())},
         {2, command(map(any_user(),
                         [](std::string user) {
                             return EraseUser{user, {}};
@@ -232,11 +327,13 @@ rc::Gen<Command> any_command() {
 }
 
 /// The life of a code, or of one that is uploaded first; it is locked up to three times, and may be
-/// unlocked or disabled for a while before it is redeemed, or be given to somebody else.
+/// unlocked or disabled for a while before it is redeemed, or be given to somebody else. Redeemed,
+/// it may be so again, and some of that, or all of it, be taken back.
 rc::Gen<std::vector<Command>> any_life() {
-    return rc::gen::map(rc::gen::tuple(any_code(), any_user(), below(3), below(6), below(9)),
+    return rc::gen::map(rc::gen::tuple(any_code(), any_user(), below(3), below(6), below(9),
+                                       any_order_or_none(), any_roll_back(), below(6)),
                         [](auto it) {
-                            const auto& [code, user, upload, locks, turn] = it;
+                            const auto& [code, user, upload, locks, turn, order, back, end] = it;
                             std::vector<Command> commands;
                             if (upload > 0) commands.push_back(UploadCodes{upload, {code}});
                             commands.push_back(AssignCode{code, user});
@@ -261,7 +358,14 @@ rc::Gen<std::vector<Command>> any_life() {
                                 commands.push_back(UnassignCode{code, user});
                                 commands.push_back(AssignCode{code, "bob"});
                             } else {
-                                commands.push_back(RedeemCode{code, user});
+                                commands.push_back(RedeemCode{code, user, order});
+                            }
+                            if (end > 3) commands.push_back(RedeemCode{code, user, order});
+                            if (end > 2) commands.push_back(back);
+                            if (end > 4) {
+                                commands.push_back(LockCode{code, user, ttl_ms});
+                                commands.push_back(RedeemCode{code, user, order});
+                                commands.push_back(RollBack{0, "", {}});
                             }
                             return commands;
                         });
@@ -325,7 +429,9 @@ rc::Gen<std::vector<Step>> any_steps() {
         std::vector<Step> steps;
         for (Command& command : all) {
             const bool here = steps.size() == static_cast<std::size_t>(place) % all.size();
-            const bool cut_here = (cut >> steps.size() & 1) != 0;
+            // What is taken back is known by then, mostly.
+            const bool cut_here = (cut >> steps.size() & 1) != 0 ||
+                                  (place > 0 && std::holds_alternative<RollBack>(command));
             steps.push_back({std::move(command), here ? pause_ms : 0, cut_here});
         }
         return steps;
@@ -362,7 +468,7 @@ rc::Gen<std::vector<Step>> any_history() {
         for (int i = 0; i < std::min(books, 2); ++i) {
             CreateBook book{"first", "p", {}, {}};
             if (first_limit > 0) book.max_redemptions_per_user = first_limit;
-            if (first_limit > 1) book.discount_cents = 50 * first_limit;
+            if (first_limit > 1) book.discount = from_short_form(50 * first_limit);
             history.push_back({book});
         }
         for (const std::vector<Step>& steps : parts) {
@@ -395,7 +501,7 @@ public:
         clock_.advance(batch.front().pause_ms);
         std::vector<Submission> submissions;
         for (const Step& step : batch) {
-            submissions.push_back({step.command, "r" + std::to_string(++requests_)});
+            submissions.push_back({resolved(step.command), "r" + std::to_string(++requests_)});
         }
         std::vector<const Submission*> pointers;
         for (const Submission& submission : submissions) pointers.push_back(&submission);
@@ -457,6 +563,7 @@ public:
                               std::to_string(redeemed));
         }
         RC_ASSERT(rows_of_user_counts() == counted);
+        compare_redemptions();
     }
 
     /// Compares the ledger with the model's changes, and what follows from it with the rest.
@@ -483,6 +590,17 @@ public:
     }
 
 private:
+    /// With the id of the redemption that is meant.
+    Command resolved(Command command) const {
+        auto* const back = std::get_if<RollBack>(&command);
+        if (back == nullptr) return command;
+        const auto& known = model_.redemptions;
+        const auto place = static_cast<std::size_t>(back->redemption_id);
+        const bool none = back->redemption_id == of_none || place >= known.size();
+        back->redemption_id = none ? 1 : std::next(known.rbegin(), back->redemption_id)->first;
+        return command;
+    }
+
     std::vector<std::size_t> order_of(std::span<const Submission* const> commands) {
         std::vector<std::size_t> order;
         for (const auto& group : groups_of(commands, backend_.locks() != nullptr)) {
@@ -535,7 +653,9 @@ private:
                                             "book_restored",
                                             "code_changed",
                                             "code_unassigned",
-                                            "code_unlocked"};
+                                            "code_unlocked",
+                                            "redemption_rolled_back",
+                                            "discount_given_back"};
         Model::Change change{types[static_cast<int>(entry.type)],
                              entry.at.ms,
                              entry.book_id,
@@ -543,8 +663,11 @@ private:
                              entry.codes,
                              entry.user_id.value_or(""),
                              entry.locked_until ? entry.locked_until->ms : 0,
-                             entry.discount_cents,
-                             entry.request_id};
+                             entry.discount,
+                             entry.request_id,
+                             entry.order};
+        const bool redeems = entry.type == LedgerEntry::Type::code_redeemed;
+        change.redemption = redeems ? entry.id : entry.redemption_id.value_or(0);
         if (entry.type == LedgerEntry::Type::code_changed) {
             const CodeChange told = read_code_change(entry.detail).value();
             change.before = shown(told.before);
@@ -553,6 +676,8 @@ private:
             const BookChange told = read_book_change(entry.detail).value();
             if (told.before) change.before = shown(*told.before);
             change.after = shown(told.after);
+        } else if (entry.redemption_id) {
+            change.reason = entry.detail;
         } else {
             RC_ASSERT(entry.detail.empty());
         }
@@ -608,14 +733,15 @@ private:
     /// What the entries alone tell of codes and counts is so.
     void compare_replayed(const std::vector<LedgerEntry>& entries) {
         std::map<CodeId, Model::CodeState> codes;
-        // Total, available, redeemed, ever locked, discount; of each book, and of all.
-        std::map<BookId, std::array<std::int64_t, 5>> counts;
+        // Total, available, redeemed, ever locked, rolled back, discount; of each book, and of all.
+        std::map<BookId, std::array<std::int64_t, 6>> counts;
+        std::map<std::tuple<BookId, std::int64_t, std::string>, std::int64_t> discounts;
         std::map<std::pair<BookId, std::int64_t>, Activity> activity;
         std::map<BookId, Book> books;
         std::map<std::pair<BookId, std::string>, std::int64_t> redeemers, counted;
         for (const LedgerEntry& entry : entries) {
-            std::array<std::int64_t, 5> change{};
-            auto& [total, available, redeemed, ever_locked, discount] = change;
+            std::array<std::int64_t, 6> change{};
+            auto& [total, available, redeemed, ever_locked, rolled_back, discount] = change;
             Activity happened;
             for (CodeId id = entry.code_id; id < entry.code_id + entry.codes; ++id) {
                 codes[id] = {
@@ -650,10 +776,24 @@ private:
                 code.locked_until = 0;
                 ++redeemed;
                 ++happened.redeemed;
-                discount = happened.discount_cents = entry.discount_cents.value_or(0);
                 const std::pair user(entry.book_id, entry.user_id.value());
                 ++redeemers[user];
                 if (books.at(entry.book_id).counts_users_since) counted[user] = redeemers[user];
+            }
+            if (entry.type == LedgerEntry::Type::redemption_rolled_back) {
+                code.redeemed_at = 0;
+                code.locked_until = entry.at.ms;
+                --redeemed;
+                rolled_back = happened.rolled_back = 1;
+                const std::pair user(entry.book_id, entry.user_id.value());
+                --redeemers[user];
+                if (books.at(entry.book_id).counts_users_since) counted[user] = redeemers[user];
+            }
+            if (entry.discount && entry.discount->amount != 0) {
+                const auto& [amount, currency] = *entry.discount;
+                const std::int64_t given = entry.redemption_id ? -amount : amount;
+                if (!currency) discount = happened.discount_cents = given;
+                if (currency) happened.discounts[*currency] = given;
             }
             if (entry.type == LedgerEntry::Type::code_unlocked && backend_.locks() == nullptr) {
                 code.locked_until = entry.at.ms;
@@ -668,6 +808,12 @@ private:
                 for (std::size_t i = 0; i < change.size(); ++i) counts[book][i] += change[i];
                 if (happened != Activity()) {
                     activity[{book, entry.at.ms / 900'000 * 900'000}] += happened;
+                }
+                for (const auto& [currency, given] : happened.discounts) {
+                    for (const std::int64_t since :
+                         {std::int64_t{-1}, entry.at.ms / 900'000 * 900'000}) {
+                        discounts[{book, since, std::string(currency.code())}] += given;
+                    }
                 }
             }
         }
@@ -694,7 +840,8 @@ private:
                                 "LEFT JOIN coupon_user ON number = assigned_to ORDER BY id") ==
                   code_rows);
         RC_ASSERT(backend_.rows("SELECT book_id, sum(total), sum(available), sum(redeemed), "
-                                "sum(ever_locked), sum(discount_cents) FROM book_count GROUP BY "
+                                "sum(ever_locked), sum(rolled_back), sum(discount_cents) "
+                                "FROM book_count GROUP BY "
                                 "book_id HAVING sum(total) > 0 "
                                 "ORDER BY book_id") == count_rows);
         std::vector<std::string> activity_rows;
@@ -703,11 +850,23 @@ private:
                 std::to_string(key.first) + "|" + std::to_string(key.second) + "|" +
                 std::to_string(happened.uploaded) + "|" + std::to_string(happened.assigned) + "|" +
                 std::to_string(happened.locked) + "|" + std::to_string(happened.redeemed) + "|" +
+                std::to_string(happened.rolled_back) + "|" +
                 std::to_string(happened.discount_cents));
         }
         RC_ASSERT(backend_.rows("SELECT book_id, since, sum(uploaded), sum(assigned), sum(locked), "
-                                "sum(redeemed), sum(discount_cents) FROM activity_count "
-                                "GROUP BY 1, 2 ORDER BY 1, 2") == activity_rows);
+                                "sum(redeemed), sum(rolled_back), sum(discount_cents) "
+                                "FROM activity_count GROUP BY 1, 2 ORDER BY 1, 2") ==
+                  activity_rows);
+        std::vector<std::string> discount_rows;
+        for (const auto& [key, amount] : discounts) {
+            const auto& [book, since, currency] = key;
+            if (amount == 0) continue;
+            discount_rows.push_back(std::to_string(book) + "|" + std::to_string(since) + "|" +
+                                    currency + "|" + std::to_string(amount));
+        }
+        RC_ASSERT(backend_.rows("SELECT book_id, since, currency, sum(amount) FROM discount_count "
+                                "GROUP BY 1, 2, 3 HAVING sum(amount) <> 0 ORDER BY 1, 2, 3") ==
+                  discount_rows);
         RC_ASSERT(rows_of_user_counts() == user_rows);
     }
 
@@ -724,7 +883,7 @@ private:
                 return value ? std::to_string(*value) : std::string();
             };
             wanted.push_back(std::to_string(id) + "|" + state.name + "|" + state.pattern + "|" +
-                             number(state.limit) + "|" + number(state.discount) + "|" +
+                             number(state.limit) + "|" + number(short_form(state.discount)) + "|" +
                              number(state.created_at) + "|" + number(state.updated_at) + "|" +
                              row_text(as_book(state)));
         }
@@ -754,6 +913,58 @@ private:
                   counts("count(*)", "coupon_code WHERE assigned_to IS NULL AND shuffle_key < 0"));
         RC_ASSERT(counts("sum(kept_back)", "book_count WHERE book_id = 0").size() ==
                   (kept_back.empty() ? 0U : 1U));
+    }
+
+    /// Those that stand, as they are shown with the codes of their users; and the sums of all.
+    void compare_redemptions() {
+        std::map<std::string, std::map<std::int64_t, std::string>> wanted;  // of users, by codes
+        for (const auto& [text, code] : model_.codes) {
+            if (!code.holder.empty()) wanted[code.holder];
+        }
+        std::int64_t rolled_back = 0;
+        std::map<std::string, std::int64_t> sums;
+        for (const auto& [id, state] : model_.redemptions) {
+            if (state.rolled_back_at == 0) {
+                wanted[state.user][model_.codes.at(state.code).id] = shown(id, state);
+            } else {
+                ++rolled_back;
+            }
+            if (!state.discount) continue;
+            const auto& currency = state.discount->currency;
+            sums[currency ? std::string(currency->code()) : ""] +=
+                state.discount->amount - state.given_back;
+        }
+        for (const auto& [user, redemptions] : wanted) {
+            const Result<UserPage> page = backend_.reads().find_user({user, 0, 1000});
+            RC_ASSERT(page.has_value());
+            std::vector<std::string> found, all;
+            for (const Redemption& redemption : page->redemptions) {
+                found.push_back(shown(redemption));
+            }
+            for (const auto& [code, redemption] : redemptions) all.push_back(redemption);
+            RC_ASSERT(found == all);
+        }
+        const Timestamp from = activity_period(Backend::start());
+        const Result<Statistics> statistics = backend_.reads().load_statistics(
+            {{}, {from, from + 900'000, from + 86'400'000}}, clock_.now());
+        RC_ASSERT(statistics.has_value());
+        RC_ASSERT(statistics->rolled_back == rolled_back);
+        std::map<std::string, std::int64_t> told, of_pieces;
+        told[""] = statistics->discount_cents;
+        for (const auto& [currency, amount] : statistics->discounts) {
+            told[std::string(currency.code())] = amount;
+        }
+        for (const Statistics::Piece& piece : statistics->series) {
+            of_pieces[""] += piece.activity.discount_cents;
+            for (const auto& [currency, amount] : piece.activity.discounts) {
+                of_pieces[std::string(currency.code())] += amount;
+            }
+        }
+        for (auto* const each : {&sums, &told, &of_pieces}) {
+            std::erase_if(*each, [](const auto& sum) { return sum.second == 0; });
+        }
+        RC_ASSERT(told == sums);
+        RC_ASSERT(of_pieces == sums);
     }
 
     void compare_locks() {
@@ -839,18 +1050,20 @@ void check(const std::string& what, auto property) {
         for (const char* const answer : answers) EXPECT_GE(answers_given[answer], least) << answer;
     };
     expect(histories_run / 6,
-           {"book", "uploaded", "code", "locked", "redeemed:", "refused book_not_found",
-            "refused codes_already_exist", "refused no_available_coupons", "refused code_not_found",
-            "refused already_redeemed", "refused assigned_to_another_user",
-            "refused not_assigned_to_user", "refused already_locked", "refused not_locked",
-            "changed:", "edited:", "unlocked"});
+           {"book", "uploaded", "code", "locked", "redeemed:", "rolled-back:",
+            "refused redemption_not_found", "refused book_not_found", "refused codes_already_exist",
+            "refused no_available_coupons", "refused code_not_found", "refused already_redeemed",
+            "refused assigned_to_another_user", "refused not_assigned_to_user",
+            "refused already_locked", "refused not_locked", "changed:", "edited:", "unlocked"});
     // What is rare, where there are enough histories to meet it in any case.
     if (histories_run < 200) return;
     expect(histories_run / 60,
            {"refused user_redemption_limit_reached", "erased", "refused user_not_found",
             "restored:", "contradicted", "freed:", "refused book_archived", "refused book_inactive",
             "refused book_not_started", "refused book_ended", "refused code_disabled",
-            "refused code_expired"});
+            "refused code_expired", "replayed:", "given-back:", "refused already_rolled_back",
+            "refused amount_exceeds_discount", "refused order_required",
+            "refused order_currency_mismatch"});
 }
 
 TEST(Cycle, AnswersAsTheModelDoesHoweverHistoriesAreCutIntoBatches) {
@@ -885,7 +1098,7 @@ std::string comparable(const Command& command, const std::string& answer) {
         return "some code";
     }
     if (!Backend::ids_may_skip()) return answer;
-    static const std::regex id("(code|from id) [0-9]+");
+    static const std::regex id("(code|from id|redemption) [0-9]+");
     return std::regex_replace(answer, id, "$1 #");
 }
 
@@ -899,8 +1112,9 @@ struct Told {
 Told run_in_batches(const std::vector<Step>& history, std::size_t most,
                     std::vector<std::size_t>& order) {
     Pair pair;
-    Pair::Ran ran =
-        run_all(pair, history, [&](std::size_t size, const Step&) { return size == most; });
+    Pair::Ran ran = run_all(pair, history, [&](std::size_t size, const Step& next) {
+        return size == most || next.cut;
+    });
     pair.compare_state();
     pair.compare_ledger();
     for (std::size_t i = 0; i < history.size(); ++i) {
@@ -937,6 +1151,11 @@ TEST(Cycle, AnswersTheSameInBatchesOfOneOfSevenAndAllAtOnce) {
             const bool book = std::holds_alternative<CreateBook>(step.command);
             if (book && Backend::ids_may_skip()) continue;
             history.push_back(without_chance(std::move(step), uploads));
+        }
+        // What is taken back is not known otherwise in one of the ways and not in another.
+        for (std::size_t i = 1; i < history.size(); ++i) {
+            history[i].cut = std::holds_alternative<RollBack>(history[i].command) ||
+                             std::holds_alternative<RollBack>(history[i - 1].command);
         }
         if (Backend::ids_may_skip() && history.size() > 2) history[2].pause_ms += 1;
         std::map<std::vector<std::size_t>, Told> one_by_one;  // by the order of the steps

@@ -13,6 +13,61 @@ std::string text(const std::optional<std::int64_t>& number) {
     return number ? text(*number) : "none";
 }
 
+std::string text(const std::optional<Currency>& currency) {
+    return currency ? std::string(currency->code()) : "none";
+}
+
+std::string text(const std::optional<Money>& money) {
+    return money ? text(money->amount) + " " + text(money->currency) : "none";
+}
+
+std::string text(const std::optional<Order>& order) {
+    if (!order) return "none";
+    return order->id.value_or("") + " " + text(order->amount) + " " + text(order->currency);
+}
+
+std::string text(const std::optional<Discount>& discount) {
+    if (!discount) return "none";
+    return "type " + text(static_cast<int>(discount->type)) + " " + text(discount->value) + " " +
+           text(discount->currency) + " most " + text(discount->max_amount) + " from " +
+           text(discount->min_order_amount);
+}
+
+/// Of those currencies that the histories have; of none, as of most.
+int decimals_of(const std::optional<Currency>& currency) {
+    const std::string code = text(currency);
+    return code == "JPY" ? 0 : code == "KWD" ? 3 : 2;
+}
+
+std::int64_t power_of_10(int exponent) {
+    return exponent == 0 ? 1 : 10 * power_of_10(exponent - 1);
+}
+
+/// An amount of a discount in minor units of the order's currency.
+std::int64_t in_order(std::int64_t amount, const Discount& discount, const Order& order) {
+    if (discount.currency) return amount;
+    return (amount * power_of_10(decimals_of(order.currency)) * 2 + 100) / 200;
+}
+
+/// What a discount is worth on an order that it may be used on, or without one.
+std::optional<Money> worth(const Discount& discount, const std::optional<Order>& order) {
+    if (!order) {
+        if (discount.type != Discount::Type::amount) return std::nullopt;
+        const std::int64_t most = discount.max_amount.value_or(discount.value);
+        return Money{std::min(discount.value, most), discount.currency};
+    }
+    std::int64_t off = 0;
+    if (discount.type == Discount::Type::amount) off = in_order(discount.value, discount, *order);
+    if (discount.type == Discount::Type::percent) {
+        off = (order->amount * discount.value * 2 + 10'000) / 20'000;
+    }
+    if (discount.type == Discount::Type::fixed_price) {
+        off = std::max<std::int64_t>(0, order->amount - in_order(discount.value, discount, *order));
+    }
+    if (discount.max_amount) off = std::min(off, in_order(*discount.max_amount, discount, *order));
+    return Money{std::min(off, order->amount), order->currency};
+}
+
 std::string settings_text(bool active, std::int64_t expires_at, const std::string& metadata) {
     return (active ? "active" : "disabled") + (" expires " + text(expires_at)) + " metadata " +
            metadata;
@@ -54,7 +109,7 @@ void take(Model::BookState& book, const BookWish& wish, BookMembers wished) {
     if (wished[0]) book.name = wish.name;
     if (wished[1]) book.pattern = wish.code_pattern;
     if (wished[2]) book.limit = wish.max_redemptions_per_user;
-    if (wished[3]) book.discount = wish.discount_cents;
+    if (wished[3]) book.discount = wish.discount;
     if (wished[4]) book.description = wish.description;
     if (wished[5]) book.active = wish.active;
     if (wished[6]) book.starts_at = ms_of(wish.starts_at);
@@ -85,7 +140,8 @@ std::string Model::apply(const Submission& submission, std::int64_t now, const G
     if (const auto* it = std::get_if<AssignAny>(&command)) return assign_any(*it, now, given.code);
     if (const auto* it = std::get_if<AssignCode>(&command)) return assign(*it, now);
     if (const auto* it = std::get_if<LockCode>(&command)) return lock(*it, now);
-    if (const auto* it = std::get_if<RedeemCode>(&command)) return redeem(*it, now);
+    if (const auto* it = std::get_if<RedeemCode>(&command)) return redeem(*it, now, given.id);
+    if (const auto* it = std::get_if<RollBack>(&command)) return roll_back(*it, now);
     if (const auto* it = std::get_if<EditCode>(&command)) return edit(*it, now);
     if (const auto* it = std::get_if<UnlockCode>(&command)) return unlock(*it, now);
     if (const auto* it = std::get_if<UnassignCode>(&command)) return unassign(*it, now);
@@ -261,6 +317,10 @@ std::string Model::lock(const LockCode& command, std::int64_t now) {
     if (code.redeemed_at != 0) return "refused already_redeemed";
     const std::string why = unusable(code, now);
     if (!why.empty()) return why;
+    if (command.order) {
+        const std::string misfit = unfit(code.book, command.order);
+        if (!misfit.empty()) return misfit;
+    }
     if (now < code.locked_until) return "refused already_locked";
     const auto ttl_s = books[code.book].ttl_s;
     code.locked_until = now + (ttl_s ? *ttl_s * 1000 : command.ttl_ms);
@@ -270,29 +330,99 @@ std::string Model::lock(const LockCode& command, std::int64_t now) {
     return "locked until " + text(code.locked_until);
 }
 
-std::string Model::redeem(const RedeemCode& command, std::int64_t now) {
+std::string Model::unfit(std::int64_t id, const std::optional<Order>& order) const {
+    const std::optional<Discount>& discount = books.at(id).discount;
+    if (!discount) return {};
+    if (!order) return discount->min_order_amount ? "refused order_required" : "";
+    if (discount->currency && *discount->currency != order->currency) {
+        return "refused order_currency_mismatch";
+    }
+    if (!discount->min_order_amount) return {};
+    const std::int64_t least = in_order(*discount->min_order_amount, *discount, *order);
+    return order->amount < least ? "refused order_below_minimum" : "";
+}
+
+std::int64_t Model::count_redeemed(std::int64_t book, const std::string& user) const {
+    return std::count_if(codes.begin(), codes.end(), [&](const auto& code) {
+        return code.second.book == book && code.second.holder == user &&
+               code.second.redeemed_at != 0;
+    });
+}
+
+std::string Model::redeem(const RedeemCode& command, std::int64_t now, std::int64_t given_id) {
     const auto found = codes.find(command.code);
     if (found == codes.end()) return "refused code_not_found";
     CodeState& code = found->second;
+    for (const auto& [id, made] : redemptions) {
+        const bool same = made.rolled_back_at == 0 && made.code == command.code &&
+                          made.user == command.user_id && made.order && command.order &&
+                          made.order->id == command.order->id;
+        if (same) return "replayed: " + shown(command.code, code, now) + test::shown(id, made);
+    }
     if (code.holder != command.user_id) return "refused not_assigned_to_user";
     if (code.redeemed_at != 0) return "refused already_redeemed";
-    const std::string why = unusable(code, now);
+    std::string why = unusable(code, now);
     if (!why.empty()) return why;
     if (now >= code.locked_until) return "refused not_locked";
-    const auto redeemed = std::count_if(codes.begin(), codes.end(), [&](const auto& other) {
-        return other.second.book == code.book && other.second.holder == command.user_id &&
-               other.second.redeemed_at != 0;
-    });
+    why = unfit(code.book, command.order);
+    if (!why.empty()) return why;
+    const std::int64_t redeemed = count_redeemed(code.book, command.user_id);
     const BookState& book = books[code.book];
     if (book.limit && redeemed >= *book.limit) return "refused user_redemption_limit_reached";
     if (book.counts_users_since) counted_users[{code.book, command.user_id}] = redeemed + 1;
+    RedemptionState redemption{.code = command.code,
+                               .book = code.book,
+                               .user = command.user_id,
+                               .order = command.order,
+                               .discount = {},
+                               .at = now};
+    if (book.discount) redemption.discount = worth(*book.discount, command.order);
     Change& change = enter("code_redeemed", code, now);
     change.locked_until = code.locked_until;
-    change.discount = book.discount;
+    change.discount = redemption.discount;
+    change.order = redemption.order;
+    change.redemption = given_id;
     code.redeemed_at = now;
     code.locked_until = 0;
     code.first_locked_at = 0;
-    return "redeemed: " + shown(command.code, code, now);
+    if (!redemptions.emplace(given_id, redemption).second) return "an id of its own";
+    return "redeemed: " + shown(command.code, code, now) + test::shown(given_id, redemption);
+}
+
+std::string Model::roll_back(const RollBack& command, std::int64_t now) {
+    const auto found = redemptions.find(command.redemption_id);
+    if (found == redemptions.end()) return "refused redemption_not_found";
+    RedemptionState& redemption = found->second;
+    if (redemption.rolled_back_at != 0) return "refused already_rolled_back";
+    std::optional<Money> back = redemption.discount;
+    if (back) back->amount -= redemption.given_back;
+    if (command.ten_thousandths) {
+        const std::int64_t unit =
+            power_of_10(4 - decimals_of(back ? back->currency : std::nullopt));
+        if (*command.ten_thousandths % unit != 0) {
+            return "contradicted " + text(static_cast<int>(Fault::amount_too_fine));
+        }
+        const std::int64_t amount = *command.ten_thousandths / unit;
+        if (!back || amount > back->amount) return "refused amount_exceeds_discount";
+        back->amount = amount;
+    }
+    CodeState& code = codes.at(redemption.code);
+    Change& change = enter(
+        command.ten_thousandths ? "discount_given_back" : "redemption_rolled_back", code, now);
+    change.discount = back;
+    change.redemption = command.redemption_id;
+    change.reason = command.reason;
+    if (back) redemption.given_back += back->amount;
+    if (command.ten_thousandths) return "given-back: " + test::shown(found->first, redemption);
+    redemption.rolled_back_at = now;
+    code.redeemed_at = 0;
+    code.locked_until = code.first_locked_at = now;
+    code.lock_ended = true;
+    if (books[redemption.book].counts_users_since) {
+        counted_users[{redemption.book, redemption.user}] =
+            count_redeemed(redemption.book, redemption.user);
+    }
+    return "rolled-back: " + test::shown(found->first, redemption);
 }
 
 std::string Model::edit(const EditCode& command, std::int64_t now) {
@@ -357,6 +487,9 @@ std::string Model::erase(const EraseUser& command, std::int64_t now) {
     for (Change& change : changes) {
         if (is_theirs(change)) change.user = command.erased_id;
     }
+    for (auto& [id, redemption] : redemptions) {
+        if (redemption.user == command.user_id) redemption.user = command.erased_id;
+    }
     for (const auto& [id, book] : books) {
         auto counted = counted_users.extract({id, command.user_id});
         if (counted.empty()) continue;
@@ -413,7 +546,27 @@ struct Describer {
         return "locked until " + text(it.until.ms);
     }
     std::string operator()(const CodeRedeemed& it) const {
-        return "redeemed: " + shown(it.code, now);
+        return (it.replayed ? "replayed: " : "redeemed: ") + shown(it.code, now) +
+               test::shown(it.redemption);
+    }
+    std::string operator()(const CodeRefused& it) const {
+        return "refused: " + std::string(to_string(it.refusal)) + " of " + it.code;
+    }
+    std::string operator()(const CodesLocked& it) const {
+        std::string text = "locked:";
+        for (const auto& [code, until] : it.locks) {
+            text += " " + code + " " + std::to_string(until.ms);
+        }
+        return text;
+    }
+    std::string operator()(const CodesRedeemed& it) const {
+        std::string text = it.replayed ? "all replayed:" : "all redeemed:";
+        for (const Redemption& redemption : it.redemptions) text += " " + test::shown(redemption);
+        return text;
+    }
+    std::string operator()(const RolledBack& it) const {
+        return (it.redemption.rolled_back_at ? "rolled-back: " : "given-back: ") +
+               test::shown(it.redemption);
     }
     std::string operator()(const CodeChanged& it) const { return "edited: " + shown(it.code, now); }
     std::string operator()(const CodeUnlocked&) const { return "unlocked"; }
@@ -434,7 +587,7 @@ std::string shown(const Book& book) {
     return shown(Model::BookState{.name = book.name,
                                   .pattern = book.code_pattern,
                                   .limit = book.max_redemptions_per_user,
-                                  .discount = book.discount_cents,
+                                  .discount = book.discount,
                                   .description = book.description,
                                   .active = book.active,
                                   .starts_at = ms_of(book.starts_at),
@@ -453,12 +606,30 @@ std::string shown(const CodeSettings& settings) {
                          settings.metadata);
 }
 
+std::string shown(std::int64_t id, const Model::RedemptionState& state) {
+    return " redemption " + text(id) + " of " + state.code + " of book " + text(state.book) +
+           " by " + state.user + " order " + text(state.order) + " discount " +
+           text(state.discount) + " back " + text(state.given_back) + " at " + text(state.at) +
+           " until " + text(state.rolled_back_at);
+}
+
+std::string shown(const Redemption& redemption) {
+    return shown(redemption.id, {.code = redemption.code,
+                                 .book = redemption.book_id,
+                                 .user = redemption.user_id,
+                                 .order = redemption.order,
+                                 .discount = redemption.discount,
+                                 .given_back = redemption.given_back,
+                                 .at = redemption.at.ms,
+                                 .rolled_back_at = ms_of(redemption.rolled_back_at).value_or(0)});
+}
+
 Book as_book(const Model::BookState& state) {
     Book book;
     book.name = state.name;
     book.code_pattern = state.pattern;
     book.max_redemptions_per_user = state.limit;
-    book.discount_cents = state.discount;
+    book.discount = state.discount;
     book.description = state.description;
     book.active = state.active;
     book.starts_at = time_of(state.starts_at);
@@ -485,6 +656,7 @@ Given given(const Outcome& outcome) {
     if (const auto* const it = std::get_if<BookCreated>(&outcome)) return {{}, it->book.id};
     if (const auto* const it = std::get_if<CodesUploaded>(&outcome)) return {{}, it->first_id};
     if (const auto* const it = std::get_if<CodeAssigned>(&outcome)) return {it->code.code, 0};
+    if (const auto* const it = std::get_if<CodeRedeemed>(&outcome)) return {{}, it->redemption.id};
     return {};
 }
 

@@ -15,7 +15,7 @@ namespace coupond::test {
 /// What coupond chose in an answer, where the contract leaves it the choice.
 struct Given {
     std::string code;     ///< to an AssignAny; empty: none
-    std::int64_t id = 0;  ///< to a book, or to the first code of an upload
+    std::int64_t id = 0;  ///< to a book, to the first code of an upload, or to a redemption
 };
 
 class Model {
@@ -38,7 +38,8 @@ public:
     };
     struct BookState {
         std::string name, pattern;
-        std::optional<std::int64_t> limit, discount;
+        std::optional<std::int64_t> limit;
+        std::optional<Discount> discount;
         std::string description;
         bool active = true;
         std::optional<std::int64_t> starts_at, ends_at;
@@ -50,6 +51,16 @@ public:
 
         bool operator==(const BookState&) const = default;
     };
+    struct RedemptionState {
+        std::string code;
+        std::int64_t book = 0;
+        std::string user;
+        std::optional<Order> order;
+        std::optional<Money> discount;
+        std::int64_t given_back = 0;
+        std::int64_t at = 0;
+        std::int64_t rolled_back_at = 0;  ///< 0: it stands
+    };
     /// What the ledger should tell of a change.
     struct Change {
         std::string type;
@@ -59,8 +70,11 @@ public:
         std::int64_t codes = 0;  ///< of an upload
         std::string user = {};
         std::int64_t locked_until = 0;  ///< 0: nothing
-        std::optional<std::int64_t> discount = {};
+        std::optional<Money> discount = {};
         std::string request = {};
+        std::optional<Order> order = {};
+        std::int64_t redemption = 0;  ///< that it is, or takes back of; 0: none
+        std::string reason = {};
         std::string before = {}, after = {};  ///< of a book, or of a code's settings
 
         bool operator==(const Change&) const = default;
@@ -74,7 +88,8 @@ public:
 
     std::map<std::string, CodeState> codes;
     std::map<std::int64_t, BookState> books;
-    std::vector<Change> changes;  ///< in the order made
+    std::map<std::int64_t, RedemptionState> redemptions;  ///< by id, also those rolled back
+    std::vector<Change> changes;                          ///< in the order made
     /// How often users have redeemed in books: those who have since the book has had a limit.
     std::map<std::pair<std::int64_t, std::string>, std::int64_t> counted_users;
 
@@ -88,7 +103,8 @@ private:
     std::string assign_any(const AssignAny& command, std::int64_t now, const std::string& given);
     std::string assign(const AssignCode& command, std::int64_t now);
     std::string lock(const LockCode& command, std::int64_t now);
-    std::string redeem(const RedeemCode& command, std::int64_t now);
+    std::string redeem(const RedeemCode& command, std::int64_t now, std::int64_t given_id);
+    std::string roll_back(const RollBack& command, std::int64_t now);
     std::string edit(const EditCode& command, std::int64_t now);
     std::string unlock(const UnlockCode& command, std::int64_t now);
     std::string unassign(const UnassignCode& command, std::int64_t now);
@@ -102,6 +118,9 @@ private:
     static std::string useless(const CodeState& code, std::int64_t now);
     /// The reason why a code can be neither locked nor redeemed; empty: it can.
     std::string unusable(const CodeState& code, std::int64_t now) const;
+    /// The reason why a code of a book cannot be used for an order, or without one; empty: it can.
+    std::string unfit(std::int64_t book, const std::optional<Order>& order) const;
+    std::int64_t count_redeemed(std::int64_t book, const std::string& user) const;
     Change& enter(const std::string& type, const CodeState& code, std::int64_t now);
 
     const bool ids_may_skip_;
@@ -115,6 +134,10 @@ std::string describe(const Outcome& outcome, std::int64_t now);
 /// What coupond says of a book, or of what clients set of a code, as the text of the model.
 std::string shown(const Book& book);
 std::string shown(const CodeSettings& settings);
+
+/// What coupond says of a redemption, as the text of the model; and what the model does.
+std::string shown(const Redemption& redemption);
+std::string shown(std::int64_t id, const Model::RedemptionState& state);
 
 /// And the other way round; without its id and its last entry.
 Book as_book(const Model::BookState& state);

@@ -2,7 +2,7 @@
 // api/openapi.yaml.
 import assert from 'node:assert/strict';
 import http from 'node:http';
-import { checkAnswer, errorMembers, parsedBody } from './openapi.js';
+import { checkAnswer, errorMembers, parsedBody, refusedMembers } from './openapi.js';
 import { assertValidation } from './shapes.js';
 
 const encode = encodeURIComponent;
@@ -101,12 +101,27 @@ export class Client {
         return this.post(`/coupon/assign/${encode(code)}`, { userId });
     }
 
-    lock(code, userId) {
-        return this.post(`/coupon/lock/${encode(code)}`, { userId });
+    /** `order`: what for, if for a certain one. */
+    lock(code, userId, order, options) {
+        return this.post(`/coupon/lock/${encode(code)}`, { userId, order }, options);
     }
 
-    redeem(code, userId) {
-        return this.post(`/coupon/redeem/${encode(code)}`, { userId });
+    redeem(code, userId, order, options) {
+        return this.post(`/coupon/redeem/${encode(code)}`, { userId, order }, options);
+    }
+
+    /** Several codes for one order, if for a certain one. */
+    lockAll(codes, userId, order, options) {
+        return this.post('/coupon/lock', { userId, codes, order }, options);
+    }
+
+    redeemAll(codes, userId, order, options) {
+        return this.post('/coupon/redeem', { userId, codes, order }, options);
+    }
+
+    /** `members`: an `amount`, a `reason`; without them, no body. */
+    rollBack(redemptionId, members, options) {
+        return this.post(`/coupon/rollback/${redemptionId}`, members, options);
     }
 
     patchBook(id, members, options) {
@@ -175,16 +190,34 @@ export class Client {
         return answer.body;
     }
 
-    async mustLock(code, userId) {
-        const answer = await this.lock(code, userId);
+    async mustLock(code, userId, order) {
+        const answer = await this.lock(code, userId, order);
         assert.equal(answer.status, 201, answer.text);
         return answer.body;
     }
 
-    async mustRedeem(code, userId) {
-        const answer = await this.redeem(code, userId);
+    async mustRedeem(code, userId, order) {
+        const answer = await this.redeem(code, userId, order);
         assert.equal(answer.status, 201, answer.text);
         return answer.body;
+    }
+
+    async mustLockAll(codes, userId, order) {
+        const answer = await this.lockAll(codes, userId, order);
+        assert.equal(answer.status, 201, answer.text);
+        return answer.body;
+    }
+
+    async mustRedeemAll(codes, userId, order) {
+        const answer = await this.redeemAll(codes, userId, order);
+        assert.equal(answer.status, 201, answer.text);
+        return answer.body;
+    }
+
+    async mustRollBack(redemptionId, members) {
+        const answer = await this.rollBack(redemptionId, members);
+        assert.equal(answer.status, 201, answer.text);
+        return answer.body.redemption;
     }
 
     async mustPatchBook(id, members) {
@@ -291,8 +324,18 @@ export function nextPage(answer) {
 
 /** Asserts an error answer to the letter; `code` and `message` may be left out. */
 export function assertRefused(answer, status, message, code) {
+    assertError(answer, errorMembers, status, message, code);
+}
+
+/** The same of one of several codes. */
+export function assertCodeRefused(answer, couponCode, status, message, code) {
+    assertError(answer, refusedMembers, status, message, code);
+    assert.equal(answer.body.couponCode, couponCode);
+}
+
+function assertError(answer, members, status, message, code) {
     assert.equal(answer.status, status, answer.text);
-    assert.deepEqual(Object.keys(answer.body), errorMembers);
+    assert.deepEqual(Object.keys(answer.body), members);
     assert.equal(answer.body.statusCode, status);
     assert.equal(answer.body.error, http.STATUS_CODES[status]);
     if (message instanceof RegExp) assert.match(answer.body.message, message);

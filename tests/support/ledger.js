@@ -10,6 +10,7 @@
 //   await verifyLedger(client)                  so do those that there are now
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { decimals, discountOf, sharesOf } from './reasons.js';
 import { codeDefaults } from './shapes.js';
 
 export class Ledger {
@@ -98,15 +99,18 @@ export function verifyEntries(
     books,
     { asked, answered, losesLocks = false, unknownLocks = new Set() },
 ) {
-    const requests = new Set();
+    const requests = new Map(); // id → its entries so far, each with its book as it was then
     // book id → how many codes came in, are assigned, redeemed, and by whom; and the book itself
     const seen = new Map();
     const states = new Map(); // code → what the entries so far have made of it
     const settings = new Map(); // code → what it was set to, where it was changed
+    const redemptions = new Map(); // id → what was redeemed, and what is left of it
     for (const entry of entries) {
         const text = JSON.stringify(entry);
-        assert.ok(!requests.has(entry.requestId), `a second entry of a request: ${text}`);
-        requests.add(entry.requestId);
+        const others = requests.get(entry.requestId) ?? [];
+        for (const other of others) assertOfOneRequest(other.entry, entry, text);
+        others.push({ entry, book: seen.get(entry.bookId)?.book });
+        requests.set(entry.requestId, others);
         if (entry.type === 'book_created') {
             assert.ok(!seen.has(entry.bookId), `created twice: ${text}`);
             const counts = { total: 0, assigned: 0, redeemed: 0, users: new Map() };
@@ -136,7 +140,9 @@ export function verifyEntries(
         assert.equal(before.bookId, entry.bookId, text);
         const unknown = losesLocks || unknownLocks.has(`${entry.code}\n${entry.userId}`);
         assertFollows(entry, before, unknown, text);
-        states.set(entry.code, { bookId: entry.bookId, ...entry.after });
+        if (entry.type !== 'discount_given_back') {
+            states.set(entry.code, { bookId: entry.bookId, ...entry.after });
+        }
         if (entry.type === 'code_assigned') book.assigned += 1;
         if (entry.type === 'code_unassigned') book.assigned -= 1;
         if (entry.type === 'code_redeemed') {
@@ -144,8 +150,16 @@ export function verifyEntries(
             const own = (book.users.get(entry.userId) ?? 0) + 1;
             assert.ok(own <= (book.book.maxRedemptionsPerUser ?? Infinity), text);
             book.users.set(entry.userId, own);
+            assert.equal(entry.redemptionId, entry.id, text);
+            redemptions.set(entry.id, { code: entry.code, worth: entry.discount, back: 0n });
+        }
+        if (takesBack(entry)) takeBack(entry, redemptions, text);
+        if (entry.type === 'redemption_rolled_back') {
+            book.redeemed -= 1;
+            book.users.set(entry.userId, book.users.get(entry.userId) - 1);
         }
     }
+    for (const several of requests.values()) assertUsedTogether(several);
     assert.equal(seen.size, books.length, 'books');
     for (const book of books) {
         const { total, assigned, redeemed, book: left } = seen.get(book.id) ?? {};
@@ -179,7 +193,51 @@ export function verifyEntries(
     assert.deepEqual([...states.keys()], [], 'codes that are not there');
 }
 
+/** Only several codes that are locked, or redeemed for one order, make several entries. */
+function assertOfOneRequest(one, other, text) {
+    assert.ok(['code_locked', 'code_redeemed'].includes(one.type), `a second entry: ${text}`);
+    for (const name of ['type', 'at', 'userId', 'order']) {
+        assert.deepEqual(one[name], other[name], `${name} of one request: ${text}`);
+    }
+    assert.notEqual(one.code, other.code, `a code twice in one request: ${text}`);
+    if (one.type === 'code_redeemed') assert.notEqual(one.order, null, text);
+}
+
+/** Of the entries of a request: whether their books let them, and what they say was taken off. */
+function assertUsedTogether(several) {
+    const text = JSON.stringify(several.map(({ entry }) => entry));
+    const books = several.map(({ book }) => book);
+    if (several.length > 1) for (const { combinable } of books) assert.ok(combinable, text);
+    const [{ type, order }] = several.map(({ entry }) => entry);
+    if (type !== 'code_redeemed') return;
+    if (order && decimals[order.currency] === undefined) return;
+    assert.deepEqual(
+        several.map(({ entry }) => entry.discount),
+        order ? sharesOf(books, order) : [discountOf(books[0])],
+        `${text} of ${JSON.stringify(books)}`,
+    );
+}
+
 const timeOf = (text) => Date.parse(text ?? '1970-01-01');
+
+const takesBack = ({ type }) =>
+    type === 'redemption_rolled_back' || type === 'discount_given_back';
+
+/** Of a redemption that is not taken back yet, no more than is left of it; or all of that. */
+function takeBack({ type, code, redemptionId, discount }, redemptions, text) {
+    const of = redemptions.get(redemptionId);
+    assert.ok(of, `of no redemption: ${text}`);
+    assert.equal(of.code, code, text);
+    assert.equal(discount === null, of.worth === null, text);
+    if (type === 'redemption_rolled_back') redemptions.delete(redemptionId);
+    if (discount === null) return;
+    assert.equal(discount.currency, of.worth.currency, text);
+    const places = discount.currency === null ? 2 : decimals[discount.currency];
+    const units = (amount) => BigInt(Math.round(amount * 10 ** places));
+    of.back += units(discount.amount);
+    if (type === 'redemption_rolled_back') assert.equal(of.back, units(of.worth.amount), text);
+    else assert.ok(discount.amount > 0 && of.back <= units(of.worth.amount), text);
+}
 
 /** What a book and a code were set to before an entry allows it. */
 function assertAllowed({ type, at, after }, book, code, text) {
@@ -207,6 +265,10 @@ function assertFollows({ type, at, userId, before, after }, left, unknownLock, t
     }
     assert.equal(left.assignedTo, userId, text);
     assert.equal(before.assignedTo, userId, text);
+    if (takesBack({ type })) {
+        assert.equal(left.status, 'redeemed', text);
+        return;
+    }
     assert.equal(left.redeemedAt, null, text);
     if (type === 'code_locked' || type === 'code_unassigned') {
         if (type === 'code_locked') assert.ok(timeOf(after.lockedUntil) > timeOf(at), text);

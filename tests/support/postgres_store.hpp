@@ -121,8 +121,8 @@ public:
         database_->migrate();
         connect().run(
             "TRUNCATE coupon_book, coupon_code, book_count, lock_count, user_redemption_count, "
-            "coupon_user, ledger, activity_count, refusal_count, ledger_moved RESTART IDENTITY; "
-            "UPDATE id_counter SET next = 1; "
+            "coupon_user, ledger, activity_count, discount_count, refusal_count, ledger_moved "
+            "RESTART IDENTITY; UPDATE id_counter SET next = 1; "
             "INSERT INTO book_count VALUES (0, 0, 0, 0, 0, 0, 0); "
             "ALTER TABLE coupon_user DROP CONSTRAINT IF EXISTS refused");
     }

@@ -2,10 +2,12 @@
 // rules once more.
 //
 //   reasonTable()                        its rows, in the order in which they are checked
-//   reason(code, {startsAt})             what POST /coupon/validate says of one; `cured`: false
-//                                        where its cure does not apply
+//   reason(code, {startsAt, ...})        what POST /coupon/validate says of one, with what its cure
+//                                        names; `cured`: false where that does not apply
 //   reasonsOf({code, book, ...})         all that it has to say of a code
 //   discountOf(book, order)              and what it has to say that the code takes off
+//   sharesOf(books, order)               and of several codes, by their books, for one order
+//   missing(book, order)                 what the order is short of the minimum, as the cure has it
 import assert from 'node:assert/strict';
 import { openapiDocument } from './openapi.js';
 
@@ -32,19 +34,21 @@ export function reasonTable() {
 /** One of its rows. */
 export const reasonRow = (wanted) => reasonTable().find(({ code }) => code === wanted);
 
-export function reason(code, { startsAt = null, cured = true } = {}) {
+export function reason(code, { cured = true, ...named } = {}) {
     const { message, cure } = reasonRow(code);
     if (!cure || !cured) return { code, message };
-    return { code, message, cure: cure.replace('{startsAt}', startsAt) };
+    return { code, message, cure: cure.replace(/\{(\w+)\}/g, (_, name) => named[name]) };
 }
 
 /**
  * Of a `code` and its `book` as they are answered; of a code that is not there, nothing. `user` is
  * who asks, and has redeemed `redeemed` codes of the book; `at`: as of when, in milliseconds.
  */
-export function reasonsOf({ code, book, user, redeemed = 0, at = Date.now() }) {
+export function reasonsOf({ code, book, user, redeemed = 0, at = Date.now(), order }) {
     if (!code) return [reason('coupon_not_found')];
     const reached = (time) => time !== null && Date.parse(time) <= at;
+    const { currency = null, minOrderAmount = null } = book.discount ?? {};
+    const mismatch = Boolean(order) && currency !== null && currency !== order.currency;
     const so = {
         coupon_not_assigned_to_user: code.assignedTo !== user,
         coupon_already_redeemed: code.isRedeemed,
@@ -54,6 +58,9 @@ export function reasonsOf({ code, book, user, redeemed = 0, at = Date.now() }) {
         coupon_book_ended: reached(book.endsAt),
         coupon_disabled: !code.active,
         coupon_expired: reached(code.expiresAt),
+        order_required: !order && minOrderAmount !== null,
+        order_currency_mismatch: mismatch,
+        order_below_minimum: Boolean(order) && !mismatch && shortOf(book, order) > 0n,
         user_redemption_limit_reached: redeemed >= (book.maxRedemptionsPerUser ?? Infinity),
     };
     return reasonTable()
@@ -61,21 +68,91 @@ export function reasonsOf({ code, book, user, redeemed = 0, at = Date.now() }) {
         .map((row) =>
             reason(row.code, {
                 startsAt: book.startsAt,
+                currency,
+                missing: row.code === 'order_below_minimum' ? missing(book, order) : null,
                 cured: row.code !== 'coupon_not_assigned_to_user' || code.assignedTo === null,
             }),
         );
 }
 
 /** How many decimals these currencies have. */
-export const decimals = { EUR: 2, JPY: 0, KWD: 3, CLF: 4 };
+export const decimals = { EUR: 2, USD: 2, JPY: 0, KWD: 3, CLF: 4 };
 
-export function discountOf({ discountAmount }, order) {
-    if (discountAmount === null) return null;
-    if (!order) return { amount: discountAmount, currency: null };
-    const hundredths = Math.round(discountAmount * 100);
-    // Exact: all of these are below 2^53.
-    const units = 10 ** decimals[order.currency];
-    const off = units === 1 ? Math.floor((hundredths + 50) / 100) : hundredths * (units / 100);
-    const most = Math.round(order.amount * units);
-    return { amount: Math.min(off, most) / units, currency: order.currency };
+/** A number with so many decimals as a whole number of the last of them. */
+const scaled = (number, places) => BigInt(Math.round(number * 10 ** places));
+
+const halfUp = (dividend, divisor) => (2n * dividend + divisor) / (2n * divisor);
+const smaller = (one, other) => (one < other ? one : other);
+
+/** An amount of a discount in minor units of an order's currency. */
+function minor(amount, discountCurrency, currency) {
+    const places = decimals[currency];
+    if (discountCurrency !== null) return scaled(amount, places);
+    const hundredths = scaled(amount, 2);
+    return places < 2
+        ? halfUp(hundredths, 10n ** BigInt(2 - places))
+        : hundredths * 10n ** BigInt(places - 2);
+}
+
+/** By how many minor units an order misses the minimum of a book's discount; less than 1: by none. */
+function shortOf({ discount }, { amount, currency }) {
+    const { minOrderAmount = null } = discount ?? {};
+    if (minOrderAmount === null) return 0n;
+    return minor(minOrderAmount, discount.currency, currency) - scaled(amount, decimals[currency]);
+}
+
+export function missing(book, order) {
+    const places = decimals[order.currency];
+    return (Number(shortOf(book, order)) / 10 ** places).toFixed(places);
+}
+
+/** Of an order that reaches the minimum, in the currency of the discount if that has one. */
+export function discountOf({ discount }, order) {
+    if (discount === null) return null;
+    if (!order) {
+        const { type, value, currency, maxAmount } = discount;
+        if (type !== 'amount') return null;
+        return { amount: Math.min(value, maxAmount ?? value), currency };
+    }
+    return inCurrency(takenOff(discount, scaled(order.amount, decimals[order.currency]), order), order);
+}
+
+/** What each of several codes takes off one such order, in the order of their `books`. */
+export function sharesOf(books, order) {
+    const shares = books.map(() => null);
+    let left = scaled(order.amount, decimals[order.currency]);
+    for (const wanted of ['fixed_price', 'percent', 'amount', 'free_shipping']) {
+        for (const [index, { discount }] of books.entries()) {
+            if (discount?.type !== wanted) continue;
+            const off = takenOff(discount, left, order);
+            left -= off;
+            shares[index] = inCurrency(off, order);
+        }
+    }
+    return shares;
+}
+
+/** The sum of such shares. */
+export function sumOf(shares, { currency }) {
+    let sum = 0n;
+    for (const share of shares) sum += scaled(share?.amount ?? 0, decimals[currency]);
+    return inCurrency(sum, { currency });
+}
+
+const inCurrency = (units, { currency }) => ({
+    amount: Number(units) / 10 ** decimals[currency],
+    currency,
+});
+
+/** What a discount takes off so many minor units of the order's currency. */
+function takenOff({ type, value, currency, maxAmount }, whole, order) {
+    const amountOf = (amount) => minor(amount, currency, order.currency);
+    const off = {
+        amount: () => amountOf(value),
+        percent: () => halfUp(whole * scaled(value, 2), 10_000n),
+        fixed_price: () => whole - smaller(amountOf(value), whole),
+        free_shipping: () => 0n,
+    }[type]();
+    const most = maxAmount === null ? whole : smaller(amountOf(maxAmount), whole);
+    return smaller(off, most);
 }

@@ -15,6 +15,7 @@ export const refusals = {
     bookEnded: [409, 'Coupon book has ended', 'coupon_book_ended'],
     disabled: [409, 'Coupon has been disabled', 'coupon_disabled'],
     expired: [409, 'Coupon has expired', 'coupon_expired'],
+    notCombinable: [409, 'Coupon cannot be combined with others', 'coupon_not_combinable'],
     redeemed: [409, 'Coupon has already been redeemed', 'coupon_already_redeemed'],
     anothersCode: [
         409,
@@ -24,9 +25,27 @@ export const refusals = {
     notAssigned: [409, 'Coupon is not assigned to this user', 'coupon_not_assigned_to_user'],
     locked: [409, 'Coupon is already locked', 'coupon_already_locked'],
     notLocked: [409, 'Coupon must be locked before redemption', 'coupon_not_locked'],
+    orderRequired: [409, 'An order is required to redeem this coupon', 'order_required'],
+    otherCurrency: [
+        409,
+        'The order is in another currency than the discount',
+        'order_currency_mismatch',
+    ],
+    belowMinimum: [
+        409,
+        'The order is below the minimum of this coupon',
+        'order_below_minimum',
+    ],
     limitReached: [
         409,
         'User has reached the redemption limit of this coupon book',
         'user_redemption_limit_reached',
+    ],
+    noRedemption: [404, 'Redemption not found', 'redemption_not_found'],
+    rolledBack: [409, 'Redemption has already been rolled back', 'already_rolled_back'],
+    beyondDiscount: [
+        409,
+        'The amount is more than what is left of the discount',
+        'amount_exceeds_discount',
     ],
 };

@@ -7,12 +7,14 @@ export const bookMembers = [
     'codePattern',
     'maxRedemptionsPerUser',
     'discountAmount',
+    'discount',
     'description',
     'active',
     'startsAt',
     'endsAt',
     'timeZone',
     'lockTtlSeconds',
+    'combinable',
     'metadata',
     'archivedAt',
     'createdAt',
@@ -34,17 +36,38 @@ export const codeMembers = [
 export const bookDefaults = {
     maxRedemptionsPerUser: null,
     discountAmount: null,
+    discount: null,
     description: '',
     active: true,
     startsAt: null,
     endsAt: null,
     timeZone: 'UTC',
     lockTtlSeconds: null,
+    combinable: true,
     metadata: {},
 };
 export const codeDefaults = { active: true, expiresAt: null, metadata: {} };
+export const discountMembers = ['type', 'value', 'currency', 'maxAmount', 'minOrderAmount'];
+export const redemptionMembers = [
+    'id',
+    'code',
+    'bookId',
+    'userId',
+    'discountAmount',
+    'order',
+    'discount',
+    'givenBack',
+    'at',
+    'rolledBackAt',
+];
 export const validationMembers = ['valid', 'reasons', 'discount'];
 export const countMembers = ['total', 'available', 'assigned', 'locked', 'redeemed'];
+
+/** What a book's discount is where only its `discountAmount` was said. */
+export const amountOff = (value) =>
+    value === null
+        ? null
+        : { type: 'amount', value, currency: null, maxAmount: null, minOrderAmount: null };
 
 const isoTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
 
@@ -68,6 +91,9 @@ export function assertBook(book, expected = {}) {
     for (const name of ['startsAt', 'endsAt', 'archivedAt']) {
         if (book[name] !== null) assertTime(book[name]);
     }
+    const { discount } = book;
+    if (discount !== null) assert.deepEqual(Object.keys(discount), discountMembers);
+    assert.equal(book.discountAmount, discount?.type === 'amount' ? discount.value : null);
     for (const [name, value] of Object.entries(expected)) assert.deepEqual(book[name], value, name);
 }
 
@@ -90,6 +116,24 @@ export function assertCodeValues(code, expected = {}) {
     for (const [name, value] of Object.entries(values)) assert.deepEqual(code[name], value, name);
 }
 
+/** A redemption, not rolled back where `expected`, the values of some members, does not say so. */
+export function assertRedemption(redemption, expected = {}) {
+    const text = JSON.stringify(redemption);
+    assert.deepEqual(Object.keys(redemption), redemptionMembers, text);
+    assertId(redemption.id);
+    assertId(redemption.bookId);
+    assertTime(redemption.at);
+    if (redemption.rolledBackAt !== null) assertTime(redemption.rolledBackAt);
+    const { order, discount } = redemption;
+    if (order) assert.deepEqual(Object.keys(order), ['id', 'amount', 'currency'], text);
+    if (discount) assert.deepEqual(Object.keys(discount), ['amount', 'currency'], text);
+    assert.equal(redemption.discountAmount, discount?.amount ?? null, text);
+    const whole = { rolledBackAt: null, givenBack: 0, ...expected };
+    for (const [name, value] of Object.entries(whole)) {
+        assert.deepEqual(redemption[name], value, `${name} of ${text}`);
+    }
+}
+
 /** What is said of a code that was validated, with an `order` where one was sent. */
 export function assertValidation(validation, { order = null } = {}) {
     const text = JSON.stringify(validation);
@@ -103,7 +147,7 @@ export function assertValidation(validation, { order = null } = {}) {
     }
     if (validation.discount) {
         assert.deepEqual(Object.keys(validation.discount), ['amount', 'currency'], text);
-        assert.equal(validation.discount.currency, order?.currency ?? null, text);
+        if (order) assert.equal(validation.discount.currency, order.currency, text);
         if (order) assert.ok(validation.discount.amount <= order.amount, text);
     }
     if (order === null) return;

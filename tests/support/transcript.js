@@ -5,13 +5,15 @@ import assert from 'node:assert/strict';
 import { Client } from './client.js';
 
 const time = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
-const timeMember = /"(createdAt|updatedAt|archivedAt|redeemedAt|lockedUntil|at)":"([^"]*)"/g;
+const timeMember =
+    /"(createdAt|updatedAt|archivedAt|redeemedAt|rolledBackAt|lockedUntil|at)":"([^"]*)"/g;
 // In a JSON text no string holds such a sequence: its quotes would be escaped.
 const idMember = /"id":(\d+),"(name|code|at)":/g;
 const bookIdMember = /"bookId":(\d+)/g;
+const redemptionMember = /("redemption":\{|"redemptions":\[\{|"rolledBackAt":[^,}]*\},\{)"id":(\d+),/g;
 const redemptionIdMember = /"redemptionId":(\d+)/g;
 const requestIdMember = /"requestId":"([^"]*)"/g;
-const kinds = { name: 'book', code: 'code', at: 'entry' };
+const kinds = { name: 'book', code: 'code', at: 'entry', redemption: 'redemption' };
 const madeRequestId = /^[0-9a-f]+-\d+$/;
 
 /** Two texts from a little before where they begin to differ. */
@@ -27,7 +29,7 @@ export class Transcript {
     lockTtlMs = 300_000; // how long the server's locks last
     #client;
     // id → its number, in the order they came up
-    #ids = { name: new Map(), code: new Map(), at: new Map() };
+    #ids = { name: new Map(), code: new Map(), at: new Map(), redemption: new Map() };
     #seen = new Map(); // entity and member → time
     #sentRequestIds = new Set();
 
@@ -87,6 +89,10 @@ export class Transcript {
                 /^(\/coupon\/(?:codes\/)?)(\d+)(?=$|[/?])/,
                 (_, before, id) => before + this.#bookIn(id),
             )
+            .replace(
+                /^(\/coupon\/rollback\/)(\d+)$/,
+                (_, before, id) => before + this.#known('redemption', id),
+            )
             .replace(/([?&]after=)(\d+)/, (_, before, id) => before + this.#afterIn(path, id))
             .replace(/([?&]bookId=)(\d+)/, (_, before, id) => before + this.#bookIn(id));
         const body = sent.replace(
@@ -132,11 +138,14 @@ export class Transcript {
         if (events && body !== '') this.#checkEntries(body);
         else if (typeof body === 'object') this.#checkTimes(body, window);
         const named = withRequestId
+            .replace(redemptionMember, (_, before, id) => {
+                return `${before}"id":<redemption ${this.#number('redemption', Number(id))}>,`;
+            })
             .replace(idMember, (_, id, member) => {
                 return `"id":<${kinds[member]} ${this.#number(member, Number(id))}>,"${member}":`;
             })
             .replace(bookIdMember, (_, id) => `"bookId":${this.#bookIn(id)}`)
-            .replace(redemptionIdMember, (_, id) => `"redemptionId":${this.#known('at', id)}`)
+            .replace(redemptionIdMember, (_, id) => `"redemptionId":${this.#known('redemption', id)}`)
             .replace(timeMember, (_, member) => `"${member}":"<time>"`);
         return [...lines, '', named].join('\n');
     }
@@ -185,12 +194,16 @@ export class Transcript {
         if (value === null || typeof value !== 'object' || Array.isArray(value)) return;
         for (const [member, inner] of Object.entries(value)) {
             if (typeof inner === 'object') this.#checkTimes(inner, window);
-            else if (/^(createdAt|redeemedAt)$/.test(member)) {
+            else if (member === 'at') {
+                this.#checkTime(`entry ${value.id}`, inner, window, 0);
+            } else if (member === 'rolledBackAt') {
+                this.#checkTime(`back ${value.id}`, inner, window, 0);
+            } else if (member === 'createdAt') {
                 const kind = 'name' in value ? 'book' : 'code';
                 this.#checkTime(`${kind} ${value.id} ${member}`, inner, window, 0);
-            } else if (/^(updatedAt|archivedAt)$/.test(member)) {
+            } else if (/^(updatedAt|archivedAt|redeemedAt)$/.test(member)) {
                 // It moves on.
-                this.#checkTime(`book ${value.id} ${member} ${inner}`, inner, window, 0);
+                this.#checkTime(`${value.id} ${member} ${inner}`, inner, window, 0);
             } else if (member === 'lockedUntil') {
                 this.#checkTime(`lock ${inner}`, inner, window, this.lockTtlMs);
             }
@@ -199,9 +212,13 @@ export class Transcript {
 
     /** Times in the ledger are those that were answered when it was written. */
     #checkEntries(entries) {
-        for (const { id, at, type, before, after } of entries) {
+        for (const { id, at, type, redemptionId, before, after } of entries) {
             const window = { asked: 0, answered: Date.now() };
             this.#checkTime(`entry ${id}`, at, window, 0);
+            if (type === 'code_redeemed') assert.equal(redemptionId, id);
+            if (type === 'redemption_rolled_back') {
+                this.#checkTime(`back ${redemptionId}`, at, window, 0);
+            }
             if (type.startsWith('book_')) this.#checkTimes([before, after], window);
             for (const state of [before, after]) {
                 if (state?.lockedUntil) assert.ok(this.#seen.has(`lock ${state.lockedUntil}`));

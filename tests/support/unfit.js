@@ -15,11 +15,10 @@ export const metadataOf = (bytes) => ({ k: 'x'.repeat(bytes - '{"k":""}'.length)
 
 /** Of a member that is a time. */
 export const unfitTimes = (name) => noTimes.map((value) => [name, value, invalidTime(name)]);
-export const unfitActive = ['true', '', 0, 1, [], {}].map((value) => [
-    'active',
-    value,
-    'active must be a boolean',
-]);
+const unfitBoolean = (name) =>
+    ['true', '', 0, 1, [], {}].map((value) => [name, value, `${name} must be a boolean`]);
+export const unfitActive = unfitBoolean('active');
+export const unfitCombinable = unfitBoolean('combinable');
 export const unfitMetadata = [
     ...['{}', '', 5, true, false, [], [{}]].map((value) => [
         'metadata',

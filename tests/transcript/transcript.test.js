@@ -20,8 +20,11 @@ const calls = (c) => ({
     upload: (id, codes) => c.post(`/coupon/codes/${id}`, { codes }),
     any: (userId, couponBookId) => c.post('/coupon/assign', { userId, couponBookId }),
     assign: (code, userId) => c.post(`/coupon/assign/${encode(code)}`, { userId }),
-    lock: (code, userId) => c.post(`/coupon/lock/${encode(code)}`, { userId }),
-    redeem: (code, userId) => c.post(`/coupon/redeem/${encode(code)}`, { userId }),
+    lock: (code, userId, order) => c.post(`/coupon/lock/${encode(code)}`, { userId, order }),
+    redeem: (code, userId, order) => c.post(`/coupon/redeem/${encode(code)}`, { userId, order }),
+    rollBack: (id, body, options) => c.post(`/coupon/rollback/${id}`, body, options),
+    validate: (code, userId, order) =>
+        c.post(`/coupon/validate/${encode(code)}`, { userId, order }),
     unlock: (code, userId) => c.post(`/coupon/unlock/${encode(code)}`, { userId }),
     unassign: (code, userId) => c.post(`/coupon/unassign/${encode(code)}`, { userId }),
     patchCode: (code, body) => c.ask('PATCH', `/coupon/code/${encode(code)}`, { body }),
@@ -375,6 +378,76 @@ async function editing(c) {
     c.lockTtlMs = minute;
 }
 
+// What a code can take off, and what cannot be.
+const discounts = [
+    { type: 'amount', value: 19.99 },
+    { type: 'amount', value: 10_000_000_000, currency: 'EUR', maxAmount: 7.5 },
+    { type: 'amount', value: 500, currency: 'JPY', minOrderAmount: 1_000 },
+    { type: 'percent', value: 33.33, maxAmount: 0.5 },
+    { type: 'percent', value: 12.5, currency: 'KWD', minOrderAmount: 0.001 },
+    { type: 'fixed_price', value: 4.99, minOrderAmount: 5 },
+    { type: 'free_shipping' },
+    { type: 'free_shipping', value: 1 },
+    { type: 'percent', value: 100.01 },
+    { type: 'amount', value: 0.5, currency: 'JPY' },
+    { type: 'fixed_price', value: -1, currency: 'EURO', maxAmount: 'x', minOrderAmount: [], a: 1 },
+    ...[{}, { type: 'gift' }, [], 5, null],
+];
+
+/** Redemptions for orders, and what is taken back of them. */
+async function orders(c) {
+    const { book, upload, assign, lock, redeem, rollBack, validate, unassign } = calls(c);
+    const eur = (amount, id = 'o-1') => ({ id, amount, currency: 'EUR' });
+    const wrong = [
+        ...[{}, [], 5, { id: '', amount: 1, currency: 'EUR' }, { amount: 1, currency: 'EUR' }],
+        ...[eur(0.001), eur(10_000_000_000.01), { ...eur(1), currency: 'XXX' }, { ...eur(1), x: 1 }],
+    ];
+    await book({ discountAmount: 5, discount: discounts[0] });
+    // Locks that live until the end.
+    const usual = c.lockTtlMs;
+    c.lockTtlMs = 3_600_000;
+    for (const [index, discount] of discounts.entries()) {
+        const members = { name: `Discount ${index}`, discount, lockTtlSeconds: 3_600 };
+        const { status, body: made } = await book(members);
+        if (status !== 201) continue;
+        const code = `ORD-${index}`;
+        await upload(made.id, [code]);
+        await assign(code, 'ann');
+        for (const order of [undefined, eur(5.5), { id: 'j', amount: 999, currency: 'JPY' }]) {
+            await validate(code, 'ann', order);
+            await lock(code, 'ann', order);
+            await redeem(code, 'ann', order);
+        }
+        for (const order of wrong) await redeem(code, 'ann', order);
+        const { body: kuwaiti } = await redeem(code, 'ann', { id: 'k', amount: 9.999, currency: 'KWD' });
+        for (const order of [undefined, eur(5.5), eur(77), eur(5.5, 'o-2')]) {
+            await redeem(code, 'ann', order);
+        }
+        const { redemptions } = (await c.unrecorded.get(`/coupon/code/${code}`)).body;
+        const id = kuwaiti.redemption?.id ?? redemptions[0]?.id;
+        if (id === undefined) continue;
+        for (const body of [
+            ...[{ amount: 0.00001 }, { amount: 0.0001 }, { amount: 0 }, { amount: 'x', y: 1 }],
+            ...[{ reason: 5 }, { reason: 'a\nb' }, { amount: 10_000_000_000 }, [], '{'],
+            ...[{ amount: 1, reason: 'Été 🎟' }, { amount: 1 }, { amount: 0.5 }],
+        ]) {
+            await rollBack(id, body);
+        }
+        const keyed = { headers: { 'idempotency-key': `back-${index}` } };
+        for (let time = 0; time < 2; time += 1) await rollBack(id, { reason: 'all' }, keyed);
+        for (const body of [undefined, {}, { amount: 1 }]) await rollBack(id, body);
+        await lock(code, 'ann', eur(5.5));
+        await redeem(code, 'ann', eur(5.5));
+        await unassign(code);
+        await c.get(`/coupon/${made.id}`);
+    }
+    for (const id of ['0', 'x', '-1', '1.5', '9223372036854775807', '9223372036854775808']) {
+        await rollBack(id, {});
+    }
+    await c.get('/coupon/users/ann?limit=1000');
+    c.lockTtlMs = usual;
+}
+
 /** Draws, of which only what they leave behind is the same everywhere. */
 async function draws(c) {
     const { book, upload, any } = calls(c);
@@ -453,6 +526,7 @@ async function converse(backend) {
         for (const call of ['redeem', 'lock', 'assign']) await calls(c)[call]('S-0', 'ann');
         await expiry(c, ids);
         await editing(c);
+        await orders(c);
         await pages(c, ids);
         await http(c);
         await laterEvents(c, entry);
@@ -496,6 +570,12 @@ describe('the same conversation', () => {
             'coupon_book_ended',
             'coupon_disabled',
             'coupon_expired',
+            'order_required',
+            'order_currency_mismatch',
+            'order_below_minimum',
+            'redemption_not_found',
+            'already_rolled_back',
+            'amount_exceeds_discount',
             'too_many_codes',
             'validation_failed',
             'malformed_json',

@@ -75,9 +75,70 @@ void take_moment(const Words& words, const std::string& name, std::optional<Time
     }
 }
 
+/// What is between commas; `-` for nothing.
+std::vector<std::string> parts_of(const std::string& text) {
+    std::vector<std::string> parts;
+    std::istringstream in(text);
+    for (std::string part; std::getline(in, part, ',');) {
+        parts.push_back(part == "-" ? "" : part);
+    }
+    return parts;
+}
+
+std::optional<std::int64_t> parse_number(const std::string& text) {
+    return text.empty() ? std::nullopt : std::optional<std::int64_t>(std::stoll(text));
+}
+
+Currency parse_currency(const std::string& code) {
+    const auto currency = Currency::find(code);
+    if (!currency) throw std::runtime_error("not a currency: " + code);
+    return *currency;
+}
+
+/// Its type, its value, its currency, its maximum and its minimum order, as many as are given; in
+/// minor units.
+std::optional<Discount> parse_discount(const Words& words) {
+    if (!words.has("discount") || words.text("discount") == "none") return std::nullopt;
+    auto parts = parts_of(words.text("discount"));
+    parts.resize(5);
+    static const std::map<std::string, Discount::Type> types{
+        {"amount", Discount::Type::amount},
+        {"percent", Discount::Type::percent},
+        {"fixed_price", Discount::Type::fixed_price},
+        {"free_shipping", Discount::Type::free_shipping}};
+    Discount discount;
+    discount.type = types.at(parts[0]);
+    discount.value = parse_number(parts[1]).value_or(0);
+    if (!parts[2].empty()) discount.currency = parse_currency(parts[2]);
+    discount.max_amount = parse_number(parts[3]);
+    discount.min_order_amount = parse_number(parts[4]);
+    return discount;
+}
+
+/// Its id, its amount in minor units, and its currency.
+std::optional<Order> parse_order(const Words& words) {
+    if (!words.has("order")) return std::nullopt;
+    const auto parts = parts_of(words.text("order"));
+    return Order{parts.at(0), parse_number(parts.at(1)).value(), parse_currency(parts.at(2))};
+}
+
+/// In ten-thousandths.
+std::optional<std::int64_t> parse_amount(const Words& words) {
+    if (!words.has("amount")) return std::nullopt;
+    std::string digits = words.text("amount");
+    const std::size_t point = digits.find('.');
+    std::size_t decimals = 0;
+    if (point != std::string::npos) {
+        decimals = digits.size() - point - 1;
+        digits.erase(point, 1);
+    }
+    return std::stoll(digits + std::string(4 - decimals, '0'));
+}
+
 BookWish parse_wish(const Words& words) {
     BookWish wish;
     wish.max_redemptions_per_user = words.number("limit");
+    wish.discount = parse_discount(words);
     if (words.has("active")) wish.active = words.text("active") == "true";
     take_moment(words, "starts", wish.starts_at, wish.starts_on);
     take_moment(words, "ends", wish.ends_at, wish.ends_on);
@@ -97,6 +158,7 @@ Command parse_command(const Words& words) {
     if (verb == "edit" && words.has("book")) {
         EditBook edit{words.number("book").value(), parse_wish(words), {}};
         edit.wished[2] = words.has("limit");
+        edit.wished[3] = words.has("discount");
         edit.wished[5] = words.has("active");
         edit.wished[6] = words.has("starts");
         edit.wished[7] = words.has("ends");
@@ -126,14 +188,18 @@ Command parse_command(const Words& words) {
         for (std::string code; std::getline(codes, code, ',');) upload.codes.push_back(code);
         return upload;
     }
+    if (verb == "rollback") {
+        return RollBack{words.number("id").value(), "", parse_amount(words)};
+    }
     const std::string& user = words.text("user");
     if (verb == "erase") return EraseUser{user, words.text("as")};
     if (verb == "assign" && !words.has("code")) return AssignAny{user, words.number("book")};
     if (verb == "assign") return AssignCode{words.text("code"), user};
     if (verb == "lock")
-        return LockCode{words.text("code"), user, 1000 * words.number("ttl").value_or(300)};
+        return LockCode{words.text("code"), user, 1000 * words.number("ttl").value_or(300),
+                        parse_order(words)};
     if (verb == "unlock") return UnlockCode{words.text("code"), user};
-    if (verb == "redeem") return RedeemCode{words.text("code"), user};
+    if (verb == "redeem") return RedeemCode{words.text("code"), user, parse_order(words)};
     throw std::runtime_error("not a command: " + verb);
 }
 
@@ -167,7 +233,7 @@ struct Printer {
     }
     std::string operator()(const Contradicted& told) const {
         static constexpr std::array names{"no_such_start", "no_such_end", "no_such_expiry",
-                                          "ends_before_start"};
+                                          "ends_before_start", "amount_too_fine"};
         std::string text = "contradicted";
         for (const Fault fault : told.faults) {
             text.append(" ").append(names.at(static_cast<std::size_t>(fault)));
@@ -192,7 +258,42 @@ struct Printer {
     std::string operator()(const UserErased&) const { return "erased"; }
     std::string operator()(const Replayed&) const { return "replayed"; }
     std::string operator()(const CodeRedeemed& done) const {
-        return "redeemed " + done.code.code + " by " + done.code.assigned_to.value();
+        const std::string text = (done.replayed ? "still redeemed " : "redeemed ") +
+                                 done.code.code + " by " + done.code.assigned_to.value();
+        const Redemption& redemption = done.redemption;
+        if (!redemption.order && !redemption.discount) return text;
+        return text + ", " + print(redemption);
+    }
+    std::string operator()(const CodeRefused& done) const {
+        return "refused " + std::string(to_string(done.refusal)) + " of " + done.code;
+    }
+    std::string operator()(const CodesLocked& done) const {
+        std::string text = "locked";
+        for (const auto& [code, until] : done.locks) {
+            text += " " + code + " until=" + print_time(until);
+        }
+        return text;
+    }
+    std::string operator()(const CodesRedeemed& done) const {
+        std::string text = done.replayed ? "still redeemed" : "redeemed";
+        for (const Redemption& redemption : done.redemptions) text += ", " + print(redemption);
+        return text;
+    }
+    std::string operator()(const RolledBack& done) const {
+        return (done.redemption.rolled_back_at ? "taken back " : "given back of ") +
+               print(done.redemption);
+    }
+
+private:
+    static std::string print(const Redemption& redemption) {
+        std::string text = std::to_string(redemption.id) + ":";
+        if (const auto& discount = redemption.discount) {
+            text += " " + std::to_string(discount->amount);
+            if (discount->currency) text += " " + std::string(discount->currency->code());
+        }
+        if (redemption.order) text += " of order " + redemption.order->id.value();
+        if (redemption.given_back != 0) text += " back " + std::to_string(redemption.given_back);
+        return text;
     }
 };
 
@@ -214,18 +315,22 @@ public:
             if (const auto* up = std::get_if<CodesUploaded>(&decision.outcomes[i])) {
                 codes_.insert(codes_.end(), up->codes.begin(), up->codes.end());
             }
+            if (const auto* done = std::get_if<CodeRedeemed>(&decision.outcomes[i])) {
+                world_.add(done->redemption);
+            }
         }
     }
 
 private:
     void load(const Needs& needed) {
+        world_.user_redemptions.clear();
         for (const auto& [code, redeemer] : needed.codes) {
             const CodeRow* const row = world_.find(code);
-            if (row == nullptr || redeemer.empty()) continue;
-            if (!world_.find_book(row->code.book_id)->counts_users_since) continue;
-            const auto [user, added] =
-                world_.user_redemptions.try_emplace({row->code.book_id, std::string(redeemer)});
-            if (added) user->second.loaded = user->second.now = count_redeemed(user->first);
+            if (row != nullptr && !redeemer.empty()) load_user(row->code.book_id, redeemer);
+        }
+        for (const EntryId id : needed.redemptions) {
+            const Redemption* const redemption = world_.find_redemption(id);
+            if (redemption != nullptr) load_user(redemption->book_id, redemption->user_id);
         }
         world_.users.clear();
         for (const std::string_view user : needed.erased) {
@@ -245,6 +350,13 @@ private:
                 if (in_scope && !row->code.assigned_to) pool.codes.push_back(row);
             }
         }
+    }
+
+    void load_user(BookId book_id, std::string_view user_id) {
+        if (!world_.find_book(book_id)->counts_users_since) return;
+        const auto [user, added] =
+            world_.user_redemptions.try_emplace({book_id, std::string(user_id)});
+        if (added) user->second.loaded = user->second.now = count_redeemed(user->first);
     }
 
     std::int64_t count_redeemed(const World::UserKey& user) {

@@ -26,6 +26,8 @@ std::string_view name_of(LedgerEntry::Type type) {
         case LedgerEntry::Type::code_changed: return "code_changed";
         case LedgerEntry::Type::code_unassigned: return "code_unassigned";
         case LedgerEntry::Type::code_unlocked: return "code_unlocked";
+        case LedgerEntry::Type::redemption_rolled_back: return "redemption_rolled_back";
+        case LedgerEntry::Type::discount_given_back: return "discount_given_back";
     }
     return "unknown";
 }
@@ -39,7 +41,7 @@ std::string print(const LedgerEntry& entry) {
     if (entry.codes != 0) text += " codes=" + std::to_string(entry.codes);
     if (entry.user_id) text += " user=" + *entry.user_id;
     if (entry.locked_until) text += " until=+" + std::to_string(entry.locked_until->ms - noon.ms);
-    if (entry.discount_cents) text += " discount=" + std::to_string(*entry.discount_cents);
+    if (entry.discount) text += " discount=" + std::to_string(entry.discount->amount);
     if (entry.previous) text += " previous=" + std::to_string(*entry.previous);
     return text + " by " + entry.request_id;
 }
@@ -134,7 +136,9 @@ protected:
 
     /// A book with a discount and a limit of one, and in it the codes A, B and C, by entries 1 and
     /// 2.
-    void prepare() { decide({CreateBook{"n", "p", 1, 2050}, UploadCodes{1, {"A", "B", "C"}}}); }
+    void prepare() {
+        decide({CreateBook{"n", "p", 1, from_short_form(2050)}, UploadCodes{1, {"A", "B", "C"}}});
+    }
 
     Timestamp now_ = noon;
     EntryId next_entry_id_ = 1;
@@ -148,7 +152,7 @@ protected:
 TEST_F(Ledger, HasEachChangeOfABatchInTheOrderDecided) {
     next_entry_id_ = 8192;
     EXPECT_EQ(
-        decide({CreateBook{"n", "p", {}, 2050}, UploadCodes{1, {"A", "B", "C"}},
+        decide({CreateBook{"n", "p", {}, from_short_form(2050)}, UploadCodes{1, {"A", "B", "C"}},
                 AssignAny{"ann", 1}, AssignCode{"B", "bob"}, LockCode{"B", "bob", ttl_ms},
                 LockCode{"A", "ann", 2 * ttl_ms}, RedeemCode{"B", "bob"}, RedeemCode{"A", "ann"}}),
         (Lines{
@@ -234,6 +238,86 @@ TEST_F(Ledger, SkipsNoIdForWhatIsRefusedBetweenTwoChanges) {
                       AssignCode{"A", "ann"}, AssignCode{"B", "bob"}}),
               (Lines{"3 +0 code_assigned book=1 code=1 user=ann previous=2 by a",
                      "4 +0 code_assigned book=1 code=2 user=bob previous=2 by e"}));
+}
+
+TEST_F(Ledger, HasWhatIsTakenBackWithWhatItIsTakenOf) {
+    prepare();
+    decide({AssignCode{"A", "ann"}, LockCode{"A", "ann", ttl_ms}});
+    World world;
+    world.next_entry_id = 7;
+    world.books = books_;
+    world.add(codes_.at(1));
+    world.user_redemptions[{1, "ann"}] = {};
+    const Order order{"o", 999, Currency::find("EUR").value()};
+    const Submission redeem{RedeemCode{"A", "ann", order}, "a"};
+    const Submission part{RollBack{7, "why", 1'0000}, "b"}, whole{RollBack{7, ""}, "c"};
+    const Submission* const all[] = {&redeem, &part, &whole};
+    const Delta delta = coupond::decide(world, all, now_ + 1).delta;
+    ASSERT_EQ(delta.entries.size(), 3u);
+    const std::int64_t discounts[] = {999, 100, 899};
+    for (std::size_t i = 0; i < 3; ++i) {
+        const LedgerEntry& entry = delta.entries[i];
+        EXPECT_TRUE(entry.discount == (Money{discounts[i], order.currency}));
+        EXPECT_EQ(entry.redemption_id, i == 0 ? std::nullopt : std::optional<EntryId>(7));
+        EXPECT_TRUE(entry.order == (i == 0 ? std::optional(order) : std::nullopt));
+        EXPECT_EQ(entry.detail, i == 1 ? "why" : "");
+        EXPECT_EQ(entry.user_id, "ann");
+        EXPECT_EQ(entry.code_id, 1);
+        EXPECT_EQ(entry.locked_until, i == 0 ? std::optional(noon + ttl_ms) : std::nullopt);
+        EXPECT_EQ(entry.currency(), order.currency);
+    }
+    EXPECT_EQ(print(delta.entries[1]),
+              "8 +1 discount_given_back book=1 code=1 user=ann discount=100 previous=7 by b");
+    EXPECT_EQ(print(delta.entries[2]),
+              "9 +1 redemption_rolled_back book=1 code=1 user=ann discount=899 previous=8 by c");
+    // Of it all nothing is left but that it was.
+    for (const BookId book : {BookId{1}, all_books}) {
+        const Delta::Counts& counts = delta.counts.at(book);
+        EXPECT_EQ(counts.redeemed, 0);
+        EXPECT_EQ(counts.rolled_back, 1);
+        EXPECT_EQ(counts.discount_cents, 0);
+        const Activity& activity = delta.activity.at(book);
+        EXPECT_EQ(activity.redeemed, 1);
+        EXPECT_EQ(activity.rolled_back, 1);
+        EXPECT_EQ(activity.discounts, (std::map<Currency, std::int64_t>{{order.currency, 0}}));
+    }
+    ASSERT_EQ(delta.user_redemptions.size(), 1u);
+    EXPECT_EQ(delta.user_redemptions[0].loaded, 0);
+    EXPECT_EQ(delta.user_redemptions[0].now, 0);
+}
+
+TEST(ActivityOf, AnEntryIsWhatItTells) {
+    using enum LedgerEntry::Type;
+    const Currency eur = Currency::find("EUR").value();
+    const auto of = [](LedgerEntry::Type type, const std::optional<Money>& discount) {
+        LedgerEntry entry;
+        entry.type = type;
+        entry.discount = discount;
+        return activity_of(entry);
+    };
+    Activity redeemed, rolled_back, nothing;
+    redeemed.redeemed = 1;
+    rolled_back.rolled_back = 1;
+    for (const auto& none :
+         {std::optional<Money>(), std::optional(Money{0}), std::optional(Money{0, eur})}) {
+        EXPECT_EQ(of(code_redeemed, none), redeemed);
+        EXPECT_EQ(of(redemption_rolled_back, none), rolled_back);
+        EXPECT_EQ(of(discount_given_back, none), nothing);
+    }
+    redeemed.discount_cents = 5;
+    rolled_back.discount_cents = nothing.discount_cents = -5;
+    EXPECT_EQ(of(code_redeemed, Money{5}), redeemed);
+    EXPECT_EQ(of(redemption_rolled_back, Money{5}), rolled_back);
+    EXPECT_EQ(of(discount_given_back, Money{5}), nothing);
+    redeemed.discount_cents = rolled_back.discount_cents = nothing.discount_cents = 0;
+    redeemed.discounts[eur] = 5;
+    rolled_back.discounts[eur] = nothing.discounts[eur] = -5;
+    EXPECT_EQ(of(code_redeemed, Money{5, eur}), redeemed);
+    EXPECT_EQ(of(redemption_rolled_back, Money{5, eur}), rolled_back);
+    EXPECT_EQ(of(discount_given_back, Money{5, eur}), nothing);
+    redeemed += rolled_back;
+    EXPECT_EQ(redeemed.discounts.at(eur), 0);
+    EXPECT_EQ(redeemed.rolled_back, 1);
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ const std::vector<BookCase> book_cases = {
     {"name N \u00e4", [](Book& book) { book.name = "N \u00e4"; }, true},
     {"code_pattern P-{6}", [](Book& book) { book.code_pattern = "P-{6}"; }, true},
     {"max_redemptions_per_user 3", [](Book& book) { book.max_redemptions_per_user = 3; }, true},
-    {"discount_cents 0", [](Book& book) { book.discount_cents = 0; }, true},
+    {"discount_cents 0", [](Book& book) { book.discount = from_short_form(0); }, true},
     {"created_at 1000", [](Book& book) { book.created_at = {1000}; }, true},
     {"updated_at -1", [](Book& book) { book.updated_at = {-1}; }, true},
     {"description  two  spaces ", [](Book& book) { book.description = " two  spaces "; }},
@@ -32,6 +32,7 @@ const std::vector<BookCase> book_cases = {
     {"ends_at 1795348800000", [](Book& book) { book.ends_at = Timestamp{1'795'348'800'000}; }},
     {"time_zone Europe/Berlin", [](Book& book) { book.time_zone = "Europe/Berlin"; }},
     {"lock_ttl_s 86400", [](Book& book) { book.lock_ttl_s = 86'400; }},
+    {"combinable false", [](Book& book) { book.combinable = false; }},
     {R"(metadata {"a":"b c","d":[1.50,null]})",
      [](Book& book) { book.metadata = R"({"a":"b c","d":[1.50,null]})"; }},
     {"archived_at 5", [](Book& book) { book.archived_at = Timestamp{5}; }},
@@ -90,6 +91,93 @@ TEST(Settings, OfABookAreReadAsTheyWereWritten) {
     }
     ASSERT_TRUE(read_row_text(row_text(full_book()), read));
     EXPECT_TRUE(read == full_book());
+}
+
+/// The lines of discounts that are more than an amount of no named currency.
+struct DiscountCase {
+    const char* text;
+    Discount discount;
+};
+
+const std::vector<DiscountCase> discount_cases = {
+    {"discount amount 500 EUR - -",
+     {Discount::Type::amount, 500, Currency::find("EUR"), std::nullopt, std::nullopt}},
+    {"discount amount 500 - 0 -", {Discount::Type::amount, 500, {}, 0, std::nullopt}},
+    {"discount amount 500 - - 0", {Discount::Type::amount, 500, {}, std::nullopt, 0}},
+    {"discount percent 1250 JPY 500 2000",
+     {Discount::Type::percent, 1250, Currency::find("JPY"), 500, 2000}},
+    {"discount percent 0 - - -", {Discount::Type::percent, 0, {}, std::nullopt, std::nullopt}},
+    {"discount fixed_price 1000000000000 KWD - 7",
+     {Discount::Type::fixed_price, 1'000'000'000'000, Currency::find("KWD"), std::nullopt, 7}},
+    {"discount free_shipping 0 - - 5", {Discount::Type::free_shipping, 0, {}, std::nullopt, 5}},
+};
+
+TEST(Settings, OfADiscountAreALineWhereItHasNoShortForm) {
+    for (const DiscountCase& one : discount_cases) {
+        Book book;
+        book.discount = one.discount;
+        EXPECT_EQ(short_form(book.discount), std::nullopt) << one.text;
+        EXPECT_EQ(row_text(book), std::string(one.text) + "\n");
+        EXPECT_EQ(change_text(nullptr, book), "\n" + std::string(one.text) + "\n");
+        Book read;
+        ASSERT_TRUE(read_row_text(row_text(book), read)) << one.text;
+        EXPECT_TRUE(read == book) << one.text;
+        Book usual;
+        const auto change = read_book_change(change_text(&usual, book));
+        ASSERT_TRUE(change) << one.text;
+        EXPECT_TRUE(change->after == book) << one.text;
+        const auto back = read_book_change(change_text(&book, usual));
+        ASSERT_TRUE(back && back->before) << one.text;
+        EXPECT_TRUE(*back->before == book && back->after == usual) << one.text;
+    }
+}
+
+TEST(Settings, OfADiscountHaveAShortForm) {
+    EXPECT_EQ(from_short_form(std::nullopt), std::nullopt);
+    EXPECT_EQ(short_form(std::nullopt), std::nullopt);
+    for (const std::int64_t hundredths : {0, 1, 999'999'999}) {
+        const auto discount = from_short_form(hundredths);
+        ASSERT_TRUE(discount);
+        EXPECT_EQ(discount->type, Discount::Type::amount);
+        EXPECT_EQ(discount->value, hundredths);
+        EXPECT_EQ(short_form(discount), hundredths);
+        Book book;
+        book.discount = discount;
+        EXPECT_EQ(row_text(book), "");
+        EXPECT_EQ(change_text(nullptr, book),
+                  "\ndiscount_cents " + std::to_string(hundredths) + "\n");
+    }
+}
+
+TEST(Settings, OfADiscountThatIsDamagedAreNotRead) {
+    for (const std::string text : {"discount",
+                                   "discount ",
+                                   "discount amount",
+                                   "discount amount 5",
+                                   "discount amount 5 -",
+                                   "discount amount 5 - -",
+                                   "discount amount 5 EUR - - -",
+                                   "discount amount 5 EUR - - 1",
+                                   "discount Amount 5 EUR - -",
+                                   "discount amount x EUR - -",
+                                   "discount amount - EUR - -",
+                                   "discount amount 5 XXQ - -",
+                                   "discount amount 5 eur - -",
+                                   "discount amount 5 EUR x -",
+                                   "discount amount 5 EUR - x",
+                                   "discount amount  5 EUR - -",
+                                   "discount  amount 5 EUR - -",
+                                   "discount 5 EUR - -",
+                                   "discount amount 5.0 EUR - -",
+                                   "discount amount +5 EUR - -",
+                                   "discount amount 99999999999999999999 EUR - -",
+                                   "discount percent 5 EUR 1"}) {
+        Book book;
+        EXPECT_FALSE(read_row_text(text + "\n", book)) << text;
+        EXPECT_FALSE(read_book_change("\n" + text + "\n")) << text;
+    }
+    Book book;
+    EXPECT_FALSE(read_row_text("discount amount 5 EUR - -", book));  // cut
 }
 
 TEST(Settings, OfACodeAreReadAsTheyWereWritten) {
@@ -223,7 +311,7 @@ TEST(ChangeTexts, OfACodeTellWhatItsSettingsWereAndAre) {
 
 TEST(Members, AreSetByTheirPlaces) {
     const BookSettings from = full_book();
-    ASSERT_EQ(BookMembers().size(), 11U);
+    ASSERT_EQ(BookMembers().size(), 12U);
     for (std::size_t place = 0; place < BookMembers().size(); ++place) {
         BookSettings to;
         set_members(to, from, BookMembers().set(place));
@@ -267,6 +355,18 @@ RC_GTEST_PROP(Settings, OfRandomBooksAreReadAsTheyWereWritten, ()) {
         return *rc::gen::maybe(
             rc::gen::map(rc::gen::arbitrary<std::int64_t>(), [](auto ms) { return ms; }));
     };
+    const auto discount = [&]() -> std::optional<Discount> {
+        if (*rc::gen::arbitrary<bool>()) return std::nullopt;
+        Discount any;
+        any.type = static_cast<Discount::Type>(*rc::gen::inRange(0, 4));
+        any.value = *rc::gen::arbitrary<std::int64_t>();
+        if (*rc::gen::arbitrary<bool>()) {
+            any.currency = Currency::find(*rc::gen::element<std::string>("EUR", "JPY", "CLF"));
+        }
+        if (const auto amount = moment()) any.max_amount = *amount;
+        if (const auto amount = moment()) any.min_order_amount = *amount;
+        return any;
+    };
     Book books[2];
     for (Book& book : books) {
         book.name = text();
@@ -279,6 +379,7 @@ RC_GTEST_PROP(Settings, OfRandomBooksAreReadAsTheyWereWritten, ()) {
         if (const auto at = moment()) book.starts_at = Timestamp{*at};
         if (const auto at = moment()) book.archived_at = Timestamp{*at};
         book.created_at = {*rc::gen::arbitrary<std::int64_t>()};
+        book.discount = discount();
     }
     const auto change = read_book_change(change_text(&books[0], books[1]));
     RC_ASSERT(change.has_value());

@@ -5,6 +5,7 @@
 
 #include <limits>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "base/limits.hpp"
@@ -47,6 +48,7 @@ struct Rows : Snapshot {
     std::vector<EntryRow> creations, upload_rows, erasure_rows, entries;
     std::vector<BookCountRow> counts;
     std::vector<ActivityRow> activity;
+    std::vector<DiscountCountRow> discounts;
     std::vector<MovedRow> moved_out;
     std::vector<LockCountRow> locks, locked;
     std::vector<UserCountRow> users, redeemed;
@@ -67,6 +69,9 @@ struct Rows : Snapshot {
     std::unique_ptr<RowStream<EntryRow>> code_entries() override { return stream(entries); }
     std::unique_ptr<RowStream<BookCountRow>> book_counts() override { return stream(counts); }
     std::unique_ptr<RowStream<ActivityRow>> activity_counts() override { return stream(activity); }
+    std::unique_ptr<RowStream<DiscountCountRow>> discount_counts() override {
+        return stream(discounts);
+    }
     std::unique_ptr<RowStream<MovedRow>> moved() override { return stream(moved_out); }
     std::unique_ptr<RowStream<LockCountRow>> lock_counts(Timestamp) override {
         return stream(locks);
@@ -241,10 +246,51 @@ protected:
     }
     Snapshot::EntryRow& unlocking() { return rows.entries[3]; }
 
+    /// Entry 9 takes the redemption back.
+    void roll_back_redemption() {
+        Snapshot::EntryRow taken = change(9, 9, redemption_rolled_back, 4, 8);
+        taken.redemption_id = 8;
+        taken.discount_cents = 250;
+        taken.currency = redemption().currency;
+        rows.entries.push_back(taken);
+        redeemed_code().redeemed_at.reset();
+        redeemed_code().locked_until = at_minute(9);
+        redeemed_code().last_entry = 9;
+        rows.users = {{1, 7, 0}};
+        rows.redeemed.clear();
+        rows.ids.push_back(9);
+    }
+
+    /// Entry 9 gives some of its discount back.
+    void give_some_back(std::int64_t amount) {
+        Snapshot::EntryRow given = change(9, 9, discount_given_back, 4, 8);
+        given.redemption_id = 8;
+        given.discount_cents = amount;
+        given.currency = redemption().currency;
+        rows.entries.push_back(given);
+        redeemed_code().last_entry = 9;
+        rows.redeemed[0].last_entry = 9;
+        rows.ids.push_back(9);
+    }
+    /// And entry 10 the rest, with the use.
+    void roll_back_the_rest(std::int64_t amount) {
+        rows.ids.pop_back();
+        const Snapshot::EntryRow given = rows.entries.back();
+        rows.entries.pop_back();
+        roll_back_redemption();
+        rows.entries.insert(rows.entries.end() - 1, given);
+        rows.entries.back().id = redeemed_code().last_entry = 10;
+        rows.entries.back().previous = 9;
+        rows.entries.back().discount_cents = amount;
+        rows.ids.push_back(10);
+    }
+    Snapshot::EntryRow& last() { return rows.entries.back(); }
+
     /// Counts what there is, as the figures of a clean database would be kept.
     void keep_counts() {
         std::map<BookId, Snapshot::BookCountRow> counts;
         std::map<std::pair<BookId, Timestamp>, Activity> activity;
+        std::map<std::tuple<BookId, Timestamp, std::string>, std::int64_t> discounts;
         counts[0] = {};
         for (const Snapshot::BookRow& book : rows.book_rows) {
             counts[book.book.id].book_id = book.book.id;
@@ -266,15 +312,29 @@ protected:
                     if (row.type == 2) sum.uploaded = wrapping_sum(sum.uploaded, row.codes);
                     if (row.type == 3) sum.assigned += 1;
                     if (row.type == 4) sum.locked += 1;
-                    if (row.type != 5) continue;
-                    sum.redeemed += 1;
-                    sum.discount_cents += row.discount_cents;
-                    if (counts.contains(book)) counts[book].discount_cents += row.discount_cents;
+                    if (row.type != 5 && row.type != 13 && row.type != 14) continue;
+                    if (row.type == 5) sum.redeemed += 1;
+                    if (row.type == 13) sum.rolled_back += 1;
+                    if (row.type == 13) counts[book].rolled_back += 1;
+                    const std::int64_t given =
+                        row.type == 5 ? row.discount_cents : -row.discount_cents;
+                    if (!row.currency) {
+                        sum.discount_cents += given;
+                        if (counts.contains(book)) counts[book].discount_cents += given;
+                        continue;
+                    }
+                    discounts[{book, noon, *row.currency}] += given;
+                    discounts[{book, all_times, *row.currency}] += given;
                 }
             }
         }
         rows.counts.clear();
         rows.activity.clear();
+        rows.discounts.clear();
+        for (const auto& [place, amount] : discounts) {
+            const auto& [book, since, currency] = place;
+            rows.discounts.push_back({book, since, currency, amount});
+        }
         for (const auto& [_, row] : counts) rows.counts.push_back(row);
         for (const auto& [place, sum] : activity) {
             rows.activity.push_back({place.first, place.second, sum});
@@ -431,6 +491,31 @@ TEST_F(Verify, knows_no_lock_behind_what_was_moved_out) {
                              "ledger it is 2026-11-22T12:09:00.000Z"});
 }
 
+TEST_F(Verify, knows_who_has_a_code_whose_redemption_was_taken_back_before_what_was_moved_out) {
+    roll_back_redemption();
+    // Then it was given to user 8, who has locked it.
+    Snapshot::EntryRow lock = change(12, 9, code_locked, 4, 11, 13);
+    lock.user = 8;
+    rows.entries.push_back(lock);
+    redeemed_code().assigned_to = 8;
+    redeemed_code().locked_until = at_minute(13);
+    redeemed_code().last_entry = 12;
+    rows.locks = rows.locked = {{1, at_minute(13), 2}};
+    rows.ids.push_back(12);
+    rows.moved_out = {{1, noon, 11, {}}};
+    EXPECT_EQ(lines(), Lines{});
+    redeemed_code().assigned_to = 7;
+    EXPECT_EQ(lines(), Lines{"coupon_code 4: assigned_to is 7, by the ledger it is 8"});
+    // Or taken from its user, and changed.
+    last() = entry(12, 9, code_changed, 4);
+    last().previous = 11;
+    last().detail = change_text(CodeSettings(), CodeSettings());
+    redeemed_code().assigned_to.reset();
+    redeemed_code().locked_until.reset();
+    rows.locks = rows.locked = {{1, at_minute(13), 1}};
+    EXPECT_EQ(lines(), Lines{});
+}
+
 TEST_F(Verify, what_was_moved_out_is_of_a_book) {
     rows.moved_out = {{5, noon, 6, {}}};
     EXPECT_EQ(lines(), Lines{"ledger_moved of book 5: the book is not there"});
@@ -534,7 +619,7 @@ TEST_F(Verify, changes_of_a_book_lead_from_one_to_the_next) {
 
 TEST_F(Verify, entries_of_a_book_tell_of_it) {
     Book book = the_book();
-    book.discount_cents = 5;
+    book.discount = from_short_form(5);
     Snapshot::EntryRow& changed = change_book(9, book_changed, book);
     const std::string detail = changed.detail;
     changed.detail = change_text(&book, book);
@@ -986,7 +1071,7 @@ TEST_F(Verify, entries_are_of_the_book_of_their_code) {
 }
 
 TEST_F(Verify, an_entry_has_a_type) {
-    for (const std::int64_t type : {std::int64_t{0}, std::int64_t{13}, std::int64_t{65'539}}) {
+    for (const std::int64_t type : {std::int64_t{0}, std::int64_t{15}, std::int64_t{65'539}}) {
         lock_of_redeemed().type = type;
         EXPECT_EQ(lines(), Lines{"ledger 7 (type " + std::to_string(type) +
                                  "): there is no such type of an entry about a code"});
@@ -996,6 +1081,211 @@ TEST_F(Verify, an_entry_has_a_type) {
                              "about a code"});
 }
 
+// Redemptions for orders, and what is taken back.
+
+TEST_F(Verify, a_redemption_may_be_taken_back) {
+    roll_back_redemption();
+    EXPECT_EQ(lines(), Lines{});
+    EXPECT_EQ(rows.counts[1].rolled_back, 1);
+    EXPECT_EQ(rows.counts[1].discount_cents, 0);
+    rows.users.clear();  // who was counted by their codes
+    EXPECT_EQ(lines(), Lines{});
+    redeemed_code().locked_until = at_minute(8);
+    EXPECT_EQ(lines(), Lines{"coupon_code 4: locked_until is 2026-11-22T12:08:00.000Z, by the "
+                             "ledger it is 2026-11-22T12:09:00.000Z"});
+    redeemed_code().locked_until = at_minute(9);
+    redeemed_code().redeemed_at = at_minute(9);
+    EXPECT_EQ(lines().at(0),
+              "coupon_code 4: redeemed_at is 2026-11-22T12:09:00.000Z, by the "
+              "ledger it is nothing");
+}
+
+TEST_F(Verify, a_code_may_be_redeemed_again_once_its_redemption_is_taken_back) {
+    roll_back_redemption();
+    rows.entries.push_back(change(10, 9, code_locked, 4, 9, 13));
+    rows.entries.push_back(change(11, 9, code_redeemed, 4, 10, 13));
+    redeemed_code().redeemed_at = at_minute(9);
+    redeemed_code().locked_until.reset();
+    redeemed_code().last_entry = 11;
+    rows.users = {{1, 7, 1}};
+    rows.redeemed = {{1, 7, 1, 11, at_minute(9)}};
+    rows.ids.insert(rows.ids.end(), {10, 11});
+    EXPECT_EQ(lines(), Lines{});
+    // And be taken back once more.
+    Snapshot::EntryRow taken = change(12, 9, redemption_rolled_back, 4, 11);
+    taken.redemption_id = 11;
+    rows.entries.push_back(taken);
+    redeemed_code().redeemed_at.reset();
+    redeemed_code().locked_until = at_minute(9);
+    redeemed_code().last_entry = 12;
+    rows.users = {{1, 7, 0}};
+    rows.redeemed.clear();
+    rows.ids.push_back(12);
+    EXPECT_EQ(lines(), Lines{});
+    last().redemption_id = 8;
+    EXPECT_EQ(lines(), Lines{"ledger 12 (redemption_rolled_back, code 4): redemption_id is 8, the "
+                             "redemption that stands is 11"});
+}
+
+TEST_F(Verify, what_is_taken_back_is_of_the_redemption_that_stands) {
+    roll_back_redemption();
+    last().redemption_id = 7;
+    EXPECT_EQ(lines(), Lines{"ledger 9 (redemption_rolled_back, code 4): redemption_id is 7, the "
+                             "redemption that stands is 8"});
+    last().redemption_id.reset();
+    EXPECT_EQ(lines(), Lines{"ledger 9 (redemption_rolled_back, code 4): redemption_id is nothing, "
+                             "the redemption that stands is 8"});
+    last().redemption_id = 8;
+    last().user = 8;
+    EXPECT_EQ(lines(), Lines{"ledger 9 (redemption_rolled_back, code 4): by user 8, the code is "
+                             "assigned to 7"});
+    last().user = 7;
+    rows.entries.push_back(change(10, 9, discount_given_back, 4, 9));
+    last().redemption_id = 8;
+    redeemed_code().last_entry = 10;
+    rows.ids.push_back(10);
+    EXPECT_EQ(lines(), Lines{"ledger 10 (discount_given_back, code 4): redemption_id is 8, the "
+                             "redemption that stands is nothing"});
+}
+
+TEST_F(Verify, no_more_of_a_discount_is_given_back_than_there_was) {
+    give_some_back(250);
+    EXPECT_EQ(lines(), Lines{});
+    last().discount_cents = 251;
+    EXPECT_EQ(lines(), Lines{"ledger 9 (discount_given_back, code 4): discount_cents is 251, of "
+                             "the discount 250 was left"});
+    last().discount_cents = -1;
+    EXPECT_EQ(lines(), Lines{"ledger 9 (discount_given_back, code 4): discount_cents is -1, of the "
+                             "discount 250 was left"});
+    last().discount_cents = 100;
+    EXPECT_EQ(lines(), Lines{});
+    roll_back_the_rest(150);
+    EXPECT_EQ(lines(), Lines{});
+    last().discount_cents = 151;
+    EXPECT_EQ(lines().at(0),
+              "ledger 10 (redemption_rolled_back, code 4): discount_cents is 151, "
+              "of the discount 150 was left");
+}
+
+TEST_F(Verify, all_that_is_left_is_given_back_with_the_use) {
+    roll_back_redemption();
+    last().discount_cents = 100;
+    EXPECT_EQ(lines(), Lines{"ledger 9 (redemption_rolled_back, code 4): it leaves 150 of the "
+                             "discount"});
+    last().discount_cents = 250;
+    redemption().discount_cents = 251;
+    EXPECT_EQ(lines(), Lines{"ledger 9 (redemption_rolled_back, code 4): it leaves 1 of the "
+                             "discount"});
+}
+
+TEST_F(Verify, sums_of_what_is_given_back_do_not_overflow) {
+    give_some_back(5);
+    keep_counts();
+    own_counts = true;
+    last().discount_cents = std::numeric_limits<std::int64_t>::max();
+    redemption().discount_cents = std::numeric_limits<std::int64_t>::min();
+    EXPECT_FALSE(lines().empty());
+}
+
+// An overflow in activity_of() and in give_back() as yet.
+TEST_F(Verify, the_least_number_can_be_given_back) {
+    give_some_back(5);
+    keep_counts();
+    own_counts = true;
+    last().discount_cents = std::numeric_limits<std::int64_t>::min();
+    EXPECT_FALSE(lines().empty());
+}
+
+TEST_F(Verify, what_is_given_back_is_in_the_currency_of_the_discount) {
+    redemption().currency = "EUR";
+    redemption().order_amount = 1000;
+    give_some_back(50);
+    EXPECT_EQ(lines(), Lines{});
+    last().currency = "USD";
+    EXPECT_EQ(lines(), Lines{"ledger 9 (discount_given_back, code 4): currency is USD, the "
+                             "discount's is EUR"});
+    last().currency.reset();
+    EXPECT_EQ(lines(), Lines{"ledger 9 (discount_given_back, code 4): currency is nothing, the "
+                             "discount's is EUR"});
+}
+
+TEST_F(Verify, of_a_redemption_that_was_worth_nothing_nothing_is_given_back_in_no_currency) {
+    redemption().discount_cents = 0;
+    redemption().currency = "KWD";  // its order's
+    redemption().order_amount = 1000;
+    roll_back_redemption();
+    last().discount_cents = 0;
+    last().currency.reset();
+    EXPECT_EQ(lines(), Lines{});
+}
+
+TEST_F(Verify, currencies_are_those_that_there_are) {
+    redemption().currency = "XXQ";
+    keep_counts();
+    own_counts = true;
+    rows.discounts.clear();
+    EXPECT_EQ(lines().at(0),
+              "ledger 8 (code_redeemed, code 4): currency is XXQ, there is none of "
+              "that name");
+    own_counts = false;
+    redemption().currency.reset();
+    redemption().order_amount = 1000;
+    EXPECT_EQ(lines(), Lines{"ledger 8 (code_redeemed, code 4): its order has no currency"});
+}
+
+TEST_F(Verify, discounts_in_currencies_are_counted) {
+    redemption().currency = "EUR";
+    give_some_back(50);
+    EXPECT_EQ(lines(), Lines{});
+    ASSERT_EQ(rows.discounts.size(), 4U);
+    EXPECT_EQ(rows.counts[1].discount_cents, 0);
+    own_counts = true;
+    rows.discounts[3].amount = 199;
+    EXPECT_EQ(lines(), Lines{"discount_count since 2026-11-22T12:00:00.000Z of book 1 in EUR: "
+                             "amount is 199, by the ledger it is 200"});
+    rows.discounts[3].amount = 200;
+    rows.discounts[2].amount = 201;
+    EXPECT_EQ(lines(), Lines{"discount_count of book 1 in EUR: amount is 201, by the ledger it is "
+                             "200"});
+    rows.discounts[2].amount = 200;
+    rows.discounts.push_back({1, noon, "USD", 1});
+    EXPECT_EQ(lines(), Lines{"discount_count since 2026-11-22T12:00:00.000Z of book 1 in USD: "
+                             "amount is 1, by the ledger it is 0"});
+    rows.discounts[4].amount = 0;
+    EXPECT_EQ(lines(), Lines{});
+    rows.discounts[4].currency = "XXQ";
+    EXPECT_EQ(lines(), Lines{});
+    rows.discounts.erase(rows.discounts.begin());
+    EXPECT_EQ(lines(), Lines{"discount_count of book 0 in EUR: amount is 0, by the ledger it is "
+                             "200"});
+    rows.discounts.clear();
+    EXPECT_EQ(lines().size(), 4U);
+}
+
+TEST_F(Verify, what_is_taken_back_is_counted) {
+    roll_back_redemption();
+    keep_counts();
+    own_counts = true;
+    rows.counts[1].rolled_back = 0;
+    rows.counts[0].rolled_back = 2;
+    EXPECT_EQ(lines(), (Lines{"book_count of book 0: rolled_back is 2, by the ledger it is 1",
+                              "book_count of book 1: rolled_back is 0, by the ledger it is 1"}));
+    keep_counts();
+    rows.activity[1].activity.rolled_back = 0;
+    rows.activity[1].activity.discount_cents = 250;
+    EXPECT_EQ(lines(), (Lines{"activity_count since 2026-11-22T12:00:00.000Z of book 1: "
+                              "rolled_back is 0, by the ledger it is 1",
+                              "activity_count since 2026-11-22T12:00:00.000Z of book 1: "
+                              "discount_cents is 250, by the ledger it is 0"}));
+}
+
+TEST_F(Verify, who_has_taken_all_back_counts_as_none) {
+    roll_back_redemption();
+    rows.users = {{1, 7, 1}};
+    EXPECT_EQ(lines(), Lines{"user_redemption_count of book 1, user 7: redeemed is 1, by their "
+                             "codes it is 0"});
+}
+
 // Counts and limits.
 
 TEST_F(Verify, the_counts_of_a_book_are_those_of_its_codes) {
@@ -1003,13 +1293,14 @@ TEST_F(Verify, the_counts_of_a_book_are_those_of_its_codes) {
     own_counts = true;
     EXPECT_EQ(lines(), Lines{});
     EXPECT_EQ(rows.counts[1].discount_cents, 250);
-    rows.counts[1] = {1, 5, 2, 3, 4, 2, 6};
+    rows.counts[1] = {1, 5, 2, 3, 4, 2, 7, 6};
     EXPECT_EQ(lines(),
               (Lines{"book_count of book 1: total is 5, by its codes it is 4",
                      "book_count of book 1: available is 2, by its codes it is 1",
                      "book_count of book 1: redeemed is 3, by its codes it is 1",
                      "book_count of book 1: ever_locked is 4, by its codes it is 2",
                      "book_count of book 1: kept_back is 2, by its codes it is 0",
+                     "book_count of book 1: rolled_back is 7, by the ledger it is 0",
                      "book_count of book 1: discount_cents is 6, by the ledger it is 250"}));
     rows.counts[1].book_id = 2;
     EXPECT_EQ(lines(), (Lines{"book_count of book 2: the book is not there",
@@ -1043,11 +1334,11 @@ TEST_F(Verify, activity_is_counted_by_quarters_of_an_hour) {
     EXPECT_EQ(rows.activity.size(), 2U);
     for (const BookId book : {0, 1}) {
         rows.activity[static_cast<std::size_t>(book)].activity = {4, 3, 1, 0, 0};
-        rows.activity.push_back({book, at_minute(15), {0, 0, 1, 1, 250}});
+        rows.activity.push_back({book, at_minute(15), {0, 0, 1, 1, 0, 250}});
         rows.activity.push_back({book, at_minute(30), {}});
     }
     EXPECT_EQ(lines(), Lines{});
-    rows.activity[1].activity = {5, 4, 2, 1, 10};
+    rows.activity[1].activity = {5, 4, 2, 1, 7, 10};
     EXPECT_EQ(lines(),
               (Lines{"activity_count since 2026-11-22T12:00:00.000Z of book 1: uploaded is 5, by "
                      "the ledger it is 4",
@@ -1057,6 +1348,8 @@ TEST_F(Verify, activity_is_counted_by_quarters_of_an_hour) {
                      "ledger it is 1",
                      "activity_count since 2026-11-22T12:00:00.000Z of book 1: redeemed is 1, by "
                      "the ledger it is 0",
+                     "activity_count since 2026-11-22T12:00:00.000Z of book 1: rolled_back is 7, "
+                     "by the ledger it is 0",
                      "activity_count since 2026-11-22T12:00:00.000Z of book 1: discount_cents is "
                      "10, by the ledger it is 0"}));
     rows.activity.resize(1);

@@ -32,6 +32,12 @@ protected:
     }
 };
 
+BookWish discount_of_5() {
+    BookWish wish;
+    wish.discount = from_short_form(500);
+    return wish;
+}
+
 TEST_F(ExecutorTest, RunsAgainOnFreshRowsWhereAnotherHasTakenTheCodeMeanwhile) {
     prepare({"A", "B"});
     store_.before_save = once([this] {
@@ -273,6 +279,127 @@ TEST_F(ExecutorTest, UnlocksAndLocksInTheOrderAsked) {
     EXPECT_TRUE(answers[6].is<CodeRedeemed>());
     EXPECT_TRUE(answers[7].is(Refusal::already_redeemed));
     EXPECT_TRUE(locks.held.empty());
+}
+
+TEST_F(ExecutorTest, TakesBackAndRedeemsAgainWhereLocksAreKeptElsewhere) {
+    prepare({"A"});
+    const Order order{"o", 1000, Currency::find("EUR").value()};
+    FailingLocks locks;
+    const auto first = run_batch(
+        {AssignCode{"A", "ann"}, LockCode{"A", "ann", 1000}, RedeemCode{"A", "ann", order}},
+        &locks);
+    ASSERT_TRUE(first[2].is<CodeRedeemed>());
+    const EntryId id = std::get<CodeRedeemed>(*first[2].outcome).redemption.id;
+    EXPECT_TRUE(locks.held.empty());
+    clock_.advance(5);
+    const Timestamp back = clock_.now();
+    EXPECT_TRUE(run_batch({RollBack{id, ""}}, &locks)[0].is<RolledBack>());
+    EXPECT_TRUE(locks.held.empty());
+    // As of a lock that has ended with that, as far as the row tells of it.
+    EXPECT_EQ(second().rows("SELECT locked_until, redeemed_at FROM coupon_code"),
+              std::vector<std::string>{std::to_string(back.ms) + "|"});
+    EXPECT_EQ(second().integer("SELECT count(*) FROM lock_count"), 0);
+    EXPECT_TRUE(run_batch({RedeemCode{"A", "ann", order}}, &locks)[0].is(Refusal::not_locked));
+    clock_.advance(5);
+    const auto second_time = run_batch(
+        {LockCode{"A", "ann", 1000}, RedeemCode{"A", "ann", order}, RedeemCode{"A", "ann", order}},
+        &locks);
+    EXPECT_TRUE(second_time[0].is<CodeLocked>());
+    ASSERT_TRUE(second_time[1].is<CodeRedeemed>());
+    EXPECT_FALSE(std::get<CodeRedeemed>(*second_time[1].outcome).replayed);
+    EXPECT_TRUE(std::get<CodeRedeemed>(*second_time[2].outcome).replayed);
+    EXPECT_TRUE(locks.held.empty());
+    EXPECT_EQ(second().integer("SELECT ever_locked FROM book_count WHERE book_id = 1"), 1);
+    EXPECT_EQ(second().rows("SELECT locked_until FROM coupon_code"), std::vector<std::string>{""});
+}
+
+TEST_F(ExecutorTest, TakesBackInPartAndChangesACodeInOneBatchWhereLocksAreKeptElsewhere) {
+    prepare({"A"});
+    ASSERT_TRUE(
+        run(sqlite_.store(), EditBook{1, discount_of_5(), BookMembers().set(3)}, clock_.now()));
+    FailingLocks locks;
+    const auto first = run_batch(
+        {AssignCode{"A", "ann"}, LockCode{"A", "ann", 1000}, RedeemCode{"A", "ann"}}, &locks);
+    ASSERT_TRUE(first[2].is<CodeRedeemed>());
+    const EntryId id = std::get<CodeRedeemed>(*first[2].outcome).redemption.id;
+    EditCode edit{"A", {}, {}, {}};
+    edit.wish.active = false;
+    edit.wished.set(0);
+    clock_.advance(5);
+    for (const Answered& answer :
+         run_batch({RollBack{id, "", 1'0000}, edit, RollBack{id, "", 1'0000}}, &locks)) {
+        EXPECT_TRUE(answer.is<RolledBack>() || answer.is<CodeChanged>());
+    }
+    EXPECT_EQ(second().rows("SELECT locked_until, redeemed_at IS NULL FROM coupon_code"),
+              std::vector<std::string>{"|0"});
+    const Timestamp back = clock_.now();
+    edit.wish.active = true;
+    for (const Answered& answer : run_batch({RollBack{id, ""}, edit}, &locks)) {
+        EXPECT_TRUE(answer.is<RolledBack>() || answer.is<CodeChanged>());
+    }
+    const auto rows = [&] {
+        return second().rows("SELECT locked_until, redeemed_at FROM coupon_code");
+    };
+    EXPECT_EQ(rows(), std::vector<std::string>{std::to_string(back.ms) + "|"});
+    // What is changed later leaves that as it is.
+    clock_.advance(5);
+    edit.wish.active = false;
+    EXPECT_TRUE(run_batch({edit}, &locks)[0].is<CodeChanged>());
+    EXPECT_EQ(rows(), std::vector<std::string>{std::to_string(back.ms) + "|"});
+    EXPECT_TRUE(run_batch({UnassignCode{"A", {}}}, &locks)[0].is<CodeUnassigned>());
+    EXPECT_EQ(rows(), std::vector<std::string>{"|"});
+}
+
+TEST_F(ExecutorTest, TakesBackBehindAllThatGoesByLocksWhereTheyAreKeptElsewhere) {
+    prepare({"A"});
+    FailingLocks locks;
+    const auto first = run_batch(
+        {AssignCode{"A", "ann"}, LockCode{"A", "ann", 1000}, RedeemCode{"A", "ann"}}, &locks);
+    ASSERT_TRUE(first[2].is<CodeRedeemed>());
+    const EntryId id = std::get<CodeRedeemed>(*first[2].outcome).redemption.id;
+    // What goes by locks comes first.
+    const auto early = run_batch({RollBack{id, ""}, UnassignCode{"A", "ann"}}, &locks);
+    EXPECT_TRUE(early[0].is<RolledBack>());
+    EXPECT_TRUE(early[1].is(Refusal::already_redeemed));
+    const auto answers = run_batch(
+        {UnlockCode{"A", "ann"}, UnassignCode{"A", "ann"}, AssignCode{"A", "bob"}}, &locks);
+    EXPECT_TRUE(answers[0].is<CodeUnlocked>());
+    EXPECT_TRUE(answers[2].is<CodeAssigned>());
+    EXPECT_TRUE(locks.held.empty());
+    EXPECT_EQ(second().rows("SELECT locked_until, redeemed_at, user_id FROM coupon_code "
+                            "JOIN coupon_user ON number = assigned_to"),
+              std::vector<std::string>{"||bob"});
+    EXPECT_EQ(second().integer("SELECT ever_locked FROM book_count WHERE book_id = 1"), 0);
+}
+
+TEST_F(ExecutorTest, TakesBackWhatWasRedeemedByALockThatWasLeftBehind) {
+    prepare({"A"});
+    FailingLocks locks;
+    const auto first = run_batch(
+        {AssignCode{"A", "ann"}, LockCode{"A", "ann", 1000}, RedeemCode{"A", "ann"}}, &locks);
+    ASSERT_TRUE(first[2].is<CodeRedeemed>());
+    // By a process that has ended between its commit and the release of the lock.
+    locks.held["A"] = {"ann", clock_.now() + 1000};
+    const EntryId id = std::get<CodeRedeemed>(*first[2].outcome).redemption.id;
+    EXPECT_TRUE(run_batch({RollBack{id, ""}}, &locks)[0].is<RolledBack>());
+    EXPECT_TRUE(locks.held.empty());
+    EXPECT_TRUE(run_batch({RedeemCode{"A", "ann"}}, &locks)[0].is(Refusal::not_locked));
+    EXPECT_TRUE(run_batch({LockCode{"A", "ann", 1000}}, &locks)[0].is<CodeLocked>());
+}
+
+TEST_F(ExecutorTest, RunsAgainOnFreshRowsWhereAnotherHasTakenBackTheRedemptionMeanwhile) {
+    prepare({"A"}, 1);
+    ASSERT_TRUE(run(sqlite_.store(), AssignCode{"A", "ann"}, clock_.now()));
+    ASSERT_TRUE(run(sqlite_.store(), LockCode{"A", "ann", 1000}, clock_.now()));
+    const auto redeemed = run(sqlite_.store(), RedeemCode{"A", "ann"}, clock_.now());
+    const EntryId id = std::get<CodeRedeemed>(redeemed->front()).redemption.id;
+    store_.before_save = once([&] {
+        ASSERT_TRUE(run(sqlite_.store(), RollBack{id, ""}, clock_.now()));
+    });
+    EXPECT_TRUE(run_batch({RollBack{id, ""}})[0].is(Refusal::already_rolled_back));
+    EXPECT_EQ(store_.loads, 2);
+    EXPECT_EQ(second().integer("SELECT redeemed FROM user_redemption_count"), 0);
+    EXPECT_EQ(second().integer("SELECT count(*) FROM ledger WHERE type = 13"), 1);
 }
 
 TEST_F(ExecutorTest, FailsToUnlockWhereNoLockCanBeTaken) {

@@ -16,7 +16,7 @@ Book changed(Book book) {
     book.name = "N\u00e4me \"'";
     book.code_pattern = "P-{6}";
     book.max_redemptions_per_user = 3;
-    book.discount_cents = limits::discount_cents;
+    book.discount = from_short_form(limits::discount_cents);
     book.description = "of \u20ac and  '\"\\%_ \U0001f39f";
     book.active = false;
     book.starts_at = noon + 1;
@@ -362,8 +362,9 @@ TEST_F(ChangesTest, CountsWhatUsersHaveRedeemedBeforeThereWasALimit) {
     ASSERT_TRUE(store().save(Draft().redemptions(1, "ann", 2, 3).delta));
     EXPECT_EQ(used(), (Counts{3, 1, 0}));
     expect_conflict(Draft().redemptions(1, "ann", 2, 3).delta);
-    ASSERT_TRUE(
-        store().save(Draft().redemptions(1, "ann", 3, 4).redemptions(1, "bob", 1, 3).delta));
+    const auto version = version_of(store(), "A", "ann");
+    ASSERT_TRUE(store().save(
+        Draft().redemptions(1, "ann", 3, 4, version).redemptions(1, "bob", 1, 3).delta));
     EXPECT_EQ(used(), (Counts{4, 3, 0}));
     // Also without a limit.
     limited = *load_book(store(), 1);

@@ -198,7 +198,7 @@ TEST_F(DatabaseTest, HasStrictTablesOnly) {
               std::vector<std::string>{});
     EXPECT_EQ(second.integer("SELECT count(*) FROM pragma_table_list WHERE schema = 'main' "
                              "AND name NOT LIKE 'sqlite_%'"),
-              11);
+              12);
 }
 
 TEST_F(DatabaseTest, IsOpenedWithALogThatIsSyncedAtEachCommit) {

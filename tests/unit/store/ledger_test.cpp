@@ -32,7 +32,7 @@ protected:
 
     /// Two books with two codes each, of which A is redeemed and X locked: ten entries.
     void prepare() {
-        run({CreateBook{"n", "p", {}, 2050}, CreateBook{"m", "p", {}, {}}});
+        run({CreateBook{"n", "p", {}, from_short_form(2050)}, CreateBook{"m", "p", {}, {}}});
         run({UploadCodes{1, {"A", "B"}}, UploadCodes{2, {"X", "Y"}}});
         run({AssignCode{"A", "ann"}, AssignCode{"X", "bob"}, LockCode{"A", "ann", 1000}});
         run({LockCode{"X", "bob", 2000}, RedeemCode{"A", "ann"}, AssignCode{"B", "bob"}});
@@ -93,7 +93,7 @@ TEST_F(LedgerTest, KnowsItsLastEntry) {
 
 TEST_F(LedgerTest, GivesBackEntriesAsTheyWereEntered) {
     const Timestamp start = clock_.now();
-    run({CreateBook{"n", "p-{6}", 3, 2050}}, "r1");
+    run({CreateBook{"n", "p-{6}", 3, from_short_form(2050)}}, "r1");
     clock_.advance(1);
     run({UploadCodes{1, {"A", "B\u00e9"}}}, "r2");
     run({AssignCode{"B\u00e9", "ann \u20ac"}}, "r3");
@@ -128,7 +128,7 @@ TEST_F(LedgerTest, GivesBackEntriesAsTheyWereEntered) {
             EXPECT_EQ(code, "B\u00e9");
         }
         EXPECT_EQ(entry.locked_until, i < 3 ? std::nullopt : std::optional(start + 1001));
-        EXPECT_EQ(entry.discount_cents, i < 4 ? std::nullopt : std::optional(2050));
+        EXPECT_EQ(entry.discount, i < 4 ? std::nullopt : std::optional(Money{2050}));
     }
     EXPECT_EQ(page.entries[0].entry.code_id, 0);
     const auto made = read_book_change(page.entries[0].entry.detail);
@@ -137,7 +137,7 @@ TEST_F(LedgerTest, GivesBackEntriesAsTheyWereEntered) {
     EXPECT_EQ(made->after.name, "n");
     EXPECT_EQ(made->after.code_pattern, "p-{6}");
     EXPECT_EQ(made->after.max_redemptions_per_user, 3);
-    EXPECT_EQ(made->after.discount_cents, 2050);
+    EXPECT_EQ(short_form(made->after.discount), 2050);
     EXPECT_EQ(made->after.created_at, start);
     EXPECT_EQ(load_code(tested_.store(), "B\u00e9")->last_entry, page.read_to);
     EXPECT_EQ(load_code(tested_.store(), "A")->last_entry, page.entries[1].entry.id);

@@ -211,7 +211,7 @@ TEST_F(ListTest, LooksAtSoManyBooksForAPage) {
                "INSERT INTO coupon_book (id, name, code_pattern, created_at, updated_at) "
                "SELECT i, 'n', 'p', i, i FROM n");
 #ifndef COUPOND_TEST_ON_POSTGRES  // which goes without where nothing was counted
-    second.run(numbers + "INSERT INTO book_count SELECT i, 0, 0, 0, 0, 0, 0 FROM n");
+    second.run(numbers + "INSERT INTO book_count SELECT i, 0, 0, 0, 0, 0, 0, 0 FROM n");
 #endif
     run(CreateBook{"LAST", "p", {}, {}});
     for (const auto sort : {BookQuery::Sort::id, BookQuery::Sort::name, BookQuery::Sort::created}) {
@@ -229,7 +229,7 @@ TEST_F(ListTest, LooksAtSoManyBooksForAPage) {
 }
 
 TEST_F(ListTest, ShowsWhatAUserHolds) {
-    run(CreateBook{"n", "p", {}, 1250});
+    run(CreateBook{"n", "p", {}, from_short_form(1250)});
     run(CreateBook{"m", "p", {}, {}});
     run(UploadCodes{1, {"A", "B", "C", "D"}});
     run(UploadCodes{2, {"X"}});
@@ -250,11 +250,13 @@ TEST_F(ListTest, ShowsWhatAUserHolds) {
     EXPECT_FALSE(all.more);
     ASSERT_EQ(all.redemptions.size(), 2U);
     EXPECT_EQ(all.redemptions[0].code, "A");
-    EXPECT_EQ(all.redemptions[0].entry.type, LedgerEntry::Type::code_redeemed);
-    EXPECT_EQ(all.redemptions[0].entry.discount_cents, 1250);
-    EXPECT_EQ(all.redemptions[0].entry.user_id, "ann");
+    EXPECT_EQ(all.redemptions[0].discount, Money{1250});
+    EXPECT_EQ(all.redemptions[0].user_id, "ann");
+    EXPECT_EQ(all.redemptions[0].code_id, all.codes[0].id);
+    EXPECT_EQ(all.redemptions[0].at, clock_.now());
     EXPECT_EQ(all.redemptions[1].code, "X");
-    EXPECT_EQ(all.redemptions[1].entry.book_id, 2);
+    EXPECT_EQ(all.redemptions[1].book_id, 2);
+    EXPECT_EQ(all.redemptions[1].discount, std::nullopt);
 
     const UserPage second = find(all.codes[0].id, 2);
     EXPECT_EQ(second.codes.size(), 2U);

@@ -54,10 +54,10 @@ protected:
 TEST_F(StoreTest, GivesBackBooksAsTheyWereSaved) {
     Book full = make_book(1, "N\u00e4me \"'; DROP TABLE\u20ac\U0001f39f");
     full.max_redemptions_per_user = limits::redemptions_per_user;
-    full.discount_cents = limits::discount_cents;
+    full.discount = from_short_form(limits::discount_cents);
     full.updated_at = noon + 1;
     Book zero = make_book(2, std::string(255, 'n'));
-    zero.discount_cents = 0;
+    zero.discount = from_short_form(0);
     const Book bare = make_book(7);
     Draft draft;
     draft.book(full).book(zero).book(bare);
@@ -354,17 +354,22 @@ TEST_F(Guard, MeetsARowThatAnotherConnectionHasRemoved) {
 
 TEST_F(Guard, MeetsAUserWhoHasRedeemedMeanwhile) {
     save_basics();
+    Book limited = *load_book(store(), 1);
+    limited.counts_users_since = noon;
+    ASSERT_TRUE(store().save(Draft().change(limited).delta));
     const Draft first = everything();  // loaded: no row yet
     auto second = tested_.connect();
     second.run(
         "INSERT INTO coupon_user (user_id) VALUES ('ann'); "
-        "INSERT INTO user_redemption_count SELECT 1, number, 1 FROM coupon_user");
+        "INSERT INTO user_redemption_count (book_id, user_number, redeemed) "
+        "SELECT 1, number, 1 FROM coupon_user");
     expect_conflict(first.delta);
 
     expect_conflict(Draft().redemptions(1, "ann", 2, 3).delta);
-    EXPECT_TRUE(store().save(Draft().redemptions(1, "ann", 1, 2).delta));
+    const auto version = version_of(store(), "A", "ann");
+    EXPECT_TRUE(store().save(Draft().redemptions(1, "ann", 1, 2, version).delta));
     EXPECT_EQ(second.integer("SELECT redeemed FROM user_redemption_count"), 2);
-    expect_conflict(Draft().redemptions(1, "ann", 1, 2).delta);
+    expect_conflict(Draft().redemptions(1, "ann", 1, 2, version).delta);
 }
 
 TEST_F(Guard, MeetsAUserWhoHasBeenErasedMeanwhile) {

@@ -17,7 +17,7 @@
 namespace coupond::test {
 
 /// The adapter that the tests of both are built for: store_test.cpp, pool_test.cpp, list_test.cpp,
-/// ledger_test.cpp, changes_test.cpp.
+/// ledger_test.cpp, changes_test.cpp, redemptions_test.cpp.
 #ifdef COUPOND_TEST_ON_POSTGRES
 using TestedStore = PostgresStore;
 #else
@@ -105,9 +105,11 @@ public:
         enter_lock_and_redemption(row.code);
         return *this;
     }
-    Draft& redemptions(BookId book, std::string user, std::int64_t loaded, std::int64_t now) {
+    /// `version`: as version_of() tells it.
+    Draft& redemptions(BookId book, std::string user, std::int64_t loaded, std::int64_t now,
+                       std::optional<std::int64_t> version = {}) {
         const auto& key = keys_.emplace_back(book, std::move(user));
-        delta.user_redemptions.push_back({&key, loaded, now});
+        delta.user_redemptions.push_back({&key, loaded, version, now});
         return *this;
     }
 
@@ -202,13 +204,26 @@ inline std::optional<Code> load_code(Store& store, std::string_view text) {
     return row == nullptr ? std::nullopt : std::optional(row->code);
 }
 
+/// Of which version a store finds the count of a user who wants to redeem `code`, of a book that
+/// limits that; nothing: there is no count, or versions do not matter.
+inline std::optional<std::int64_t> version_of(Store& store, std::string_view code,
+                                              const std::string& user) {
+    Needs needs;
+    needs.codes.push_back({code, user});
+    Result<World> world = loaded(store, needs);
+    const CodeRow* const row = world ? world->find(code) : nullptr;
+    return row == nullptr ? std::nullopt
+                          : world->user_redemptions[{row->code.book_id, user}].loaded_version;
+}
+
 /// All of a database, row by row, so that two moments can be compared.
 template <class Connection>
 std::vector<std::string> contents_behind(Connection&& connection) {
     std::vector<std::string> all;
     for (const std::string table :
          {"coupon_book", "coupon_code", "book_count", "lock_count", "user_redemption_count",
-          "coupon_user", "ledger", "activity_count", "refusal_count", "ledger_moved"}) {
+          "coupon_user", "ledger", "activity_count", "discount_count", "refusal_count",
+          "ledger_moved"}) {
         for (const std::string& row :
              connection.rows("SELECT * FROM " + table + " ORDER BY 1, 2")) {
             all.push_back(table + ": " + row);

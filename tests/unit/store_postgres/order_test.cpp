@@ -45,8 +45,9 @@ protected:
 };
 
 TEST_F(OrderTest, IsThatOfTheUsersHoweverMuchTheirCountsGrow) {
+    tested_.connect().run("UPDATE user_redemption_count SET version = 5");
     Draft draft;
-    draft.redemptions(1, "bob", 1, 2).redemptions(1, "ann", 1, 3);
+    draft.redemptions(1, "bob", 1, 2, 5).redemptions(1, "ann", 1, 3, 5);
     const auto touch = [](const std::string& user) {
         return "UPDATE user_redemption_count SET redeemed = 7 WHERE user_number = "
                "(SELECT number FROM coupon_user WHERE user_id = '" +

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <barrier>
 #include <future>
 #include <map>
@@ -152,6 +153,62 @@ TEST_F(RaceTest, ALockKeptElsewhereThatIsUsedBeforeItsEntryIsSavedStays) {
                        "GROUP BY book_id ORDER BY book_id"),
               (std::vector<std::string>{"0|2", "1|2", "2|0"}));
     EXPECT_EQ(sql.integer("SELECT count(*) FROM ledger WHERE type = 4"), 2);
+}
+
+TEST_F(RaceTest, ARedemptionIsTakenBackOnce) {
+    const auto other = tested_.database().open_store();
+    run_through(*other, {AssignCode{"A1", "ann"}});
+    run_through(*other, {LockCode{"A1", "ann", 1000}});
+    const Order order{"o", 1000, Currency::find("EUR").value()};
+    const auto redeemed = run_through(*other, {RedeemCode{"A1", "ann", order}});
+    const EntryId id = std::get<CodeRedeemed>(redeemed.front()).redemption.id;
+    const std::vector<Command> whole{RollBack{id, ""}};
+    const Submissions roll_back(whole);
+    Result<World> ours = tested_.store().load(needs(roll_back.span(), noon));
+    Result<World> theirs = other->load(needs(roll_back.span(), noon));
+    ASSERT_TRUE(ours && theirs);
+    const Decision our_decision = decide(*ours, roll_back.span(), noon);
+    const Decision their_decision = decide(*theirs, roll_back.span(), noon);
+    ASSERT_TRUE(std::holds_alternative<RolledBack>(our_decision.outcomes[0]));
+    ASSERT_TRUE(std::holds_alternative<RolledBack>(their_decision.outcomes[0]));
+    EXPECT_TRUE(other->save(their_decision.delta));
+    EXPECT_EQ(tested_.store().save(our_decision.delta).error(), Failure::conflict);
+    const auto again = run_through(tested_.store(), whole);
+    EXPECT_EQ(std::get<Refusal>(again.front()), Refusal::already_rolled_back);
+    auto sql = tested_.connect();
+    EXPECT_EQ(sql.integer("SELECT count(*) FROM ledger WHERE type = 13"), 1);
+    EXPECT_EQ(sql.integer("SELECT sum(rolled_back) FROM book_count WHERE book_id = 0"), 1);
+    expect_chained();
+}
+
+TEST_F(RaceTest, PartsOfADiscountThatAreGivenBackAtOnceAreNotMoreThanThereWas) {
+    const auto other = tested_.database().open_store();
+    EditBook edit{1, {}, {}};
+    edit.wish.discount = from_short_form(1000);
+    edit.wished.set(3);
+    run_through(*other, {edit});
+    run_through(*other, {AssignCode{"A1", "ann"}});
+    run_through(*other, {LockCode{"A1", "ann", 1000}});
+    const auto redeemed = run_through(*other, {RedeemCode{"A1", "ann"}});
+    const EntryId id = std::get<CodeRedeemed>(redeemed.front()).redemption.id;
+    std::atomic<int> given = 0, refused = 0;
+    std::vector<std::thread> threads;
+    for (Store* const store : {&tested_.store(), other.get()}) {
+        threads.emplace_back([&, store] {
+            for (int i = 0; i < 8; ++i) {
+                const auto outcomes = run_through(*store, {RollBack{id, "", 1'0000}});
+                const bool done = std::holds_alternative<RolledBack>(outcomes.front());
+                ++(done ? given : refused);
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(given, 10);
+    EXPECT_EQ(refused, 6);
+    auto sql = tested_.connect();
+    EXPECT_EQ(sql.integer("SELECT sum(discount_cents) FROM ledger WHERE type = 14"), 1000);
+    EXPECT_EQ(sql.integer("SELECT sum(discount_cents) FROM book_count WHERE book_id = 0"), 0);
+    expect_chained();
 }
 
 TEST_F(RaceTest, WhoeverIsErasedMeanwhileIsMet) {

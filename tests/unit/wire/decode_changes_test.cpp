@@ -34,6 +34,7 @@ const std::vector<BookMember> book_members_of_json = {
     {"timeZone", R"("Europe/Berlin")", R"("Mars")",
      "timeZone must be one of the IANA database, such as Europe/Berlin, or UTC"},
     {"lockTtlSeconds", "60", "86401", "lockTtlSeconds must be an integer from 1 to 86400"},
+    {"combinable", "false", "1", "combinable must be a boolean"},
     {"metadata", R"({"a":1})", "[]", "metadata must be an object"},
 };
 
@@ -42,13 +43,14 @@ BookSettings all_good() {
     book.name = "Summer";
     book.code_pattern = "S-{6}";
     book.max_redemptions_per_user = 2;
-    book.discount_cents = 1999;
+    book.discount = from_short_form(1999);
     book.description = "Words";
     book.active = false;
     book.starts_at = two_o_clock;
     book.ends_at = two_o_clock + 1000;
     book.time_zone = "Europe/Berlin";
     book.lock_ttl_s = 60;
+    book.combinable = false;
     book.metadata = R"({"a":1})";
     return book;
 }
@@ -369,6 +371,332 @@ TEST(DecodeUnassignCode, TakesACodeAndMayBeAUser) {
     EXPECT_EQ(said("[]"), Strings{"body must be an object"});
     EXPECT_EQ(complaints(decode_unassign_code(request(""), "\n")),
               Strings{"code must be 1 to 128 characters without control characters"});
+}
+
+// The discount of a book.
+
+Strings said_of_discount(const std::string& members) {
+    return said_of(R"("discount":{)" + members + "}");
+}
+
+Discount discount_of(const std::string& members) {
+    return create(R"("discount":{)" + members + "}").discount.value();
+}
+
+std::optional<Currency> currency(std::string_view code) {
+    return Currency::find(code);
+}
+
+TEST(DecodeDiscount, TakesEveryTypeWithAllAndWithTheLeast) {
+    using Type = Discount::Type;
+    EXPECT_EQ(discount_of(R"("type":"amount","value":5)"),
+              (Discount{Type::amount, 500, {}, {}, {}}));
+    EXPECT_EQ(discount_of(R"("minOrderAmount":20,"maxAmount":1.5,"currency":"KWD","value":0.005,)"
+                          R"("type":"amount")"),
+              (Discount{Type::amount, 5, currency("KWD"), 1'500, 20'000}));
+    EXPECT_EQ(discount_of(R"("type":"percent","value":12.5,"currency":null,"maxAmount":null,)"
+                          R"("minOrderAmount":null)"),
+              (Discount{Type::percent, 1'250, {}, {}, {}}));
+    EXPECT_EQ(discount_of(R"("type":"percent","value":100,"currency":"JPY","maxAmount":5)"),
+              (Discount{Type::percent, 10'000, currency("JPY"), 5, {}}));
+    EXPECT_EQ(discount_of(R"("type":"fixed_price","value":0,"currency":"EUR")"),
+              (Discount{Type::fixed_price, 0, currency("EUR"), {}, {}}));
+    for (const char* const value : {"", R"(,"value":null)"}) {
+        EXPECT_EQ(
+            discount_of(R"("type":"free_shipping","minOrderAmount":9.99)" + std::string(value)),
+            (Discount{Type::free_shipping, 0, {}, {}, 999}));
+    }
+    EXPECT_EQ(create(R"("discount":null)").discount, std::nullopt);
+    EXPECT_EQ(create(R"("discount":null,"discountAmount":5)").discount, from_short_form(500));
+    EXPECT_EQ(create(R"("discountAmount":null,"discount":{"type":"amount","value":5})").discount,
+              from_short_form(500));
+}
+
+TEST(DecodeDiscount, IsAnObjectOfAType) {
+    for (const char* const other : {"5", "true", "\"amount\"", "[]"}) {
+        EXPECT_EQ(said_of("\"discount\":" + std::string(other)),
+                  Strings{"discount must be an object"});
+    }
+    const Strings of_type{
+        "discount.type must be one of amount, percent, fixed_price, free_shipping"};
+    for (const char* const type :
+         {"", R"("type":null)", R"("type":5)", R"("type":"")", R"("type":"Amount","value":5)",
+          R"("value":"x")", R"("type":[])"}) {
+        EXPECT_EQ(said_of_discount(type), of_type) << type;
+    }
+}
+
+TEST(DecodeDiscount, HasACurrencyOrNone) {
+    const Strings wrong{"discount.currency must be a currency of ISO 4217, such as EUR"};
+    for (const char* const code : {R"("eur")", R"("XXQ")", R"("")", "5", "[]", R"("EURO")"}) {
+        EXPECT_EQ(said_of_discount(R"("type":"percent","value":5,"currency":)" + std::string(code)),
+                  wrong)
+            << code;
+    }
+}
+
+TEST(DecodeDiscount, AmountsAreOfTheDecimalsOfTheCurrency) {
+    struct Case {
+        const char* currency;
+        const char* most;
+        const char* least;
+        const char* more;
+        const char* finer;
+        std::int64_t least_units;
+        const char* bounds;
+    };
+    for (const Case& one : {Case{"null", "10000000000", "0.01", "10000000000.01", "0.001", 1,
+                                 "0 to 10000000000 with at most 2 decimals"},
+                            Case{R"("EUR")", "10000000000", "0.01", "10000000000.01", "0.001", 1,
+                                 "0 to 10000000000 with at most 2 decimals"},
+                            Case{R"("JPY")", "1000000000000", "1", "1000000000001", "0.1", 1,
+                                 "0 to 1000000000000 with at most 0 decimals"},
+                            Case{R"("KWD")", "1000000000", "0.001", "1000000000.001", "0.0001", 1,
+                                 "0 to 1000000000 with at most 3 decimals"},
+                            Case{R"("CLF")", "100000000", "0.0001", "100000000.0001", "0.00001", 1,
+                                 "0 to 100000000 with at most 4 decimals"}}) {
+        const auto with = [&](const std::string& value, const std::string& most,
+                              const std::string& least) {
+            return R"("type":"amount","currency":)" + std::string(one.currency) + R"(,"value":)" +
+                   value + R"(,"maxAmount":)" + most + R"(,"minOrderAmount":)" + least;
+        };
+        const Discount read = discount_of(with(one.most, one.least, "0"));
+        EXPECT_EQ(read.value, 1'000'000'000'000);
+        EXPECT_EQ(read.max_amount, one.least_units);
+        EXPECT_EQ(read.min_order_amount, 0);
+        const std::string rule = " must be a number from " + std::string(one.bounds);
+        for (const std::string wrong : {one.more, one.finer, "-1", "\"1\"", "[]", "true"}) {
+            EXPECT_EQ(said_of_discount(with(wrong, wrong, wrong)),
+                      (Strings{"discount.value" + rule, "discount.maxAmount" + rule,
+                               "discount.minOrderAmount" + rule}))
+                << wrong;
+        }
+        EXPECT_EQ(
+            said_of_discount(R"("type":"fixed_price","currency":)" + std::string(one.currency)),
+            (Strings{"discount.value" + rule}));
+    }
+}
+
+TEST(DecodeDiscount, PercentsAreOfAHundred) {
+    for (const char* const value :
+         {"-0.01", "100.01", "1.001", "\"5\"", "null", "{}", "1e3", "false"}) {
+        EXPECT_EQ(said_of_discount(R"("type":"percent","value":)" + std::string(value)),
+                  Strings{"discount.value must be a number from 0 to 100 with at most 2 decimals"})
+            << value;
+    }
+    EXPECT_EQ(said_of_discount(R"("type":"percent","currency":"JPY")"),
+              Strings{"discount.value must be a number from 0 to 100 with at most 2 decimals"});
+    EXPECT_EQ(discount_of(R"("type":"percent","value":0.01,"currency":"JPY")").value, 1);
+}
+
+TEST(DecodeDiscount, FreeShippingHasNoValue) {
+    for (const char* const value : {"0", "5", "\"\"", "[]"}) {
+        EXPECT_EQ(said_of_discount(R"("type":"free_shipping","value":)" + std::string(value)),
+                  Strings{"discount.value should not exist for free_shipping"})
+            << value;
+    }
+}
+
+TEST(DecodeDiscount, SaysAllThatIsWrong) {
+    EXPECT_EQ(
+        said_of(R"("discount":{"foo":1,"type":"percent","value":101,"maxAmount":-1,"a b":2})"),
+        (Strings{"discount.value must be a number from 0 to 100 with at most 2 decimals",
+                 "discount.maxAmount must be a number from 0 to 10000000000 with at most 2 "
+                 "decimals",
+                 "property discount.foo should not exist",
+                 R"(property discount."a b" should not exist)"}));
+    EXPECT_EQ(said_of_discount(R"("type":"percent","value":1,"value":2)"),
+              Strings{"property discount.value is given twice"});
+    EXPECT_EQ(said_of(R"("maxRedemptionsPerUser":0,"description":5,"discount":[])"),
+              (Strings{"maxRedemptionsPerUser must be an integer from 1 to 1000000000",
+                       "discount must be an object", "description must be a string"}));
+}
+
+TEST(DecodeDiscount, IsGivenInOneFormOnly) {
+    const std::string good = R"({"type":"percent","value":5})";
+    const Strings both{"discountAmount and discount must not both be given"};
+    EXPECT_EQ(said_of(R"("discountAmount":5,"discount":)" + good), both);
+    EXPECT_EQ(said_of(R"("discount":)" + good + R"(,"discountAmount":0)"), both);
+    EXPECT_EQ(complaints(decode_edit_book(
+                  request(R"({"discountAmount":5,"discount":)" + good + "}"), "7")),
+              both);
+}
+
+TEST(DecodeDiscount, IsChangedWhereEitherFormIsGiven) {
+    BookMembers discount_only;
+    discount_only.set(3);
+    for (const auto& [body, to] :
+         {std::pair(R"({"discountAmount":5})", from_short_form(500)),
+          std::pair(R"({"discountAmount":null})", from_short_form({})),
+          std::pair(R"({"discount":null})", from_short_form({})),
+          std::pair(R"({"discount":null,"discountAmount":null})", from_short_form({})),
+          std::pair(R"({"discount":{"type":"amount","value":7}})", from_short_form(700)),
+          std::pair(R"({"discount":{"type":"amount","value":7},"discountAmount":null})",
+                    from_short_form(700))}) {
+        const EditBook edited = edit(body);
+        EXPECT_EQ(edited.wished, discount_only) << body;
+        EXPECT_EQ(edited.wish.discount, to) << body;
+    }
+    EXPECT_FALSE(edit(R"({"name":"n"})").wished[3]);
+    EXPECT_EQ(edit(R"({"name":"n"})").wished.count(), 1U);
+    EXPECT_TRUE(edit(R"({"discount":null,"metadata":{}})").wished[11]);
+}
+
+// Orders.
+
+template <class T>
+Strings said_of_order(T decode, const std::string& order) {
+    return complaints(decode(request(R"({"userId":"ann","order":)" + order + "}")));
+}
+
+TEST(DecodeOrders, AreTakenWhereCodesAreLockedAndRedeemed) {
+    const auto body = [](const std::string& order) {
+        return R"({"userId":"ann","order":)" + order + "}";
+    };
+    const std::string order = R"({"currency":"EUR","amount":20.5,"id":"o \"1\""})";
+    const Order read{"o \"1\"", 2'050, currency("EUR").value()};
+    const auto redeemed = value(decode_redeem_code(request(body(order)), "A"));
+    EXPECT_EQ(redeemed.code, "A");
+    EXPECT_EQ(redeemed.user_id, "ann");
+    EXPECT_EQ(redeemed.order, read);
+    const auto locked = value(decode_lock_code(request(body(order)), "A", 5));
+    EXPECT_EQ(locked.code, "A");
+    EXPECT_EQ(locked.user_id, "ann");
+    EXPECT_EQ(locked.order, read);
+    EXPECT_EQ(locked.ttl_ms, 5);
+    EXPECT_EQ(value(decode_validate_code(request(body(order)), "A", {})).order, read);
+    for (const char* const none : {R"({"userId":"ann"})", R"({"userId":"ann","order":null})"}) {
+        EXPECT_EQ(value(decode_redeem_code(request(none), "A")).order, std::nullopt);
+        EXPECT_EQ(value(decode_lock_code(request(none), "A", 5)).order, std::nullopt);
+        EXPECT_EQ(value(decode_validate_code(request(none), "A", {})).order, std::nullopt);
+    }
+}
+
+TEST(DecodeOrders, HaveAnIdWhereTheyAreNotOnlyAskedAbout) {
+    const auto redeem = [](const Request& request) { return decode_redeem_code(request, "A"); };
+    const auto lock = [](const Request& request) { return decode_lock_code(request, "A", 5); };
+    const auto validate = [](const Request& request) {
+        return decode_validate_code(request, "A", {});
+    };
+    const auto order = [](const std::string& id) {
+        return R"({"amount":1,"currency":"EUR")" + id + "}";
+    };
+    for (const char* const id : {"", R"(,"id":null)", R"(,"id":"")"}) {
+        EXPECT_EQ(said_of_order(redeem, order(id)), Strings{"order.id should not be empty"}) << id;
+        EXPECT_EQ(said_of_order(lock, order(id)), Strings{"order.id should not be empty"}) << id;
+    }
+    for (const char* const id : {"", R"(,"id":null)"}) {
+        EXPECT_EQ(value(validate(request(R"({"userId":"ann","order":)" + order(id) + "}"))).order,
+                  (Order{{}, 100, currency("EUR").value()}));
+    }
+    for (const auto& [id, said] :
+         {std::pair(std::string("5"), "order.id must be a string"),
+          std::pair("\"" + std::string(256, 'x') + "\"",
+                    "order.id must be shorter than or equal to 255 characters"),
+          std::pair(std::string(R"("a\nb")"), "order.id must not contain control characters")}) {
+        EXPECT_EQ(said_of_order(redeem, order(",\"id\":" + id)), Strings{said});
+        EXPECT_EQ(said_of_order(validate, order(",\"id\":" + id)), Strings{said});
+    }
+    EXPECT_EQ(said_of_order(redeem, order(",\"id\":\"" + repeated("😀", 255) + "\"")),
+              Strings{"nothing is wrong"});
+}
+
+TEST(DecodeOrders, AmountsAreOfTheDecimalsOfTheCurrency) {
+    const auto redeem = [](const Request& request) { return decode_redeem_code(request, "A"); };
+    const auto order = [](const std::string& amount, const std::string& code) {
+        return R"({"id":"o","amount":)" + amount + R"(,"currency":")" + code + "\"}";
+    };
+    for (const auto& [code, most, more, finer, bounds] :
+         {std::tuple("EUR", "10000000000", "10000000000.01", "0.001", "10000000000 with at most 2"),
+          std::tuple("JPY", "1000000000000", "1000000000001", "0.5",
+                     "1000000000000 with at most 0"),
+          std::tuple("KWD", "1000000000", "1000000000.001", "0.0001", "1000000000 with at most 3"),
+          std::tuple("CLF", "100000000", "100000000.0001", "0.00001",
+                     "100000000 with at most 4")}) {
+        EXPECT_EQ(said_of_order(redeem, order(most, code)), Strings{"nothing is wrong"});
+        EXPECT_EQ(said_of_order(redeem, order("0", code)), Strings{"nothing is wrong"});
+        const Strings wrong{"order.amount must be a number from 0 to " + std::string(bounds) +
+                            " decimals"};
+        for (const char* const amount : {more, finer, "-1", "\"1\"", "null", "[1]"}) {
+            EXPECT_EQ(said_of_order(redeem, order(amount, code)), wrong) << amount;
+        }
+        EXPECT_EQ(said_of_order(redeem, R"({"id":"o","currency":")" + std::string(code) + "\"}"),
+                  wrong);
+    }
+}
+
+TEST(DecodeOrders, SayAllThatIsWrongTheAmountFirst) {
+    const auto redeem = [](const Request& request) { return decode_redeem_code(request, "A"); };
+    EXPECT_EQ(
+        said_of_order(redeem, R"({"foo":1,"amount":-1})"),
+        (Strings{"order.amount must be a number from 0 to 10000000000 with at most 2 decimals",
+                 "order.currency must be a currency of ISO 4217, such as EUR",
+                 "order.id should not be empty", "property order.foo should not exist"}));
+    for (const char* const other : {"5", "\"o\"", "[]", "true"}) {
+        EXPECT_EQ(said_of_order(redeem, other), Strings{"order must be an object"});
+    }
+    EXPECT_EQ(
+        complaints(decode_redeem_code(request(R"({"order":5,"x":1})"), std::string(129, 'x'))),
+        (Strings{"code must be 1 to 128 characters without control characters",
+                 "userId should not be empty", "order must be an object",
+                 "property x should not exist"}));
+}
+
+// Roll-backs.
+
+TEST(DecodeRollBack, TakesAllAndNothing) {
+    const auto all =
+        value(decode_roll_back(request(R"({"amount":2.5001,"reason":"It \"broke\""})"), "4096"));
+    EXPECT_EQ(all.redemption_id, 4'096);
+    EXPECT_EQ(all.reason, "It \"broke\"");
+    EXPECT_EQ(all.ten_thousandths, 25'001);
+    for (const char* const body :
+         {"", "{}", R"({"reason":null,"amount":null})", R"({"reason":""})"}) {
+        const auto least = value(decode_roll_back(request(body), "9223372036854775807"));
+        EXPECT_EQ(least.redemption_id, std::numeric_limits<std::int64_t>::max());
+        EXPECT_EQ(least.reason, "");
+        EXPECT_EQ(least.ten_thousandths, std::nullopt);
+    }
+    EXPECT_EQ(value(decode_roll_back(request(R"({"amount":1e12})"), "1")).ten_thousandths,
+              10'000'000'000'000'000);
+}
+
+TEST(DecodeRollBack, OfARedemption) {
+    for (const std::string id : {"0", "-1", "x", "", "1.5", "9223372036854775808", "1 ", "%31"}) {
+        EXPECT_EQ(complaints(decode_roll_back(request("{}"), id)),
+                  Strings{"redemptionId must be a positive integer"})
+            << id;
+    }
+}
+
+TEST(DecodeRollBack, OfAnAmount) {
+    for (const char* const amount :
+         {"0", "-1", "0.00001", "1.00001", "\"1\"", "true", "[]", "1e13", "1000000000000.0001"}) {
+        EXPECT_EQ(
+            complaints(decode_roll_back(request(R"({"amount":)" + std::string(amount) + "}"), "1")),
+            Strings{"amount must be a number greater than 0, up to 1000000000000, with at most 4 "
+                    "decimals"})
+            << amount;
+    }
+}
+
+TEST(DecodeRollBack, ForAReason) {
+    const auto said = [](const std::string& reason) {
+        return complaints(decode_roll_back(request(R"({"reason":)" + reason + "}"), "1"));
+    };
+    EXPECT_EQ(value(decode_roll_back(request(R"({"reason":")" + repeated("😀", 1024) + "\"}"), "1"))
+                  .reason,
+              repeated("😀", 1024));
+    EXPECT_EQ(said("\"" + std::string(1025, 'x') + "\""),
+              Strings{"reason must be shorter than or equal to 1024 characters"});
+    EXPECT_EQ(said(R"("a\nb")"), Strings{"reason must not contain control characters"});
+    EXPECT_EQ(said("5"), Strings{"reason must be a string"});
+    EXPECT_EQ(
+        complaints(decode_roll_back(request(R"({"x":1,"amount":0,"reason":5})"), "0")),
+        (Strings{
+            "redemptionId must be a positive integer", "reason must be a string",
+            "amount must be a number greater than 0, up to 1000000000000, with at most 4 decimals",
+            "property x should not exist"}));
 }
 
 }  // namespace

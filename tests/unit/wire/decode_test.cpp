@@ -38,7 +38,7 @@ TEST(DecodeCreateBook, TakesAllMembersAndTheLeast) {
     EXPECT_EQ(value(all).name, "Summer Sale");
     EXPECT_EQ(value(all).code_pattern, "SUMMER-{6}");
     EXPECT_EQ(value(all).max_redemptions_per_user, 2);
-    EXPECT_EQ(value(all).discount_cents, 1999);
+    EXPECT_EQ(short_form(value(all).discount), 1999);
 
     for (const std::string_view rest :
          {"", R"(,"discountAmount":null,"maxRedemptionsPerUser":null)"}) {
@@ -46,7 +46,7 @@ TEST(DecodeCreateBook, TakesAllMembersAndTheLeast) {
             R"({"name":"Sommerschlußverkauf 😀","codePattern":"S")" + std::string(rest) + "}"));
         EXPECT_EQ(value(least).name, "Sommerschlußverkauf 😀");
         EXPECT_EQ(value(least).max_redemptions_per_user, std::nullopt);
-        EXPECT_EQ(value(least).discount_cents, std::nullopt);
+        EXPECT_EQ(value(least).discount, std::nullopt);
     }
 }
 
@@ -122,9 +122,10 @@ TEST(DecodeCreateBook, DiscountAmount) {
         EXPECT_EQ(with_member("\"discountAmount\":" + std::string(number)), wrong) << number;
     }
     const auto read = [](const std::string& number) {
-        return value(decode_create_book(request(
-                         R"({"name":"a","codePattern":"b","discountAmount":)" + number + "}")))
-            .discount_cents;
+        return short_form(
+            value(decode_create_book(
+                      request(R"({"name":"a","codePattern":"b","discountAmount":)" + number + "}")))
+                .discount);
     };
     EXPECT_EQ(read("0"), 0);
     EXPECT_EQ(read("-0"), 0);
@@ -550,7 +551,8 @@ TEST(DecodeListEntries, SaysWhatIsWrong) {
         EXPECT_EQ(said({{"type", type}}),
                   (Strings{"type must be one of book_created, codes_uploaded, code_assigned, "
                            "code_locked, code_redeemed, user_erased, book_changed, book_archived, "
-                           "book_restored, code_changed, code_unassigned, code_unlocked"}));
+                           "book_restored, code_changed, code_unassigned, code_unlocked, "
+                           "redemption_rolled_back, discount_given_back"}));
     }
     EXPECT_EQ(said({{"include", "codes"}, {"code", "A"}, {"code", "B"}, {"limit", "0"}}),
               (Strings{"limit must be an integer from 1 to 1000", "code must be given once",

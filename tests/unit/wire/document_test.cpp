@@ -56,7 +56,7 @@ TEST(Document, IsServedAsJson) {
 }
 
 TEST(Document, DescribesEveryRefusal) {
-    for (int i = 0; i <= static_cast<int>(Refusal::user_redemption_limit_reached); ++i) {
+    for (int i = 0; i <= static_cast<int>(Refusal::amount_exceeds_discount); ++i) {
         const auto refusal = static_cast<Refusal>(i);
         EXPECT_TRUE(is_described(encode(Outcome(refusal), {}, "r-1"))) << to_string(refusal);
     }
@@ -93,7 +93,9 @@ TEST(Document, HasTheBoundsOfTheCode) {
     EXPECT_EQ(schema("BookName/maxLength"), limits::name_characters);
     EXPECT_EQ(schema("CodePattern/maxLength"), limits::pattern_characters);
     EXPECT_EQ(schema("MaxRedemptionsPerUser/maximum"), limits::redemptions_per_user);
-    EXPECT_EQ(schema("DiscountAmount/maximum"), static_cast<double>(limits::discount_cents) / 100);
+    EXPECT_EQ(schema("GivenDiscountAmount/maximum"),
+              static_cast<double>(limits::discount_cents) / 100);
+    EXPECT_EQ(schema("DiscountAmount/maximum"), limits::order_minor_units);
     EXPECT_EQ(schema("BookDescription/maxLength"), limits::description_characters);
     EXPECT_EQ(schema("LockTtlSeconds/maximum"), limits::lock_ttl_s);
     EXPECT_NE(string_at(schema("GivenMetadata"), "description")

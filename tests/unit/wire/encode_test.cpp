@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "base/limits.hpp"
 #include "unit/wire/answers.hpp"
 
 namespace coupond::wire {
@@ -11,7 +12,11 @@ constexpr std::string_view request_id = "r-1";
 /// What is written of settings that are all as by default.
 const std::string usual_book =
     R"("description":"","active":true,"startsAt":null,"endsAt":null,"timeZone":"UTC",)"
-    R"("lockTtlSeconds":null,"metadata":{},"archivedAt":null,)";
+    R"("lockTtlSeconds":null,"combinable":true,"metadata":{},"archivedAt":null,)";
+/// Of discountAmount 19.99.
+const std::string short_discount =
+    R"("discount":{"type":"amount","value":19.99,"currency":null,"maxAmount":null,)"
+    R"("minOrderAmount":null},)";
 const std::string usual_code = R"("active":true,"expiresAt":null,"metadata":{},)";
 
 Book a_book() {
@@ -23,6 +28,26 @@ Book a_book() {
     book.updated_at = now + 1000;
     return book;
 }
+
+Currency currency(std::string_view code) {
+    return Currency::find(code).value();
+}
+
+/// Of a_code().
+Redemption a_redemption() {
+    Redemption redemption;
+    redemption.id = 4096;
+    redemption.code_id = 42;
+    redemption.code = "SUMMER-1";
+    redemption.book_id = 7;
+    redemption.user_id = "ann";
+    redemption.at = now + 2;
+    return redemption;
+}
+
+const std::string redemption_begin =
+    R"({"id":4096,"code":"SUMMER-1","bookId":7,"userId":"ann","discountAmount":)";
+const std::string redemption_end = R"("at":"2026-11-22T14:21:13.732Z","rolledBackAt":null})";
 
 Code a_code() {
     Code code;
@@ -130,23 +155,23 @@ TEST(Encode, BookCreated) {
     EXPECT_EQ(
         encoded(BookCreated{book}),
         R"({"id":7,"name":"Summer \"Sale\"","codePattern":"SUMMER-{6}",)"
-        R"("maxRedemptionsPerUser":null,"discountAmount":null,)" +
+        R"("maxRedemptionsPerUser":null,"discountAmount":null,"discount":null,)" +
             usual_book +
             R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z"})");
     book.max_redemptions_per_user = 2;
-    book.discount_cents = 1999;
+    book.discount = from_short_form(1999);
     EXPECT_EQ(
         encoded(BookCreated{book}),
         R"({"id":7,"name":"Summer \"Sale\"","codePattern":"SUMMER-{6}",)"
         R"("maxRedemptionsPerUser":2,"discountAmount":19.99,)" +
-            usual_book +
+            short_discount + usual_book +
             R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z"})");
 }
 
 Book changed_book() {
     Book book = a_book();
     book.max_redemptions_per_user = 2;
-    book.discount_cents = 1999;
+    book.discount = from_short_form(1999);
     book.description = "For \"you\"";
     book.active = false;
     book.starts_at = now;
@@ -162,9 +187,11 @@ Book changed_book() {
 /// But for its closing brace.
 const std::string changed_book_text =
     R"({"id":7,"name":"Summer \"Sale\"","codePattern":"SUMMER-{6}",)"
-    R"("maxRedemptionsPerUser":2,"discountAmount":19.99,"description":"For \"you\"",)"
+    R"("maxRedemptionsPerUser":2,"discountAmount":19.99,)" +
+    short_discount +
+    R"("description":"For \"you\"",)"
     R"("active":false,"startsAt":"2026-11-22T14:21:13.730Z",)"
-    R"("endsAt":"2026-11-22T14:21:13.731Z","timeZone":"Europe/Berlin","lockTtlSeconds":60,)"
+    R"("endsAt":"2026-11-22T14:21:13.731Z","timeZone":"Europe/Berlin","lockTtlSeconds":60,"combinable":true,)"
     R"("metadata":{"a":[1.50,null]},"archivedAt":"2026-11-22T14:21:13.732Z",)"
     R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z")";
 
@@ -192,6 +219,8 @@ TEST(Encode, BookChanged) {
 TEST(Encode, Contradicted) {
     EXPECT_EQ(complaints(encode(Contradicted{{Fault::ends_before_start}}, now, request_id)),
               std::vector<std::string>{"endsAt must be after startsAt"});
+    EXPECT_EQ(complaints(encode(Contradicted{{Fault::amount_too_fine}}, now, request_id)),
+              std::vector<std::string>{"amount must have no more decimals than its currency"});
     const std::string moment =
         " must be a date or a time of the years 2000 to 9998, with its offset from UTC, such as "
         "2026-11-22, 2026-11-22T14:00:00Z or 2026-11-22T15:00:00+01:00";
@@ -210,6 +239,15 @@ TEST(Encode, WhyBooksAndCodesDoNotWork) {
         {Refusal::book_ended, "coupon_book_ended", "Coupon book has ended"},
         {Refusal::code_disabled, "coupon_disabled", "Coupon has been disabled"},
         {Refusal::code_expired, "coupon_expired", "Coupon has expired"},
+        {Refusal::order_required, "order_required", "An order is required to redeem this coupon"},
+        {Refusal::order_currency_mismatch, "order_currency_mismatch",
+         "The order is in another currency than the discount"},
+        {Refusal::order_below_minimum, "order_below_minimum",
+         "The order is below the minimum of this coupon"},
+        {Refusal::already_rolled_back, "already_rolled_back",
+         "Redemption has already been rolled back"},
+        {Refusal::amount_exceeds_discount, "amount_exceeds_discount",
+         "The amount is more than what is left of the discount"},
     };
     for (const auto& [refusal, code, message] : refusals) {
         const boost::json::value body =
@@ -218,6 +256,11 @@ TEST(Encode, WhyBooksAndCodesDoNotWork) {
         EXPECT_EQ(string_at(body, "code"), code);
         EXPECT_EQ(string_at(body, "message"), message);
     }
+    const boost::json::value body = boost::json::parse(
+        text_of(encode(Outcome(Refusal::redemption_not_found), now, request_id)));
+    EXPECT_EQ(body.at("statusCode"), 404);
+    EXPECT_EQ(string_at(body, "code"), "redemption_not_found");
+    EXPECT_EQ(string_at(body, "message"), "Redemption not found");
 }
 
 TEST(Encode, CodesUploaded) {
@@ -230,7 +273,7 @@ TEST(Encode, CodesUploaded) {
         R"("isLocked":false,"isRedeemed":false,"assignedTo":null,"redeemedAt":null,)" + usual_code +
         R"("createdAt":"2026-11-22T14:21:13.737Z","couponBook":)"
         R"({"id":7,"name":"Summer \"Sale\"","codePattern":"SUMMER-{6}",)"
-        R"("maxRedemptionsPerUser":null,"discountAmount":null,)" +
+        R"("maxRedemptionsPerUser":null,"discountAmount":null,"discount":null,)" +
         usual_book +
         R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z"}})";
     EXPECT_EQ(encoded(uploaded),
@@ -299,11 +342,139 @@ TEST(Encode, CodeRedeemed) {
     Code code = a_code();
     code.assigned_to = "ann";
     code.redeemed_at = now + 2;
-    EXPECT_EQ(encoded(CodeRedeemed{code}),
-              R"({"message":"Coupon redeemed successfully","coupon":)"
-              R"({"id":42,"code":"SUMMER-1","isLocked":false,"isRedeemed":true,)"
-              R"("assignedTo":"ann","redeemedAt":"2026-11-22T14:21:13.732Z",)" +
-                  usual_code + R"("createdAt":"2026-11-22T14:21:13.730Z"}})");
+    const std::string begin =
+        R"({"message":"Coupon redeemed successfully","coupon":)"
+        R"({"id":42,"code":"SUMMER-1","isLocked":false,"isRedeemed":true,)"
+        R"("assignedTo":"ann","redeemedAt":"2026-11-22T14:21:13.732Z",)" +
+        usual_code + R"("createdAt":"2026-11-22T14:21:13.730Z"},"redemption":)" + redemption_begin;
+    Redemption redemption = a_redemption();
+    EXPECT_EQ(encoded(CodeRedeemed{code, redemption, false}),
+              begin + R"(null,"order":null,"discount":null,"givenBack":0,)" + redemption_end +
+                  R"(,"replayed":false})");
+    redemption.discount = Money{1999};
+    redemption.given_back = 50;
+    EXPECT_EQ(encoded(CodeRedeemed{code, redemption, true}),
+              begin +
+                  R"(19.99,"order":null,"discount":{"amount":19.99,"currency":null},)"
+                  R"("givenBack":0.5,)" +
+                  redemption_end + R"(,"replayed":true})");
+}
+
+TEST(Encode, Redemptions) {
+    Redemption redemption = a_redemption();
+    redemption.order = Order{"o-\"1\"", limits::order_minor_units, currency("EUR")};
+    const auto text = [&] { return encoded(RolledBack{redemption}); };
+    const std::string begin =
+        R"({"message":"Redemption rolled back","redemption":)" + redemption_begin;
+    // Of a book without a discount.
+    EXPECT_EQ(text(), begin +
+                          R"(null,"order":{"id":"o-\"1\"","amount":10000000000,"currency":"EUR"},)"
+                          R"("discount":null,"givenBack":0,)" +
+                          redemption_end + "}");
+    redemption.order = Order{"o", 50'001, currency("KWD")};
+    redemption.discount = Money{12'340, currency("KWD")};
+    redemption.given_back = 5;
+    EXPECT_EQ(text(), begin +
+                          R"(12.34,"order":{"id":"o","amount":50.001,"currency":"KWD"},)"
+                          R"("discount":{"amount":12.34,"currency":"KWD"},"givenBack":0.005,)" +
+                          redemption_end + "}");
+    redemption.order = Order{"o", 50'001, currency("JPY")};
+    redemption.discount = Money{0, currency("JPY")};
+    redemption.given_back = 0;
+    redemption.rolled_back_at = now + 5;
+    EXPECT_EQ(text(), begin + R"(0,"order":{"id":"o","amount":50001,"currency":"JPY"},)"
+                              R"("discount":{"amount":0,"currency":"JPY"},"givenBack":0,)"
+                              R"("at":"2026-11-22T14:21:13.732Z",)"
+                              R"("rolledBackAt":"2026-11-22T14:21:13.735Z"}})");
+    UserPage page;
+    page.codes = {a_code()};
+    page.redemptions = {a_redemption(), a_redemption()};
+    const std::string one =
+        redemption_begin + R"(null,"order":null,"discount":null,"givenBack":0,)" + redemption_end;
+    EXPECT_TRUE(text_of(encode(page, UserQuery{"ann", 0, 9}, now))
+                    .ends_with(R"(,"redemptions":[)" + one + "," + one + "]}"));
+    CodeHistory history;
+    history.code = a_code();
+    history.redemption = a_redemption();
+    EXPECT_NE(text_of(encode(history, now)).find(R"("redemptions":[)" + one + "]"),
+              std::string::npos);
+}
+
+TEST(Encode, DiscountsOfBooks) {
+    const auto text = [](const Discount& discount) {
+        Book book = a_book();
+        book.discount = discount;
+        const std::string all = encoded(BookCreated{book});
+        const std::size_t begin = all.find(R"("discountAmount")");
+        return all.substr(begin, all.find(R"(,"description")") - begin);
+    };
+    using Type = Discount::Type;
+    EXPECT_EQ(text({Type::amount, 0, {}, {}, {}}),
+              R"("discountAmount":0,"discount":{"type":"amount","value":0,"currency":null,)"
+              R"("maxAmount":null,"minOrderAmount":null})");
+    EXPECT_EQ(text({Type::amount, 12'345, currency("KWD"), 5, 10'000}),
+              R"("discountAmount":12.345,"discount":{"type":"amount","value":12.345,)"
+              R"("currency":"KWD","maxAmount":0.005,"minOrderAmount":10})");
+    EXPECT_EQ(text({Type::percent, 1'250, currency("JPY"), 1'500, {}}),
+              R"("discountAmount":null,"discount":{"type":"percent","value":12.5,)"
+              R"("currency":"JPY","maxAmount":1500,"minOrderAmount":null})");
+    EXPECT_EQ(text({Type::fixed_price, limits::order_minor_units, currency("EUR"), {}, 0}),
+              R"("discountAmount":null,"discount":{"type":"fixed_price","value":10000000000,)"
+              R"("currency":"EUR","maxAmount":null,"minOrderAmount":0})");
+    EXPECT_EQ(text({Type::free_shipping, 0, {}, {}, 2'050}),
+              R"("discountAmount":null,"discount":{"type":"free_shipping","value":null,)"
+              R"("currency":null,"maxAmount":null,"minOrderAmount":20.5})");
+}
+
+TEST(Encode, WhatCuresAnOrder) {
+    const auto reasons = [](CodeValidated validated, const std::optional<Order>& order) {
+        ValidateCode asked{"SUMMER-1", "ann", order};
+        return string_at(
+            boost::json::parse(text_of(encode(std::optional(validated), asked, request_id)))
+                .at("reasons")
+                .at(0),
+            "cure");
+    };
+    CodeValidated validated;
+    validated.reasons = {Refusal::order_required};
+    EXPECT_EQ(reasons(validated, {}), "Send the order");
+    validated.reasons = {Refusal::order_currency_mismatch};
+    validated.currency = currency("EUR");
+    EXPECT_EQ(reasons(validated, Order{"o", 1, currency("USD")}), "Use an order in EUR");
+    validated.reasons = {Refusal::order_below_minimum};
+    for (const auto& [amount, code, cure] :
+         {std::tuple(800, "EUR", "Add 8.00 to the order"),
+          std::tuple(1, "EUR", "Add 0.01 to the order"),
+          std::tuple(800, "JPY", "Add 800 to the order"),
+          std::tuple(10'050, "KWD", "Add 10.050 to the order")}) {
+        validated.missing = Money{amount, currency(code)};
+        EXPECT_EQ(reasons(validated, Order{"o", 1, currency(code)}), cure);
+    }
+}
+
+TEST(Encode, DiscountsOfStatistics) {
+    Statistics statistics;
+    statistics.book_found = true;
+    statistics.rolled_back = 3;
+    statistics.discount_cents = 0;
+    statistics.discounts = {{currency("USD"), 1}, {currency("EUR"), 0}, {currency("JPY"), 50}};
+    statistics.series.resize(2);
+    statistics.series[0].activity.rolled_back = 2;
+    statistics.series[0].activity.discount_cents = -1'050;
+    statistics.series[0].activity.discounts = {{currency("KWD"), -5}};
+    ShowStatistics query{{}, CalendarUnit::day, TimeZone::find("UTC").value()};
+    query.query.bounds = {now, now + 1000, now + 2000};
+    const std::string text = text_of(encode(statistics, query, request_id));
+    EXPECT_NE(text.find(R"("rolledBack":3,"discount":0,"discounts":[{"amount":0,"currency":"EUR"},)"
+                        R"({"amount":50,"currency":"JPY"},{"amount":0.01,"currency":"USD"}]})"),
+              std::string::npos)
+        << text;
+    EXPECT_NE(text.find(R"("rolledBack":2,"discount":-10.5,)"
+                        R"("discounts":[{"amount":-0.005,"currency":"KWD"}],)"),
+              std::string::npos)
+        << text;
+    EXPECT_NE(text.find(R"("rolledBack":0,"discount":0,"discounts":[],)"), std::string::npos)
+        << text;
 }
 
 TEST(Encode, CodeChanged) {
@@ -356,13 +527,13 @@ BookPage a_page() {
 
 const std::string head_a =
     R"({"id":7,"name":"A","codePattern":"SUMMER-{6}",)"
-    R"("maxRedemptionsPerUser":null,"discountAmount":null,)" +
+    R"("maxRedemptionsPerUser":null,"discountAmount":null,"discount":null,)" +
     usual_book +
     R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z",)"
     R"("counts":{"total":10,"available":4,"assigned":3,"locked":2,"redeemed":1})";
 const std::string head_b =
     R"({"id":8,"name":"B","codePattern":"SUMMER-{6}",)"
-    R"("maxRedemptionsPerUser":null,"discountAmount":null,)" +
+    R"("maxRedemptionsPerUser":null,"discountAmount":null,"discount":null,)" +
     usual_book +
     R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z",)"
     R"("counts":{"total":0,"available":0,"assigned":0,"locked":0,"redeemed":0})";
@@ -473,7 +644,7 @@ TEST(Encode, EntriesOfBooksAndUploads) {
         R"([{"id":4096,"at":"2026-11-22T14:21:13.730Z","type":"book_created","bookId":7,)"
         R"("code":null,"userId":null,"requestId":"r-9","before":null,"after":)"
         R"({"id":7,"name":"A","codePattern":"SUMMER-{6}",)"
-        R"("maxRedemptionsPerUser":null,"discountAmount":null,)" +
+        R"("maxRedemptionsPerUser":null,"discountAmount":null,"discount":null,)" +
             usual_book +
             R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z"}}])");
     listing.entry.type = LedgerEntry::Type::codes_uploaded;
@@ -502,13 +673,49 @@ TEST(Encode, EntriesOfACode) {
     listing.entry.type = LedgerEntry::Type::code_redeemed;
     const std::string redeemed =
         R"([{"id":4096,"at":"2026-11-22T14:21:13.730Z","type":"code_redeemed","bookId":7,)"
-        R"("code":"SUMMER-1","userId":"ann","redemptionId":4096,"requestId":"r-9","before":)";
+        R"("code":"SUMMER-1","userId":"ann","redemptionId":4096,"order":null,"discount":null,)"
+        R"("requestId":"r-9","before":)";
     const std::string after =
         R"(,"after":{"status":"redeemed","assignedTo":"ann","lockedUntil":null,)"
         R"("redeemedAt":"2026-11-22T14:21:13.730Z"}}])";
     EXPECT_EQ(encoded(listing), redeemed + std::string(locked_by_ann) + after);
     listing.entry.locked_until.reset();  // not known of redemptions before there was a ledger
     EXPECT_EQ(encoded(listing), redeemed + std::string(assigned_to_ann) + after);
+}
+
+TEST(Encode, EntriesOfRedemptionsForOrdersAndOfWhatTakesThemBack) {
+    EntryListing listing = an_entry(LedgerEntry::Type::code_redeemed);
+    listing.entry.order = Order{"o", 2'000, currency("EUR")};
+    listing.entry.discount = Money{250, currency("EUR")};
+    EXPECT_NE(encoded(listing).find(
+                  R"("redemptionId":4096,"order":{"id":"o","amount":20,"currency":"EUR"},)"
+                  R"("discount":{"amount":2.5,"currency":"EUR"},"requestId":"r-9",)"),
+              std::string::npos);
+    listing = an_entry(LedgerEntry::Type::redemption_rolled_back);
+    listing.entry.redemption_id = 4000;
+    listing.entry.discount = Money{250, currency("EUR")};
+    listing.entry.detail = "It \"broke\"";
+    const std::string redeemed =
+        R"({"status":"redeemed","assignedTo":"ann","lockedUntil":null,"redeemedAt":null})";
+    EXPECT_EQ(encoded(listing),
+              R"([{"id":4096,"at":"2026-11-22T14:21:13.730Z","type":"redemption_rolled_back",)"
+              R"("bookId":7,"code":"SUMMER-1","userId":"ann","redemptionId":4000,)"
+              R"("discount":{"amount":2.5,"currency":"EUR"},"reason":"It \"broke\"",)"
+              R"("requestId":"r-9","before":)" +
+                  redeemed + R"(,"after":)" + std::string(assigned_to_ann) + "}]");
+    listing.entry.type = LedgerEntry::Type::discount_given_back;
+    listing.entry.discount = Money{5};
+    listing.entry.detail.clear();
+    EXPECT_EQ(encoded(listing),
+              R"([{"id":4096,"at":"2026-11-22T14:21:13.730Z","type":"discount_given_back",)"
+              R"("bookId":7,"code":"SUMMER-1","userId":"ann","redemptionId":4000,)"
+              R"("discount":{"amount":0.05,"currency":null},"reason":null,)"
+              R"("requestId":"r-9","before":)" +
+                  redeemed + R"(,"after":)" + redeemed + "}]");
+    listing.entry.type = LedgerEntry::Type::redemption_rolled_back;
+    listing.entry.discount.reset();
+    EXPECT_NE(encoded(listing).find(R"("redemptionId":4000,"discount":null,"reason":null,)"),
+              std::string::npos);
 }
 
 TEST(Encode, EntriesOfChangesOfABook) {
@@ -520,7 +727,7 @@ TEST(Encode, EntriesOfChangesOfABook) {
     listing.entry.detail = change_text(&before, after);
     const std::string before_text =
         R"({"id":7,"name":"Summer \"Sale\"","codePattern":"SUMMER-{6}",)"
-        R"("maxRedemptionsPerUser":null,"discountAmount":null,)" +
+        R"("maxRedemptionsPerUser":null,"discountAmount":null,"discount":null,)" +
         usual_book +
         R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z"})";
     for (const auto& [type, name] :

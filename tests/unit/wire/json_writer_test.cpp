@@ -83,6 +83,20 @@ TEST(JsonWriter, WritesAmountsInTheirShortestForm) {
     EXPECT_EQ(hundredths(99'999'999'99), "99999999.99");
 }
 
+TEST(JsonWriter, WritesNegativeAmounts) {
+    EXPECT_EQ(hundredths(-1), "-0.01");
+    EXPECT_EQ(hundredths(-50), "-0.5");
+    EXPECT_EQ(hundredths(-2000), "-20");
+    EXPECT_EQ(hundredths(-1999), "-19.99");
+    EXPECT_EQ(hundredths(std::numeric_limits<std::int64_t>::min()), "-92233720368547758.08");
+    std::string out;
+    JsonWriter(out).decimal(-5, 0).raw(" ").decimal(-5, 3).raw(" ").decimal(0, 4);
+    EXPECT_EQ(out, "-5 -0.005 0");
+    out.clear();
+    JsonWriter(out).decimal(std::numeric_limits<std::int64_t>::min(), 18);
+    EXPECT_EQ(out, "-9.223372036854775808");
+}
+
 RC_GTEST_PROP(JsonWriter, RoundTripsAnyText, ()) {
     std::string text;
     const auto characters = *rc::gen::container<std::vector<char32_t>>(rc::gen::oneOf(
@@ -99,8 +113,9 @@ RC_GTEST_PROP(JsonWriter, MakesValidJsonOfAnyBytes, (const std::string& bytes)) 
 }
 
 RC_GTEST_PROP(JsonWriter, AmountsAreReadBackExactly, ()) {
-    const auto cents = *rc::gen::oneOf(rc::gen::inRange<std::int64_t>(0, 99'999'999'99 + 1),
-                                       rc::gen::inRange<std::int64_t>(0, 1000));
+    const auto cents =
+        *rc::gen::oneOf(rc::gen::inRange<std::int64_t>(-99'999'999'99, 99'999'999'99 + 1),
+                        rc::gen::inRange<std::int64_t>(-1000, 1000));
     RC_ASSERT(scaled_decimal(hundredths(cents), 2) == cents);
 }
 
