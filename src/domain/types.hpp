@@ -78,8 +78,8 @@ struct Code : CodeSettings {
     std::string code;
     std::optional<std::string> assigned_to;  ///< a user id
     std::optional<Lock> lock;                ///< the last one taken, which may be dead
-    std::optional<Timestamp>
-        redeemed_at;  ///< set at most once; only an assigned code can be redeemed
+    /// Of the redemption that stands. Only an assigned code can be redeemed.
+    std::optional<Timestamp> redeemed_at;
     Timestamp created_at;
     EntryId last_entry = 0;  ///< of its last change: what a guarded save compares
     /// Whether it has had a lock since it was assigned, or was redeemed.

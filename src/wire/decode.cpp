@@ -181,7 +181,7 @@ public:
         return value;
     }
 
-    /// The words that `find(word)` knows.
+    /// What `find(word)` makes of a word that it knows.
     template <class Find>
     auto required_word(const Find& find, std::string_view rule) -> decltype(find("")) {
         const Member* const member = next();
