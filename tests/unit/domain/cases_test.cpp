@@ -144,6 +144,7 @@ BookWish parse_wish(const Words& words) {
     take_moment(words, "ends", wish.ends_at, wish.ends_on);
     if (words.has("zone")) wish.time_zone = words.text("zone");
     wish.lock_ttl_s = words.number("ttl");
+    if (words.has("combinable")) wish.combinable = words.text("combinable") == "true";
     return wish;
 }
 
@@ -164,6 +165,7 @@ Command parse_command(const Words& words) {
         edit.wished[7] = words.has("ends");
         edit.wished[8] = words.has("zone");
         edit.wished[9] = words.has("ttl");
+        edit.wished[10] = words.has("combinable");
         return edit;
     }
     if (verb == "edit") {
@@ -195,6 +197,13 @@ Command parse_command(const Words& words) {
     if (verb == "erase") return EraseUser{user, words.text("as")};
     if (verb == "assign" && !words.has("code")) return AssignAny{user, words.number("book")};
     if (verb == "assign") return AssignCode{words.text("code"), user};
+    if (verb == "lock" && words.has("codes")) {
+        return LockCodes{parts_of(words.text("codes")), user,
+                         1000 * words.number("ttl").value_or(300), parse_order(words)};
+    }
+    if (verb == "redeem" && words.has("codes")) {
+        return RedeemCodes{parts_of(words.text("codes")), user, parse_order(words).value()};
+    }
     if (verb == "lock")
         return LockCode{words.text("code"), user, 1000 * words.number("ttl").value_or(300),
                         parse_order(words)};
