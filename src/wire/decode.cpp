@@ -174,11 +174,7 @@ public:
     std::optional<std::int64_t> optional_number(int decimals, std::int64_t least, std::int64_t most,
                                                 std::string_view rule) {
         const Member* const member = next_value();
-        if (member == nullptr) return std::nullopt;
-        std::optional<std::int64_t> value;
-        if (member->kind == Kind::number) value = scaled_decimal(member->text, decimals);
-        if (!value || *value < least || *value > most) complain(rule);
-        return value;
+        return member == nullptr ? std::nullopt : number_of(*member, decimals, least, most, rule);
     }
 
     /// What `find(word)` makes of a word that it knows.
@@ -210,14 +206,7 @@ public:
     std::optional<std::int64_t> required_number(int decimals, std::int64_t least, std::int64_t most,
                                                 std::string_view rule) {
         const Member* const member = next();
-        if (member == nullptr) return std::nullopt;
-        std::optional<std::int64_t> value;
-        if (member->kind == Kind::number) value = scaled_decimal(member->text, decimals);
-        if (!value || *value < least || *value > most) {
-            complain(rule);
-            return std::nullopt;
-        }
-        return value;
+        return member == nullptr ? std::nullopt : number_of(*member, decimals, least, most, rule);
     }
 
     /// Takes a member that must be left out, or null.
@@ -279,6 +268,15 @@ private:
         for (int i = 0; i < decimals; ++i) most /= 10;
         return " must be a number from 0 to " + std::to_string(most) + " with at most " +
                std::to_string(decimals) + " decimals";
+    }
+
+    std::optional<std::int64_t> number_of(const Member& member, int decimals, std::int64_t least,
+                                          std::int64_t most, std::string_view rule) {
+        std::optional<std::int64_t> value;
+        if (member.kind == Kind::number) value = scaled_decimal(member.text, decimals);
+        if (value && *value >= least && *value <= most) return value;
+        complain(rule);
+        return std::nullopt;
     }
 
     /// The characters of a member that is there.
