@@ -414,6 +414,31 @@ TEST_F(ExecutorTest, FailsToUnlockWhereNoLockCanBeTaken) {
     EXPECT_EQ(locks.held.at("A").until, clock_.now() + 1000);
 }
 
+TEST_F(ExecutorTest, ShowsNoLockOfACodeThatWasNobodysWhenTheDatabaseWasRead) {
+    prepare({"A", "B"});
+    FailingLocks locks;
+    run_batch({AssignCode{"A", "ann"}}, &locks);
+    auto of_reads = std::make_unique<FailingLocks>();
+    FailingLocks& read = *of_reads;
+    read.before_load = [&] {
+        run_batch({AssignCode{"B", "ann"}}, &locks);
+        run_batch({LockCode{"A", "ann", 60'000}, LockCode{"B", "ann", 60'000}}, &locks);
+        read.held = locks.held;
+    };
+    const auto reads = with_locks(sqlite_.open_reads(), std::move(of_reads));
+    BookQuery query;
+    query.limit = 1;
+    query.with_codes = true;
+    const Result<BookPage> page = reads->list_books(query, clock_.now());
+    ASSERT_TRUE(page);
+    const BookListing& book = page->books.at(0);
+    EXPECT_TRUE(book.codes.at(0).is_locked(clock_.now()));
+    EXPECT_FALSE(book.codes.at(1).is_locked(clock_.now()));
+    EXPECT_EQ(book.counts.available, 1);
+    EXPECT_EQ(book.counts.locked, 1);
+    EXPECT_EQ(book.counts.assigned, 0);
+}
+
 TEST_F(ExecutorTest, ReadsLocksBehindTheRowsWhereNobodyElseTakesOneFromThenOn) {
     prepare({"A", "B"});
     ASSERT_TRUE(run(sqlite_.store(), AssignCode{"A", "ann"}, clock_.now()));
