@@ -121,10 +121,19 @@ private:
             if (!world && world.error() == Failure::conflict) continue;
             if (!world) return fail(results, world.error());
             if (!codes.empty() && !needed.alone && world->others_were_alone) continue;
+            if (locks_ != nullptr && !needed.redemptions.empty()) {
+                const Result<void> released = release_used(*world, needed);
+                if (!released && released.error() == Failure::conflict) continue;
+                if (!released) return fail(results, released.error());
+            }
             if (needed.alone) locks = load_locks(commands, codes);
             if (!locks) return fail_locks(LockFailure::reading, results, locks.error());
+            if (!needed.alone) {
+                const Result<bool> still = are_still_held(*world, codes, *locks);
+                if (!still) return fail_locks(LockFailure::reading, results, still.error());
+                if (!*still) continue;
+            }
             put_locks(*world, codes, std::move(*locks));
-            if (locks_ != nullptr && !needed.redemptions.empty()) release_used(*world, needed);
             if (locks_ != nullptr && !needed.erased.empty()) {
                 const Result<void> loaded = load_locks_of_erased(*world);
                 if (!loaded) return fail_locks(LockFailure::reading, results, loaded.error());
@@ -195,6 +204,27 @@ private:
         return found;
     }
 
+    /// Whether the locks that were read before the rows are there still, of codes that the rows
+    /// show as not redeemed: a code may have been redeemed by its lock in between, and that been
+    /// taken back, so that the lock is of no use any more.
+    Result<bool> are_still_held(World& world, std::span<const std::string_view> codes,
+                                std::span<const std::optional<Lock>> locks) {
+        std::vector<std::string_view> asked;
+        std::vector<const Lock*> held;
+        for (std::size_t i = 0; i < codes.size(); ++i) {
+            const CodeRow* const row = locks[i] ? world.find(codes[i]) : nullptr;
+            if (row == nullptr || row->code.redeemed_at) continue;
+            asked.push_back(codes[i]);
+            held.push_back(&*locks[i]);
+        }
+        if (asked.empty()) return true;
+        const auto found = locks_->load(asked);
+        if (!found) return found.error();
+        return std::ranges::equal(held, *found, [](const Lock* lock, const auto& now) {
+            return now && now->user_id == lock->user_id && now->until == lock->until;
+        });
+    }
+
     /// Fills in the keys of locks that commands of their holders' meet with keys of their own.
     Result<void> name_locks(std::span<const Submission* const> commands,
                             std::span<const std::string_view> codes,
@@ -242,24 +272,32 @@ private:
 
     /// Releases the locks by which codes were redeemed whose redemptions are to be rolled back, as
     /// far as they have not been yet: afterwards they would be a lock to redeem by again. Where
-    /// there is no reaching them, they end by themselves.
-    void release_used(World& world, const Needs& needed) {
-        std::vector<std::string_view> codes;
+    /// there is no reaching them, they end by themselves. Where there are some, loads `world`
+    /// again: a redemption that stands then stood when the lock was read, which is nobody else's.
+    Result<void> release_used(World& world, const Needs& needed) {
+        std::vector<EntryId> standing;
+        std::vector<std::string> codes;
         for (const EntryId id : needed.redemptions) {
             const Redemption* const redemption = world.find_redemption(id);
-            if (redemption == nullptr) continue;
-            const CodeRow* const row = world.find(redemption->code);
-            if (row != nullptr && row->code.redeemed_at) codes.push_back(row->code.code);
+            if (redemption == nullptr || redemption->rolled_back_at) continue;
+            standing.push_back(id);
+            codes.push_back(redemption->code);
         }
-        if (codes.empty()) return;
-        const auto found = locks_->load(codes);
-        if (!found) return;
+        if (codes.empty()) return {};
+        const auto found = locks_->load(std::vector<std::string_view>(codes.begin(), codes.end()));
+        const auto is_there = [](const std::optional<Lock>& lock) { return lock.has_value(); };
+        if (!found || std::ranges::none_of(*found, is_there)) return {};
+        Result<World> again = store_.load(needed);
+        if (!again) return again.error();
+        world = std::move(*again);
         std::vector<LockChange> used;
-        for (std::size_t i = 0; i < codes.size(); ++i) {
-            const CodeRow* const row = world.find(codes[i]);
-            if ((*found)[i]) used.push_back({row->code.code, row->code.book_id, std::nullopt});
+        for (std::size_t i = 0; i < standing.size(); ++i) {
+            const Redemption* const redemption = world.find_redemption(standing[i]);
+            if (!(*found)[i] || redemption == nullptr || redemption->rolled_back_at) continue;
+            used.push_back({codes[i], redemption->book_id, std::nullopt});
         }
         if (!used.empty()) locks_->release(used, clock_.now());
+        return {};
     }
 
     void put_locks(World& world, std::span<const std::string_view> codes,

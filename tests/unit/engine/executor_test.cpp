@@ -402,6 +402,33 @@ TEST_F(ExecutorTest, RunsAgainOnFreshRowsWhereAnotherHasTakenBackTheRedemptionMe
     EXPECT_EQ(second().integer("SELECT count(*) FROM ledger WHERE type = 13"), 1);
 }
 
+TEST_F(ExecutorTest, LeavesTheLockOfWhoeverHasTakenItSinceAnotherTookTheRedemptionBack) {
+    prepare({"A"});
+    FailingLocks locks;
+    run_batch({AssignCode{"A", "ann"}, LockCode{"A", "ann", 1000}}, &locks);
+    const auto redeemed = run_batch({RedeemCode{"A", "ann"}}, &locks);
+    const EntryId id = std::get<CodeRedeemed>(*redeemed[0].outcome).redemption.id;
+    locks.before_load = [&, done = false]() mutable {
+        if (std::exchange(done, true)) return;
+        ASSERT_TRUE(run(sqlite_.store(), RollBack{id, ""}, clock_.now()));
+        locks.held["A"] = {"ann", clock_.now() + 2000};
+    };
+    EXPECT_TRUE(run_batch({RollBack{id, ""}}, &locks)[0].is(Refusal::already_rolled_back));
+    EXPECT_TRUE(locks.held.contains("A"));
+}
+
+TEST_F(ExecutorTest, RedeemsByNoLockByWhichARedemptionWasMadeThatWasTakenBackMeanwhile) {
+    prepare({"A"});
+    FailingLocks locks;
+    run_batch({AssignCode{"A", "ann"}, LockCode{"A", "ann", 1000}}, &locks);
+    store_.before_load = once([&] {
+        const auto redeemed = run_batch({RedeemCode{"A", "ann"}}, &locks);
+        const EntryId id = std::get<CodeRedeemed>(*redeemed[0].outcome).redemption.id;
+        run_batch({RollBack{id, ""}}, &locks);
+    });
+    EXPECT_TRUE(run_batch({RedeemCode{"A", "ann"}}, &locks)[0].is(Refusal::not_locked));
+}
+
 TEST_F(ExecutorTest, FailsToUnlockWhereNoLockCanBeTaken) {
     prepare({"A", "B"});
     FailingLocks locks;
@@ -455,7 +482,8 @@ TEST_F(ExecutorTest, ReadsLocksBehindTheRowsWhereNobodyElseTakesOneFromThenOn) {
         return order + (store_.alone ? " alone" : "");
     };
     EXPECT_EQ(order_of(LockCode{"A", "ann", 1}), " locks rows");
-    EXPECT_EQ(order_of(RedeemCode{"A", "ann"}), " locks rows");
+    // And behind them, whether those there were are there still.
+    EXPECT_EQ(order_of(RedeemCode{"A", "ann"}), " locks rows locks");
     EXPECT_EQ(order_of(EditCode{"A", {}, {}, {}}), " locks rows");
     EXPECT_EQ(order_of(UnassignCode{"B", "ann"}), " rows locks alone");
     EXPECT_EQ(order_of(UnlockCode{"A", "ann"}), " rows locks alone");
