@@ -30,9 +30,9 @@ void Validations::look_up() {
         std::vector<const ValidateCode*> asked;
         for (const Pending& pending : *batch) asked.push_back(&pending.asked);
         Result<std::vector<std::optional<CodeForUser>>> found = Failure::overloaded;
-        if (std::chrono::steady_clock::now() <= deadline) found = store.find_codes(asked);
-        std::vector<wire::Answer> answers;
         const Timestamp now = clock_.now();
+        if (std::chrono::steady_clock::now() <= deadline) found = store.find_codes(asked, now);
+        std::vector<wire::Answer> answers;
         for (std::size_t i = 0; i < batch->size(); ++i) {
             const Pending& pending = (*batch)[i];
             if (!found) {

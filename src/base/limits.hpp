@@ -29,7 +29,7 @@ inline constexpr std::size_t reason_characters = 1'024;  ///< of a roll-back
 
 inline constexpr std::int64_t discount_cents = 99'999'999'99;         ///< 99,999,999.99
 inline constexpr std::int64_t order_minor_units = 1'000'000'000'000;  ///< what an order costs
-inline constexpr std::int64_t redemptions_per_user = 1'000'000'000;
+inline constexpr std::int64_t redemptions = 1'000'000'000;            ///< of a limit
 inline constexpr std::int64_t lock_ttl_s = 86'400;
 inline constexpr std::size_t upload_codes = 100'000;  ///< in one request
 
@@ -100,6 +100,7 @@ static_assert(body_bytes <= bodies_in_flight_bytes);
 static_assert(discount_cents <= order_minor_units);
 static_assert(discount_cents * 100 <= order_minor_units,
               "in the minor units of any currency, which has 4 decimals at most");
+static_assert(order_minor_units * 10'000 <= INT64_MAX, "ten-thousandths of any amount fit");
 static_assert(order_minor_units <= INT64_MAX / 9'000'000,
               "sums of that many discounts fit, whatever they are");
 static_assert(batch_commands <= queued_commands);

@@ -158,6 +158,8 @@ enum class Refusal {
     order_required,
     order_currency_mismatch,
     order_below_minimum,
+    redemption_limit_reached,
+    budget_exhausted,
     user_redemption_limit_reached,
     redemption_not_found,
     already_rolled_back,
@@ -189,8 +191,10 @@ enum class Fault {
     no_such_expiry,
     ends_before_start,
     amount_too_fine,  ///< it has more decimals than its currency
+    budget_without_currency,
+    budget_too_fine,
 };
-inline constexpr Fault last_fault = Fault::amount_too_fine;
+inline constexpr Fault last_fault = Fault::budget_too_fine;
 
 struct Contradicted {
     std::vector<Fault> faults;  ///< one or more, each once

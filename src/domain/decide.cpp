@@ -198,11 +198,14 @@ public:
         if (row == nullptr) return Refusal::code_not_found;
         const Redemption* const same = find_same(*row, command.user_id, command.order);
         if (same != nullptr) return CodeRedeemed{row->code, *same, true};
-        const auto refusal = refuse_redeeming(*row, command.user_id, command.order);
-        if (refusal) return *refusal;
-
+        if (const auto no = refuse_redeeming(*row, command.user_id, command.order)) return *no;
         const Book& book = book_of(*row);
-        const auto worth = book.discount ? worth_of(*book.discount, command.order) : std::nullopt;
+        const auto worth = worth_of(book, command.order);
+        const Used used = used_of(book, command.user_id);
+        if (const auto no = refuse_use(*row, command.user_id, command.order, used, worth)) {
+            return *no;
+        }
+
         Redemption redemption = redeem(*row, command.user_id, command.order, worth);
         return CodeRedeemed{row->code, std::move(redemption)};
     }
@@ -212,17 +215,23 @@ public:
         for (const std::string& code : command.codes) rows.push_back(world_.find(code));
         const std::optional<Order> order = command.order;
         if (auto same = find_same(rows, command.user_id, order)) return std::move(*same);
-        std::map<BookId, std::int64_t> redeemed;  // by this command
         for (std::size_t i = 0; i < rows.size(); ++i) {
-            const CodeRow* const row = rows[i];
-            const auto refusal = row == nullptr
-                                     ? std::optional(Refusal::code_not_found)
-                                     : refuse_redeeming(*row, command.user_id, order, rows.size(),
-                                                        redeemed[row->code.book_id]++);
-            if (refusal) return CodeRefused{*refusal, command.codes[i]};
+            const auto no = rows[i] == nullptr
+                                ? std::optional(Refusal::code_not_found)
+                                : refuse_redeeming(*rows[i], command.user_id, order, rows.size());
+            if (no) return CodeRefused{*no, command.codes[i]};
+        }
+        const std::vector<std::optional<Money>> worth = shares(rows, command.order);
+        std::map<BookId, Used> used;  // with what this command uses
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            const Book& book = book_of(*rows[i]);
+            const auto [of_book, first] = used.try_emplace(book.id);
+            if (first) of_book->second = used_of(book, command.user_id);
+            const auto no = refuse_use(*rows[i], command.user_id, order, of_book->second, worth[i]);
+            if (no) return CodeRefused{*no, rows[i]->code.code};
+            add(of_book->second, worth[i]);
         }
 
-        const std::vector<std::optional<Money>> worth = shares(rows, command.order);
         CodesRedeemed answer;
         for (std::size_t i = 0; i < rows.size(); ++i) {
             answer.redemptions.push_back(redeem(*rows[i], command.user_id, order, worth[i]));
@@ -254,7 +263,11 @@ public:
         entry.discount = back;
         entry.detail = command.reason;
         row->rolled_back = true;
-        if (back) redemption->given_back += back->amount;
+        if (back) {
+            redemption->given_back += back->amount;
+            back->amount = -back->amount;
+        }
+        count_use(book_of(*row), redemption->user_id, redemption->at, whole ? -1 : 0, back);
         if (whole) give_back_use(*row, *redemption);
         return RolledBack{*redemption};
     }
@@ -347,10 +360,11 @@ public:
         delta.memories = std::move(memories_);
         delta.relied_on = std::move(relied_on_);
         delta.erasures = std::move(erasures_);
-        for (const auto* user : changed_users_) {
-            const auto& [loaded, version, now, changed] = user->second;
-            delta.user_redemptions.push_back({&user->first, loaded, version, now});
+        for (const auto& [key, row] : world_.usages) {
+            if (row.changed)
+                delta.usages.push_back({&key, row.loaded, row.loaded_version, row.now});
         }
+        delta.standing = std::move(standing_);
         for (const auto* const codes : {&delta.new_codes, &delta.changed_codes}) {
             for (const CodeRow* const row : *codes) count_kept_back(*row);
         }
@@ -451,8 +465,17 @@ private:
             book.ends_at = zone ? zone->parse_end(wish.ends_on) : std::nullopt;
             if (!book.ends_at) faults.push_back(Fault::no_such_end);
         }
-        if (book.max_redemptions_per_user && !book.counts_users_since) {
-            book.counts_users_since = now_;
+        count_what_is_limited(book);
+        for (const Per per : all_pers) {
+            const auto budget = book.limits_per(per).budget;
+            if (!budget) continue;
+            if (!book.discount || !book.discount->currency) {
+                faults.push_back(Fault::budget_without_currency);
+                break;
+            }
+            if (minor_units(*budget, book.discount->currency)) continue;
+            faults.push_back(Fault::budget_too_fine);
+            break;
         }
         if (book.starts_at && book.ends_at && *book.ends_at <= *book.starts_at) {
             faults.push_back(Fault::ends_before_start);
@@ -513,18 +536,48 @@ private:
         return redemption == nullptr ? all_books : redemption->book_id;
     }
 
-    using UserCount = std::pair<const World::UserKey, World::UserRedemptions>;
-
-    /// How often a user has redeemed in a book that counts that.
-    UserCount& count_of(BookId book_id, const std::string& user_id) {
-        const auto [count, unloaded] = world_.user_redemptions.try_emplace({book_id, user_id});
-        unforeseen_ |= unloaded;
-        return *count;
+    World::UsageRow& usage_of(const UsageNeed& need) {
+        const auto [row, unloaded] = world_.usages.try_emplace(need.key);
+        // What was loaded is of no use where this batch has changed the book's zone or currency.
+        const Usage& now = row->second.now;
+        unforeseen_ |= unloaded || now.since != need.since || now.currency != need.currency;
+        return row->second;
     }
 
-    void count_user(UserCount& count, std::int64_t more) {
-        count.second.now += more;
-        if (!std::exchange(count.second.changed, true)) changed_users_.push_back(&count);
+    /// What is used of a book, by all and by a user.
+    Used used_of(const Book& book, const std::string& user_id) {
+        Used used;
+        for (const UsageNeed& need : usage_needs(book, "", now_)) {
+            used.by_all[static_cast<std::size_t>(need.key.per)] = usage_of(need).now;
+        }
+        for (const UsageNeed& need : usage_needs(book, user_id, now_)) {
+            used.by_user[static_cast<std::size_t>(need.key.per)] = usage_of(need).now;
+        }
+        return used;
+    }
+
+    /// Counts `redemptions` made at `at` and what they are worth; or, where that is less than
+    /// nothing, that they are taken back.
+    void count_use(const Book& book, const std::string& user_id, Timestamp at,
+                   std::int64_t redemptions, const std::optional<Money>& worth) {
+        const bool in_currency = worth && worth->currency;
+        if (redemptions != 0 || (in_currency && worth->amount != 0)) {
+            Delta::Standing& standing = standing_[{book.id, activity_period(at)}];
+            standing.redemptions += redemptions;
+            if (in_currency) standing.discounts[*worth->currency] += worth->amount;
+        }
+        for (const std::string& of : {std::string(), user_id}) {
+            for (const UsageNeed& need : usage_needs(book, of, now_)) {
+                World::UsageRow& row = usage_of(need);
+                // Where it concerns an earlier time too: what is counted is of now from now on.
+                row.changed = true;
+                if (at < need.since) continue;
+                row.now.redeemed += redemptions;
+                if (in_currency && worth->currency == row.now.currency) {
+                    row.now.amount += worth->amount;
+                }
+            }
+        }
     }
 
     /// The code is its holder's again, as after a lock that has ended now.
@@ -535,8 +588,6 @@ private:
         ++locks_[{redemption.book_id, now_}];
         --counts_[redemption.book_id].redeemed;
         ++counts_[redemption.book_id].rolled_back;
-        if (!book_of(row).counts_users_since) return;
-        count_user(count_of(redemption.book_id, redemption.user_id), -1);
     }
 
     /// `command`: LockCode or LockCodes, of so many codes.
@@ -603,19 +654,33 @@ private:
         return answer;
     }
 
-    /// One of so many `codes`, of which so many of the same book are `redeemed` before it.
+    /// Of one of so many `codes`: all but the limits of its book.
     std::optional<Refusal> refuse_redeeming(const CodeRow& row, const std::string& user_id,
                                             const std::optional<Order>& order,
-                                            std::size_t codes = 1, std::int64_t redeemed = 0) {
-        const Book& book = book_of(row);
-        Use use{book, row.code, user_id, now_, order, codes};
+                                            std::size_t codes = 1) {
+        const Use use{book_of(row), row.code, user_id, now_, order, codes};
         if (const auto refusal = first_refusal(use, Rules::use)) return refusal;
         if (!row.code.is_locked(now_) || row.code.lock->user_id != user_id) {
             return Refusal::not_locked;
         }
-        if (const auto refusal = first_refusal(use, Rules::order)) return refusal;
-        if (book.counts_users_since)
-            use.redeemed = count_of(book.id, user_id).second.now + redeemed;
+        return first_refusal(use, Rules::order);
+    }
+
+    /// What one redemption more uses.
+    static void add(Used& used, const std::optional<Money>& worth) {
+        for (auto* const usages : {&used.by_all, &used.by_user}) {
+            for (Usage& usage : *usages) {
+                ++usage.redeemed;
+                if (worth) usage.amount += worth->amount;
+            }
+        }
+    }
+
+    /// The limits of its book, of which so much is used, where it is worth so much.
+    std::optional<Refusal> refuse_use(const CodeRow& row, const std::string& user_id,
+                                      const std::optional<Order>& order, const Used& used,
+                                      const std::optional<Money>& worth) {
+        const Use use{book_of(row), row.code, user_id, now_, order, 1, used, worth};
         const auto refusal = first_refusal(use, Rules::limits);
         if (refusal) relied_on_.push_back(&row);
         return refusal;
@@ -644,7 +709,7 @@ private:
     Redemption redeem(CodeRow& row, const std::string& user_id, const std::optional<Order>& order,
                       const std::optional<Money>& worth) {
         const Book& book = book_of(row);
-        if (book.counts_users_since) count_user(count_of(book.id, user_id), 1);
+        count_use(book, user_id, now_, 1, worth);
         LedgerEntry& entry = change(row, LedgerEntry::Type::code_redeemed);
         entry.locked_until = row.code.lock->until;
         entry.order = order;
@@ -745,7 +810,7 @@ private:
     std::vector<LedgerEntry> entries_;
     std::vector<Delta::Memory> memories_;
     std::vector<Delta::Erasure> erasures_;
-    std::vector<const UserCount*> changed_users_;
+    std::map<std::pair<BookId, Timestamp>, Delta::Standing> standing_;
     std::map<BookId, Delta::Counts> counts_;
     std::map<std::pair<BookId, Refusal>, std::int64_t> refusals_;
     std::map<std::pair<BookId, Timestamp>, std::int64_t> locks_;

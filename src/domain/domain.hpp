@@ -24,6 +24,7 @@
 #include "domain/command.hpp"
 #include "domain/remember.hpp"
 #include "domain/types.hpp"
+#include "domain/usage.hpp"
 
 namespace coupond {
 
@@ -32,8 +33,8 @@ using PoolScope = std::optional<BookId>;
 
 /// What a batch of commands touches. Views point into the commands. May name a row twice.
 struct Needs {
-    /// A code, with its book; and, for a redemption, how often `redeemer` has redeemed in that
-    /// book.
+    /// A code, with its book; and, for a redemption, all that is counted of that book, and of
+    /// `redeemer` there.
     struct CodeNeed {
         std::string_view code;
         std::string_view redeemer;  ///< empty: not needed
@@ -135,22 +136,21 @@ public:
     const Redemption* find_redemption(CodeId code_id, std::string_view order_id,
                                       std::string_view user_id);
 
-    /// How often a user has redeemed codes of a book; for books with a limit per user.
-    struct UserRedemptions {
-        std::int64_t loaded = 0;
-        /// What a store may tell by that the count has been another one in between.
+    /// What is counted of a book or a user there.
+    struct UsageRow {
+        std::optional<Usage> loaded;  ///< the row as it was; nothing: there was none
+        /// What a store may tell by that it has been another one in between.
         std::optional<std::int64_t> loaded_version = {};
-        std::int64_t now = 0;
+        Usage now;
         bool changed = false;  ///< by this batch
     };
-    using UserKey = std::pair<BookId, std::string>;
 
     std::unordered_map<BookId, Book> books;  ///< with that of each code but of an erased user's
     std::optional<BookId> only_book;         ///< where Needs::only_book, and there is exactly one
     std::size_t book_count = 0;              ///< where Needs::only_book: 0, 1 or, for more, 2
     std::unordered_set<std::string_view> existing_codes;  ///< of Needs::new_codes; views into Needs
-    std::map<UserKey, UserRedemptions>
-        user_redemptions;  ///< an entry for each redeemer of a loaded code, or redemption
+    /// Of usage_needs() at Needs::at, of each redeemer of a code, and of its book.
+    std::map<UsageKey, UsageRow> usages;
     std::map<PoolScope, Pool> pools;
     /// Of Needs::erased, those who are there: the last of their codes that are not redeemed.
     std::unordered_map<std::string, std::vector<CodeRow*>> users;
@@ -191,11 +191,16 @@ struct Delta {
             return *this;
         }
     };
-    struct UserRedemptions {
-        const World::UserKey* key = nullptr;
-        std::int64_t loaded = 0;  ///< what it must still be; 0: there may be no row yet
+    struct UsageChange {
+        const UsageKey* key = nullptr;
+        std::optional<Usage> loaded;  ///< what it must still be; nothing: there must be no row yet
         std::optional<std::int64_t> loaded_version;  ///< as World has it
-        std::int64_t now = 0;
+        Usage now;
+    };
+    /// What stands of the redemptions made in a period.
+    struct Standing {
+        std::int64_t redemptions = 0;
+        std::map<Currency, std::int64_t> discounts;  ///< what of them was not given back
     };
 
     Timestamp at;
@@ -216,8 +221,9 @@ struct Delta {
     /// changed. One that another process has redeemed meanwhile, under this lock, notes nothing
     /// and is in `ever_locked` already: the store does not count it there again.
     std::vector<CodeId> first_locks;
-    std::vector<LedgerEntry> entries;  ///< by id
-    std::vector<UserRedemptions> user_redemptions;
+    std::vector<LedgerEntry> entries;                           ///< by id
+    std::vector<UsageChange> usages;                            ///< by key
+    std::map<std::pair<BookId, Timestamp>, Standing> standing;  ///< to be added; by period
     struct Erasure {
         std::string user_id;    ///< there must still be somebody of that id,
         std::string erased_id;  ///< who has this one from then on
@@ -238,8 +244,8 @@ struct Delta {
     bool empty() const {
         return new_books.empty() && changed_books.empty() && new_codes.empty() &&
                changed_codes.empty() && entries.empty() && memories.empty() && erasures.empty() &&
-               user_redemptions.empty() && counts.empty() && locks.empty() && activity.empty() &&
-               refusals.empty();
+               usages.empty() && standing.empty() && counts.empty() && locks.empty() &&
+               activity.empty() && refusals.empty();
     }
 };
 
@@ -249,8 +255,8 @@ struct Decision {
     /// A pool ran out although the database may hold more free codes: load more and decide again.
     bool shortage = false;
     /// A command needed a row that nobody could name before another one of the batch had run: how
-    /// often somebody has redeemed in the book of a code that the batch itself takes in, or that
-    /// came into a pool while the batch was loaded. Decide in smaller batches; a batch of one never
+    /// much is used of the book of a code that the batch itself takes in, or that came into a pool
+    /// while the batch was loaded, or whose time zone the batch changes. Decide in smaller batches; a batch of one never
     /// says so.
     bool unforeseen = false;
 };

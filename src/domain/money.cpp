@@ -112,11 +112,15 @@ int exponent_of(const std::optional<Currency>& currency) {
     return currency ? currency->exponent() : no_currency_exponent;
 }
 
+std::int64_t minor_units_in(std::int64_t ten_thousandths, const std::optional<Currency>& currency) {
+    return ten_thousandths / powers_of_10[static_cast<std::size_t>(4 - exponent_of(currency))];
+}
+
 std::optional<std::int64_t> minor_units(std::int64_t ten_thousandths,
                                         const std::optional<Currency>& currency) {
+    const std::int64_t amount = minor_units_in(ten_thousandths, currency);
     const std::int64_t unit = powers_of_10[static_cast<std::size_t>(4 - exponent_of(currency))];
-    if (ten_thousandths % unit != 0) return std::nullopt;
-    return ten_thousandths / unit;
+    return amount * unit == ten_thousandths ? std::optional(amount) : std::nullopt;
 }
 
 std::int64_t from_hundredths(std::int64_t hundredths, Currency currency) {

@@ -51,6 +51,9 @@ struct Money {
 std::optional<std::int64_t> minor_units(std::int64_t ten_thousandths,
                                         const std::optional<Currency>& currency);
 
+/// How many whole minor units are in it.
+std::int64_t minor_units_in(std::int64_t ten_thousandths, const std::optional<Currency>& currency);
+
 /// An amount of no named currency in minor units of `currency`, rounded half up. `hundredths` must
 /// be 0 to limits::order_minor_units.
 std::int64_t from_hundredths(std::int64_t hundredths, Currency currency);

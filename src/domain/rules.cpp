@@ -1,5 +1,6 @@
 #include "domain/rules.hpp"
 
+#include <algorithm>
 #include <array>
 #include <span>
 
@@ -38,6 +39,16 @@ constexpr std::array use_rules{
          [](const Use& use) { return use.codes > 1 && !use.book.combinable; }},
 };
 
+bool has_budget(const Book& book) {
+    return std::ranges::any_of(all_pers,
+                               [&](Per per) { return book.limits_per(per).budget.has_value(); });
+}
+
+/// Whether nobody can tell what it is worth without an order.
+bool depends_on_order(const Discount& discount) {
+    return discount.type == Discount::Type::percent || discount.type == Discount::Type::fixed_price;
+}
+
 bool is_in_another_currency(const Use& use) {
     return use.order && use.book.discount && use.book.discount->currency &&
            *use.book.discount->currency != use.order->currency;
@@ -46,7 +57,9 @@ bool is_in_another_currency(const Use& use) {
 constexpr std::array order_rules{
     Rule{Refusal::order_required,
          [](const Use& use) {
-             return !use.order && use.book.discount && use.book.discount->min_order_amount;
+             return !use.order && use.book.discount &&
+                    (use.book.discount->min_order_amount ||
+                     (has_budget(use.book) && depends_on_order(*use.book.discount)));
          }},
     Rule{Refusal::order_currency_mismatch, is_in_another_currency},
     Rule{Refusal::order_below_minimum,
@@ -56,12 +69,34 @@ constexpr std::array order_rules{
          }},
 };
 
+// Whether the limits per some time refuse a use.
+
+bool reaches_most(const Use& use, Per per) {
+    const auto most = use.book.limits_per(per).max_redemptions;
+    return most && use.used.by_all[static_cast<std::size_t>(per)].redeemed >= *most;
+}
+
+bool exceeds_budget(const Use& use, Per per) {
+    const auto budget = use.book.limits_per(per).budget;
+    if (!budget || !use.worth || use.worth->amount == 0) return false;
+    const std::int64_t before = use.used.by_all[static_cast<std::size_t>(per)].amount;
+    return before + use.worth->amount > minor_units_in(*budget, use.worth->currency);
+}
+
+bool reaches_most_of_user(const Use& use, Per per) {
+    const auto most = use.book.limits_per(per).max_redemptions_per_user;
+    return most && use.used.by_user[static_cast<std::size_t>(per)].redeemed >= *most;
+}
+
+template <bool (*refuses)(const Use&, Per)>
+bool any_per(const Use& use) {
+    return std::ranges::any_of(all_pers, [&](Per per) { return refuses(use, per); });
+}
+
 constexpr std::array limit_rules{
-    Rule{Refusal::user_redemption_limit_reached,
-         [](const Use& use) {
-             const auto most = use.book.max_redemptions_per_user;
-             return most && use.redeemed >= *most;
-         }},
+    Rule{Refusal::redemption_limit_reached, any_per<reaches_most>},
+    Rule{Refusal::budget_exhausted, any_per<exceeds_budget>},
+    Rule{Refusal::user_redemption_limit_reached, any_per<reaches_most_of_user>},
 };
 
 std::span<const Rule> rules_of(Rules rules) {
@@ -90,6 +125,25 @@ std::vector<Refusal> all_refusals(const Use& use) {
         }
     }
     return all;
+}
+
+std::optional<Money> worth_of(const Book& book, const std::optional<Order>& order) {
+    const auto& discount = book.discount;
+    const bool other =
+        order && discount && discount->currency && *discount->currency != order->currency;
+    return discount && !other ? worth_of(*discount, order) : std::nullopt;
+}
+
+std::optional<Timestamp> again_at(const Use& use) {
+    std::optional<Timestamp> at;
+    for (const Per per : all_pers) {
+        const bool refuses =
+            reaches_most(use, per) || exceeds_budget(use, per) || reaches_most_of_user(use, per);
+        if (!refuses) continue;
+        if (per == Per::ever) return std::nullopt;
+        at = std::max(at.value_or(use.at), ends(use.book, per, use.at));
+    }
+    return at;
 }
 
 std::optional<Refusal> refuse_giving(const Book& book, Timestamp at) {

@@ -6,6 +6,8 @@
 #include <functional>
 #include <utility>
 
+#include "domain/usage.hpp"
+
 namespace coupond {
 namespace {
 
@@ -76,6 +78,36 @@ void add(std::string& text, std::string_view name, const Discount& discount) {
     add(text, name, std::string_view(words));
 }
 
+// Limits per day and so on: for each its name, most redemptions, most of a user, and budget.
+
+constexpr std::array<std::pair<Per, std::string_view>, 3> per_names{{
+    {Per::day, "day"},
+    {Per::week, "week"},
+    {Per::month, "month"},
+}};
+
+void add(std::string& text, std::string_view name, const std::map<Per, Limits>& limits) {
+    std::string words;
+    for (const auto& [per, per_name] : per_names) {
+        const auto of_per = limits.find(per);
+        if (of_per == limits.end()) continue;
+        const Limits& those = of_per->second;
+        words.append(words.empty() ? "" : " ").append(per_name);
+        for (const auto& most :
+             {those.max_redemptions, those.max_redemptions_per_user, those.budget}) {
+            words.append(" ").append(text_of(most));
+        }
+    }
+    add(text, name, std::string_view(words));
+}
+
+/// The next word of `text`, which it loses.
+std::string_view cut_word(std::string_view& text) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(word.size() + 1, text.size()));
+    return word;
+}
+
 bool read_word(std::string_view word, std::optional<std::int64_t>& number) {
     if (word == nothing) return true;
     return read(word, number.emplace());
@@ -83,10 +115,7 @@ bool read_word(std::string_view word, std::optional<std::int64_t>& number) {
 
 bool read(std::string_view text, Discount& discount) {
     std::array<std::string_view, 5> words;
-    for (std::string_view& word : words) {
-        word = text.substr(0, text.find(' '));
-        text.remove_prefix(std::min(word.size() + 1, text.size()));
-    }
+    for (std::string_view& word : words) word = cut_word(text);
     const auto type =
         std::ranges::find(discount_types, words[0], [](const auto& known) { return known.second; });
     if (type == discount_types.end() || !text.empty()) return false;
@@ -97,6 +126,21 @@ bool read(std::string_view text, Discount& discount) {
     }
     return read(words[1], discount.value) && read_word(words[3], discount.max_amount) &&
            read_word(words[4], discount.min_order_amount);
+}
+
+bool read(std::string_view text, std::map<Per, Limits>& limits) {
+    while (!text.empty()) {
+        const auto per = std::ranges::find(per_names, cut_word(text),
+                                           [](const auto& known) { return known.second; });
+        if (per == per_names.end()) return false;
+        Limits those;
+        for (auto* const most :
+             {&those.max_redemptions, &those.max_redemptions_per_user, &those.budget}) {
+            if (!read_word(cut_word(text), *most)) return false;
+        }
+        if (!limits.emplace(per->first, those).second) return false;
+    }
+    return true;
 }
 
 /// A member of `Of` with its name in the text.
@@ -145,6 +189,17 @@ const Line<Book> long_discount{
     },
     [](std::string_view value, Book& book) { return read(value, book.discount.emplace()); }};
 
+/// How it was said before that a book counts what each user redeems; never written any more.
+const Line<Book> counted_since{"counts_users_since", [](std::string&, const Book&) {},
+                               [](std::string_view value, Book& book) {
+                                   Book limited;
+                                   limited.max_redemptions_per_user = 1;
+                                   count_what_is_limited(limited);
+                                   book.counted |= limited.counted;
+                                   std::int64_t ms = 0;
+                                   return read(value, ms);
+                               }};
+
 const std::array book_row{
     long_discount,
     setting("description", &BookSettings::description),
@@ -152,11 +207,15 @@ const std::array book_row{
     setting("starts_at", &BookSettings::starts_at),
     setting("ends_at", &BookSettings::ends_at),
     setting("time_zone", &BookSettings::time_zone),
+    setting("max_redemptions", &BookSettings::max_redemptions),
+    setting("budget", &BookSettings::budget),
+    setting("limits", &BookSettings::limits),
     setting("lock_ttl_s", &BookSettings::lock_ttl_s),
     setting("combinable", &BookSettings::combinable),
     setting("metadata", &BookSettings::metadata),
     line("archived_at", &Book::archived_at),
-    line("counts_users_since", &Book::counts_users_since),
+    line("counted", &Book::counted),
+    counted_since,
 };
 
 /// What else there is of a book.

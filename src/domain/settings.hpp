@@ -12,11 +12,21 @@
 namespace coupond {
 
 /// The members, in the order in which descriptions and messages have them.
-inline constexpr std::tuple book_members{
-    &BookSettings::name,       &BookSettings::code_pattern, &BookSettings::max_redemptions_per_user,
-    &BookSettings::discount,   &BookSettings::description,  &BookSettings::active,
-    &BookSettings::starts_at,  &BookSettings::ends_at,      &BookSettings::time_zone,
-    &BookSettings::lock_ttl_s, &BookSettings::combinable,   &BookSettings::metadata};
+inline constexpr std::tuple book_members{&BookSettings::name,
+                                         &BookSettings::code_pattern,
+                                         &BookSettings::max_redemptions_per_user,
+                                         &BookSettings::discount,
+                                         &BookSettings::description,
+                                         &BookSettings::active,
+                                         &BookSettings::starts_at,
+                                         &BookSettings::ends_at,
+                                         &BookSettings::time_zone,
+                                         &BookSettings::max_redemptions,
+                                         &BookSettings::budget,
+                                         &BookSettings::limits,
+                                         &BookSettings::lock_ttl_s,
+                                         &BookSettings::combinable,
+                                         &BookSettings::metadata};
 inline constexpr std::tuple code_members{&CodeSettings::active, &CodeSettings::expires_at,
                                          &CodeSettings::metadata};
 

@@ -1,6 +1,7 @@
 // The things coupond keeps, as the rules see them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -18,11 +19,28 @@ using CodeId = std::int64_t;  ///< positive, in order of creation
 /// other, however many processes made them at once. There may be gaps.
 using EntryId = std::int64_t;
 
+/// What a limit is for: all times together, or each day, week or month of the book's zone.
+enum class Per { ever, day, week, month };
+inline constexpr std::array all_pers{Per::ever, Per::day, Per::week, Per::month};
+
+/// How much of a book may be redeemed; nothing: no limit.
+struct Limits {
+    std::optional<std::int64_t> max_redemptions = {};
+    std::optional<std::int64_t> max_redemptions_per_user = {};
+    /// What all of it may be worth, in ten-thousandths of the currency of the book's discount.
+    std::optional<std::int64_t> budget = {};
+
+    friend bool operator==(const Limits&, const Limits&) = default;
+};
+
 /// What clients set of a coupon book.
 struct BookSettings {
     std::string name;
     std::string code_pattern;
     std::optional<std::int64_t> max_redemptions_per_user = {};  ///< nothing: no limit
+    std::optional<std::int64_t> max_redemptions = {};
+    std::optional<std::int64_t> budget = {};  ///< as Limits has it
+    std::map<Per, Limits> limits = {};        ///< of each day, week or month
     std::optional<Discount> discount = {};
     std::string description = {};
     bool active = true;
@@ -33,6 +51,12 @@ struct BookSettings {
     bool combinable = true;                       ///< with other codes, for one order
     std::string metadata = "{}";                  ///< a JSON object, as the client has written it
 
+    Limits limits_per(Per per) const {
+        if (per == Per::ever) return {max_redemptions, max_redemptions_per_user, budget};
+        const auto found = limits.find(per);
+        return found == limits.end() ? Limits() : found->second;
+    }
+
     bool operator==(const BookSettings&) const = default;
 };
 
@@ -40,9 +64,7 @@ struct BookSettings {
 struct Book : BookSettings {
     BookId id = 0;
     std::optional<Timestamp> archived_at;
-    /// Since when it is counted how often each user has redeemed: since it has had a limit for the
-    /// first time. Who has not redeemed since then has no count and is counted by their codes.
-    std::optional<Timestamp> counts_users_since;
+    std::int64_t counted = 0;  ///< of what it is counted how much is used (domain/usage.hpp)
     Timestamp created_at;
     Timestamp updated_at;
     EntryId last_entry = 0;  ///< of its creation or last change: what a guarded save compares

@@ -7,6 +7,12 @@
 
 namespace coupond {
 
+std::optional<Timestamp> moment_of(const ValidateCode& asked, const Book& book, Timestamp now) {
+    if (asked.as_of_date.empty()) return asked.as_of.value_or(now);
+    const auto zone = TimeZone::find(book.time_zone);
+    return zone ? zone->parse(asked.as_of_date) : std::nullopt;
+}
+
 std::optional<CodeValidated> validate(const ValidateCode& asked, const CodeForUser* found,
                                       Timestamp now) {
     CodeValidated validated;
@@ -14,20 +20,18 @@ std::optional<CodeValidated> validate(const ValidateCode& asked, const CodeForUs
         validated.reasons.push_back(Refusal::code_not_found);
         return validated;
     }
-    const auto& [code, book, redeemed] = *found;
-    auto at = asked.as_of;
-    if (!asked.as_of_date.empty()) {
-        const auto zone = TimeZone::find(book.time_zone);
-        at = zone ? zone->parse(asked.as_of_date) : std::nullopt;
-        if (!at) return std::nullopt;
-    }
-    validated.reasons =
-        all_refusals({book, code, asked.user_id, at.value_or(now), asked.order, 1, redeemed});
+    const auto& [code, book, used] = *found;
+    const auto at = moment_of(asked, book, now);
+    if (!at) return std::nullopt;
+    const Use use{book,        code, asked.user_id, *at,
+                  asked.order, 1,    used,          worth_of(book, asked.order)};
+    validated.reasons = all_refusals(use);
     validated.starts_at = book.starts_at;
+    validated.again_at = again_at(use);
     validated.is_free = !code.assigned_to;
+    if (validated.reasons.empty()) validated.discount = use.worth;
     if (!book.discount) return validated;
     validated.currency = book.discount->currency;
-    if (validated.reasons.empty()) validated.discount = worth_of(*book.discount, asked.order);
     const bool is_below = std::ranges::find(validated.reasons, Refusal::order_below_minimum) !=
                           validated.reasons.end();
     if (is_below) {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "domain/command.hpp"
-#include "domain/money.hpp"
+#include "domain/rules.hpp"
 
 namespace coupond {
 
@@ -23,7 +23,7 @@ struct ValidateCode {
 struct CodeForUser {
     Code code;
     Book book;
-    std::int64_t redeemed = 0;  ///< how often they have in the book, where that is limited
+    Used used = {};  ///< of the book
 };
 
 struct CodeValidated {
@@ -32,9 +32,15 @@ struct CodeValidated {
     std::optional<Timestamp> starts_at = {};
     std::optional<Currency> currency = {};  ///< of the discount
     std::optional<Money> missing = {};      ///< from the order to the discount's minimum
-    bool is_free = false;                   ///< nobody holds it
-    std::optional<Money> discount = {};     ///< only where it is valid
+    /// When the day, week or month is over whose limits are reached, where that is all of them.
+    std::optional<Timestamp> again_at = {};
+    bool is_free = false;                ///< nobody holds it
+    std::optional<Money> discount = {};  ///< only where it is valid
 };
+
+/// When somebody wants to use a code of `book`. Nothing where its time zone has no moment for
+/// `as_of_date`.
+std::optional<Timestamp> moment_of(const ValidateCode& asked, const Book& book, Timestamp now);
 
 /// `found`: null where there is no such code. Nothing where the book's time zone has no moment for
 /// `as_of_date`.

@@ -143,20 +143,35 @@ public:
         read_book_counts();
         read_erasures();
         read_moved();
+        read_usages();
         verify_codes();
         verify_book_counts();
         verify_activity();
         verify_discounts();
         verify_lock_counts();
-        verify_user_counts();
+        verify_standing();
+        verify_usages();
+        verify_limits();
         verify_ids();
         return std::move(result_);
     }
 
 private:
+    struct Change {
+        Timestamp at;
+        EntryId id = 0;
+
+        void take(const Change& other) {
+            at = std::max(at, other.at);
+            id = std::max(id, other.id);
+        }
+    };
+
     struct BookState {
-        std::optional<std::int64_t> max_redemptions_per_user;
-        std::optional<Timestamp> counts_users_since;
+        std::array<Limits, all_pers.size()> limits;  ///< places are those of Per
+        std::optional<Currency> currency;            ///< of its discount
+        Change last_redeemed;                        ///< of its redemptions that stand,
+        Change last_worth;                           ///< and of those worth something
         Timestamp updated_at;
         EntryId last_entry = 0;
         std::optional<Snapshot::BookCountRow> kept;
@@ -212,8 +227,8 @@ private:
             const auto [book, sound] = book_of(*books);
             last_book_ = book.id;
             BookState& state = books_[book.id];
-            state.max_redemptions_per_user = book.max_redemptions_per_user;
-            state.counts_users_since = book.counts_users_since;
+            for (const Per per : all_pers) state.limits.at(place(per)) = book.limits_per(per);
+            if (book.discount) state.currency = book.discount->currency;
             state.updated_at = book.updated_at;
             state.last_entry = book.last_entry;
         }
@@ -349,6 +364,7 @@ private:
                 apply(*entries, code, state);
             }
             verify_state(code, state);
+            count_standing(code, state);
             count(code);
             last_code_ = code.id;
             if (++result_.codes % codes_between_progress == 0) {
@@ -795,41 +811,151 @@ private:
             });
     }
 
-    void verify_user_counts() {
-        using Row = Snapshot::UserCountRow;
-        merge<Row>(
-            Cursor(snapshot_.user_counts()), Cursor(snapshot_.redeemed_codes()),
-            [](const Row& row) { return std::pair(row.book_id, row.user); },
-            [this](const Row* kept, const Row* counted) { verify_user_count(kept, counted); });
+    static std::size_t place(Per per) { return static_cast<std::size_t>(per); }
+
+    /// What was redeemed before the limit was set to what it is may be more.
+    static bool is_over(std::int64_t used, std::optional<std::int64_t> most, const BookState& book,
+                        const Change& last) {
+        return most && used > *most && last.at > book.updated_at && last.id > book.last_entry;
     }
 
-    /// Null where there is none.
-    void verify_user_count(const Snapshot::UserCountRow* kept,
-                           const Snapshot::UserCountRow* counted) {
-        const Snapshot::UserCountRow& row = kept != nullptr ? *kept : *counted;
-        const std::int64_t is = kept != nullptr ? kept->redeemed : 0;
-        const std::int64_t should = counted != nullptr ? counted->redeemed : 0;
-        constexpr std::string_view table = "user_redemption_count of book ";
-        const BookState* const book = find_book(row.book_id);
-        if (book == nullptr) {
-            if (kept != nullptr) {
-                differ(table, row.book_id, ", user ", row.user, ": the book is not there");
+    void verify_limits() {
+        for (const auto& [id, book] : books_) {
+            const auto most = book.limits[place(Per::ever)].max_redemptions;
+            if (is_over(book.counted.redeemed, most, book, book.last_redeemed)) {
+                differ("coupon_book ", id, ": ", book.counted.redeemed,
+                       " of its codes are redeemed, max_redemptions is ", most);
             }
+        }
+        for (Cursor users(snapshot_.redeemed_codes()); !users.at_end(); users.advance()) {
+            const BookState* const book = find_book(users->book_id);
+            if (book == nullptr) continue;
+            const auto most = book->limits[place(Per::ever)].max_redemptions_per_user;
+            if (is_over(users->redeemed, most, *book,
+                        {users->last_redeemed_at, users->last_entry})) {
+                differ("coupon_book ", users->book_id, ": user ", users->user, " has redeemed ",
+                       users->redeemed, " of its codes, max_redemptions_per_user is ", most);
+            }
+        }
+    }
+
+    /// Those of whole books; to be called before the codes are read.
+    void read_usages() {
+        for (Cursor usages(snapshot_.usages()); !usages.at_end(); usages.advance()) {
+            if (usages->user == 0) usages_[usages->book_id].push_back({*usages, {}});
+        }
+    }
+
+    void verify_usages() {
+        for (const auto& [id, usages] : usages_) {
+            for (const auto& [kept, counted] : usages) {
+                verify_usage(kept, counted.redeemed);
+                if (kept.amount != counted.amount) {
+                    differ(row_of(kept), ": amount is ", kept.amount, ", by the ledger it is ",
+                           counted.amount);
+                }
+                if (const BookState* const book = find_book(id))
+                    verify_limits(*book, kept, counted);
+            }
+        }
+        for (Cursor usages(snapshot_.usages()); !usages.at_end(); usages.advance()) {
+            if (usages->user == 0) continue;
+            verify_usage(*usages, usages->by_codes);
+            const BookState* const book = find_book(usages->book_id);
+            const Limits* const limits = book == nullptr ? nullptr : limits_of(*book, *usages);
+            if (limits != nullptr &&
+                is_over(usages->by_codes, limits->max_redemptions_per_user, *book,
+                        {usages->last_redeemed_at, usages->last_entry})) {
+                differ("coupon_book ", usages->book_id, ": user ", usages->user, " has redeemed ",
+                       usages->by_codes, " of its codes since ", usages->since,
+                       ", max_redemptions_per_user is ", limits->max_redemptions_per_user);
+            }
+        }
+    }
+
+    /// Those per the day, week or month of `kept`; null for ever, of which verify_limits() tells.
+    static const Limits* limits_of(const BookState& book, const Snapshot::UsageRow& kept) {
+        const bool known = place(Per::day) <= static_cast<std::size_t>(kept.per) &&
+                           static_cast<std::size_t>(kept.per) < all_pers.size();
+        return known ? &book.limits.at(static_cast<std::size_t>(kept.per)) : nullptr;
+    }
+
+    /// Of all users together: most redemptions in some time, and the budget, of that or of all.
+    void verify_limits(const BookState& book, const Snapshot::UsageRow& kept,
+                       const Usage& counted) {
+        const Limits* limits = limits_of(book, kept);
+        if (limits != nullptr &&
+            is_over(counted.redeemed, limits->max_redemptions, book, book.last_redeemed)) {
+            differ("coupon_book ", kept.book_id, ": ", counted.redeemed,
+                   " of its codes were redeemed since ", kept.since, ", max_redemptions is ",
+                   limits->max_redemptions);
+        }
+        if (kept.per == static_cast<std::int64_t>(Per::ever)) limits = &book.limits[0];
+        if (limits == nullptr || !limits->budget || !book.currency ||
+            kept.currency != book.currency->code()) {
             return;
         }
-        if (!book->counts_users_since) return;  // then nobody goes by it
-        const bool not_yet =
-            kept == nullptr && counted->last_redeemed_at <= *book->counts_users_since;
-        if (is != should && !not_yet) {
-            differ(table, row.book_id, ", user ", row.user, ": redeemed is ", is,
-                   ", by their codes it is ", should);
+        const auto most = minor_units(*limits->budget, book.currency);
+        if (is_over(counted.amount, most, book, book.last_worth)) {
+            differ("coupon_book ", kept.book_id, ": discounts of ", counted.amount, " minor units",
+                   kept.per == 0 ? "" : " since " + show(kept.since), ", budget is ", most);
         }
-        // What was redeemed before the limit was set to what it is may be more.
-        const auto limit = book->max_redemptions_per_user;
-        if (limit && should > *limit && counted->last_redeemed_at > book->updated_at &&
-            counted->last_entry > book->last_entry) {
-            differ("coupon_book ", row.book_id, ": user ", row.user, " has redeemed ", should,
-                   " of its codes, max_redemptions_per_user is ", *limit);
+    }
+
+    static std::string row_of(const Snapshot::UsageRow& kept) {
+        static constexpr std::array<std::string_view, all_pers.size()> pers{
+            "", " per day", " per week", " per month"};
+        const auto per = static_cast<std::size_t>(kept.per);
+        return "usage_count of book " + show(kept.book_id) +
+               (kept.user == 0 ? "" : ", user " + show(kept.user)) +
+               (per < pers.size() ? std::string(pers.at(per)) : " per " + show(kept.per));
+    }
+
+    void verify_usage(const Snapshot::UsageRow& kept, std::int64_t redeemed) {
+        const std::string row = row_of(kept);
+        if (find_book(kept.book_id) == nullptr) differ(row, ": the book is not there");
+        if (kept.redeemed == redeemed) return;
+        differ(row, ": redeemed is ", kept.redeemed, ", by their codes it is ", redeemed);
+    }
+
+    /// A code with what its entries have made of it.
+    void count_standing(const Snapshot::CodeRow& code, const CodeState& state) {
+        if (!state.redeemed_at) return;
+        const Timestamp since = activity_period(*state.redeemed_at);
+        ++standing_[{code.book_id, since, ""}];
+        if (state.currency) {
+            add(standing_[{code.book_id, since, *state.currency}], state.discount_left);
+        }
+        if (BookState* const book = find_book(code.book_id)) {
+            const Change redeemed{*state.redeemed_at, state.redemption};
+            book->last_redeemed.take(redeemed);
+            if (state.discount_left > 0) book->last_worth.take(redeemed);
+        }
+        const auto usages = usages_.find(code.book_id);
+        if (usages == usages_.end()) return;
+        for (auto& [kept, counted] : usages->second) {
+            if (code.redeemed_at.value_or(*state.redeemed_at) < kept.since) continue;
+            ++counted.redeemed;
+            if (kept.currency && kept.currency == state.currency) {
+                add(counted.amount, state.discount_left);
+            }
+        }
+    }
+
+    void verify_standing() {
+        std::map<DiscountPlace, std::int64_t> kept;
+        for (Cursor rows(snapshot_.standing()); !rows.at_end(); rows.advance()) {
+            const DiscountPlace place{rows->book_id, rows->since, rows->currency};
+            add(kept[place], rows->standing);
+            standing_.try_emplace(place);
+        }
+        for (const auto& [place, should] : standing_) {
+            const std::int64_t is = kept[place];
+            if (is == should) continue;
+            const auto& [book, since, currency] = place;
+            differ(currency.empty() ? "activity_count" : "discount_count", " since ", since,
+                   " of book ", book, currency.empty() ? "" : " in " + currency, ": standing is ",
+                   is, ", by the ledger it is ", should);
         }
     }
 
@@ -865,6 +991,12 @@ private:
     BookState all_;                                              ///< of all books together
     std::map<std::pair<BookId, Timestamp>, Activity> activity_;  ///< by the ledger
     std::map<DiscountPlace, std::int64_t> discounts_;            ///< the same
+    std::map<DiscountPlace, std::int64_t> standing_;             ///< the same; "": redemptions
+    struct UsageOfBook {
+        Snapshot::UsageRow kept;
+        Usage counted;
+    };
+    std::unordered_map<BookId, std::vector<UsageOfBook>> usages_;
     BookId last_book_ = 0;
     CodeId last_code_ = 0;
     CodeId upload_from_ = 0;  ///< the next one that the upload of the moment names

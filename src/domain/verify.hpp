@@ -90,13 +90,34 @@ public:
         Timestamp locked_until;
         std::int64_t codes = 0;
     };
+    /// A user's redeemed codes in a book.
     struct UserCountRow {
         BookId book_id = 0;
         std::int64_t user = 0;
         std::int64_t redeemed = 0;
-        // Of what is counted from codes: the last change of one of them, and their last redemption.
+        EntryId last_entry = 0;  ///< the last change of one of them
+        Timestamp last_redeemed_at = {};
+    };
+    struct UsageRow {
+        BookId book_id = 0;
+        std::int64_t user = 0;  ///< 0: all of them
+        std::int64_t per = 0;
+        Timestamp since;
+        std::int64_t redeemed = 0, amount = 0;
+        std::optional<std::string> currency;
+        // Of a user: of their codes, those redeemed since then, with their last change and the last
+        // of their redemptions.
+        std::int64_t by_codes = 0;
         EntryId last_entry = 0;
         Timestamp last_redeemed_at = {};
+    };
+    /// What stands of the redemptions made in a period: of no currency, how many; else what of them
+    /// was not given back.
+    struct StandingRow {
+        BookId book_id = 0;
+        Timestamp since;
+        std::string currency;
+        std::int64_t standing = 0;
     };
     /// Where new ids come from.
     struct IdSources {
@@ -133,8 +154,9 @@ public:
     virtual std::unique_ptr<RowStream<LockCountRow>> lock_counts(Timestamp now) = 0;
     /// The same, counted from the codes that were locked last, or changed after that.
     virtual std::unique_ptr<RowStream<LockCountRow>> locked_codes(Timestamp now) = 0;
-    virtual std::unique_ptr<RowStream<UserCountRow>> user_counts() = 0;  ///< by book and user
-    /// The same, counted from the redeemed codes of all books that count their users, if not more.
+    virtual std::unique_ptr<RowStream<UsageRow>> usages() = 0;       ///< by book, user and per
+    virtual std::unique_ptr<RowStream<StandingRow>> standing() = 0;  ///< in no order
+    /// Of all books with a limit for each user, if not more; by book and user.
     virtual std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() = 0;
 
     /// Nothing where ids follow from the rows that are there.

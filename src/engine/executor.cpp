@@ -139,6 +139,8 @@ private:
                 if (!loaded) return fail_locks(LockFailure::reading, results, loaded.error());
             }
             const Timestamp now = clock_.now();
+            // Days begin at such moments: what was counted of one is of no use on the next.
+            if (activity_period(needed.at) != activity_period(now)) continue;
             Decision decision = decide(*world, commands, now);
             if (decision.shortage) {
                 pool_factor *= 4;

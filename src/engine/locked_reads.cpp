@@ -89,8 +89,8 @@ public:
     }
 
     Result<std::vector<std::optional<CodeForUser>>> find_codes(
-        std::span<const ValidateCode* const> asked) override {
-        return store_->find_codes(asked);
+        std::span<const ValidateCode* const> asked, Timestamp now) override {
+        return store_->find_codes(asked, now);
     }
 
     Result<void> ping() override {

@@ -11,6 +11,10 @@ inline bool is_amount(std::int64_t amount) {
     return amount >= 0 && amount <= limits::order_minor_units;
 }
 
+inline bool is_limit(const std::optional<std::int64_t>& limit, std::int64_t most) {
+    return limit.value_or(1) >= 1 && limit.value_or(1) <= most;
+}
+
 /// Nothing, or what is wrong.
 inline const char* fault_of(const Book& book) {
     if (book.discount) {
@@ -23,10 +27,24 @@ inline const char* fault_of(const Book& book) {
                            book.starts_at, book.ends_at, book.archived_at}) {
         if (!has_iso8601(at.value_or(Timestamp{}))) return "a book of such a time";
     }
-    if (book.lock_ttl_s.value_or(1) < 1 || book.lock_ttl_s.value_or(1) > limits::lock_ttl_s) {
-        return "a book with such locks";
+    if (!is_limit(book.lock_ttl_s, limits::lock_ttl_s)) return "a book with such locks";
+    for (const Per per : all_pers) {
+        const Limits most = book.limits_per(per);
+        if (!is_limit(most.max_redemptions, limits::redemptions) ||
+            !is_limit(most.max_redemptions_per_user, limits::redemptions) ||
+            !is_limit(most.budget, limits::order_minor_units * 10'000)) {
+            return "a book with such limits";
+        }
     }
     return nullptr;
+}
+
+/// What is added to it must not overflow.
+inline const char* fault_of(const Usage& usage) {
+    constexpr std::int64_t most = INT64_MAX / 2;
+    const bool sound = usage.redeemed >= 0 && usage.redeemed <= most && usage.amount >= -most &&
+                       usage.amount <= most;
+    return sound ? nullptr : "a count of so many";
 }
 
 inline const char* fault_of(const Code& code) {

@@ -206,7 +206,7 @@ public:
     /// Codes with what it depends on whether users may redeem them, in the order asked, of one
     /// moment; nothing for a code that is not there. Locks are left out. Failures: unavailable.
     virtual Result<std::vector<std::optional<CodeForUser>>> find_codes(
-        std::span<const ValidateCode* const> asked) = 0;
+        std::span<const ValidateCode* const> asked, Timestamp now) = 0;
 
     /// Whether the database answers. Failures: unavailable.
     virtual Result<void> ping() = 0;

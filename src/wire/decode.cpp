@@ -29,7 +29,7 @@ using Kind = Member::Kind;
 
 // What the numbers in the messages are.
 static_assert(limits::code_characters == 128 && limits::json_depth == 32);
-static_assert(limits::redemptions_per_user == 1'000'000'000 && limits::page_books == 1'000);
+static_assert(limits::redemptions == 1'000'000'000 && limits::page_books == 1'000);
 static_assert(limits::discount_cents == 99'999'999'99);
 static_assert(limits::reason_characters == 1'024);
 static_assert(limits::lock_ttl_s == 86'400 && limits::metadata_bytes == 16'384);
@@ -536,6 +536,9 @@ constexpr std::array book_specs{MemberSpec{"name"},
                                 MemberSpec{"startsAt"},
                                 MemberSpec{"endsAt"},
                                 MemberSpec{"timeZone"},
+                                MemberSpec{"maxRedemptions"},
+                                MemberSpec{"budget"},
+                                MemberSpec{.name = "limits", .captured = true},
                                 MemberSpec{"lockTtlSeconds"},
                                 MemberSpec{"combinable"},
                                 MemberSpec{.name = "metadata", .captured = true}};
@@ -570,6 +573,48 @@ std::optional<Discount> read_either_discount(Members& members, Messages& message
     return read_captured(json, specs, "discount.", messages, read_discount);
 }
 
+std::optional<std::int64_t> read_most(Members& members) {
+    return members.optional_number(0, 1, limits::redemptions,
+                                   " must be an integer from 1 to 1000000000");
+}
+
+std::optional<std::int64_t> read_budget(Members& members) {
+    return members.optional_number(
+        4, 1, limits::order_minor_units * 10'000,
+        " must be a number greater than 0, up to 1000000000000, with at most 4 decimals");
+}
+
+/// From the next member.
+std::map<Per, Limits> read_limits(Members& members, Messages& messages) {
+    static constexpr std::array specs{MemberSpec{.name = "day", .captured = true},
+                                      MemberSpec{.name = "week", .captured = true},
+                                      MemberSpec{.name = "month", .captured = true}};
+    static constexpr std::array limit_specs{
+        MemberSpec{"maxRedemptions"}, MemberSpec{"maxRedemptionsPerUser"}, MemberSpec{"budget"}};
+    const std::size_t before = messages.size();
+    const std::string json = members.optional_object(limits::body_bytes, "");
+    if (json.empty() || messages.size() != before) return {};
+    std::map<Per, Limits> read;
+    read_captured(json, specs, "limits.", messages, [&](Members& pers) {
+        for (std::size_t i = 0; i < specs.size(); ++i) {
+            const std::string of_per = pers.optional_object(limits::body_bytes, "");
+            if (of_per.empty()) continue;
+            const std::string path = "limits." + std::string(specs[i].name) + ".";
+            const auto limits =
+                read_captured(of_per, limit_specs, path, messages, [](Members& those) {
+                    Limits found;
+                    found.max_redemptions = read_most(those);
+                    found.max_redemptions_per_user = read_most(those);
+                    found.budget = read_budget(those);
+                    return found;
+                });
+            if (limits && *limits != Limits()) read.emplace(all_pers[i + 1], *limits);
+        }
+        return true;
+    });
+    return read;
+}
+
 /// `edits`: whether all members may be left out. `given`: those that were not.
 BookWish read_book(Members& members, bool edits, BookMembers& given, Messages& messages) {
     BookWish book;
@@ -590,8 +635,7 @@ BookWish read_book(Members& members, bool edits, BookMembers& given, Messages& m
         book.code_pattern = members.required_pattern();
     }
     note();
-    book.max_redemptions_per_user = members.optional_number(
-        0, 1, limits::redemptions_per_user, " must be an integer from 1 to 1000000000");
+    book.max_redemptions_per_user = read_most(members);
     note();
     book.discount = read_either_discount(members, messages);
     given[place++] = !members.is_absent(3) || !members.is_absent(4);
@@ -604,6 +648,12 @@ BookWish read_book(Members& members, bool edits, BookMembers& given, Messages& m
     take_moment(members.optional_time(), book.ends_at, book.ends_on);
     note();
     book.time_zone = members.optional_time_zone();
+    note();
+    book.max_redemptions = read_most(members);
+    note();
+    book.budget = read_budget(members);
+    note();
+    book.limits = read_limits(members, messages);
     note();
     book.lock_ttl_s =
         members.optional_number(0, 1, limits::lock_ttl_s, " must be an integer from 1 to 86400");

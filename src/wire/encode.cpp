@@ -1,3 +1,4 @@
+#include <array>
 #include <cstddef>
 #include <utility>
 
@@ -72,6 +73,11 @@ RefusalText text_of(Refusal refusal) {
         case Refusal::amount_exceeds_discount:
             return {409, "amount_exceeds_discount",
                     "The amount is more than what is left of the discount"};
+        case Refusal::redemption_limit_reached:
+            return {409, "redemption_limit_reached",
+                    "The redemption limit of this coupon book is reached"};
+        case Refusal::budget_exhausted:
+            return {409, "budget_exhausted", "The budget of this coupon book is used up"};
         case Refusal::user_redemption_limit_reached:
             return {409, "user_redemption_limit_reached",
                     "User has reached the redemption limit of this coupon book"};
@@ -115,6 +121,12 @@ std::string cure_of(Refusal reason, const CodeValidated& validated) {
             return "Add " + fixed_decimal(missing.amount, exponent_of(missing.currency)) +
                    " to the order";
         }
+        case Refusal::redemption_limit_reached:
+        case Refusal::budget_exhausted:
+        case Refusal::user_redemption_limit_reached:
+            return validated.again_at
+                       ? "Try again from " + format_iso8601(*validated.again_at) + " on"
+                       : "";
         default: return "";
     }
 }
@@ -131,6 +143,9 @@ std::string text_of(Fault fault) {
         case Fault::no_such_end: return "endsAt" + std::string(must_be_a_moment);
         case Fault::no_such_expiry: return "expiresAt" + std::string(must_be_a_moment);
         case Fault::ends_before_start: return "endsAt must be after startsAt";
+        case Fault::budget_without_currency: return "budget needs a discount with a currency";
+        case Fault::budget_too_fine:
+            return "budget must have no more decimals than the currency of the discount";
         case Fault::amount_too_fine: return "amount must have no more decimals than its currency";
     }
     check_failed("a fault is one of those above", __FILE__, __LINE__);
@@ -433,6 +448,21 @@ void write_or_null(JsonWriter& json, const std::optional<std::int64_t>& amount,
     amount ? json.decimal(*amount, exponent_of(currency)) : json.null();
 }
 
+constexpr std::array<std::pair<Per, std::string_view>, 3> per_names{
+    {{Per::day, "day"}, {Per::week, "week"}, {Per::month, "month"}}};
+
+void write_budget(JsonWriter& json, const std::optional<std::int64_t>& ten_thousandths) {
+    ten_thousandths ? json.decimal(*ten_thousandths, 4) : json.null();
+}
+
+void write_limits(JsonWriter& json, const Limits& limits) {
+    using wire::write_or_null;
+    write_or_null(json.raw(R"({"maxRedemptions":)"), limits.max_redemptions);
+    write_or_null(json.raw(R"(,"maxRedemptionsPerUser":)"), limits.max_redemptions_per_user);
+    write_budget(json.raw(R"(,"budget":)"), limits.budget);
+    json.raw("}");
+}
+
 void write_discount(JsonWriter& json, const std::optional<Discount>& discount) {
     if (!discount) {
         json.null();
@@ -510,7 +540,16 @@ void write_open_book(JsonWriter& json, const Book& book) {
     write_or_null(json.raw(R"(,"startsAt":)"), book.starts_at);
     write_or_null(json.raw(R"(,"endsAt":)"), book.ends_at);
     json.raw(R"(,"timeZone":)").string(book.time_zone);
-    write_or_null(json.raw(R"(,"lockTtlSeconds":)"), book.lock_ttl_s);
+    write_or_null(json.raw(R"(,"maxRedemptions":)"), book.max_redemptions);
+    write_budget(json.raw(R"(,"budget":)"), book.budget);
+    json.raw(R"(,"limits":{)");
+    std::string_view before;
+    for (const auto& [per, name] : per_names) {
+        json.raw(std::exchange(before, ",")).string(name).raw(":");
+        const auto of_per = book.limits.find(per);
+        of_per == book.limits.end() ? void(json.null()) : write_limits(json, of_per->second);
+    }
+    write_or_null(json.raw(R"(},"lockTtlSeconds":)"), book.lock_ttl_s);
     json.raw(R"(,"combinable":)").boolean(book.combinable);
     json.raw(R"(,"metadata":)").raw(book.metadata);
     write_or_null(json.raw(R"(,"archivedAt":)"), book.archived_at);

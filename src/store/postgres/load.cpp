@@ -5,6 +5,7 @@
 #include <functional>
 #include <iterator>
 #include <set>
+#include <tuple>
 #include <unordered_set>
 
 #include "store/pool_draw.hpp"
@@ -64,7 +65,16 @@ const Statement select_redemptions_of_orders{
     "CROSS JOIN LATERAL (SELECT * FROM ledger WHERE order_id = need.order_id "
     "AND code_id = known.id OFFSET 0) AS entry" COUPOND_REDEMPTION_JOINS};
 
-const Statement select_used{COUPOND_REDEEMED};
+const Statement select_usages_of_users{COUPOND_USAGE_OF_USERS};
+
+const Statement select_usages_of_books{COUPOND_USAGE_OF_BOOKS};
+
+// Whoever redeems in a limited book changes what is counted of it, so others wait instead of
+// meeting conflicts. Not for the rows: who waits for those has a transaction's id, by which the
+// ledger's entries are ordered, before having seen what they waited for. Each book has one of so
+// many locks.
+constexpr BookId book_locks = 64;
+const Statement take_turns{"SELECT coupond_take_turns($1::bigint[]::int[])"};
 
 const Statement select_books{"SELECT " COUPOND_BOOK_COLUMNS
                              " FROM coupon_book AS book WHERE book.id = ANY($1::bigint[])"};
@@ -140,18 +150,18 @@ public:
         if (!needs_.keys.empty()) ask_memories();
         if (!needs_.erased.empty()) ask_users();
         const auto any = needs_.pools.find(PoolScope{});
-        const bool in_parts = any != needs_.pools.end() || may_count_users();
+        const bool in_parts = any != needs_.pools.end() || may_be_limited();
         if (in_parts) {
             receive();
             take_known();
             if (any != needs_.pools.end()) ask_any_free(any->second);
-            if (may_count_users()) ask_used();
+            if (may_be_limited()) ask_usages();
         }
         ask_name();
         receive();
         take_known();
         require_books();
-        if (!in_parts && may_count_users()) throw Rejected{{"40001", "users are counted", {}}};
+        if (!in_parts && may_be_limited()) throw Rejected{{"40001", "a book is limited", {}}};
         return std::move(world_);
     }
 
@@ -264,47 +274,59 @@ private:
         ask(select_redemptions_of_orders, Parameters(codes, orders), take);
     }
 
-    /// Whether some redemption is of a book that counts its users, or of one that is not known yet.
-    bool may_count_users() const {
+    /// Whether some redemption may be of a book of which something is counted.
+    bool may_be_limited() const {
         const bool redeems =
             !needs_.redemptions.empty() || std::ranges::any_of(needs_.codes, [](const auto& need) {
                 return !need.redeemer.empty();
             });
         return redeems && std::ranges::any_of(known_.books, [](const auto& book) {
-                   return book.second.counts_users_since.has_value();
+                   return book.second.counted != 0;
                });
     }
 
-    void ask_used() {
-        std::vector<World::UserKey> users;
-        const auto need = [&](BookId id, std::string_view redeemer) {
-            if (!world_.books.at(id).counts_users_since) return;
-            World::UserKey user{id, redeemer};
-            if (world_.user_redemptions.try_emplace(user).second) users.push_back(std::move(user));
+    void ask_usages() {
+        std::vector<UsageNeed> of_books, of_users;
+        const auto need = [&](BookId id, const std::string& redeemer) {
+            for (const std::string& of : {std::string(), redeemer}) {
+                for (UsageNeed& one : usage_needs(world_.books.at(id), of, needs_.at)) {
+                    World::UsageRow none;
+                    none.now = {one.since, 0, 0, one.currency};
+                    if (!world_.usages.try_emplace(one.key, none).second) continue;
+                    (of.empty() ? of_books : of_users).push_back(std::move(one));
+                }
+            }
         };
         for (const auto& [code, redeemer] : needs_.codes) {
             const CodeRow* const row = redeemer.empty() ? nullptr : world_.find(code);
-            if (row != nullptr) need(row->code.book_id, redeemer);
+            if (row != nullptr) need(row->code.book_id, std::string(redeemer));
         }
         for (const EntryId id : needs_.redemptions) {
             const Redemption* const redemption = world_.find_redemption(id);
             if (redemption != nullptr) need(redemption->book_id, redemption->user_id);
         }
-        if (users.empty()) return;
-        BigintArray books;
-        TextArray redeemers;
-        for (const auto& [book_id, redeemer] : users) {
-            books.add(book_id);
-            redeemers.add(redeemer);
+        if (!of_books.empty()) {
+            std::set<BookId> numbers;  // in one order in every process
+            for (const UsageNeed& one : of_books) numbers.insert(one.key.book_id % book_locks);
+            BigintArray locks;
+            for (const BookId number : numbers) locks.add(number);
+            ask(take_turns, Parameters(locks), [](const Rows&) {});
+            UsagesAsked asked(of_books);
+            ask(select_usages_of_books,
+                Parameters(asked.books, asked.pers, asked.since, asked.currencies),
+                [this, of_books](const Rows& rows) { take_usages(rows, of_books); });
         }
-        ask(select_used, Parameters(books, redeemers), [this, users](const Rows& rows) {
-            for (int row = 0; row < rows.size(); ++row) {
-                const auto n = static_cast<std::size_t>(rows.integer(row, 0)) - 1;
-                const std::int64_t used = rows.integer(row, 1);
-                world_.user_redemptions.at(users.at(n)) = {used, rows.optional_integer(row, 2),
-                                                           used};
-            }
-        });
+        if (of_users.empty()) return;
+        UsagesAsked asked(of_users);
+        ask(select_usages_of_users, Parameters(asked.books, asked.users, asked.pers, asked.since),
+            [this, of_users](const Rows& rows) { take_usages(rows, of_users); });
+    }
+
+    void take_usages(const Rows& rows, const std::vector<UsageNeed>& asked) {
+        for (int row = 0; row < rows.size(); ++row) {
+            const UsageNeed& need = asked.at(static_cast<std::size_t>(rows.integer(row, 0)) - 1);
+            world_.usages.at(need.key) = read_usage(rows, row, need);
+        }
     }
 
     CodeRow& add_code(const Rows& rows, int row) {

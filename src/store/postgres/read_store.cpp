@@ -185,7 +185,9 @@ const Statement select_books_of_codes{
     "unnest($1::text[]) AS need (code) CROSS JOIN LATERAL "
     "(SELECT book_id FROM coupon_code WHERE code = need.code OFFSET 0) AS code))"};
 
-const Statement select_redeemed{COUPOND_REDEEMED};
+const Statement select_usages_of_users{COUPOND_USAGE_OF_USERS};
+
+const Statement select_usages_of_books{COUPOND_USAGE_OF_BOOKS};
 
 const Statement select_book{"SELECT id FROM coupon_book WHERE id = $1::bigint"};
 
@@ -319,9 +321,9 @@ public:
     }
 
     Result<std::vector<std::optional<CodeForUser>>> find_codes(
-        std::span<const ValidateCode* const> asked) override {
+        std::span<const ValidateCode* const> asked, Timestamp now) override {
         return answer([&](Connection& connection, Deadline deadline) {
-            return find(connection, deadline, asked);
+            return find(connection, deadline, asked, now);
         });
     }
 
@@ -573,8 +575,9 @@ private:
         return history;
     }
 
-    static std::vector<std::optional<CodeForUser>> find(
-        Connection& connection, Deadline deadline, std::span<const ValidateCode* const> asked) {
+    static std::vector<std::optional<CodeForUser>> find(Connection& connection, Deadline deadline,
+                                                        std::span<const ValidateCode* const> asked,
+                                                        Timestamp now) {
         TextArray codes;
         for (const ValidateCode* const one : asked) codes.add(one->code);
         connection.execute(begin);
@@ -590,31 +593,45 @@ private:
             books.emplace(book.id, std::move(book));
         }
         std::vector<std::optional<CodeForUser>> found(asked.size());
-        BigintArray counted_books;
-        TextArray counted_users;
-        std::vector<CodeForUser*> counted;
+        std::vector<UsageNeed> need_of_books, need_of_users;
+        std::vector<Usage*> used_of_books, used_of_users;
         const Rows& of_codes = replies.rows.at(2);
         for (int row = 0; row < of_codes.size(); ++row) {
             const auto n = static_cast<std::size_t>(of_codes.integer(row, code_columns)) - 1;
             CodeForUser& code = found.at(n).emplace();
             code.code = read_code(of_codes, row);
             code.book = books.at(code.code.book_id);
-            if (!code.book.counts_users_since) continue;
-            counted_books.add(code.book.id);
-            counted_users.add(asked[n]->user_id);
-            counted.push_back(&code);
+            const auto at = moment_of(*asked[n], code.book, now);
+            if (!at) continue;
+            for (UsageNeed& need : usage_needs(code.book, "", *at)) {
+                used_of_books.push_back(&code.used.by_all[static_cast<std::size_t>(need.key.per)]);
+                need_of_books.push_back(std::move(need));
+            }
+            for (UsageNeed& need : usage_needs(code.book, asked[n]->user_id, *at)) {
+                used_of_users.push_back(&code.used.by_user[static_cast<std::size_t>(need.key.per)]);
+                need_of_users.push_back(std::move(need));
+            }
         }
-        if (!counted.empty()) {
-            connection.execute(select_redeemed, Parameters(counted_books, counted_users));
-        }
+        UsagesAsked books_asked(need_of_books), users_asked(need_of_users);
+        connection.execute(select_usages_of_books,
+                           Parameters(books_asked.books, books_asked.pers, books_asked.since,
+                                      books_asked.currencies));
+        connection.execute(select_usages_of_users, Parameters(users_asked.books, users_asked.users,
+                                                              users_asked.pers, users_asked.since));
         connection.execute("COMMIT");
         connection.sync();
-        const Replies counts = connection.receive_all(deadline);
-        for (int row = 0; !counted.empty() && row < counts.rows.at(0).size(); ++row) {
-            const auto n = static_cast<std::size_t>(counts.rows.at(0).integer(row, 0)) - 1;
-            counted.at(n)->redeemed = counts.rows.at(0).integer(row, 1);
-        }
+        const Replies usages = connection.receive_all(deadline);
+        take_usages(usages.rows.at(0), need_of_books, used_of_books);
+        take_usages(usages.rows.at(1), need_of_users, used_of_users);
         return found;
+    }
+
+    static void take_usages(const Rows& rows, const std::vector<UsageNeed>& asked,
+                            const std::vector<Usage*>& used) {
+        for (int row = 0; row < rows.size(); ++row) {
+            const auto n = static_cast<std::size_t>(rows.integer(row, 0)) - 1;
+            *used.at(n) = read_usage(rows, row, asked.at(n)).now;
+        }
     }
 
     static UserPage find(Connection& connection, Deadline deadline, const UserQuery& query) {

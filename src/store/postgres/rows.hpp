@@ -20,17 +20,35 @@ namespace coupond::postgres {
     "book.id, book.name, book.code_pattern, book.max_redemptions_per_user, " \
     "book.discount_cents, book.created_at, book.updated_at, book.last_entry_id, book.settings"
 
-/// How often users have redeemed codes of a book: counted since it has had a limit; else by the
-/// codes that they hold. $1: books, $2: user ids; of those that are there, their places from 1.
-#define COUPOND_REDEEMED                                                                        \
-    "SELECT need.n, coalesce(used.redeemed, (SELECT count(*) FROM coupon_code "                 \
-    "WHERE assigned_to = redeemer.number AND book_id = need.book_id "                           \
-    "AND redeemed_at IS NOT NULL)), used.version "                                              \
-    "FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS need (book_id, redeemer, n) "     \
-    "CROSS JOIN LATERAL (SELECT number FROM coupon_user WHERE user_id = need.redeemer OFFSET 0" \
-    ") AS redeemer "                                                                            \
-    "LEFT JOIN LATERAL (SELECT redeemed, version FROM user_redemption_count WHERE book_id = "   \
-    "need.book_id AND user_number = redeemer.number OFFSET 0) AS used ON true"
+// How much is used of books (domain/usage.hpp): of each asked for its place, from 1, the row that
+// there is, and what is counted of the time asked for.
+
+/// By users who are there. $1: books, $2: user ids, $3: per, $4: since.
+#define COUPOND_USAGE_OF_USERS                                                                   \
+    "SELECT need.n, old.since, old.redeemed, old.amount, old.currency, "                         \
+    "CASE WHEN old.since = need.since THEN old.redeemed ELSE (SELECT count(*) FROM coupon_code " \
+    "WHERE assigned_to = who.number AND book_id = need.book_id AND redeemed_at >= need.since) "  \
+    "END, 0::bigint, old.version FROM unnest($1::bigint[], $2::text[], $3::bigint[], "           \
+    "$4::bigint[]) "                                                                             \
+    "WITH ORDINALITY AS need (book_id, user_id, per, since, n) "                                 \
+    "CROSS JOIN LATERAL (SELECT number FROM coupon_user WHERE user_id = need.user_id OFFSET 0"   \
+    ") AS who LEFT JOIN LATERAL (SELECT * FROM usage_count WHERE book_id = need.book_id "        \
+    "AND user_number = who.number AND per = need.per OFFSET 0) AS old ON true"
+#define COUPOND_IF_OF_THAT_TIME(count, else_sum)                                            \
+    "CASE WHEN old.since = need.since AND old.currency IS NOT DISTINCT FROM need.currency " \
+    "THEN old." count " ELSE (SELECT coalesce(sum(standing), 0)::bigint FROM " else_sum     \
+    " AND since >= greatest(need.since, 0)) END"
+/// By all. $1: books, $2: per, $3: since, $4: currencies.
+#define COUPOND_USAGE_OF_BOOKS \
+    "SELECT need.n, old.since, old.redeemed, old.amount, old.currency, " COUPOND_IF_OF_THAT_TIME( \
+        "redeemed", "activity_count WHERE book_id = need.book_id") ", "                           \
+    COUPOND_IF_OF_THAT_TIME("amount",                                                             \
+                            "discount_count WHERE book_id = need.book_id "                        \
+                            "AND currency = need.currency")                                       \
+    ", old.version FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) "                         \
+    "WITH ORDINALITY AS need (book_id, per, since, currency, n) "                                 \
+    "LEFT JOIN LATERAL (SELECT * FROM usage_count WHERE book_id = need.book_id "                  \
+    "AND user_number = 0 AND per = need.per OFFSET 0) AS old ON true"
 
 inline constexpr int code_columns = 12;
 inline constexpr int book_columns = 9;
@@ -123,6 +141,36 @@ inline std::optional<Order> read_order(const Rows& rows, int row, int column,
     if (!currency) throw Rejected{{data_corrupted, "an order of no currency", ""}};
     return Order{rows.optional_text(row, column), *amount, *currency};
 }
+
+/// From a row of COUPOND_USAGE_OF_USERS or COUPOND_USAGE_OF_BOOKS.
+inline World::UsageRow read_usage(const Rows& rows, int row, const UsageNeed& need) {
+    World::UsageRow usage;
+    if (!rows.is_null(row, 1)) {
+        usage.loaded = Usage{{rows.integer(row, 1)},
+                             rows.integer(row, 2),
+                             rows.integer(row, 3),
+                             read_currency(rows, row, 4)};
+        usage.loaded_version = rows.integer(row, 7);
+    }
+    usage.now = sound(Usage{need.since, rows.integer(row, 5), rows.integer(row, 6), need.currency});
+    return usage;
+}
+
+/// What COUPOND_USAGE_OF_USERS or COUPOND_USAGE_OF_BOOKS asks for.
+struct UsagesAsked {
+    explicit UsagesAsked(std::span<const UsageNeed> asked) {
+        for (const UsageNeed& need : asked) {
+            books.add(need.key.book_id);
+            users.add(need.key.user_id);
+            pers.add(static_cast<std::int64_t>(need.key.per));
+            since.add(need.since);
+            need.currency ? currencies.add(need.currency->code()) : currencies.add_null();
+        }
+    }
+
+    BigintArray books, pers, since;
+    TextArray users, currencies;
+};
 
 // A redemption, from the `entry` of which it is the id.
 #define COUPOND_REDEMPTION_COLUMNS                                                        \

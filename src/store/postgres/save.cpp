@@ -98,16 +98,19 @@ const Statement rewrite_codes{
         "assigned_to = CASE WHEN new.user_id IS NOT NULL "
         "THEN coalesce(new.number, coupond_conflict()::bigint) END")};
 
-// Users whose row, if there was one, is still of the version that was loaded; from now on it is of
+// Counts whose row, if there was one, is still of the version that was loaded; from now on it is of
 // this transaction's.
-const Statement count_users{
-    "WITH counted AS (INSERT INTO user_redemption_count AS old (book_id, user_number, redeemed, "
-    "version) SELECT book_id, known.number, redeemed, "
+const Statement save_usages{
+    "WITH counted AS (INSERT INTO usage_count AS old (book_id, user_number, per, since, redeemed, "
+    "amount, currency, version) SELECT book_id, CASE WHEN user_id = '' THEN 0 ELSE known.number "
+    "END, per, since, redeemed, amount, currency, "
     "coalesce(loaded_version, pg_current_xact_id()::text::bigint) "
-    "FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) AS new (book_id, user_id, "
-    "redeemed, loaded_version)" COUPOND_NUMBER
-    " WHERE known.number IS NOT NULL "
-    "ON CONFLICT (book_id, user_number) DO UPDATE SET redeemed = excluded.redeemed, "
+    "FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], "
+    "$6::bigint[], $7::text[], $8::bigint[]) AS new (book_id, user_id, per, since, redeemed, "
+    "amount, currency, loaded_version)" COUPOND_NUMBER
+    " WHERE user_id = '' OR known.number IS NOT NULL "
+    "ON CONFLICT (book_id, user_number, per) DO UPDATE SET since = excluded.since, "
+    "redeemed = excluded.redeemed, amount = excluded.amount, currency = excluded.currency, "
     "version = pg_current_xact_id()::text::bigint "
     "WHERE old.version = excluded.version RETURNING 1) "
     "SELECT CASE WHEN count(*) <> cardinality($1::bigint[]) THEN coupond_conflict() END "
@@ -175,6 +178,20 @@ const Statement add_discounts{
     "FROM unnest($1::bigint[], $3::bigint[], $4::text[], $5::bigint[]) "
     "AS new (book_id, since, currency, amount) ON CONFLICT (book_id, since, slot, currency) "
     "DO UPDATE SET amount = old.amount + excluded.amount"};
+
+const Statement add_standing{
+    "INSERT INTO activity_count AS old (book_id, since, slot, uploaded, assigned, locked, "
+    "redeemed, discount_cents, standing) SELECT book_id, since, $2::bigint::smallint, 0, 0, 0, 0, "
+    "0, standing FROM unnest($1::bigint[], $3::bigint[], $4::bigint[]) "
+    "AS new (book_id, since, standing) ON CONFLICT (book_id, since, slot) DO UPDATE SET "
+    "standing = old.standing + excluded.standing"};
+
+const Statement add_standing_discounts{
+    "INSERT INTO discount_count AS old (book_id, since, slot, currency, amount, standing) "
+    "SELECT book_id, since, $2::bigint::smallint, currency, 0, standing "
+    "FROM unnest($1::bigint[], $3::bigint[], $4::text[], $5::bigint[]) "
+    "AS new (book_id, since, currency, standing) ON CONFLICT (book_id, since, slot, currency) "
+    "DO UPDATE SET standing = old.standing + excluded.standing"};
 
 const Statement add_refusals{
     "INSERT INTO refusal_count AS old (book_id, since, slot, reason, refused) "
@@ -368,20 +385,23 @@ void send_changed_codes(Connection& connection, const Delta& delta, const Stored
     }
 }
 
-/// By book and user.
-void send_user_counts(Connection& connection, const Delta& delta) {
-    auto users = delta.user_redemptions;
-    std::sort(users.begin(), users.end(),
-              [](const auto& a, const auto& b) { return *a.key < *b.key; });
-    BigintArray books, counts, versions;
-    TextArray names;
-    for (const Delta::UserRedemptions& user : users) {
-        books.add(user.key->first);
-        names.add(user.key->second);
-        counts.add(user.now);
-        versions.add(user.loaded_version);
+/// By book, user and time.
+void send_usages(Connection& connection, const Delta& delta) {
+    if (delta.usages.empty()) return;
+    BigintArray books, pers, since, redeemed, amounts, versions;
+    TextArray users, currencies;
+    for (const auto& [key, loaded, version, now] : delta.usages) {
+        books.add(key->book_id);
+        users.add(key->user_id);
+        pers.add(static_cast<std::int64_t>(key->per));
+        since.add(now.since);
+        redeemed.add(now.redeemed);
+        amounts.add(now.amount);
+        now.currency ? currencies.add(now.currency->code()) : currencies.add_null();
+        versions.add(version);
     }
-    connection.execute(count_users, Parameters(books, names, counts, versions));
+    connection.execute(save_usages, Parameters(books, users, pers, since, redeemed, amounts,
+                                               currencies, versions));
 }
 
 void send_counts(Connection& connection, const Delta& delta, std::int64_t slot) {
@@ -438,6 +458,30 @@ void send_discounts(Connection& connection, const Delta& delta, std::int64_t slo
     }
     if (books.size() == 0) return;
     connection.execute(add_discounts, Parameters(books, slot, since, currencies, amounts));
+}
+
+/// By book and time, and currency.
+void send_standing(Connection& connection, const Delta& delta, std::int64_t slot) {
+    BigintArray books, since, redemptions, discount_books, discount_since, amounts;
+    TextArray currencies;
+    for (const auto& [place, standing] : delta.standing) {
+        books.add(place.first);
+        since.add(place.second);
+        redemptions.add(standing.redemptions);
+        for (const auto& [currency, amount] : standing.discounts) {
+            discount_books.add(place.first);
+            discount_since.add(place.second);
+            currencies.add(currency.code());
+            amounts.add(amount);
+        }
+    }
+    if (books.size() > 0) {
+        connection.execute(add_standing, Parameters(books, slot, since, redemptions));
+    }
+    if (amounts.size() > 0) {
+        connection.execute(add_standing_discounts,
+                           Parameters(discount_books, slot, discount_since, currencies, amounts));
+    }
 }
 
 void send_refusals(Connection& connection, const Delta& delta, std::int64_t slot) {
@@ -538,11 +582,12 @@ void Saver::send(Connection& connection, const Delta& delta, const StoredCodes& 
     for (const Changed those : {Changed::all, Changed::holder, Changed::rest}) {
         send_changed_codes(connection, delta, stored, those);
     }
-    if (!delta.user_redemptions.empty()) send_user_counts(connection, delta);
+    send_usages(connection, delta);
     if (!delta.first_locks.empty()) send_first_locks(connection, delta, slot_);
     if (!delta.counts.empty()) send_counts(connection, delta, slot_);
     if (!delta.activity.empty()) send_activity(connection, delta, slot_);
     send_discounts(connection, delta, slot_);
+    send_standing(connection, delta, slot_);
     if (!delta.refusals.empty()) send_refusals(connection, delta, slot_);
     if (!delta.locks.empty()) send_locks(connection, delta);
     if (!delta.entries.empty()) send_entries(connection, delta, stored);

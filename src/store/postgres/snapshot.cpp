@@ -105,6 +105,20 @@ void read(const Rows& rows, int row, Snapshot::LockCountRow& count) {
     count = {rows.integer(row, 0), {rows.integer(row, 1)}, rows.integer(row, 2)};
 }
 
+void read(const Rows& rows, int row, Snapshot::UsageRow& usage) {
+    usage = {rows.integer(row, 0),       rows.integer(row, 1), rows.integer(row, 2),
+             {rows.integer(row, 3)},     rows.integer(row, 4), rows.integer(row, 5),
+             rows.optional_text(row, 6), rows.integer(row, 7), rows.integer(row, 8),
+             {rows.integer(row, 9)}};
+}
+
+void read(const Rows& rows, int row, Snapshot::StandingRow& standing) {
+    standing = {rows.integer(row, 0),
+                {rows.integer(row, 1)},
+                std::string(rows.text(row, 2)),
+                rows.integer(row, 3)};
+}
+
 void read(const Rows& rows, int row, Snapshot::UserCountRow& count) {
     count = {rows.integer(row, 0),
              rows.integer(row, 1),
@@ -230,11 +244,22 @@ public:
             "ORDER BY code.book_id, code.locked_until");
     }
 
-    std::unique_ptr<RowStream<UserCountRow>> user_counts() override {
-        return stream<UserCountRow>(
-            "SELECT book_id, user_number, redeemed, 0::bigint, 0::bigint FROM "
-            "user_redemption_count "
-            "ORDER BY book_id, user_number");
+    std::unique_ptr<RowStream<UsageRow>> usages() override {
+        return stream<UsageRow>(
+            "SELECT usage.book_id, user_number, per, since, redeemed, amount, currency, "
+            "count(code.id), coalesce(max(code.last_entry_id), 0), coalesce(max(redeemed_at), 0) "
+            "FROM usage_count AS usage LEFT JOIN coupon_code AS code "
+            "ON user_number <> 0 AND code.assigned_to = user_number "
+            "AND code.book_id = usage.book_id AND redeemed_at >= since "
+            "GROUP BY usage.book_id, user_number, per "
+            "ORDER BY usage.book_id, user_number, per");
+    }
+
+    std::unique_ptr<RowStream<StandingRow>> standing() override {
+        return stream<StandingRow>(
+            "SELECT book_id, since, '', standing FROM activity_count WHERE standing <> 0 "
+            "UNION ALL SELECT book_id, since, currency, standing FROM discount_count "
+            "WHERE standing <> 0");
     }
 
     std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() override {
@@ -242,7 +267,7 @@ public:
             "SELECT book_id, assigned_to, count(*), max(code.last_entry_id), max(redeemed_at) "
             "FROM coupon_code AS code "
             "JOIN coupon_book AS book ON book.id = book_id WHERE redeemed_at IS NOT NULL "
-            "AND assigned_to IS NOT NULL AND strpos(book.settings, 'counts_users_since ') > 0 "
+            "AND assigned_to IS NOT NULL AND book.max_redemptions_per_user IS NOT NULL "
             "GROUP BY book_id, assigned_to ORDER BY book_id, assigned_to");
     }
 

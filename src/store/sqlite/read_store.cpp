@@ -94,8 +94,8 @@ public:
     }
 
     Result<std::vector<std::optional<CodeForUser>>> find_codes(
-        std::span<const ValidateCode* const> asked) override {
-        return of_one_moment([&] { return read_codes_for_users(asked); });
+        std::span<const ValidateCode* const> asked, Timestamp now) override {
+        return of_one_moment([&] { return read_codes_for_users(asked, now); });
     }
 
     Result<void> ping() override {
@@ -127,7 +127,7 @@ private:
     }
 
     std::vector<std::optional<CodeForUser>> read_codes_for_users(
-        std::span<const ValidateCode* const> asked) {
+        std::span<const ValidateCode* const> asked, Timestamp now) {
         std::vector<std::optional<CodeForUser>> found(asked.size());
         std::unordered_map<BookId, Book> books;
         for (std::size_t i = 0; i < asked.size(); ++i) {
@@ -142,21 +142,31 @@ private:
                 book_.reset();
             }
             code.book = book->second;
-            if (code.book.counts_users_since) {
-                code.redeemed = read_redeemed(code.code.book_id, asked[i]->user_id);
-            }
+            const auto at = moment_of(*asked[i], code.book, now);
+            if (at) code.used = read_used(code.book, asked[i]->user_id, *at);
         }
         return found;
     }
 
-    std::int64_t read_redeemed(BookId book_id, const std::string& user_id) {
-        for (Statement* const count : {&redeemed_, &redeemed_codes_}) {
-            if (!count->bind(book_id, user_id).step()) continue;
-            const std::int64_t redeemed = count->integer(0);
-            count->reset();
-            return redeemed;
+    Used read_used(const Book& book, const std::string& user_id, Timestamp at) {
+        Used used;
+        for (const UsageNeed& need : usage_needs(book, "", at)) {
+            const auto per = static_cast<std::int64_t>(need.key.per);
+            const auto currency =
+                need.currency ? std::optional(need.currency->code()) : std::nullopt;
+            usage_of_book_.bind(book.id, per, need.since, currency).step();
+            used.by_all[static_cast<std::size_t>(need.key.per)] =
+                read_usage(usage_of_book_, need).now;
+            usage_of_book_.reset();
         }
-        return 0;
+        for (const UsageNeed& need : usage_needs(book, user_id, at)) {
+            const auto per = static_cast<std::int64_t>(need.key.per);
+            if (!usage_of_user_.bind(book.id, user_id, per, need.since).step()) continue;
+            used.by_user[static_cast<std::size_t>(need.key.per)] =
+                read_usage(usage_of_user_, need).now;
+            usage_of_user_.reset();
+        }
+        return used;
     }
 
     BookPage read_page(const BookQuery& query) {
@@ -373,8 +383,8 @@ private:
                                   " WHERE code.book_id = ? ORDER BY code.id"};
     Statement book_{connection_,
                     "SELECT " COUPOND_BOOK_COLUMNS " FROM coupon_book AS book WHERE id = ?"};
-    Statement redeemed_{connection_, COUPOND_REDEEMED};
-    Statement redeemed_codes_{connection_, COUPOND_REDEEMED_CODES};
+    Statement usage_of_user_{connection_, COUPOND_USAGE_OF_USER};
+    Statement usage_of_book_{connection_, COUPOND_USAGE_OF_BOOK};
     Statement book_exists_{connection_, "SELECT 1 FROM coupon_book WHERE id = ?"};
     Statement codes_of_book_{connection_, COUPOND_LISTED_CODES(COUPOND_OF_BOOK)};
     Statement codes_of_user_{connection_, COUPOND_LISTED_CODES(COUPOND_OF_USER)};

@@ -17,14 +17,27 @@ namespace coupond::sqlite {
     "book.id, book.name, book.code_pattern, book.max_redemptions_per_user, " \
     "book.discount_cents, book.created_at, book.updated_at, book.last_entry_id, book.settings"
 
-/// How often a user has redeemed codes of a book: counted since it has had a limit; else by the
-/// codes that they hold.
-#define COUPOND_REDEEMED                                                \
-    "SELECT redeemed FROM user_redemption_count WHERE book_id = ? AND " \
-    "user_number = (SELECT number FROM coupon_user WHERE user_id = ?)"
-#define COUPOND_REDEEMED_CODES                                                            \
-    "SELECT count(*) FROM coupon_code WHERE book_id = ? AND redeemed_at IS NOT NULL AND " \
-    "assigned_to = (SELECT number FROM coupon_user WHERE user_id = ?)"
+// How much is used of a book (domain/usage.hpp): the row that there is, and what is counted of the
+// time asked for. ?1: the book.
+
+/// By a user, ?2; ?3: per, ?4: since. None where there is no such user.
+#define COUPOND_USAGE_OF_USER                                                                  \
+    "SELECT old.since, old.redeemed, old.amount, old.currency, CASE WHEN old.since = ?4 "      \
+    "THEN old.redeemed ELSE (SELECT count(*) FROM coupon_code WHERE assigned_to = who.number " \
+    "AND book_id = ?1 AND redeemed_at >= ?4) END, 0 FROM coupon_user AS who "                  \
+    "LEFT JOIN usage_count AS old ON old.book_id = ?1 AND old.user_number = who.number "       \
+    "AND old.per = ?3 WHERE who.user_id = ?2"
+#define COUPOND_IF_OF_THAT_TIME(count, else_sum)                      \
+    "CASE WHEN old.since = ?3 AND old.currency IS ?4 THEN old." count \
+    " ELSE (SELECT "                                                  \
+    "coalesce(sum(standing), 0) FROM " else_sum " AND since >= max(?3, 0)) END"
+/// By all; ?2: per, ?3: since, ?4: the currency.
+#define COUPOND_USAGE_OF_BOOK \
+    "SELECT old.since, old.redeemed, old.amount, old.currency, " COUPOND_IF_OF_THAT_TIME(      \
+        "redeemed", "activity_count WHERE book_id = ?1") ", "                                  \
+    COUPOND_IF_OF_THAT_TIME("amount", "discount_count WHERE book_id = ?1 AND currency = ?4")   \
+    " FROM (SELECT 1) LEFT JOIN usage_count AS old ON old.book_id = ?1 "                       \
+    "AND old.user_number = 0 AND old.per = ?2"
 
 inline std::optional<Timestamp> optional_time(const Statement& row, int column) {
     const auto ms = row.optional_integer(column);
@@ -99,6 +112,17 @@ inline std::optional<Order> read_order(const Statement& row, int column,
     if (!amount) return std::nullopt;
     if (!currency) throw corrupt("an order of no currency");
     return Order{row.optional_text(column), *amount, *currency};
+}
+
+/// From a row of COUPOND_USAGE_OF_USER or COUPOND_USAGE_OF_BOOK.
+inline World::UsageRow read_usage(const Statement& row, const UsageNeed& need) {
+    World::UsageRow usage;
+    if (!row.is_null(0)) {
+        usage.loaded =
+            Usage{{row.integer(0)}, row.integer(1), row.integer(2), read_currency(row, 3)};
+    }
+    usage.now = sound(Usage{need.since, row.integer(4), row.integer(5), need.currency});
+    return usage;
 }
 
 // A redemption, from the `entry` of which it is the id.

@@ -89,6 +89,16 @@ void read(const Statement& row, Snapshot::LockCountRow& count) {
     count = {row.integer(0), {row.integer(1)}, row.integer(2)};
 }
 
+void read(const Statement& row, Snapshot::UsageRow& usage) {
+    usage = {row.integer(0), row.integer(1),  row.integer(2),       {row.integer(3)},
+             row.integer(4), row.integer(5),  row.optional_text(6), row.integer(7),
+             row.integer(8), {row.integer(9)}};
+}
+
+void read(const Statement& row, Snapshot::StandingRow& standing) {
+    standing = {row.integer(0), {row.integer(1)}, std::string(row.text(2)), row.integer(3)};
+}
+
 void read(const Statement& row, Snapshot::UserCountRow& count) {
     count = {row.integer(0), row.integer(1), row.integer(2), row.integer(3), {row.integer(4)}};
 }
@@ -193,10 +203,22 @@ public:
             "ORDER BY code.book_id, code.locked_until");
     }
 
-    std::unique_ptr<RowStream<UserCountRow>> user_counts() override {
-        return stream<UserCountRow>(
-            "SELECT book_id, user_number, redeemed, 0, 0 FROM user_redemption_count "
-            "ORDER BY book_id, user_number");
+    std::unique_ptr<RowStream<UsageRow>> usages() override {
+        return stream<UsageRow>(
+            "SELECT usage.book_id, user_number, per, since, redeemed, amount, currency, "
+            "count(code.id), coalesce(max(code.last_entry_id), 0), coalesce(max(redeemed_at), 0) "
+            "FROM usage_count AS usage LEFT JOIN coupon_code AS code "
+            "ON user_number <> 0 AND code.assigned_to = user_number "
+            "AND code.book_id = usage.book_id AND redeemed_at >= since "
+            "GROUP BY usage.book_id, user_number, per "
+            "ORDER BY usage.book_id, user_number, per");
+    }
+
+    std::unique_ptr<RowStream<StandingRow>> standing() override {
+        return stream<StandingRow>(
+            "SELECT book_id, since, '', standing FROM activity_count WHERE standing <> 0 "
+            "UNION ALL SELECT book_id, since, currency, standing FROM discount_count "
+            "WHERE standing <> 0");
     }
 
     std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() override {
@@ -204,7 +226,7 @@ public:
             "SELECT book_id, assigned_to, count(*), max(code.last_entry_id), max(redeemed_at) "
             "FROM coupon_code AS code "
             "JOIN coupon_book AS book ON book.id = book_id "
-            "WHERE redeemed_at IS NOT NULL AND instr(book.settings, 'counts_users_since ') > 0 "
+            "WHERE redeemed_at IS NOT NULL AND book.max_redemptions_per_user IS NOT NULL "
             "GROUP BY book_id, assigned_to ORDER BY book_id, assigned_to");
     }
 

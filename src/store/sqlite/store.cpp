@@ -113,6 +113,7 @@ private:
     World load_rows(const Needs& needs) {
         World world;
         holders_.clear();
+        at_ = needs.at;
         for (const BookId id : needs.books) load_book(world, id);
         if (needs.only_book) load_only_book(world);
         for (const auto& [code, redeemer] : needs.codes) load_code(world, code, redeemer);
@@ -163,15 +164,27 @@ private:
         if (world.find_book(book_id) == nullptr) {
             throw corrupt("a code without its book");
         }
-        if (redeemer.empty() || !world.find_book(book_id)->counts_users_since) return;
-        const auto [user, added] =
-            world.user_redemptions.try_emplace({book_id, std::string(redeemer)});
-        if (!added) return;
-        for (Statement* const count : {&select_user_, &count_user_}) {
-            if (!count->bind(book_id, redeemer).step()) continue;
-            user->second.loaded = user->second.now = count->integer(0);
-            count->reset();
-            return;
+        if (redeemer.empty()) return;
+        load_usages(world, usage_needs(*world.find_book(book_id), "", at_));
+        load_usages(world, usage_needs(*world.find_book(book_id), redeemer, at_));
+    }
+
+    void load_usages(World& world, const std::vector<UsageNeed>& needs) {
+        for (const UsageNeed& need : needs) {
+            const auto [usage, added] = world.usages.try_emplace(need.key);
+            if (!added) continue;
+            const auto per = static_cast<std::int64_t>(need.key.per);
+            const bool of_all = need.key.user_id.empty();
+            Statement& select = of_all ? select_usage_of_book_ : select_usage_of_user_;
+            if (of_all) {
+                select.bind(need.key.book_id, per, need.since, code_of(need.currency));
+            } else {
+                select.bind(need.key.book_id, need.key.user_id, per, need.since);
+            }
+            usage->second.now = {need.since, 0, 0, need.currency};
+            if (!select.step()) continue;
+            usage->second = read_usage(select, need);
+            select.reset();
         }
     }
 
@@ -294,11 +307,7 @@ private:
             note_first_lock_.bind(delta.at, code_id).run();
             if (connection_.changes() != 1) return false;
         }
-        for (const Delta::UserRedemptions& user : delta.user_redemptions) {
-            upsert_user_.bind(user.key->first, number_of(user.key->second), user.now, user.loaded)
-                .run();
-            if (connection_.changes() != 1) return false;
-        }
+        if (!save_usages(delta)) return false;
         for (const auto& [book_id, counts] : delta.counts) {
             update_counts_
                 .bind(counts.total, counts.available, counts.redeemed, counts.ever_locked,
@@ -309,6 +318,28 @@ private:
         save_locks(delta);
         for (const LedgerEntry& entry : delta.entries) save_entry(entry);
         return save_memories(delta);
+    }
+
+    bool save_usages(const Delta& delta) {
+        for (const auto& [key, loaded, version, now] : delta.usages) {
+            const std::int64_t user = key->user_id.empty() ? 0 : number_of(key->user_id);
+            upsert_usage_
+                .bind(key->book_id, user, static_cast<std::int64_t>(key->per), now.since,
+                      now.redeemed, now.amount, code_of(now.currency),
+                      loaded ? std::optional(loaded->since) : std::nullopt,
+                      loaded ? std::optional(loaded->redeemed) : std::nullopt,
+                      loaded ? std::optional(loaded->amount) : std::nullopt)
+                .run();
+            if (connection_.changes() != 1) return false;
+        }
+        for (const auto& [place, standing] : delta.standing) {
+            const auto& [book_id, since] = place;
+            upsert_standing_.bind(book_id, since, standing.redemptions).run();
+            for (const auto& [currency, amount] : standing.discounts) {
+                upsert_standing_discount_.bind(book_id, since, currency.code(), amount).run();
+            }
+        }
+        return true;
     }
 
     void save_statistics(const Delta& delta) {
@@ -461,6 +492,7 @@ private:
         std::int64_t number = 0;
         std::string user_id;
     };
+    Timestamp at_;                                         ///< Needs::at of the load of the moment
     std::unordered_map<CodeId, Holder> holders_;           ///< of what was loaded
     std::unordered_map<std::string, std::int64_t> users_;  ///< the numbers that a save has met
 
@@ -473,8 +505,8 @@ private:
     Statement select_code_{
         connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE code.code = ?"};
     Statement select_exists_{connection_, "SELECT 1 FROM coupon_code WHERE code = ?"};
-    Statement select_user_{connection_, COUPOND_REDEEMED};
-    Statement count_user_{connection_, COUPOND_REDEEMED_CODES};
+    Statement select_usage_of_user_{connection_, COUPOND_USAGE_OF_USER};
+    Statement select_usage_of_book_{connection_, COUPOND_USAGE_OF_BOOK};
     Statement select_order_{connection_, "SELECT " COUPOND_REDEMPTION_COLUMNS
                                          " FROM ledger AS entry" COUPOND_REDEMPTION_JOINS
                                          "WHERE entry.order_id = ? AND entry.code_id = ?"};
@@ -523,11 +555,19 @@ private:
         connection_,
         "UPDATE coupon_code SET locked_until = ?, redeemed_at = ?, last_entry_id = ? "
         "WHERE id = ? AND last_entry_id = ?"};
-    Statement upsert_user_{connection_,
-                           "INSERT INTO user_redemption_count AS user "
-                           "(book_id, user_number, redeemed) VALUES (?, ?, ?3) ON CONFLICT DO "
-                           "UPDATE SET redeemed = ?3 "
-                           "WHERE user.redeemed = ?4"};
+    Statement upsert_usage_{connection_,
+                            "INSERT INTO usage_count AS old VALUES (?, ?, ?, ?4, ?5, ?6, ?7) "
+                            "ON CONFLICT DO UPDATE SET since = ?4, redeemed = ?5, amount = ?6, "
+                            "currency = ?7 WHERE old.since = ?8 AND old.redeemed = ?9 "
+                            "AND old.amount = ?10"};
+    Statement upsert_standing_{
+        connection_,
+        "INSERT INTO activity_count AS old VALUES (?, ?, 0, 0, 0, 0, 0, 0, ?) "
+        "ON CONFLICT DO UPDATE SET standing = old.standing + excluded.standing"};
+    Statement upsert_standing_discount_{
+        connection_,
+        "INSERT INTO discount_count AS old VALUES (?, ?, ?, 0, ?) "
+        "ON CONFLICT DO UPDATE SET standing = old.standing + excluded.standing"};
     Statement select_number_{connection_, "SELECT number FROM coupon_user WHERE user_id = ?"};
     Statement select_held_{connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
                                         " WHERE code.assigned_to = ? AND code.redeemed_at IS NULL "
@@ -565,14 +605,15 @@ private:
                                "AND locked_until IS NULL AND redeemed_at IS NULL"};
     Statement upsert_activity_{
         connection_,
-        "INSERT INTO activity_count AS old VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE "
+        "INSERT INTO activity_count AS old VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO "
+        "UPDATE "
         "SET "
         "uploaded = old.uploaded + excluded.uploaded, assigned = old.assigned + excluded.assigned, "
         "locked = old.locked + excluded.locked, redeemed = old.redeemed + excluded.redeemed, "
         "discount_cents = old.discount_cents + excluded.discount_cents, "
         "rolled_back = old.rolled_back + excluded.rolled_back"};
     Statement upsert_discount_{connection_,
-                               "INSERT INTO discount_count AS old VALUES (?, ?, ?, ?) "
+                               "INSERT INTO discount_count AS old VALUES (?, ?, ?, ?, 0) "
                                "ON CONFLICT DO UPDATE SET amount = old.amount + excluded.amount"};
     Statement upsert_refusals_{
         connection_,

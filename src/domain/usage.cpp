@@ -1,0 +1,60 @@
+#include "domain/usage.hpp"
+
+#include "base/check.hpp"
+#include "base/time_zone.hpp"
+
+namespace coupond {
+namespace {
+
+/// The bit of Book::counted.
+std::int64_t bit(Per per, bool of_user) {
+    return std::int64_t{1} << (2 * static_cast<int>(per) + (of_user ? 1 : 0));
+}
+
+CalendarUnit unit_of(Per per) {
+    switch (per) {
+        case Per::day: return CalendarUnit::day;
+        case Per::week: return CalendarUnit::week;
+        case Per::month: return CalendarUnit::month;
+        case Per::ever: break;
+    }
+    check_failed("a piece of a calendar", __FILE__, __LINE__);
+}
+
+/// UTC where the machine does not know the book's any more.
+TimeZone zone_of(const Book& book) {
+    const auto zone = TimeZone::find(book.time_zone);
+    return zone ? *zone : TimeZone::find("UTC").value();
+}
+
+}  // namespace
+
+Timestamp since(const Book& book, Per per, Timestamp at) {
+    return per == Per::ever ? all_times : zone_of(book).begin(unit_of(per), at);
+}
+
+Timestamp ends(const Book& book, Per per, Timestamp at) {
+    COUPOND_CHECK(per != Per::ever);
+    return zone_of(book).next(unit_of(per), at);
+}
+
+std::vector<UsageNeed> usage_needs(const Book& book, std::string_view user_id, Timestamp at) {
+    std::vector<UsageNeed> needs;
+    const bool of_user = !user_id.empty();
+    for (const Per per : all_pers) {
+        if ((book.counted & bit(per, of_user)) == 0) continue;
+        const auto currency = of_user || !book.discount ? std::nullopt : book.discount->currency;
+        needs.push_back({{book.id, std::string(user_id), per}, since(book, per, at), currency});
+    }
+    return needs;
+}
+
+void count_what_is_limited(Book& book) {
+    for (const Per per : all_pers) {
+        const Limits limits = book.limits_per(per);
+        if (limits.max_redemptions || limits.budget) book.counted |= bit(per, false);
+        if (limits.max_redemptions_per_user) book.counted |= bit(per, true);
+    }
+}
+
+}  // namespace coupond
