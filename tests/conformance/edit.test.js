@@ -31,6 +31,12 @@ const everything = {
     startsAt: '2027-01-02T03:04:05.678Z',
     endsAt: '2028-01-02T00:00:00.000Z',
     timeZone: 'Europe/Berlin',
+    maxRedemptions: 5,
+    limits: {
+        day: null,
+        week: { maxRedemptions: 4, maxRedemptionsPerUser: 2, budget: null },
+        month: null,
+    },
     lockTtlSeconds: 86_400,
     combinable: false,
     metadata: {
@@ -166,6 +172,8 @@ const unfit = [
         ...['', 'Mars', 'CEST', 'Europe', 'Europe/', 'Europe/Nowhere', '../UTC', '/etc/localtime'],
         ...['posix/Europe/Berlin', 'localtime', 'Europe/Berlin\0', '+01:00', 5, true, [], {}],
     ].map((value) => ['timeZone', value, zone]),
+    ['maxRedemptions', 0, `maxRedemptions ${whole(1_000_000_000)}`],
+    ['limits', [], 'limits must be an object'],
     ...[0, -1, 86_401, 1.5, 1e30, '60', true, [], {}].map((value) => ['lockTtlSeconds', value, ttl]),
     ...unfitCombinable,
     ...unfitMetadata,

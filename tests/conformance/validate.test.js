@@ -76,6 +76,14 @@ const belowMinimum = (missing) => ({
     message: 'The order is below the minimum of this coupon',
     cure: `Add ${missing} to the order`,
 });
+const allRedeemed = {
+    code: 'redemption_limit_reached',
+    message: 'The redemption limit of this coupon book is reached',
+};
+const budgetExhausted = {
+    code: 'budget_exhausted',
+    message: 'The budget of this coupon book is used up',
+};
 const limitReached = {
     code: 'user_redemption_limit_reached',
     message: 'User has reached the redemption limit of this coupon book',
@@ -511,9 +519,15 @@ describe('the table of reasons in the description', () => {
         const cured = [notFound, nobodys, redeemed, archived, inactive, notStarted(past), ended];
         const order = [orderRequired, otherCurrency('JPY'), belowMinimum('8.00')];
         const named = { startsAt: past, currency: 'JPY', missing: '8.00' };
+        const limits = [allRedeemed, budgetExhausted, limitReached];
         assert.deepEqual(
-            [...cured, disabled, expired, ...order, limitReached],
+            [...cured, disabled, expired, ...order, ...limits],
             by('validate').map((code) => reason(code, named)),
+        );
+        const cure = `Try again from ${future} on`;
+        assert.deepEqual(
+            limits.map((limit) => ({ ...limit, cure })),
+            limits.map(({ code }) => reason(code, { againAt: future })),
         );
     });
 
@@ -558,7 +572,18 @@ describe('the table of reasons in the description', () => {
             order_currency_mismatch: () => ({ ...eur(1), currency: 'KWD' }),
             order_below_minimum: () => eur(29.99),
             coupon_already_locked: () => eur(30),
-            user_redemption_limit_reached: () => eur(30),
+            redemption_limit_reached: async () => {
+                await client.mustPatchBook(id, { maxRedemptions: 1, budget: 2.99 });
+                return eur(30);
+            },
+            budget_exhausted: async () => {
+                await client.mustPatchBook(id, { maxRedemptions: null });
+                return eur(30);
+            },
+            user_redemption_limit_reached: async () => {
+                await client.mustPatchBook(id, { budget: null });
+                return eur(30);
+            },
         };
         assert.deepEqual(table.map(({ code }) => code), Object.keys(steps));
         for (const { code, status, message, by: checkers } of table) {
@@ -571,8 +596,9 @@ describe('the table of reasons in the description', () => {
             if (checkers.includes('redeem')) {
                 assertRefused(await client.redeem(asked, 'ann', order), status, message, code);
             }
-            // Of several, the second of which could not be used either.
-            const several = [asked, asked === 'free' ? 'used' : 'free'];
+            // Of several, the second of which could not be used either; but limits come last of all.
+            const limits = code.endsWith('limit_reached') || code === 'budget_exhausted';
+            const several = limits ? [asked] : [asked, asked === 'free' ? 'used' : 'free'];
             if (checkers.some((checker) => ['lock', 'lock of several'].includes(checker))) {
                 const answer = await client.lockAll(several, 'ann', order);
                 assertCodeRefused(answer, asked, status, message, code);
@@ -1123,6 +1149,7 @@ function drawnDiscount({ below, pick }) {
 
 /** A code, its book and what has become of them, at random. `name` is the user who asks. */
 function drawn({ below, pick }, name) {
+    const discount = drawnDiscount({ below, pick });
     const [startsAt, endsAt] = pick([
         ...[usual, usual, usual, [past, null], [null, future], [past, future], [longPast, later]],
         ...[[future, null], [future, later], [null, past], [longPast, past]],
@@ -1141,7 +1168,9 @@ function drawn({ below, pick }, name) {
             active: fine(),
             ...{ startsAt, endsAt },
             maxRedemptionsPerUser: pick([null, null, null, 1, 2]),
-            discount: drawnDiscount({ below, pick }),
+            maxRedemptions: pick([null, null, null, null, null, null, 1, 2]),
+            budget: discount?.currency ? pick([null, 1, 1, 5, 20]) : null,
+            discount,
         },
         archived: !fine(),
         code: { active: fine(), expiresAt: pick([null, null, null, future, past]) },
@@ -1187,6 +1216,8 @@ async function tryOut(client, situation) {
     const code = `${name}-code`;
     const book = (await client.get(`/coupon/${id}`)).body;
     let redeemedTimes = situation.redeemedBefore + (state === 'redeemed' ? 1 : 0);
+    const byOthers = state === 'redeemed by another' ? 1 : 0;
+    let takenOffByAll = 0; // at first there was no discount
     const agreed = async (more) => {
         const shown = await client.get(`/coupon/code/${code}`);
         const found = shown.status === 200 ? shown.body : undefined;
@@ -1194,7 +1225,8 @@ async function tryOut(client, situation) {
         const at = more.asOf && Date.parse(more.asOf);
         const { order: sent } = more;
         const asked = { code: found, book, user: name, redeemed: redeemedTimes, at, order: sent };
-        const expected = reasonsOf(asked);
+        const redeemedByAll = redeemedTimes + byOthers;
+        const expected = reasonsOf({ ...asked, redeemedByAll, takenOffByAll });
         const validation = await client.mustValidate(code, name, more);
         const told = JSON.stringify({ situation, more });
         assert.deepEqual(validation.reasons, expected, told);
@@ -1222,6 +1254,7 @@ async function tryOut(client, situation) {
         assert.deepEqual(used.body.redemption.discount, validation.discount);
         assert.deepEqual(used.body.redemption.order, order);
         redeemedTimes += 1;
+        takenOffByAll += validation.discount?.amount ?? 0;
     } else if (reasonRow(first).code.startsWith('order_') && !locks && state !== 'locked') {
         // What comes first of redeeming is no reason that validation knows.
         refusedFor(used, 'coupon_not_locked');
@@ -1347,7 +1380,7 @@ describe('validating', () => {
     it('agrees with what locking and redeeming answer next, whatever the situation', async (t) => {
         const { client } = await testServer(t);
         const random = seededRandom(20_261_122);
-        const situations = numbered('S', 200).map((name) => drawn(random, name));
+        const situations = numbered('S', 400).map((name) => drawn(random, name));
         const seen = new Map(reasonTable().map(({ code }) => [code, 0]));
         const outcomes = { accepted: 0, refused: 0 };
         await inParallel(situations, 8, async (situation) => {

@@ -43,6 +43,7 @@ async function differences(data) {
 async function fill(client) {
     const book = await client.newBookWith(numbered('V-', 20), {
         maxRedemptionsPerUser: 2,
+        maxRedemptions: 5,
         discountAmount: 5,
     });
     for (const code of ['V-0', 'V-1', 'V-2']) await client.assign(code, 'ann');
@@ -165,10 +166,14 @@ describe('coupond verify finds', () => {
                 : /^book_count of book 1: total is 0, by its codes it is 20$/],
         ['a count of locks', `INSERT INTO lock_count VALUES (1, ${later}, 1)`,
             /^lock_count of book 1 until 20.*: codes is 1, by its codes it is 0$/],
-        ["a count of a user's redemptions", 'UPDATE user_redemption_count SET redeemed = 2',
-            /^user_redemption_count of book 1, user 1: redeemed is 2, by their codes it is 1$/],
-        ["a count of a user's redemptions that is gone", 'DELETE FROM user_redemption_count',
-            /^user_redemption_count of book 1, user 1: redeemed is 0, by their codes it is 1$/],
+        ["a count of a user's redemptions", 'UPDATE usage_count SET redeemed = 2 WHERE user_number > 0',
+            /^usage_count of book 1, user 1: redeemed is 2, by their codes it is 1$/],
+        ['a count of redemptions', 'UPDATE usage_count SET redeemed = 0 WHERE user_number = 0',
+            /^usage_count of book 1: redeemed is 0, by their codes it is 1$/],
+        ['an amount that was taken off', 'UPDATE usage_count SET amount = 3 WHERE user_number = 0',
+            /^usage_count of book 1: amount is 3, by the ledger it is 0$/],
+        ['a count of redemptions that stand', 'UPDATE activity_count SET standing = standing + 1',
+            /^activity_count since 20.* of book 1: standing is 2, by the ledger it is 1$/],
         ['a limit that was passed', 'UPDATE coupon_book SET max_redemptions_per_user = 0',
             /^coupon_book 1: user 1 has redeemed 1 of its codes, max_redemptions_per_user is 0$/],
         ['a book of another time', 'UPDATE coupon_book SET created_at = 1',
@@ -216,7 +221,7 @@ describe('coupond verify finds', () => {
     ];
 
     const tables = ['coupon_book', 'coupon_user', 'coupon_code', 'book_count', 'lock_count', 'activity_count',
-        'user_redemption_count', 'ledger', ...(sqlite ? [] : ['id_counter', 'ledger_origin'])];
+        'usage_count', 'ledger', ...(sqlite ? [] : ['id_counter', 'ledger_origin'])];
     let filled;
 
     /** The server's data, filled once, as copies of its tables; then the server is not needed. */

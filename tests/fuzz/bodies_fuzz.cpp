@@ -64,8 +64,13 @@ void check(const BookWish& wish, BookMembers given) {
         const auto pattern = parse_code_pattern(wish.code_pattern);
         COUPOND_CHECK(std::holds_alternative<CodePattern>(pattern));
     }
-    if (const auto limit = wish.max_redemptions_per_user) {
-        COUPOND_CHECK(*limit >= 1 && *limit <= limits::redemptions_per_user);
+    for (const Per per : all_pers) {
+        const Limits most = static_cast<const BookSettings&>(wish).limits_per(per);
+        for (const auto& limit : {most.max_redemptions, most.max_redemptions_per_user}) {
+            COUPOND_CHECK(limit.value_or(1) >= 1 && limit.value_or(1) <= limits::redemptions);
+        }
+        COUPOND_CHECK(most.budget.value_or(1) >= 1 &&
+                      most.budget.value_or(1) <= limits::order_minor_units * 10'000);
     }
     if (given[3]) check(wish.discount);
     if (!wish.description.empty()) check_text(wish.description, limits::description_characters);

@@ -10,6 +10,7 @@
 //   await verifyLedger(client)                  so do those that there are now
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { periodOf, pers } from './calendar.js';
 import { decimals, discountOf, sharesOf } from './reasons.js';
 import { codeDefaults } from './shapes.js';
 
@@ -113,7 +114,7 @@ export function verifyEntries(
         requests.set(entry.requestId, others);
         if (entry.type === 'book_created') {
             assert.ok(!seen.has(entry.bookId), `created twice: ${text}`);
-            const counts = { total: 0, assigned: 0, redeemed: 0, users: new Map() };
+            const counts = { total: 0, assigned: 0, redeemed: 0, standing: new Set() };
             seen.set(entry.bookId, { ...counts, book: entry.after });
             continue;
         }
@@ -147,17 +148,18 @@ export function verifyEntries(
         if (entry.type === 'code_unassigned') book.assigned -= 1;
         if (entry.type === 'code_redeemed') {
             book.redeemed += 1;
-            const own = (book.users.get(entry.userId) ?? 0) + 1;
-            assert.ok(own <= (book.book.maxRedemptionsPerUser ?? Infinity), text);
-            book.users.set(entry.userId, own);
+            assertWithinLimits(entry, book, text);
             assert.equal(entry.redemptionId, entry.id, text);
-            redemptions.set(entry.id, { code: entry.code, worth: entry.discount, back: 0n });
+            const { code, userId, at, discount: worth } = entry;
+            const redemption = { code, userId, at: timeOf(at), worth, back: 0n };
+            redemptions.set(entry.id, redemption);
+            book.standing.add(redemption);
         }
-        if (takesBack(entry)) takeBack(entry, redemptions, text);
         if (entry.type === 'redemption_rolled_back') {
             book.redeemed -= 1;
-            book.users.set(entry.userId, book.users.get(entry.userId) - 1);
+            book.standing.delete(redemptions.get(entry.redemptionId));
         }
+        if (takesBack(entry)) takeBack(entry, redemptions, text);
     }
     for (const several of requests.values()) assertUsedTogether(several);
     assert.equal(seen.size, books.length, 'books');
@@ -218,6 +220,35 @@ function assertUsedTogether(several) {
     );
 }
 
+/** An amount in minor units of its currency. */
+function unitsOf({ amount, currency }) {
+    const places = currency === null ? 2 : decimals[currency];
+    return BigInt(Math.round(amount * 10 ** places));
+}
+
+/** A redemption does not exceed the limits that its book has then. `standing`: those before it. */
+function assertWithinLimits({ userId, at, discount }, { book, standing }, text) {
+    const { maxRedemptions, maxRedemptionsPerUser, budget, limits, timeZone } = book;
+    const of = { ever: { maxRedemptions, maxRedemptionsPerUser, budget }, ...limits };
+    for (const per of ['ever', ...pers]) {
+        if (of[per] === null || Object.values(of[per]).every((limit) => limit === null)) continue;
+        const period = (ms) => (per === 'ever' ? '' : periodOf(timeZone, per, ms));
+        const now = period(timeOf(at));
+        const counted = [...standing].filter((redemption) => period(redemption.at) === now);
+        const own = counted.filter((redemption) => redemption.userId === userId);
+        const told = `${per}, ${JSON.stringify(of[per])}: ${text}`;
+        assert.ok(counted.length < (of[per].maxRedemptions ?? Infinity), told);
+        assert.ok(own.length < (of[per].maxRedemptionsPerUser ?? Infinity), told);
+        if (of[per].budget === null || !discount || discount.amount === 0) continue;
+        const { currency } = book.discount;
+        let left = unitsOf({ amount: of[per].budget, currency }) - unitsOf(discount);
+        for (const { worth, back } of counted) {
+            if (worth?.currency === currency) left -= unitsOf(worth) - back;
+        }
+        assert.ok(left >= 0n, told);
+    }
+}
+
 const timeOf = (text) => Date.parse(text ?? '1970-01-01');
 
 const takesBack = ({ type }) =>
@@ -232,8 +263,7 @@ function takeBack({ type, code, redemptionId, discount }, redemptions, text) {
     if (type === 'redemption_rolled_back') redemptions.delete(redemptionId);
     if (discount === null) return;
     assert.equal(discount.currency, of.worth.currency, text);
-    const places = discount.currency === null ? 2 : decimals[discount.currency];
-    const units = (amount) => BigInt(Math.round(amount * 10 ** places));
+    const units = (amount) => unitsOf({ ...discount, amount });
     of.back += units(discount.amount);
     if (type === 'redemption_rolled_back') assert.equal(of.back, units(of.worth.amount), text);
     else assert.ok(discount.amount > 0 && of.back <= units(of.worth.amount), text);

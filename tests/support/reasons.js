@@ -3,7 +3,8 @@
 //
 //   reasonTable()                        its rows, in the order in which they are checked
 //   reason(code, {startsAt, ...})        what POST /coupon/validate says of one, with what its cure
-//                                        names; `cured`: false where that does not apply
+//                                        names; without a cure where `cured` is false, or what it
+//                                        names is not there
 //   reasonsOf({code, book, ...})         all that it has to say of a code
 //   discountOf(book, order)              and what it has to say that the code takes off
 //   sharesOf(books, order)               and of several codes, by their books, for one order
@@ -36,19 +37,33 @@ export const reasonRow = (wanted) => reasonTable().find(({ code }) => code === w
 
 export function reason(code, { cured = true, ...named } = {}) {
     const { message, cure } = reasonRow(code);
-    if (!cure || !cured) return { code, message };
+    const names = [...cure.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+    const known = names.every((name) => (named[name] ?? null) !== null);
+    if (!cure || !cured || !known) return { code, message };
     return { code, message, cure: cure.replace(/\{(\w+)\}/g, (_, name) => named[name]) };
 }
 
 /**
  * Of a `code` and its `book` as they are answered; of a code that is not there, nothing. `user` is
- * who asks, and has redeemed `redeemed` codes of the book; `at`: as of when, in milliseconds.
+ * who asks, and has redeemed `redeemed` codes of the book, all users `redeemedByAll`, which took
+ * off `takenOffByAll` of its discount's currency; `at`: as of when, in milliseconds. Limits of days,
+ * weeks and months are none of this.
  */
-export function reasonsOf({ code, book, user, redeemed = 0, at = Date.now(), order }) {
+export function reasonsOf({
+    code,
+    book,
+    user,
+    redeemed = 0,
+    redeemedByAll = redeemed,
+    takenOffByAll = 0,
+    at = Date.now(),
+    order,
+}) {
     if (!code) return [reason('coupon_not_found')];
     const reached = (time) => time !== null && Date.parse(time) <= at;
     const { currency = null, minOrderAmount = null } = book.discount ?? {};
     const mismatch = Boolean(order) && currency !== null && currency !== order.currency;
+    const below = Boolean(order) && !mismatch && shortOf(book, order) > 0n;
     const so = {
         coupon_not_assigned_to_user: code.assignedTo !== user,
         coupon_already_redeemed: code.isRedeemed,
@@ -58,9 +73,12 @@ export function reasonsOf({ code, book, user, redeemed = 0, at = Date.now(), ord
         coupon_book_ended: reached(book.endsAt),
         coupon_disabled: !code.active,
         coupon_expired: reached(code.expiresAt),
-        order_required: !order && minOrderAmount !== null,
+        order_required: !order && (minOrderAmount !== null || ordersBudget(book)),
         order_currency_mismatch: mismatch,
-        order_below_minimum: Boolean(order) && !mismatch && shortOf(book, order) > 0n,
+        order_below_minimum: below,
+        redemption_limit_reached: redeemedByAll >= (book.maxRedemptions ?? Infinity),
+        budget_exhausted:
+            !mismatch && !below && exceedsBudget(book, takenOffByAll, discountOf(book, order)),
         user_redemption_limit_reached: redeemed >= (book.maxRedemptionsPerUser ?? Infinity),
     };
     return reasonTable()
@@ -73,6 +91,17 @@ export function reasonsOf({ code, book, user, redeemed = 0, at = Date.now(), ord
                 cured: row.code !== 'coupon_not_assigned_to_user' || code.assignedTo === null,
             }),
         );
+}
+
+/** Whether it takes an order to tell what a code takes off the book's budget. */
+const ordersBudget = ({ budget, limits, discount }) =>
+    [{ budget }, ...Object.values(limits)].some((of) => (of?.budget ?? null) !== null) &&
+    ['percent', 'fixed_price'].includes(discount?.type);
+
+/** Whether so much more is more than the book's budget, of which some has been taken off. */
+export function exceedsBudget({ budget }, takenOff, discount) {
+    if (budget === null || !discount || discount.amount === 0) return false;
+    return scaled(takenOff, 4) + scaled(discount.amount, 4) > scaled(budget, 4);
 }
 
 /** How many decimals these currencies have. */

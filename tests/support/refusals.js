@@ -36,6 +36,12 @@ export const refusals = {
         'The order is below the minimum of this coupon',
         'order_below_minimum',
     ],
+    allRedeemed: [
+        409,
+        'The redemption limit of this coupon book is reached',
+        'redemption_limit_reached',
+    ],
+    budgetExhausted: [409, 'The budget of this coupon book is used up', 'budget_exhausted'],
     limitReached: [
         409,
         'User has reached the redemption limit of this coupon book',

@@ -1,6 +1,7 @@
 // Commands run on a store, without an engine.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -55,6 +56,11 @@ inline Result<std::vector<Outcome>> run(Store& store, std::span<const Command> c
 inline Result<std::vector<Outcome>> run(Store& store, const Command& command, Timestamp now,
                                         const std::string& request_id = "request") {
     return run(store, std::span(&command, 1), now, request_id);
+}
+
+inline CreateBook with_discount(CreateBook book, std::optional<Discount> discount) {
+    book.discount = discount;
+    return book;
 }
 
 /// `count` codes that begin with `prefix`.

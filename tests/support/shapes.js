@@ -13,6 +13,9 @@ export const bookMembers = [
     'startsAt',
     'endsAt',
     'timeZone',
+    'maxRedemptions',
+    'budget',
+    'limits',
     'lockTtlSeconds',
     'combinable',
     'metadata',
@@ -42,11 +45,16 @@ export const bookDefaults = {
     startsAt: null,
     endsAt: null,
     timeZone: 'UTC',
+    maxRedemptions: null,
+    budget: null,
+    limits: { day: null, week: null, month: null },
     lockTtlSeconds: null,
     combinable: true,
     metadata: {},
 };
 export const codeDefaults = { active: true, expiresAt: null, metadata: {} };
+export const limitsMembers = ['day', 'week', 'month'];
+export const periodLimitsMembers = ['maxRedemptions', 'maxRedemptionsPerUser', 'budget'];
 export const discountMembers = ['type', 'value', 'currency', 'maxAmount', 'minOrderAmount'];
 export const redemptionMembers = [
     'id',
@@ -62,6 +70,12 @@ export const redemptionMembers = [
 ];
 export const validationMembers = ['valid', 'reasons', 'discount'];
 export const countMembers = ['total', 'available', 'assigned', 'locked', 'redeemed'];
+
+/** What a book's limits of a day, week or month are where only these were said. */
+export const limitsOf = (limits) => ({
+    ...{ maxRedemptions: null, maxRedemptionsPerUser: null, budget: null },
+    ...limits,
+});
 
 /** What a book's discount is where only its `discountAmount` was said. */
 export const amountOff = (value) =>
@@ -90,6 +104,10 @@ export function assertBook(book, expected = {}) {
     for (const name of ['createdAt', 'updatedAt']) assertTime(book[name]);
     for (const name of ['startsAt', 'endsAt', 'archivedAt']) {
         if (book[name] !== null) assertTime(book[name]);
+    }
+    assert.deepEqual(Object.keys(book.limits), limitsMembers);
+    for (const limits of Object.values(book.limits)) {
+        if (limits !== null) assert.deepEqual(Object.keys(limits), periodLimitsMembers);
     }
     const { discount } = book;
     if (discount !== null) assert.deepEqual(Object.keys(discount), discountMembers);

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <memory>
 #include <regex>
+#include <set>
 #include <sstream>
 
 #include "base/limits.hpp"
@@ -135,9 +136,30 @@ std::optional<std::int64_t> parse_amount(const Words& words) {
     return std::stoll(digits + std::string(4 - decimals, '0'));
 }
 
+/// The most redemptions, those of a user, and the budget, as many as are given.
+Limits parse_limits(const std::string& text) {
+    auto parts = parts_of(text);
+    parts.resize(3);
+    return {parse_number(parts[0]), parse_number(parts[1]), parse_number(parts[2])};
+}
+
+constexpr std::array per_words{std::pair(Per::day, "day"), std::pair(Per::week, "week"),
+                               std::pair(Per::month, "month")};
+
+bool has_limits(const Words& words) {
+    return std::ranges::any_of(per_words, [&](const auto& per) { return words.has(per.second); });
+}
+
 BookWish parse_wish(const Words& words) {
     BookWish wish;
     wish.max_redemptions_per_user = words.number("limit");
+    wish.max_redemptions = words.number("most");
+    wish.budget = words.number("budget");
+    for (const auto& [per, word] : per_words) {
+        if (!words.has(word)) continue;
+        const Limits limits = parse_limits(words.text(word));
+        if (limits != Limits()) wish.limits[per] = limits;
+    }
     wish.discount = parse_discount(words);
     if (words.has("active")) wish.active = words.text("active") == "true";
     take_moment(words, "starts", wish.starts_at, wish.starts_on);
@@ -164,8 +186,11 @@ Command parse_command(const Words& words) {
         edit.wished[6] = words.has("starts");
         edit.wished[7] = words.has("ends");
         edit.wished[8] = words.has("zone");
-        edit.wished[9] = words.has("ttl");
-        edit.wished[10] = words.has("combinable");
+        edit.wished[9] = words.has("most");
+        edit.wished[10] = words.has("budget");
+        edit.wished[11] = has_limits(words);
+        edit.wished[12] = words.has("ttl");
+        edit.wished[13] = words.has("combinable");
         return edit;
     }
     if (verb == "edit") {
@@ -241,8 +266,10 @@ struct Printer {
         return book.archived_at ? "archived" : changed.restored ? "restored" : "changed";
     }
     std::string operator()(const Contradicted& told) const {
-        static constexpr std::array names{"no_such_start", "no_such_end", "no_such_expiry",
-                                          "ends_before_start", "amount_too_fine"};
+        static constexpr std::array names{"no_such_start",   "no_such_end",
+                                          "no_such_expiry",  "ends_before_start",
+                                          "amount_too_fine", "budget_without_currency",
+                                          "budget_too_fine"};
         std::string text = "contradicted";
         for (const Fault fault : told.faults) {
             text.append(" ").append(names.at(static_cast<std::size_t>(fault)));
@@ -325,21 +352,32 @@ public:
                 codes_.insert(codes_.end(), up->codes.begin(), up->codes.end());
             }
             if (const auto* done = std::get_if<CodeRedeemed>(&decision.outcomes[i])) {
-                world_.add(done->redemption);
+                add(done->redemption);
+            }
+            if (const auto* done = std::get_if<CodesRedeemed>(&decision.outcomes[i])) {
+                for (const Redemption& redemption : done->redemptions) add(redemption);
             }
         }
     }
 
 private:
+    void add(const Redemption& redemption) {
+        world_.add(redemption);
+        redemptions_.insert(redemption.id);
+    }
+
     void load(const Needs& needed) {
-        world_.user_redemptions.clear();
+        world_.usages.clear();
         for (const auto& [code, redeemer] : needed.codes) {
             const CodeRow* const row = world_.find(code);
-            if (row != nullptr && !redeemer.empty()) load_user(row->code.book_id, redeemer);
+            if (row != nullptr && !redeemer.empty()) {
+                load_usages(row->code.book_id, redeemer, needed.at);
+            }
         }
         for (const EntryId id : needed.redemptions) {
             const Redemption* const redemption = world_.find_redemption(id);
-            if (redemption != nullptr) load_user(redemption->book_id, redemption->user_id);
+            if (redemption == nullptr) continue;
+            load_usages(redemption->book_id, redemption->user_id, needed.at);
         }
         world_.users.clear();
         for (const std::string_view user : needed.erased) {
@@ -361,22 +399,34 @@ private:
         }
     }
 
-    void load_user(BookId book_id, std::string_view user_id) {
-        if (!world_.find_book(book_id)->counts_users_since) return;
-        const auto [user, added] =
-            world_.user_redemptions.try_emplace({book_id, std::string(user_id)});
-        if (added) user->second.loaded = user->second.now = count_redeemed(user->first);
+    void load_usages(BookId book_id, std::string_view user_id, Timestamp at) {
+        for (const std::string_view of : {std::string_view(), user_id}) {
+            for (const UsageNeed& need : usage_needs(*world_.find_book(book_id), of, at)) {
+                world_.usages[need.key].now = count(need);
+            }
+        }
     }
 
-    std::int64_t count_redeemed(const World::UserKey& user) {
-        return std::ranges::count_if(codes_, [&](const std::string& text) {
-            const Code& code = world_.find(text)->code;
-            return code.book_id == user.first && code.assigned_to == user.second &&
-                   code.redeemed_at;
-        });
+    Usage count(const UsageNeed& need) {
+        Usage usage{need.since, 0, 0, need.currency};
+        for (const EntryId id : redemptions_) {
+            const Redemption& redemption = *world_.find_redemption(id);
+            const std::string& of = need.key.user_id;
+            if (redemption.book_id != need.key.book_id || redemption.at < need.since ||
+                (!of.empty() && redemption.user_id != of)) {
+                continue;
+            }
+            if (!redemption.rolled_back_at) ++usage.redeemed;
+            const auto& worth = redemption.discount;
+            if (need.currency && worth && worth->currency == need.currency) {
+                usage.amount += worth->amount - redemption.given_back;
+            }
+        }
+        return usage;
     }
 
     World world_;
+    std::set<EntryId> redemptions_;
     std::vector<std::string> codes_;
 };
 

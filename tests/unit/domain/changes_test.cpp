@@ -65,7 +65,15 @@ protected:
 
     Book& book() { return world_.books.at(1); }
 
-    static constexpr std::size_t name = 0, limit = 2, active = 5, starts = 6, ends = 7, zone = 8;
+    static std::int64_t counted_by(const BookWish& wish) {
+        Book limited;
+        static_cast<BookSettings&>(limited) = wish;
+        count_what_is_limited(limited);
+        return limited.counted;
+    }
+
+    static constexpr std::size_t name = 0, limit = 2, discount = 3, active = 5, starts = 6,
+                                 ends = 7, zone = 8, limits = 11;
     static inline const CodeSettings disabled{false, {}, "{}"};
     World world_;
     std::deque<Submission> submissions_;
@@ -178,7 +186,7 @@ TEST_F(Changes, OfABookAreSavedOnceAndGuardedByWhatWasLoaded) {
     EXPECT_EQ(change_text(nullptr, left), change_text(nullptr, book()));
     EXPECT_EQ(book().last_entry, 103);
     EXPECT_EQ(book().name, "a");
-    EXPECT_EQ(book().counts_users_since, noon);
+    EXPECT_EQ(book().counted, counted_by(second));
     EXPECT_EQ(book().archived_at, std::nullopt);
 }
 
@@ -213,17 +221,47 @@ TEST_F(Changes, ThatChangeNothingAreNone) {
     EXPECT_TRUE(decide({UnassignCode{"B", {}}}).delta.empty());
 }
 
-TEST_F(Changes, UsersAreCountedFromTheFirstLimitOn) {
-    BookWish wish;
-    wish.max_redemptions_per_user = 2;
-    decide({edit({limit}, wish)});
-    EXPECT_EQ(book().counts_users_since, noon);
-    book().counts_users_since = noon + -5;
+TEST_F(Changes, WhatHasOnceBeenLimitedIsCountedFromThenOn) {
+    BookWish of_users, of_days;
+    of_users.max_redemptions_per_user = 2;
+    of_days.limits[Per::day] = {5, std::nullopt, std::nullopt};
+    EXPECT_EQ(book().counted, 0);
+    decide({edit({limit}, of_users)});
+    EXPECT_EQ(book().counted, counted_by(of_users));
     decide({edit({limit}, {})});
     EXPECT_EQ(book().max_redemptions_per_user, std::nullopt);
-    EXPECT_EQ(book().counts_users_since, noon + -5);
-    decide({edit({limit}, wish)});
-    EXPECT_EQ(book().counts_users_since, noon + -5);
+    EXPECT_EQ(book().counted, counted_by(of_users));
+    decide({edit({limits}, of_days)});
+    EXPECT_EQ(book().counted, counted_by(of_users) | counted_by(of_days));
+    decide({edit({limits}, {})});
+    EXPECT_EQ(book().limits, (std::map<Per, Limits>()));
+    EXPECT_EQ(book().counted, counted_by(of_users) | counted_by(of_days));
+}
+
+TEST_F(Changes, WhatIsUsedOfABookIsCountedAnewBehindAChangeOfItsDaysOrItsCurrency) {
+    book().limits[Per::day] = {5, std::nullopt, std::nullopt};
+    book().discount = Discount{Discount::Type::amount, 500, Currency::find("EUR"), {}, {}};
+    count_what_is_limited(book());
+    const Book before = book();
+    char code = 'A';
+    const auto is_unforeseen = [&](const EditBook& change) {
+        book() = before;
+        const std::string text(1, code++);
+        add(text, "ann").code.lock = Lock{"ann", noon + hour_ms};
+        world_.usages.clear();
+        for (const UsageNeed& need : usage_needs(before, "", noon)) {
+            world_.usages[need.key].now = {need.since, 0, 0, need.currency};
+        }
+        const Decision decision = decide({change, RedeemCode{text, "ann"}});
+        EXPECT_TRUE(std::holds_alternative<CodeRedeemed>(decision.outcomes[1]));
+        return decision.unforeseen;
+    };
+    BookWish wish;
+    EXPECT_FALSE(is_unforeseen(edit({name}, wish)));
+    wish.time_zone = "Asia/Tokyo";
+    EXPECT_TRUE(is_unforeseen(edit({zone}, wish)));
+    wish.discount = Discount{Discount::Type::amount, 500, Currency::find("USD"), {}, {}};
+    EXPECT_TRUE(is_unforeseen(edit({discount}, wish)));
 }
 
 TEST_F(Changes, RefusalsAreCountedForTheBookAndContradictionsNowhere) {

@@ -61,8 +61,9 @@ protected:
         world.books = books_;
         for (const auto& [id, code] : codes_) {
             const CodeRow& row = world.add(code);
-            world.user_redemptions.try_emplace({code.book_id, "ann"});
-            world.user_redemptions.try_emplace({code.book_id, "bob"});
+            for (const char* const user : {"ann", "bob"}) {
+                world.usages.try_emplace({code.book_id, user, Per::ever});
+            }
             EXPECT_EQ(row.loaded_entry, code.last_entry);
         }
         std::vector<Submission> submissions;
@@ -134,11 +135,15 @@ protected:
         EXPECT_TRUE(empty_);
     }
 
+    static CreateBook book_of(std::optional<std::int64_t> limit) {
+        CreateBook book{"n", "p", limit};
+        book.discount = from_short_form(2050);
+        return book;
+    }
+
     /// A book with a discount and a limit of one, and in it the codes A, B and C, by entries 1 and
     /// 2.
-    void prepare() {
-        decide({CreateBook{"n", "p", 1, from_short_form(2050)}, UploadCodes{1, {"A", "B", "C"}}});
-    }
+    void prepare() { decide({book_of(1), UploadCodes{1, {"A", "B", "C"}}}); }
 
     Timestamp now_ = noon;
     EntryId next_entry_id_ = 1;
@@ -152,8 +157,8 @@ protected:
 TEST_F(Ledger, HasEachChangeOfABatchInTheOrderDecided) {
     next_entry_id_ = 8192;
     EXPECT_EQ(
-        decide({CreateBook{"n", "p", {}, from_short_form(2050)}, UploadCodes{1, {"A", "B", "C"}},
-                AssignAny{"ann", 1}, AssignCode{"B", "bob"}, LockCode{"B", "bob", ttl_ms},
+        decide({book_of({}), UploadCodes{1, {"A", "B", "C"}}, AssignAny{"ann", 1},
+                AssignCode{"B", "bob"}, LockCode{"B", "bob", ttl_ms},
                 LockCode{"A", "ann", 2 * ttl_ms}, RedeemCode{"B", "bob"}, RedeemCode{"A", "ann"}}),
         (Lines{
             "8192 +0 book_created book=1 by a",
@@ -247,7 +252,7 @@ TEST_F(Ledger, HasWhatIsTakenBackWithWhatItIsTakenOf) {
     world.next_entry_id = 7;
     world.books = books_;
     world.add(codes_.at(1));
-    world.user_redemptions[{1, "ann"}] = {};
+    world.usages[{1, "ann", Per::ever}] = {};
     const Order order{"o", 999, Currency::find("EUR").value()};
     const Submission redeem{RedeemCode{"A", "ann", order}, "a"};
     const Submission part{RollBack{7, "why", 1'0000}, "b"}, whole{RollBack{7, ""}, "c"};
@@ -281,9 +286,14 @@ TEST_F(Ledger, HasWhatIsTakenBackWithWhatItIsTakenOf) {
         EXPECT_EQ(activity.rolled_back, 1);
         EXPECT_EQ(activity.discounts, (std::map<Currency, std::int64_t>{{order.currency, 0}}));
     }
-    ASSERT_EQ(delta.user_redemptions.size(), 1u);
-    EXPECT_EQ(delta.user_redemptions[0].loaded, 0);
-    EXPECT_EQ(delta.user_redemptions[0].now, 0);
+    ASSERT_EQ(delta.usages.size(), 1u);
+    EXPECT_EQ(delta.usages[0].loaded, std::nullopt);
+    EXPECT_EQ(delta.usages[0].now, Usage());
+    ASSERT_EQ(delta.standing.size(), 1u);
+    const auto& [place, standing] = *delta.standing.begin();
+    EXPECT_EQ(place, std::pair(BookId{1}, activity_period(now_ + 1)));
+    EXPECT_EQ(standing.redemptions, 0);
+    EXPECT_EQ(standing.discounts, (std::map<Currency, std::int64_t>{{order.currency, 0}}));
 }
 
 TEST(ActivityOf, AnEntryIsWhatItTells) {

@@ -9,6 +9,8 @@
 #include <tuple>
 #include <vector>
 
+#include "domain/usage.hpp"
+
 namespace coupond {
 namespace {
 
@@ -31,12 +33,18 @@ const std::vector<BookCase> book_cases = {
     {"starts_at 0", [](Book& book) { book.starts_at = Timestamp{0}; }},
     {"ends_at 1795348800000", [](Book& book) { book.ends_at = Timestamp{1'795'348'800'000}; }},
     {"time_zone Europe/Berlin", [](Book& book) { book.time_zone = "Europe/Berlin"; }},
+    {"max_redemptions 1000000000", [](Book& book) { book.max_redemptions = 1'000'000'000; }},
+    {"budget 1", [](Book& book) { book.budget = 1; }},
+    {"limits day 1 2 3",
+     [](Book& book) {
+         book.limits[Per::day] = {1, 2, 3};
+     }},
     {"lock_ttl_s 86400", [](Book& book) { book.lock_ttl_s = 86'400; }},
     {"combinable false", [](Book& book) { book.combinable = false; }},
     {R"(metadata {"a":"b c","d":[1.50,null]})",
      [](Book& book) { book.metadata = R"({"a":"b c","d":[1.50,null]})"; }},
     {"archived_at 5", [](Book& book) { book.archived_at = Timestamp{5}; }},
-    {"counts_users_since 6", [](Book& book) { book.counts_users_since = Timestamp{6}; }},
+    {"counted 129", [](Book& book) { book.counted = 129; }},
 };
 
 struct CodeCase {
@@ -239,6 +247,37 @@ TEST(Settings, ThatAreOfNoMemberOrNoValueOrCutAreNotRead) {
     }
 }
 
+TEST(Settings, OfLimitsAreALineWithTheDaysFirst) {
+    Book book;
+    book.limits[Per::month] = {std::nullopt, 7, std::nullopt};
+    book.limits[Per::day] = {1, std::nullopt, 1'000'000'000'000'0000};
+    book.limits[Per::week] = {};
+    const std::string text = "limits day 1 - 10000000000000000 week - - - month - 7 -\n";
+    EXPECT_EQ(row_text(book), text);
+    Book read;
+    ASSERT_TRUE(read_row_text(text, read));
+    EXPECT_TRUE(read == book);
+}
+
+TEST(Settings, OfDamagedLimitsAreNotRead) {
+    for (const std::string limits :
+         {"day", "day 1", "day 1 2", "day 1 2 x", "day 1 2 3 4", "day 1 2 3 day 1 2 3",
+          "year 1 2 3", "ever 1 2 3", "DAY 1 2 3", "day 1  2 3", " day 1 2 3"}) {
+        Book book;
+        EXPECT_FALSE(read_row_text("limits " + limits + "\n", book)) << limits;
+    }
+}
+
+TEST(Settings, OfABookThatCountedUsersBeforeThereWereOtherLimitsCountThemStill) {
+    Book book, limited;
+    limited.max_redemptions_per_user = 5;
+    count_what_is_limited(limited);
+    ASSERT_TRUE(read_row_text("counts_users_since 6\n", book));
+    EXPECT_EQ(book.counted, limited.counted);
+    EXPECT_EQ(row_text(book), row_text(limited));
+    EXPECT_FALSE(read_row_text("counts_users_since x\n", book));
+}
+
 TEST(Settings, TextsMayNameWhatIsAsByDefault) {
     Book book;
     book.active = false;
@@ -311,7 +350,7 @@ TEST(ChangeTexts, OfACodeTellWhatItsSettingsWereAndAre) {
 
 TEST(Members, AreSetByTheirPlaces) {
     const BookSettings from = full_book();
-    ASSERT_EQ(BookMembers().size(), 12U);
+    ASSERT_EQ(BookMembers().size(), 15U);
     for (std::size_t place = 0; place < BookMembers().size(); ++place) {
         BookSettings to;
         set_members(to, from, BookMembers().set(place));
@@ -355,6 +394,10 @@ RC_GTEST_PROP(Settings, OfRandomBooksAreReadAsTheyWereWritten, ()) {
         return *rc::gen::maybe(
             rc::gen::map(rc::gen::arbitrary<std::int64_t>(), [](auto ms) { return ms; }));
     };
+    const auto number = [&]() -> std::optional<std::int64_t> {
+        const auto any = moment();
+        return any ? std::optional(*any) : std::nullopt;
+    };
     const auto discount = [&]() -> std::optional<Discount> {
         if (*rc::gen::arbitrary<bool>()) return std::nullopt;
         Discount any;
@@ -378,6 +421,12 @@ RC_GTEST_PROP(Settings, OfRandomBooksAreReadAsTheyWereWritten, ()) {
         book.max_redemptions_per_user = moment() ? std::optional<std::int64_t>(5) : std::nullopt;
         if (const auto at = moment()) book.starts_at = Timestamp{*at};
         if (const auto at = moment()) book.archived_at = Timestamp{*at};
+        book.max_redemptions = number();
+        book.budget = number();
+        for (const Per per : {Per::day, Per::week, Per::month}) {
+            if (*rc::gen::arbitrary<bool>()) book.limits[per] = {number(), number(), number()};
+        }
+        book.counted = *rc::gen::arbitrary<std::int64_t>();
         book.created_at = {*rc::gen::arbitrary<std::int64_t>()};
         book.discount = discount();
     }

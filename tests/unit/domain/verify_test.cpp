@@ -10,6 +10,7 @@
 
 #include "base/limits.hpp"
 #include "domain/settings.hpp"
+#include "domain/usage.hpp"
 
 namespace coupond {
 namespace {
@@ -51,7 +52,9 @@ struct Rows : Snapshot {
     std::vector<DiscountCountRow> discounts;
     std::vector<MovedRow> moved_out;
     std::vector<LockCountRow> locks, locked;
-    std::vector<UserCountRow> users, redeemed;
+    std::vector<UsageRow> used;
+    std::vector<StandingRow> stands;
+    std::vector<UserCountRow> redeemed;
     std::optional<IdSources> sources;
     std::vector<std::string> faults_found;
 
@@ -79,7 +82,8 @@ struct Rows : Snapshot {
     std::unique_ptr<RowStream<LockCountRow>> locked_codes(Timestamp) override {
         return stream(locked);
     }
-    std::unique_ptr<RowStream<UserCountRow>> user_counts() override { return stream(users); }
+    std::unique_ptr<RowStream<UsageRow>> usages() override { return stream(used); }
+    std::unique_ptr<RowStream<StandingRow>> standing() override { return stream(stands); }
     std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() override { return stream(redeemed); }
     std::optional<IdSources> id_sources() override { return sources; }
 };
@@ -93,7 +97,7 @@ protected:
     Verify() {
         Book book = a_book();
         book.max_redemptions_per_user = 2;
-        book.counts_users_since = noon;
+        count_what_is_limited(book);
         put_book(book);
         rows.upload_rows = {entry(2, 1, codes_uploaded, 1)};
         rows.upload_rows[0].codes = 4;
@@ -112,7 +116,7 @@ protected:
         redemption().discount_cents = 250;
         rows.ids = {1, 2, 3, 4, 5, 6, 7, 8};
         rows.locks = rows.locked = {{1, at_minute(13), 1}};
-        rows.users = {{1, 7, 1}};
+        rows.used = {usage_of_user(1)};
         rows.redeemed = {{1, 7, 1, 8, at_minute(9)}};
         rows.sources = {{2, 5, 1}};
     }
@@ -123,6 +127,11 @@ protected:
         book.name = "n";
         book.created_at = book.updated_at = noon;
         return book;
+    }
+
+    /// Of user 7 ever, as it is where so many of their codes are redeemed.
+    static Snapshot::UsageRow usage_of_user(std::int64_t redeemed) {
+        return {1, 7, 0, all_times, redeemed, 0, {}, redeemed, 8, at_minute(9)};
     }
 
     /// The row of `book` and its creation, entry 1.
@@ -256,7 +265,7 @@ protected:
         redeemed_code().redeemed_at.reset();
         redeemed_code().locked_until = at_minute(9);
         redeemed_code().last_entry = 9;
-        rows.users = {{1, 7, 0}};
+        rows.used = {usage_of_user(0)};
         rows.redeemed.clear();
         rows.ids.push_back(9);
     }
@@ -341,15 +350,44 @@ protected:
         }
     }
 
+    /// Counts what stands of the redemptions that the ledger tells of.
+    void keep_standing() {
+        struct Standing {
+            Timestamp since;
+            std::optional<std::string> currency;
+            std::int64_t left = 0;
+        };
+        std::map<CodeId, Standing> by_code;
+        for (const Snapshot::EntryRow& row : rows.entries) {
+            if (row.type == 5) {
+                by_code[row.code_id] = {activity_period(row.at), row.currency, row.discount_cents};
+            }
+            if (row.type == 13) by_code.erase(row.code_id);
+            const auto given_of = by_code.find(row.code_id);
+            if (row.type == 14 && given_of != by_code.end()) {
+                std::int64_t& left = given_of->second.left;
+                left = wrapping_sum(left, -row.discount_cents);
+            }
+        }
+        rows.stands.clear();
+        for (const auto& [_, standing] : by_code) {
+            const auto& [since, currency, left] = standing;
+            rows.stands.push_back({1, since, "", 1});
+            if (currency) rows.stands.push_back({1, since, *currency, left});
+        }
+    }
+
     /// Of the rows, where counts are as they should be but for what a test says.
     Verification found() {
         if (!own_counts) keep_counts();
+        if (!own_standing) keep_standing();
         return verify(rows, at_minute(10), [](std::int64_t, std::int64_t) {});
     }
     Lines lines() { return found().lines; }
 
     Rows rows;
     bool own_counts = false;  ///< the test has changed them
+    bool own_standing = false;
 };
 
 TEST_F(Verify, knows_that_an_erasure_ends_locks) {
@@ -997,7 +1035,8 @@ TEST_F(Verify, a_lock_that_was_given_back_has_ended_then) {
     locked_code().last_entry = 11;
     locked_code().locked_until.reset();
     locked_code().redeemed_at = at_minute(10);
-    rows.users[0].redeemed = rows.redeemed[0].redeemed = 2;
+    rows.used = {usage_of_user(2)};
+    rows.redeemed[0].redeemed = 2;
     EXPECT_EQ(lines(), Lines{});
     rows.entries.erase(rows.entries.begin() + 4);
     rows.entries[4].previous = 9;
@@ -1088,7 +1127,7 @@ TEST_F(Verify, a_redemption_may_be_taken_back) {
     EXPECT_EQ(lines(), Lines{});
     EXPECT_EQ(rows.counts[1].rolled_back, 1);
     EXPECT_EQ(rows.counts[1].discount_cents, 0);
-    rows.users.clear();  // who was counted by their codes
+    rows.used.clear();  // who was counted by their codes
     EXPECT_EQ(lines(), Lines{});
     redeemed_code().locked_until = at_minute(8);
     EXPECT_EQ(lines(), Lines{"coupon_code 4: locked_until is 2026-11-22T12:08:00.000Z, by the "
@@ -1107,7 +1146,7 @@ TEST_F(Verify, a_code_may_be_redeemed_again_once_its_redemption_is_taken_back) {
     redeemed_code().redeemed_at = at_minute(9);
     redeemed_code().locked_until.reset();
     redeemed_code().last_entry = 11;
-    rows.users = {{1, 7, 1}};
+    rows.used = {usage_of_user(1)};
     rows.redeemed = {{1, 7, 1, 11, at_minute(9)}};
     rows.ids.insert(rows.ids.end(), {10, 11});
     EXPECT_EQ(lines(), Lines{});
@@ -1118,7 +1157,7 @@ TEST_F(Verify, a_code_may_be_redeemed_again_once_its_redemption_is_taken_back) {
     redeemed_code().redeemed_at.reset();
     redeemed_code().locked_until = at_minute(9);
     redeemed_code().last_entry = 12;
-    rows.users = {{1, 7, 0}};
+    rows.used = {usage_of_user(0)};
     rows.redeemed.clear();
     rows.ids.push_back(12);
     EXPECT_EQ(lines(), Lines{});
@@ -1281,9 +1320,9 @@ TEST_F(Verify, what_is_taken_back_is_counted) {
 
 TEST_F(Verify, who_has_taken_all_back_counts_as_none) {
     roll_back_redemption();
-    rows.users = {{1, 7, 1}};
-    EXPECT_EQ(lines(), Lines{"user_redemption_count of book 1, user 7: redeemed is 1, by their "
-                             "codes it is 0"});
+    rows.used[0].redeemed = 1;
+    EXPECT_EQ(lines(),
+              Lines{"usage_count of book 1, user 7: redeemed is 1, by their codes it is 0"});
 }
 
 // Counts and limits.
@@ -1369,50 +1408,54 @@ TEST_F(Verify, live_locks_are_counted) {
 }
 
 TEST_F(Verify, redemptions_of_users_are_counted_where_they_are_limited) {
-    rows.users[0].redeemed = 2;
-    EXPECT_EQ(lines(), Lines{"user_redemption_count of book 1, user 7: redeemed is 2, by their "
-                             "codes it is 1"});
-    rows.users = {{1, 6, 1}, {1, 7, 1}, {2, 7, 1}};
-    EXPECT_EQ(lines(), (Lines{"user_redemption_count of book 1, user 6: redeemed is 1, by their "
-                              "codes it is 0",
-                              "user_redemption_count of book 2, user 7: the book is not there"}));
-    rows.users.clear();
-    EXPECT_EQ(lines(), Lines{"user_redemption_count of book 1, user 7: redeemed is 0, by their "
-                             "codes it is 1"});
-    put_book(a_book());
-    rows.users = {{1, 6, 1}};
-    rows.redeemed.clear();
+    rows.used[0].redeemed = 2;
+    EXPECT_EQ(lines(),
+              Lines{"usage_count of book 1, user 7: redeemed is 2, by their codes it is 1"});
+    rows.used = {usage_of_user(1), usage_of_user(0), usage_of_user(1), usage_of_user(1)};
+    rows.used[0].user = 6;
+    rows.used[0].by_codes = 0;
+    rows.used[1].per = 3;
+    rows.used[1].by_codes = 1;
+    rows.used[2].per = 4;
+    rows.used[2].redeemed = 3;
+    rows.used[3].book_id = 2;
+    EXPECT_EQ(
+        lines(),
+        (Lines{"usage_count of book 1, user 6: redeemed is 1, by their codes it is 0",
+               "usage_count of book 1, user 7 per month: redeemed is 0, by their codes it is 1",
+               "usage_count of book 1, user 7 per 4: redeemed is 3, by their codes it is 1",
+               "usage_count of book 2, user 7: the book is not there"}));
+    // Where there is none, it is counted when it is needed.
+    rows.used.clear();
     EXPECT_EQ(lines(), Lines{});
 }
 
 TEST_F(Verify, nobody_has_redeemed_more_than_they_may) {
-    rows.users[0].redeemed = rows.redeemed[0].redeemed = 3;
+    rows.used = {usage_of_user(3)};
+    rows.redeemed[0].redeemed = 3;
     EXPECT_EQ(lines(), Lines{"coupon_book 1: user 7 has redeemed 3 of its codes, "
                              "max_redemptions_per_user is 2"});
 }
 
-TEST_F(Verify, users_are_counted_from_the_first_limit_on) {
-    // Who has redeemed before need not be counted yet.
+TEST_F(Verify, nobody_has_redeemed_more_in_some_time_than_they_may) {
     Book book = the_book();
-    book.counts_users_since = at_minute(9);
+    book.limits[Per::week] = {std::nullopt, 2, std::nullopt};
     put_book(book);
-    rows.users.clear();
+    rows.used.push_back(usage_of_user(3));
+    rows.used[1].per = 2;
+    rows.used[1].since = at_minute(-60);
+    EXPECT_EQ(lines(), Lines{"coupon_book 1: user 7 has redeemed 3 of its codes since "
+                             "2026-11-22T11:00:00.000Z, max_redemptions_per_user is 2"});
+    rows.used[1].last_redeemed_at = noon;  // before the limit
     EXPECT_EQ(lines(), Lines{});
-    rows.redeemed[0].last_redeemed_at = at_minute(9) + 1;
-    EXPECT_EQ(lines(), Lines{"user_redemption_count of book 1, user 7: redeemed is 0, by their "
-                             "codes it is 1"});
-    rows.redeemed[0].last_redeemed_at = at_minute(9);
-    rows.users = {{1, 7, 2}};
-    EXPECT_EQ(lines(), Lines{"user_redemption_count of book 1, user 7: redeemed is 2, by their "
-                             "codes it is 1"});
-    // Without a limit they go on being counted.
-    book.max_redemptions_per_user.reset();
-    put_book(book);
-    EXPECT_EQ(lines().size(), 1U);
+    rows.used[1] = usage_of_user(3);
+    rows.used[1].per = 3;  // that nothing limits
+    EXPECT_EQ(lines(), Lines{});
 }
 
 TEST_F(Verify, whoever_had_redeemed_more_before_a_limit_may) {
-    rows.users[0].redeemed = rows.redeemed[0].redeemed = 3;
+    rows.used = {usage_of_user(3)};
+    rows.redeemed[0].redeemed = 3;
     EXPECT_EQ(lines().size(), 1U);
     Book book = the_book();
     book.updated_at = at_minute(9);
@@ -1423,6 +1466,93 @@ TEST_F(Verify, whoever_had_redeemed_more_before_a_limit_may) {
     rows.redeemed[0].last_redeemed_at = at_minute(10);
     EXPECT_EQ(lines(), Lines{"coupon_book 1: user 7 has redeemed 3 of its codes, "
                              "max_redemptions_per_user is 2"});
+}
+
+/// A row of book 1 for all its users, as it is where the one redemption counts.
+Snapshot::UsageRow usage_of_book(Per per, Timestamp since) {
+    return {1, 0, static_cast<std::int64_t>(per), since, 1, 250, "EUR"};
+}
+
+TEST_F(Verify, redemptions_and_discounts_of_books_are_counted) {
+    redemption().currency = "EUR";
+    rows.used = {usage_of_book(Per::ever, all_times), usage_of_book(Per::day, noon)};
+    EXPECT_EQ(lines(), Lines{});
+    rows.used[0].redeemed = 2;
+    rows.used[1].amount = 0;
+    EXPECT_EQ(lines(),
+              (Lines{"usage_count of book 1: redeemed is 2, by their codes it is 1",
+                     "usage_count of book 1 per day: amount is 0, by the ledger it is 250"}));
+    // What was redeemed before, or is worth something in another currency, does not count.
+    rows.used = {usage_of_book(Per::week, at_minute(9) + 1), usage_of_book(Per::month, noon)};
+    rows.used[1].currency = "USD";
+    EXPECT_EQ(lines(),
+              (Lines{"usage_count of book 1 per week: redeemed is 1, by their codes it is 0",
+                     "usage_count of book 1 per week: amount is 250, by the ledger it is 0",
+                     "usage_count of book 1 per month: amount is 250, by the ledger it is 0"}));
+    give_some_back(100);
+    rows.used = {usage_of_book(Per::ever, all_times)};
+    EXPECT_EQ(lines(), Lines{"usage_count of book 1: amount is 250, by the ledger it is 150"});
+    rows.used[0].amount = 150;
+    rows.used[0].book_id = 2;
+    EXPECT_EQ(lines().front(), "usage_count of book 2: redeemed is 1, by their codes it is 0");
+}
+
+TEST_F(Verify, no_more_of_a_book_is_redeemed_than_may_be) {
+    Book book = the_book();
+    book.max_redemptions = 0;
+    book.limits[Per::day] = {0, std::nullopt, std::nullopt};
+    book.limits[Per::week] = {std::nullopt, std::nullopt, 2'0000};
+    book.budget = 2'4999;
+    put_book(book);
+    redemption().currency = "EUR";
+    rows.used = {usage_of_book(Per::ever, all_times), usage_of_book(Per::day, noon),
+                 usage_of_book(Per::week, at_minute(-60))};
+    // Without a discount there is no budget.
+    const Lines redemptions{
+        "coupon_book 1: 1 of its codes were redeemed since "
+        "2026-11-22T12:00:00.000Z, max_redemptions is 0",
+        "coupon_book 1: 1 of its codes are redeemed, max_redemptions is 0"};
+    EXPECT_EQ(lines(), redemptions);
+    book.discount = Discount{Discount::Type::percent, 10'00, Currency::find("EUR"), {}, {}};
+    put_book(book);
+    EXPECT_EQ(lines(),
+              (Lines{"coupon_book 1: discounts of 250 minor units, budget is 249", redemptions[0],
+                     "coupon_book 1: discounts of 250 minor units since "
+                     "2026-11-22T11:00:00.000Z, budget is 200",
+                     redemptions[1]}));
+    // Budgets of another currency's discounts are not touched.
+    book.discount->currency = Currency::find("USD");
+    put_book(book);
+    EXPECT_EQ(lines(), redemptions);
+    // Whatever was redeemed before the limits were set may be more.
+    book.discount->currency = Currency::find("EUR");
+    put_book(book);
+    book.updated_at = at_minute(9);
+    change_book(9, book_changed, book);
+    EXPECT_EQ(lines(), Lines{});
+}
+
+TEST_F(Verify, what_stands_is_counted_by_quarters_of_an_hour) {
+    redemption().currency = "EUR";
+    rows.stands = {{1, noon, "", 1}, {1, noon, "EUR", 250}};
+    own_standing = true;
+    EXPECT_EQ(lines(), Lines{});
+    rows.stands[0].standing = 2;
+    rows.stands[1].since = noon + activity_period_ms;
+    EXPECT_EQ(lines(),
+              (Lines{"activity_count since 2026-11-22T12:00:00.000Z of book 1: standing is "
+                     "2, by the ledger it is 1",
+                     "discount_count since 2026-11-22T12:00:00.000Z of book 1 in EUR: "
+                     "standing is 0, by the ledger it is 250",
+                     "discount_count since 2026-11-22T12:15:00.000Z of book 1 in EUR: "
+                     "standing is 250, by the ledger it is 0"}));
+    give_some_back(100);
+    rows.stands = {{1, noon, "", 1}, {1, noon, "EUR", 150}};
+    EXPECT_EQ(lines(), Lines{});
+    roll_back_the_rest(150);
+    EXPECT_EQ(lines().size(), 2U);
+    rows.stands.clear();
+    EXPECT_EQ(lines(), Lines{});
 }
 
 // Ids.

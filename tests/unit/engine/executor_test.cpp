@@ -102,7 +102,7 @@ TEST_F(ExecutorTest, KeepsToAUsersLimitThatAnotherHasUsedUpMeanwhile) {
         ASSERT_TRUE(run(sqlite_.store(), RedeemCode{"A", "ann"}, clock_.now()));
     });
     EXPECT_TRUE(run_batch({RedeemCode{"B", "ann"}})[0].is(Refusal::user_redemption_limit_reached));
-    EXPECT_EQ(second().integer("SELECT redeemed FROM user_redemption_count"), 1);
+    EXPECT_EQ(second().integer("SELECT redeemed FROM usage_count"), 1);
 }
 
 TEST_F(ExecutorTest, GivesUpOnABatchThatAlwaysMeetsAConflict) {
@@ -398,7 +398,7 @@ TEST_F(ExecutorTest, RunsAgainOnFreshRowsWhereAnotherHasTakenBackTheRedemptionMe
     });
     EXPECT_TRUE(run_batch({RollBack{id, ""}})[0].is(Refusal::already_rolled_back));
     EXPECT_EQ(store_.loads, 2);
-    EXPECT_EQ(second().integer("SELECT redeemed FROM user_redemption_count"), 0);
+    EXPECT_EQ(second().integer("SELECT redeemed FROM usage_count"), 0);
     EXPECT_EQ(second().integer("SELECT count(*) FROM ledger WHERE type = 13"), 1);
 }
 

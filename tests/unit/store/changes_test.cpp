@@ -16,6 +16,9 @@ Book changed(Book book) {
     book.name = "N\u00e4me \"'";
     book.code_pattern = "P-{6}";
     book.max_redemptions_per_user = 3;
+    book.max_redemptions = limits::redemptions;
+    book.budget = limits::order_minor_units * 10'000;
+    book.limits = {{Per::day, {1, 2, 3}}, {Per::week, {{}, 4, {}}}, {Per::month, {{}, {}, 5}}};
     book.discount = from_short_form(limits::discount_cents);
     book.description = "of \u20ac and  '\"\\%_ \U0001f39f";
     book.active = false;
@@ -25,7 +28,7 @@ Book changed(Book book) {
     book.lock_ttl_s = limits::lock_ttl_s;
     book.metadata = R"({"a":"\u0000 'b' \\","c":[1.50]})";
     book.archived_at = noon + 3;
-    book.counts_users_since = noon + 4;
+    count_what_is_limited(book);
     book.updated_at = noon + 5;
     return book;
 }
@@ -140,7 +143,7 @@ TEST_F(ChangesTest, MeetsABookThatAnotherConnectionHasChanged) {
     const Draft draft = std::move(Draft()
                                       .change(changed(*load_book(store(), 1)))
                                       .code(make_code(9, 1, "N"))
-                                      .redemptions(1, "ann", 0, 1));
+                                      .usage({1, "ann"}, {all_times, 1}));
     tested_.connect().run("UPDATE coupon_book SET last_entry_id = 77");
     expect_conflict(draft.delta);
     // Also where nothing else than that tells of it.
@@ -338,33 +341,31 @@ TEST_F(ChangesTest, CountsWhatUsersHaveRedeemedBeforeThereWasALimit) {
 
     Needs needs;
     needs.codes = {{"D", "ann"}, {"D", "bob"}, {"D", "zoe"}, {"A", "ann"}, {"R14", "ann"}};
-    EXPECT_TRUE(loaded(store(), needs)->user_redemptions.empty());
+    EXPECT_TRUE(loaded(store(), needs)->usages.empty());
     Book limited = *load_book(store(), 1);
     limited.max_redemptions_per_user = 5;
-    limited.counts_users_since = noon;
+    count_what_is_limited(limited);
     ASSERT_TRUE(store().save(Draft().change(limited).delta));
 
     const auto used = [&] {
         Result<World> world = loaded(store(), needs);
         EXPECT_TRUE(world);
-        EXPECT_FALSE(world->user_redemptions.contains({2, "ann"}));
+        EXPECT_EQ(world->usages.size(), 3U);
         std::vector<std::int64_t> counts;
         for (const char* const user : {"ann", "bob", "zoe"}) {
-            const auto& count = world->user_redemptions[{1, user}];
-            EXPECT_EQ(count.now, count.loaded);
-            counts.push_back(count.loaded);
+            counts.push_back(world->usages[{1, user}].now.redeemed);
         }
         return counts;
     };
     using Counts = std::vector<std::int64_t>;
     EXPECT_EQ(used(), (Counts{2, 1, 0}));
     // From the first redemption on by what is counted then.
-    ASSERT_TRUE(store().save(Draft().redemptions(1, "ann", 2, 3).delta));
+    const UsageKey ann{1, "ann"}, bob{1, "bob"};
+    ASSERT_TRUE(store().save(Draft().usage(ann, {all_times, 3}).delta));
     EXPECT_EQ(used(), (Counts{3, 1, 0}));
-    expect_conflict(Draft().redemptions(1, "ann", 2, 3).delta);
-    const auto version = version_of(store(), "A", "ann");
-    ASSERT_TRUE(store().save(
-        Draft().redemptions(1, "ann", 3, 4, version).redemptions(1, "bob", 1, 3).delta));
+    const auto three = usages_of(store(), "A", "ann").at(ann);
+    ASSERT_TRUE(
+        store().save(Draft().usage(ann, {all_times, 4}, three).usage(bob, {all_times, 3}).delta));
     EXPECT_EQ(used(), (Counts{4, 3, 0}));
     // Also without a limit.
     limited = *load_book(store(), 1);
@@ -373,22 +374,14 @@ TEST_F(ChangesTest, CountsWhatUsersHaveRedeemedBeforeThereWasALimit) {
     EXPECT_EQ(used(), (Counts{4, 3, 0}));
 }
 
-TEST_F(ChangesTest, MeetsAUserWhoWasCountedMeanwhileForTheFirstTime) {
-    Book limited = *load_book(store(), 1);
-    limited.counts_users_since = noon;
-    ASSERT_TRUE(store().save(Draft().change(limited).delta));
-    ASSERT_TRUE(load_code(store(), "D"));
-    tested_.connect().run("INSERT INTO user_redemption_count SELECT 1, number, 1 FROM coupon_user");
-    expect_conflict(Draft().redemptions(1, "ann", 0, 1).delta);
-}
-
 // Rows that cannot be.
 
 TEST_F(ChangesTest, SettingsThatNobodyCanHaveWrittenAreNotLoaded) {
     auto sql = tested_.connect();
     for (const std::string settings :
          {"x", "active maybe", "lock_ttl_s 0", "lock_ttl_s 86401", "starts_at 9999999999999999",
-          "archived_at -99999999999999999"}) {
+          "archived_at -99999999999999999", "budget x", "limits year 1 - -", "limits day 1 2",
+          "counted x", "budget 0", "max_redemptions -1", "limits month - 1000000001 -"}) {
         sql.run("UPDATE coupon_book SET settings = '" + settings + "\n'");
         reopen();
         Needs needs;

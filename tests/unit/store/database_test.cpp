@@ -85,12 +85,28 @@ TEST_F(DatabaseTest, OfVersion1KeepsItsRowsAndGetsALedgerOfThem) {
     expect_rows_of_version_1(SecondConnection(file()));
     expect_sound(file());
     database.emplace(folder_.path(), sqlite::Access::look);
-    expect_verified(*database);
+    expect_verified(*database, 7);
     database.emplace(folder_.path());
     expect_to_go_on(*database->open_store(), *database->open_read_store());
     expect_sound(file());
     database.emplace(folder_.path(), sqlite::Access::look);
-    expect_verified(*database);
+    expect_verified(*database, 7);
+}
+
+TEST_F(DatabaseTest, OfBeforeLimitsKeepsWhatStandsOfItsRedemptions) {
+    std::string sql = "PRAGMA application_id = 1668248944;";
+    constexpr std::size_t before_limits = 9;
+    for (std::size_t step = 0; step < before_limits; ++step) sql += sqlite::migrations()[step].sql;
+    SecondConnection(file()).run(sql + "; PRAGMA user_version = 9; " + rows_before_limits());
+    std::optional<Database> database(folder_.path());
+    EXPECT_EQ(database->migrate(), latest_schema_version() - 9);
+    expect_standing_of_before_limits(SecondConnection(file()));
+    database.emplace(folder_.path(), sqlite::Access::look);
+    expect_verified(*database, 9);
+    database.emplace(folder_.path());
+    expect_to_count_on(*database->open_store());
+    database.emplace(folder_.path(), sqlite::Access::look);
+    expect_verified(*database, 9);
 }
 
 TEST_F(DatabaseTest, ThatNobodyHadOpenTellsWhoeverReadsItOfSomebodyWhoCame) {
@@ -178,7 +194,10 @@ TEST_F(DatabaseTest, KeepsEverythingOverAReopening) {
     code.assigned_to = "ann";
     code.lock = Lock{"ann", noon + 300'000};
     Draft draft;
-    draft.book(make_book(1)).code(code).code(make_code(2, 1, "B")).redemptions(1, "bob", 0, 2);
+    draft.book(make_book(1))
+        .code(code)
+        .code(make_code(2, 1, "B"))
+        .usage({1, "bob"}, {all_times, 2});
     draft.delta.locks[{1, noon + 300'000}] = 1;
     ASSERT_TRUE(sqlite.store().save(draft.delta));
     const auto before = contents(sqlite.file());
@@ -289,8 +308,9 @@ TEST_F(Plans, OfNoStatementSortOrScanCodes) {
     for (const std::string& plan : all) {
         const bool of_one_code = plan.find("SCAN chain") != std::string::npos;
         EXPECT_TRUE(of_one_code || plan.find("TEMP B-TREE") == std::string::npos) << plan;
-        for (const char* const table : {"coupon_code", "code", "coupon_user", "holder",
-                                        "user_redemption_count", "lock_count", "ledger", "entry"}) {
+        for (const char* const table :
+             {"coupon_code", "code", "coupon_user", "holder", "usage_count", "activity_count",
+              "discount_count", "old", "who", "lock_count", "ledger", "entry"}) {
             EXPECT_EQ(plan.find("SCAN " + std::string(table)), std::string::npos) << plan;
         }
     }

@@ -32,7 +32,7 @@ protected:
 
     /// Two books with two codes each, of which A is redeemed and X locked: ten entries.
     void prepare() {
-        run({CreateBook{"n", "p", {}, from_short_form(2050)}, CreateBook{"m", "p", {}, {}}});
+        run({with_discount({"n", "p"}, from_short_form(2050)), CreateBook{"m", "p", {}, {}}});
         run({UploadCodes{1, {"A", "B"}}, UploadCodes{2, {"X", "Y"}}});
         run({AssignCode{"A", "ann"}, AssignCode{"X", "bob"}, LockCode{"A", "ann", 1000}});
         run({LockCode{"X", "bob", 2000}, RedeemCode{"A", "ann"}, AssignCode{"B", "bob"}});
@@ -93,7 +93,7 @@ TEST_F(LedgerTest, KnowsItsLastEntry) {
 
 TEST_F(LedgerTest, GivesBackEntriesAsTheyWereEntered) {
     const Timestamp start = clock_.now();
-    run({CreateBook{"n", "p-{6}", 3, from_short_form(2050)}}, "r1");
+    run({with_discount({"n", "p-{6}", 3}, from_short_form(2050))}, "r1");
     clock_.advance(1);
     run({UploadCodes{1, {"A", "B\u00e9"}}}, "r2");
     run({AssignCode{"B\u00e9", "ann \u20ac"}}, "r3");

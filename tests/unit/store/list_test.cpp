@@ -229,7 +229,7 @@ TEST_F(ListTest, LooksAtSoManyBooksForAPage) {
 }
 
 TEST_F(ListTest, ShowsWhatAUserHolds) {
-    run(CreateBook{"n", "p", {}, from_short_form(1250)});
+    run(with_discount({"n", "p"}, from_short_form(1250)));
     run(CreateBook{"m", "p", {}, {}});
     run(UploadCodes{1, {"A", "B", "C", "D"}});
     run(UploadCodes{2, {"X"}});

@@ -1,6 +1,8 @@
-// Redemptions for orders, and what is taken back of them: what is saved is what is loaded and
-// shown.
+// Redemptions for orders, what is taken back of them, and how much they use of limits: what is
+// saved is what is loaded and shown.
 #include <gtest/gtest.h>
+
+#include <initializer_list>
 
 #include "base/limits.hpp"
 #include "support/manual_clock.hpp"
@@ -26,8 +28,7 @@ protected:
         discount.type = Discount::Type::percent;
         discount.value = 10'00;
         discount.currency = currency("EUR");
-        CreateBook book{"n", "p", 2, discount};
-        run({book});
+        run({with_discount({"n", "p", 2}, discount)});
         run({UploadCodes{1, {"A", "B", "C", "D"}}});
         for (const char* const code : {"A", "B", "C", "D"}) take(code, "ann");
     }
@@ -103,10 +104,11 @@ protected:
         return tested_.reads().find_user({user, 0, 100}).value().redemptions;
     }
 
+    /// How often each user ever has, by book.
     std::vector<std::string> user_counts() {
         return tested_.connect().rows(
-            "SELECT book_id, user_id, redeemed FROM user_redemption_count "
-            "JOIN coupon_user ON number = user_number ORDER BY 1, 2");
+            "SELECT book_id, user_id, redeemed FROM usage_count "
+            "JOIN coupon_user ON number = user_number WHERE per = 0 ORDER BY 1, 2");
     }
     /// By book, time and currency; `times`: what of time is told.
     std::vector<std::string> discount_counts(const std::string& times) {
@@ -126,10 +128,8 @@ protected:
         tested_.open();
     }
 
-    /// That all of it agrees with its ledger.
-    void expect_verified() {
-        expect_counted(tested_.connect());
-        tested_.close();
+    /// Of the rows from their ledger. The store must be closed.
+    std::vector<std::string> differences() {
 #ifdef COUPOND_TEST_ON_POSTGRES
         const auto database = open_postgres(PostgresStore::url());
         const auto snapshot = database->open_snapshot();
@@ -137,8 +137,14 @@ protected:
         sqlite::Database database(tested_.folder(), sqlite::Access::look);
         const auto snapshot = database.open_snapshot();
 #endif
-        EXPECT_EQ(verify(*snapshot, clock_.now(), [](std::int64_t, std::int64_t) {}).lines,
-                  std::vector<std::string>{});
+        return verify(*snapshot, clock_.now(), [](std::int64_t, std::int64_t) {}).lines;
+    }
+
+    /// That all of it agrees with its ledger.
+    void expect_verified() {
+        expect_counted(tested_.connect());
+        tested_.close();
+        EXPECT_EQ(differences(), std::vector<std::string>{});
         tested_.open();
     }
 
@@ -162,7 +168,7 @@ TEST_F(RedemptionsTest, AreLoadedAsTheyWereMade) {
 }
 
 TEST_F(RedemptionsTest, OfEveryDiscountAreLoadedAsTheyWereMade) {
-    run({CreateBook{"none", "p", {}, {}}, CreateBook{"short", "p", {}, from_short_form(1'999)}});
+    run({CreateBook{"none", "p", {}, {}}, with_discount({"short", "p"}, from_short_form(1'999))});
     CreateBook dear{"dear", "p", {}, {}};
     dear.discount = Discount{};
     dear.discount->value = limits::order_minor_units;
@@ -313,7 +319,7 @@ TEST_F(RedemptionsTest, OfUsersWhoAreCountedByTheirCodesAreGivenBackToo) {
 }
 
 TEST_F(RedemptionsTest, AreCountedByTheirCurrencies) {
-    run({CreateBook{"m", "p", {}, from_short_form(500)}, UploadCodes{2, {"K", "L", "M"}}});
+    run({with_discount({"m", "p"}, from_short_form(500)), UploadCodes{2, {"K", "L", "M"}}});
     for (const char* const code : {"K", "L", "M"}) take(code, "ann");
     const Redemption euros = redeem("A", order("o")), yen = redeem("K", order("o", 9'999, "JPY"));
     const Redemption others = redeem("L", order("o", 9'999, "EUR")), none = redeem("M");
@@ -534,6 +540,399 @@ TEST_F(RedemptionsTest, OfADiscountOfABookAreKeptWithIt) {
         EXPECT_EQ(tested_.reads().list_books({.limit = 1}, noon)->books[0].book.discount, discount);
     }
     expect_verified();
+}
+
+// How much of books' limits they use.
+
+constexpr Timestamp today = noon + -43'200'000;  ///< a Sunday, the 22nd
+constexpr std::int64_t day_ms = 86'400'000;
+
+class UsagesTest : public RedemptionsTest {
+protected:
+    /// Book 2: five euros off, without limits, with the codes K to P.
+    UsagesTest() {
+        run({with_discount({"m", "p"}, five_of("EUR"))});
+        run({UploadCodes{2, {"K", "L", "M", "N", "O", "P"}}});
+    }
+
+    static Discount five_of(std::string_view code) {
+        Discount discount;
+        discount.value = 500;
+        discount.currency = currency(code);
+        return discount;
+    }
+
+    /// Changes some members of book 2, of which it tells whether they count.
+    template <class Change>
+    void edit(std::initializer_list<std::size_t> members, const Change& change) {
+        EditBook edit{2, {}, {}};
+        change(edit.wish);
+        for (const std::size_t member : members) edit.wished.set(member);
+        one<BookChanged>(edit);
+    }
+
+    /// Has all of book 2 limited that can be.
+    void limit() {
+        edit({2, 9, 10, 11}, [](BookWish& wish) {
+            wish.max_redemptions_per_user = wish.max_redemptions = 100;
+            wish.budget = 1'000'0000;
+            const Limits limits{100, 100, 1'000'0000};
+            wish.limits = {{Per::day, limits}, {Per::week, limits}, {Per::month, limits}};
+        });
+    }
+
+    /// A user redeems a code, which is free or theirs.
+    Redemption use(const std::string& code, const std::string& user = "ann",
+                   const std::optional<Order>& of = {}) {
+        const auto outcomes =
+            run({AssignCode{code, user}, LockCode{code, user, 1000}, RedeemCode{code, user, of}});
+        return std::get<CodeRedeemed>(outcomes.back()).redemption;
+    }
+
+    /// Since when, in days and hours from `today`.
+    static std::string since_text(Timestamp since) {
+        const std::int64_t hours = (since.ms - today.ms) / 3'600'000;
+        EXPECT_EQ(today + hours * 3'600'000, since);
+        std::string text = std::to_string(hours / 24);
+        if (hours % 24 != 0) {
+            text += (hours > 0 ? "+" : "") + std::to_string(hours % 24) + "h";
+        }
+        return text;
+    }
+
+    static std::string text(const std::string& user, Per per, const Usage& usage) {
+        constexpr const char* names[] = {"ever", "day", "week", "month"};
+        std::string text = user + (user.empty() ? "" : " ") + names[static_cast<int>(per)];
+        if (usage.since != all_times) text += " " + since_text(usage.since);
+        text += ": " + std::to_string(usage.redeemed);
+        if (usage.amount != 0) text += ", " + std::to_string(usage.amount);
+        if (usage.currency) text += " " + std::string(usage.currency->code());
+        return text;
+    }
+
+    /// What a store counts of book 2 for a user: all, and what is theirs.
+    Rows counted(const std::string& user = "ann") {
+        Rows rows;
+        for (const auto& [key, row] : usages_of(tested_.store(), "P", user, clock_.now())) {
+            EXPECT_EQ(key.book_id, 2);
+            EXPECT_FALSE(row.changed);
+            rows.push_back(text(key.user_id, key.per, row.now));
+        }
+        return rows;
+    }
+
+    /// The same, as it is saved.
+    Rows saved(const std::string& user = "ann") {
+        Rows rows;
+        for (const auto& [key, row] : usages_of(tested_.store(), "P", user, clock_.now())) {
+            if (row.loaded) rows.push_back(text(key.user_id, key.per, *row.loaded));
+        }
+        return rows;
+    }
+
+    /// Of book 2: since which minute of `today` how much stands, and of what currency.
+    Rows standing() {
+        const std::string minute = "(since - " + std::to_string(today.ms) + ") / 60000";
+        return tested_.connect().rows("SELECT " + minute +
+                                      ", '', sum(standing) FROM activity_count WHERE book_id = 2 "
+                                      "GROUP BY since HAVING sum(standing) <> 0 UNION ALL SELECT " +
+                                      minute +
+                                      ", currency, sum(standing) FROM discount_count "
+                                      "WHERE book_id = 2 GROUP BY since, currency "
+                                      "HAVING sum(standing) <> 0 ORDER BY 1, 2");
+    }
+};
+
+TEST_F(UsagesTest, AreCountedFromWhatStandsWhereTheyWereNotYet) {
+    clock_.advance(-25 * day_ms);
+    use("K");
+    clock_.advance(13 * day_ms);
+    use("L");
+    clock_.advance(7 * day_ms);
+    use("M", "bob");
+    clock_.advance(5 * day_ms);
+    roll_back(use("N").id);
+    roll_back(use("O").id, 2'0000);
+    EXPECT_EQ(counted(), Rows{});
+    limit();
+    EXPECT_EQ(counted(), (Rows{"ever: 4, 1800 EUR", "day 0: 1, 300 EUR", "week -6: 2, 800 EUR",
+                               "month -21: 3, 1300 EUR", "ann ever: 3", "ann day 0: 1",
+                               "ann week -6: 1", "ann month -21: 2"}));
+    EXPECT_EQ(saved(), Rows{});
+    const Rows of_all = counted("nobody");
+    EXPECT_EQ(of_all, (Rows{"ever: 4, 1800 EUR", "day 0: 1, 300 EUR", "week -6: 2, 800 EUR",
+                            "month -21: 3, 1300 EUR", "nobody ever: 0", "nobody day 0: 0",
+                            "nobody week -6: 0", "nobody month -21: 0"}));
+    use("N");
+    const Rows then{"ever: 5, 2300 EUR",      "day 0: 2, 800 EUR", "week -6: 3, 1300 EUR",
+                    "month -21: 4, 1800 EUR", "ann ever: 4",       "ann day 0: 2",
+                    "ann week -6: 2",         "ann month -21: 3"};
+    EXPECT_EQ(saved(), then);
+    EXPECT_EQ(counted(), then);
+    EXPECT_EQ(saved("bob"), (Rows{then.begin(), then.begin() + 4}));
+    expect_verified();
+}
+
+TEST_F(UsagesTest, OfAnEarlierDayWeekOrMonthAreCountedAnew) {
+    limit();
+    const Redemption first = use("K");
+    const Rows of_sunday{"ever: 1, 500 EUR",      "day 0: 1, 500 EUR", "week -6: 1, 500 EUR",
+                         "month -21: 1, 500 EUR", "ann ever: 1",       "ann day 0: 1",
+                         "ann week -6: 1",        "ann month -21: 1"};
+    EXPECT_EQ(saved(), of_sunday);
+    clock_.advance(day_ms);
+    EXPECT_EQ(counted(),
+              (Rows{"ever: 1, 500 EUR", "day 1: 0 EUR", "week 1: 0 EUR", "month -21: 1, 500 EUR",
+                    "ann ever: 1", "ann day 1: 0", "ann week 1: 0", "ann month -21: 1"}));
+    EXPECT_EQ(saved(), of_sunday);
+    use("L");
+    EXPECT_EQ(saved(), (Rows{"ever: 2, 1000 EUR", "day 1: 1, 500 EUR", "week 1: 1, 500 EUR",
+                             "month -21: 2, 1000 EUR", "ann ever: 2", "ann day 1: 1",
+                             "ann week 1: 1", "ann month -21: 2"}));
+    roll_back(first.id);
+    const Rows of_monday{"ever: 1, 500 EUR",      "day 1: 1, 500 EUR", "week 1: 1, 500 EUR",
+                         "month -21: 1, 500 EUR", "ann ever: 1",       "ann day 1: 1",
+                         "ann week 1: 1",         "ann month -21: 1"};
+    EXPECT_EQ(saved(), of_monday);
+    clock_.advance(9 * day_ms);  // Wednesday, the 2nd
+    EXPECT_EQ(counted(),
+              (Rows{"ever: 1, 500 EUR", "day 10: 0 EUR", "week 8: 0 EUR", "month 9: 0 EUR",
+                    "ann ever: 1", "ann day 10: 0", "ann week 8: 0", "ann month 9: 0"}));
+    EXPECT_EQ(saved(), of_monday);
+    expect_verified();
+    use("M", "bob");
+    EXPECT_EQ(saved("bob"), (Rows{"ever: 2, 1000 EUR", "day 10: 1, 500 EUR", "week 8: 1, 500 EUR",
+                                  "month 9: 1, 500 EUR", "bob ever: 1", "bob day 10: 1",
+                                  "bob week 8: 1", "bob month 9: 1"}));
+    Rows of_ann = saved();
+    of_ann.erase(of_ann.begin(), of_ann.begin() + 4);
+    EXPECT_EQ(of_ann, (Rows{of_monday.begin() + 4, of_monday.end()}));
+    expect_verified();
+}
+
+// Also where it is only rolled back then, of which a count of that day has nothing.
+TEST_F(UsagesTest, OfAnEarlierDayAreCountedAnewByARollBack) {
+    limit();
+    const Redemption first = use("K"), second = use("L");
+    clock_.advance(day_ms);
+    roll_back(first.id, 1'0000);
+    EXPECT_EQ(saved(),
+              (Rows{"ever: 2, 900 EUR", "day 1: 0 EUR", "week 1: 0 EUR", "month -21: 2, 900 EUR",
+                    "ann ever: 2", "ann day 1: 0", "ann week 1: 0", "ann month -21: 2"}));
+    roll_back(second.id);
+    EXPECT_EQ(saved(),
+              (Rows{"ever: 1, 400 EUR", "day 1: 0 EUR", "week 1: 0 EUR", "month -21: 1, 400 EUR",
+                    "ann ever: 1", "ann day 1: 0", "ann week 1: 0", "ann month -21: 1"}));
+    expect_verified();
+}
+
+TEST_F(UsagesTest, OfAnotherTimeZoneAreCountedAnew) {
+    limit();
+    use("K");
+    clock_.advance(9 * 3'600'000);  // 23:21, and in Berlin Monday
+    use("L", "bob");
+    edit({8}, [](BookWish& wish) { wish.time_zone = "Europe/Berlin"; });
+    EXPECT_EQ(counted("bob"),
+              (Rows{"ever: 2, 1000 EUR", "day 0+23h: 1, 500 EUR", "week 0+23h: 1, 500 EUR",
+                    "month -21-1h: 2, 1000 EUR", "bob ever: 1", "bob day 0+23h: 1",
+                    "bob week 0+23h: 1", "bob month -21-1h: 1"}));
+    use("M", "bob");
+    EXPECT_EQ(saved("bob"),
+              (Rows{"ever: 3, 1500 EUR", "day 0+23h: 2, 1000 EUR", "week 0+23h: 2, 1000 EUR",
+                    "month -21-1h: 3, 1500 EUR", "bob ever: 2", "bob day 0+23h: 2",
+                    "bob week 0+23h: 2", "bob month -21-1h: 2"}));
+    expect_verified();
+}
+
+TEST_F(UsagesTest, OfAnotherCurrencyAreCountedAnew) {
+    edit({9, 10}, [](BookWish& wish) {
+        wish.max_redemptions = 100;
+        wish.budget = 1'000'0000;
+    });
+    const Redemption euros = use("K");
+    EXPECT_EQ(saved(), Rows{"ever: 1, 500 EUR"});
+    edit({3}, [](BookWish& wish) { wish.discount = five_of("USD"); });
+    EXPECT_EQ(counted(), Rows{"ever: 1 USD"});
+    EXPECT_EQ(saved(), Rows{"ever: 1, 500 EUR"});
+    const Redemption dollars = use("L");
+    EXPECT_EQ(saved(), Rows{"ever: 2, 500 USD"});
+    roll_back(euros.id, 1'0000);
+    roll_back(dollars.id, 2'0000);
+    EXPECT_EQ(saved(), Rows{"ever: 2, 300 USD"});
+    expect_verified();
+    edit({3, 10}, [](BookWish& wish) { wish.discount = from_short_form(500); });
+    EXPECT_EQ(counted(), Rows{"ever: 2"});
+    use("M", "ann", order("o", 500, "USD"));
+    EXPECT_EQ(saved(), Rows{"ever: 3"});
+    expect_verified();
+    edit({3}, [](BookWish& wish) { wish.discount = five_of("USD"); });
+    EXPECT_EQ(counted(), Rows{"ever: 3, 800 USD"});
+    edit({3}, [](BookWish& wish) { wish.discount = five_of("EUR"); });
+    EXPECT_EQ(counted(), Rows{"ever: 3, 400 EUR"});
+    roll_back(euros.id);
+    EXPECT_EQ(saved(), Rows{"ever: 2 EUR"});
+    expect_verified();
+}
+
+TEST_F(UsagesTest, StandInTheQuarterOfAnHourInWhichTheyWereMade) {
+    const Redemption first = use("K");
+    EXPECT_EQ(standing(), (Rows{"855||1", "855|EUR|500"}));
+    clock_.advance(15 * 60'000);
+    edit({3}, [](BookWish& wish) { wish.discount = from_short_form(500); });
+    const Redemption yen = use("L", "ann", order("o", 1'000, "JPY")), none = use("M");
+    EXPECT_EQ(standing(), (Rows{"855||1", "855|EUR|500", "870||2", "870|JPY|5"}));
+    clock_.advance(30 * 60'000);
+    reopen();
+    roll_back(first.id, 2'0000);
+    roll_back(yen.id, 2'0000);
+    roll_back(none.id, 2'0000);
+    EXPECT_EQ(standing(), (Rows{"855||1", "855|EUR|300", "870||2", "870|JPY|3"}));
+    roll_back(none.id);
+    roll_back(yen.id);
+    EXPECT_EQ(standing(), (Rows{"855||1", "855|EUR|300"}));
+    roll_back(first.id);
+    EXPECT_EQ(standing(), Rows{});
+    use("K");
+    EXPECT_EQ(standing(), (Rows{"900||1"}));
+    expect_verified();
+}
+
+TEST_F(UsagesTest, ThatAValidationGoesByAreThoseOfTheMomentAsked) {
+    limit();
+    clock_.advance(-day_ms);
+    use("K");
+    clock_.advance(day_ms);
+    use("L", "bob");
+    take("P", "ann");
+    std::vector<ValidateCode> all{{"P", "ann"},
+                                  {"P", "ann", {}, clock_.now() + day_ms},
+                                  {"P", "ann", {}, clock_.now() + -day_ms},
+                                  {"P", "ann", {}, {}, "2026-12-01"},
+                                  {"P", "nobody"},
+                                  {"none", "ann"},
+                                  {"A", "ann"}};
+    std::vector<const ValidateCode*> asked;
+    for (const ValidateCode& one : all) asked.push_back(&one);
+    const auto before = contents_behind(tested_.connect());
+    const auto found = tested_.reads().find_codes(asked, clock_.now()).value();
+    EXPECT_EQ(contents_behind(tested_.connect()), before);
+    ASSERT_EQ(found.size(), all.size());
+    const auto used = [&](std::size_t i) {
+        Rows rows;
+        for (const bool of_all : {true, false}) {
+            for (const Per per : all_pers) {
+                const Used& those = found[i]->used;
+                const auto place = static_cast<std::size_t>(per);
+                rows.push_back(text(of_all ? "" : all[i].user_id, per,
+                                    of_all ? those.by_all[place] : those.by_user[place]));
+            }
+        }
+        return rows;
+    };
+    EXPECT_EQ(used(0), counted());
+    EXPECT_EQ(used(0), (Rows{"ever: 2, 1000 EUR", "day 0: 1, 500 EUR", "week -6: 2, 1000 EUR",
+                             "month -21: 2, 1000 EUR", "ann ever: 1", "ann day 0: 0",
+                             "ann week -6: 1", "ann month -21: 1"}));
+    EXPECT_EQ(used(1),
+              (Rows{"ever: 2, 1000 EUR", "day 1: 0 EUR", "week 1: 0 EUR", "month -21: 2, 1000 EUR",
+                    "ann ever: 1", "ann day 1: 0", "ann week 1: 0", "ann month -21: 1"}));
+    EXPECT_EQ(used(2), (Rows{"ever: 2, 1000 EUR", "day -1: 2, 1000 EUR", "week -6: 2, 1000 EUR",
+                             "month -21: 2, 1000 EUR", "ann ever: 1", "ann day -1: 1",
+                             "ann week -6: 1", "ann month -21: 1"}));
+    EXPECT_EQ(used(3), (Rows{"ever: 2, 1000 EUR", "day 9: 0 EUR", "week 8: 0 EUR", "month 9: 0 EUR",
+                             "ann ever: 1", "ann day 9: 0", "ann week 8: 0", "ann month 9: 0"}));
+    for (const Usage& usage : found[4]->used.by_user) EXPECT_EQ(usage.redeemed, 0);
+    EXPECT_EQ(found[4]->used.by_all, found[0]->used.by_all);
+    EXPECT_FALSE(found[5]);
+    EXPECT_EQ(found[6]->used.by_all, Used().by_all);
+}
+
+TEST_F(UsagesTest, OfWhoIsErasedStayTheirs) {
+    limit();
+    use("K");
+    const Rows before = counted();
+    run({EraseUser{"ann", "e1"}});
+    Rows after = before;
+    for (std::string& row : after) {
+        if (row.starts_with("ann")) row.replace(0, 3, "e1");
+    }
+    EXPECT_EQ(saved("e1"), after);
+    take("P", "ann");
+    EXPECT_EQ(saved(), (Rows{before.begin(), before.begin() + 4}));
+    EXPECT_EQ(counted().at(4), "ann ever: 0");
+    expect_verified();
+}
+
+TEST_F(UsagesTest, ThatNobodyCanHaveCountedAreNotLoaded) {
+    limit();
+    use("K");
+    Needs needs;
+    needs.codes = {{"P", "ann"}};
+    needs.at = clock_.now();
+    const ValidateCode validate{"P", "ann"};
+    const ValidateCode* const asked[] = {&validate};
+    for (const char* const wrong : {"currency = 'XXQ'", "amount = 9223372036854775807"}) {
+        tested_.connect().run("UPDATE usage_count SET " + std::string(wrong) +
+                              " WHERE user_number = 0");
+        EXPECT_EQ(loaded(tested_.store(), needs).error(), Failure::unavailable) << wrong;
+        EXPECT_EQ(tested_.reads().find_codes(asked, clock_.now()).error(), Failure::unavailable);
+        tested_.connect().run("UPDATE usage_count SET currency = 'EUR', amount = 0");
+    }
+}
+
+TEST_F(UsagesTest, ThatAreWrongAreFound) {
+    limit();
+    use("K");
+    clock_.advance(-day_ms);  // a clock set back, so that something is of another day
+    use("L", "bob");
+    clock_.advance(day_ms);
+    const Redemption last = use("M");
+    const std::string number =
+        tested_.connect().text("SELECT number FROM coupon_user WHERE user_id = 'ann'");
+    const std::string of_ann = "usage_count of book 2, user " + number + " per ";
+    const std::pair<std::string, Rows> wrongs[] = {
+        {"SELECT 1", {}},
+        {"DELETE FROM usage_count", {}},  // they are counted anew
+        {"UPDATE usage_count SET redeemed = 7 WHERE user_number = " + number + " AND per = 1",
+         {of_ann + "day: redeemed is 7, by their codes it is 2"}},
+        {"UPDATE usage_count SET since = since + -86400000 WHERE user_number = 0 AND per = 1",
+         {"usage_count of book 2 per day: redeemed is 2, by their codes it is 3",
+          "usage_count of book 2 per day: amount is 1000, by the ledger it is 1500"}},
+        {"UPDATE usage_count SET since = " + std::to_string(last.at.ms + 1) +
+             " WHERE user_number = " + number + " AND per = 3",
+         {of_ann + "month: redeemed is 2, by their codes it is 0"}},
+        {"UPDATE usage_count SET redeemed = 0 WHERE user_number = 0 AND per = 0",
+         {"usage_count of book 2: redeemed is 0, by their codes it is 3"}},
+        {"UPDATE usage_count SET amount = amount - 1 WHERE user_number = 0 AND per = 2",
+         {"usage_count of book 2 per week: amount is 1499, by the ledger it is 1500"}},
+        {"UPDATE usage_count SET currency = 'USD' WHERE user_number = 0 AND per = 3",
+         {"usage_count of book 2 per month: amount is 1500, by the ledger it is 0"}},
+        {"UPDATE usage_count SET user_number = 99 WHERE user_number = " + number + " AND per = 0",
+         {"usage_count of book 2, user 99: redeemed is 2, by their codes it is 0"}},
+        {"UPDATE usage_count SET book_id = 9 WHERE user_number = " + number + " AND per = 0",
+         {"usage_count of book 9, user " + number + ": the book is not there",
+          "usage_count of book 9, user " + number + ": redeemed is 2, by their codes it is 0"}},
+        {"UPDATE activity_count SET standing = standing + 1 WHERE book_id = 2 AND redeemed = 2",
+         {"activity_count since 2026-11-22T14:15:00.000Z of book 2: standing is 3, by the ledger "
+          "it is 2"}},
+        {"UPDATE discount_count SET standing = standing - 1 WHERE book_id = 2 AND standing = 1000",
+         {"discount_count since 2026-11-22T14:15:00.000Z of book 2 in EUR: standing is 999, by the "
+          "ledger it is 1000"}},
+    };
+    auto sql = tested_.connect();
+    tested_.close();
+    const std::string tables[] = {"usage_count", "activity_count", "discount_count"};
+    for (const std::string& table : tables) {
+        sql.run("CREATE TEMPORARY TABLE kept_" + table + " AS SELECT * FROM " + table);
+    }
+    for (const auto& [wrong, lines] : wrongs) {
+        sql.run(wrong);
+        EXPECT_EQ(differences(), lines) << wrong;
+        for (const std::string& table : tables) {
+            sql.run("DELETE FROM " + table + "; INSERT INTO " + table + " SELECT * FROM kept_" +
+                    table);
+        }
+    }
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ protected:
 
 TEST_F(StoreTest, GivesBackBooksAsTheyWereSaved) {
     Book full = make_book(1, "N\u00e4me \"'; DROP TABLE\u20ac\U0001f39f");
-    full.max_redemptions_per_user = limits::redemptions_per_user;
+    full.max_redemptions_per_user = limits::redemptions;
     full.discount = from_short_form(limits::discount_cents);
     full.updated_at = noon + 1;
     Book zero = make_book(2, std::string(255, 'n'));
@@ -153,16 +153,16 @@ TEST_F(StoreTest, GivesBackACodeThatGoesThroughItsWholeLifeInOneBatch) {
     }
 }
 
-TEST_F(StoreTest, LoadsTheBookOfACodeAndHowOftenItsRedeemerHasRedeemedWhereThatIsLimited) {
+TEST_F(StoreTest, LoadsTheBookOfACodeAndWhatIsCountedThere) {
     Book limited = make_book(1);
     limited.max_redemptions_per_user = 5;
-    limited.counts_users_since = noon;
+    count_what_is_limited(limited);
     Draft draft;
     draft.book(limited).book(make_book(2));
     Code of_ann = make_code(3, 2, "C");
     of_ann.assigned_to = "ann";
     draft.code(make_code(1, 1, "A")).code(make_code(2, 1, "B")).code(of_ann);
-    draft.redemptions(1, "ann", 0, 3).redemptions(2, "ann", 0, 8);
+    draft.usage({1, "ann"}, {all_times, 3}).usage({2, "ann"}, {all_times, 8});
     ASSERT_TRUE(store().save(draft.delta));
 
     Needs needs;
@@ -171,10 +171,13 @@ TEST_F(StoreTest, LoadsTheBookOfACodeAndHowOftenItsRedeemerHasRedeemedWhereThatI
     ASSERT_TRUE(world);
     EXPECT_EQ(world->books.size(), 2u);
     EXPECT_EQ(world->find("none"), nullptr);
-    const auto ann = world->user_redemptions.at({1, "ann"});
-    EXPECT_EQ(ann.loaded, 3);
-    EXPECT_EQ(ann.now, 3);
-    EXPECT_EQ(world->user_redemptions.at({1, "bob"}).loaded, 0);
+    EXPECT_EQ(world->usages.size(), 2u);
+    const World::UsageRow ann = world->usages.at({1, "ann"});
+    EXPECT_EQ(ann.loaded, (Usage{all_times, 3}));
+    EXPECT_EQ(ann.now, (Usage{all_times, 3}));
+    const World::UsageRow bob = world->usages.at({1, "bob"});
+    EXPECT_EQ(bob.loaded, std::nullopt);
+    EXPECT_EQ(bob.now, Usage());
 }
 
 TEST_F(StoreTest, ForgetsTheIdOfAUserWhoIsErasedAndKeepsAllElse) {
@@ -311,7 +314,8 @@ protected:
         draft.book(make_book(3)).code(make_code(3, 3, "C"));
         const std::vector<Code> codes = load_codes(store(), {"A", "B"});
         draft.assign(codes[1], "bob").assign(codes[0], "ann");
-        draft.redemptions(1, "ann", 0, 1);
+        draft.usage({1, "ann"}, {all_times, 1});
+        draft.delta.standing[{1, activity_period(noon)}] = {1, {}};
         draft.delta.counts[1].available = -2;
         draft.delta.locks[{1, noon + 5}] = 1;
         return draft;
@@ -352,24 +356,25 @@ TEST_F(Guard, MeetsARowThatAnotherConnectionHasRemoved) {
     expect_conflict(draft.delta);
 }
 
-TEST_F(Guard, MeetsAUserWhoHasRedeemedMeanwhile) {
+TEST_F(Guard, MeetsCountsThatHaveChangedMeanwhile) {
     save_basics();
+    ASSERT_TRUE(store().save(Draft().assign(*load_code(store(), "A"), "ann").delta));
     Book limited = *load_book(store(), 1);
-    limited.counts_users_since = noon;
+    limited.max_redemptions = limited.max_redemptions_per_user = 5;
+    count_what_is_limited(limited);
     ASSERT_TRUE(store().save(Draft().change(limited).delta));
-    const Draft first = everything();  // loaded: no row yet
-    auto second = tested_.connect();
-    second.run(
-        "INSERT INTO coupon_user (user_id) VALUES ('ann'); "
-        "INSERT INTO user_redemption_count (book_id, user_number, redeemed) "
-        "SELECT 1, number, 1 FROM coupon_user");
-    expect_conflict(first.delta);
-
-    expect_conflict(Draft().redemptions(1, "ann", 2, 3).delta);
-    const auto version = version_of(store(), "A", "ann");
-    EXPECT_TRUE(store().save(Draft().redemptions(1, "ann", 1, 2, version).delta));
-    EXPECT_EQ(second.integer("SELECT redeemed FROM user_redemption_count"), 2);
-    expect_conflict(Draft().redemptions(1, "ann", 1, 2, version).delta);
+    const Usage one{all_times, 1, 5}, two{all_times, 2, 5}, more{all_times, 2, 6},
+        later{noon, 2, 6};
+    for (const UsageKey& key : {UsageKey{1, ""}, UsageKey{1, "ann"}}) {
+        World::UsageRow was = usages_of(store(), "A", "ann").at(key);
+        EXPECT_EQ(was.loaded, std::nullopt);
+        for (const Usage& now : {one, two, more, later}) {
+            ASSERT_TRUE(store().save(Draft().usage(key, now, was).delta));
+            expect_conflict(Draft().usage(key, one, was).delta);
+            was = usages_of(store(), "A", "ann").at(key);
+            EXPECT_EQ(was.loaded, now);
+        }
+    }
 }
 
 TEST_F(Guard, MeetsAUserWhoHasBeenErasedMeanwhile) {

@@ -105,11 +105,10 @@ public:
         enter_lock_and_redemption(row.code);
         return *this;
     }
-    /// `version`: as version_of() tells it.
-    Draft& redemptions(BookId book, std::string user, std::int64_t loaded, std::int64_t now,
-                       std::optional<std::int64_t> version = {}) {
-        const auto& key = keys_.emplace_back(book, std::move(user));
-        delta.user_redemptions.push_back({&key, loaded, version, now});
+    /// `was`: as usages_of() tells it. To be called by keys.
+    Draft& usage(UsageKey key, const Usage& now, const World::UsageRow& was = {}) {
+        const UsageKey& kept = keys_.emplace_back(std::move(key));
+        delta.usages.push_back({&kept, was.loaded, was.loaded_version, now});
         return *this;
     }
 
@@ -172,7 +171,7 @@ private:
     EntryId next_entry_;
     std::deque<Book> books_;
     std::deque<CodeRow> rows_;
-    std::deque<World::UserKey> keys_;
+    std::deque<UsageKey> keys_;
 };
 
 /// What a store gives for some codes, which must be there.
@@ -204,16 +203,15 @@ inline std::optional<Code> load_code(Store& store, std::string_view text) {
     return row == nullptr ? std::nullopt : std::optional(row->code);
 }
 
-/// Of which version a store finds the count of a user who wants to redeem `code`, of a book that
-/// limits that; nothing: there is no count, or versions do not matter.
-inline std::optional<std::int64_t> version_of(Store& store, std::string_view code,
-                                              const std::string& user) {
+/// What a store finds counted for a user who wants to redeem `code` at `at`.
+inline std::map<UsageKey, World::UsageRow> usages_of(Store& store, std::string_view code,
+                                                     std::string_view user, Timestamp at = noon) {
     Needs needs;
     needs.codes.push_back({code, user});
+    needs.at = at;
     Result<World> world = loaded(store, needs);
-    const CodeRow* const row = world ? world->find(code) : nullptr;
-    return row == nullptr ? std::nullopt
-                          : world->user_redemptions[{row->code.book_id, user}].loaded_version;
+    EXPECT_TRUE(world);
+    return world ? std::move(world->usages) : std::map<UsageKey, World::UsageRow>();
 }
 
 /// All of a database, row by row, so that two moments can be compared.
@@ -221,9 +219,8 @@ template <class Connection>
 std::vector<std::string> contents_behind(Connection&& connection) {
     std::vector<std::string> all;
     for (const std::string table :
-         {"coupon_book", "coupon_code", "book_count", "lock_count", "user_redemption_count",
-          "coupon_user", "ledger", "activity_count", "discount_count", "refusal_count",
-          "ledger_moved"}) {
+         {"coupon_book", "coupon_code", "book_count", "lock_count", "usage_count", "coupon_user",
+          "ledger", "activity_count", "discount_count", "refusal_count", "ledger_moved"}) {
         for (const std::string& row :
              connection.rows("SELECT * FROM " + table + " ORDER BY 1, 2")) {
             all.push_back(table + ": " + row);

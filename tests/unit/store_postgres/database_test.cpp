@@ -56,11 +56,24 @@ TEST_F(PostgresDatabaseTest, OfVersion1KeepsItsRowsAndGetsALedgerOfThem) {
     EXPECT_EQ(database->schema_version(), 1);
     EXPECT_EQ(database->migrate(), static_cast<int>(database->migrations().size()) - 1);
     expect_rows_of_version_1(server_.connect());
-    expect_verified(*database);
+    expect_verified(*database, 7);
     const auto store = database->open_store();
     expect_to_go_on(*store, *database->open_read_store());
     EXPECT_TRUE(store->ping());
-    expect_verified(*database);
+    expect_verified(*database, 7);
+}
+
+TEST_F(PostgresDatabaseTest, OfBeforeLimitsKeepsWhatStandsOfItsRedemptions) {
+    const auto database = open_postgres(server_.url());
+    constexpr int before_limits = 11;
+    for (int step = 0; step < before_limits; ++step) sql_.run(database->step_sql(step));
+    sql_.run(rows_before_limits("slot, ", "3, ") + "; UPDATE id_counter SET next = 10");
+    EXPECT_EQ(database->schema_version(), before_limits);
+    database->migrate();
+    expect_standing_of_before_limits(server_.connect());
+    expect_verified(*database, 9);
+    expect_to_count_on(*database->open_store());
+    expect_verified(*database, 9);
 }
 
 TEST_F(PostgresDatabaseTest, OfVersion1WithoutRowsBeginsItsLedger) {

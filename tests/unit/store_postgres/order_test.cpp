@@ -1,5 +1,5 @@
-// In which order a save locks rows: the same one whatever it changes, so that two processes never
-// wait for each other.
+// In which order a load and a save lock rows: the same one whatever they are about, so that two
+// processes never wait for each other.
 #include <gtest/gtest.h>
 
 #include <future>
@@ -12,23 +12,30 @@ namespace {
 
 class OrderTest : public testing::Test {
 protected:
+    /// Two books of which all is counted, each with a code that its user has locked.
     OrderTest() {
         Draft draft;
-        draft.book(make_book(1)).redemptions(1, "ann", 0, 1).redemptions(1, "bob", 0, 1);
-        for (const CodeId id : {11, 12}) {
-            Code code = make_code(id, 1, std::to_string(id));
-            code.assigned_to = id == 11 ? "ann" : "bob";
-            draft.code(code);
+        for (const BookId id : {1, 2}) {
+            Book book = make_book(id);
+            book.max_redemptions = book.max_redemptions_per_user = 9;
+            count_what_is_limited(book);
+            Code code = make_code(10 + id, id, std::to_string(10 + id));
+            code.assigned_to = id == 1 ? "ann" : "bob";
+            code.lock = Lock{*code.assigned_to, noon + 5};
+            draft.book(book).code(code);
+            draft.usage({id, ""}, {all_times, 1}).usage({id, *code.assigned_to}, {all_times, 1});
         }
         EXPECT_TRUE(tested_.store().save(draft.delta));
     }
 
-    /// Saves `delta` while another program has changed what `first` does; when the save waits for
-    /// that, the other one does `second` too, which must not have to wait, and takes all back.
-    void save_beside(const Delta& delta, const std::string& first, const std::string& second) {
+    /// Does `work`, which must succeed, while another program has changed what `first` does; when
+    /// it waits for that, the other one does `second` too, which must not have to wait, and takes
+    /// all back.
+    template <class Work>
+    void expect_beside(const Work& work, const std::string& first, const std::string& second) {
         auto other = tested_.connect();
         other.run("BEGIN; SET LOCAL lock_timeout = '100ms'; " + first);
-        auto saved = std::async([&] { return tested_.store().save(delta); });
+        auto done = std::async(work);
         auto watching = tested_.connect();
         const std::string waits =
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
@@ -38,25 +45,36 @@ protected:
         }
         EXPECT_NO_THROW(other.run(second));
         other.run("ROLLBACK");
-        EXPECT_TRUE(saved.get());
+        EXPECT_TRUE(done.get());
+    }
+
+    void save_beside(const Delta& delta, const std::string& first, const std::string& second) {
+        expect_beside([&] { return tested_.store().save(delta).has_value(); }, first, second);
     }
 
     PostgresStore tested_;
 };
 
-TEST_F(OrderTest, IsThatOfTheUsersHoweverMuchTheirCountsGrow) {
-    tested_.connect().run("UPDATE user_redemption_count SET version = 5");
-    Draft draft;
-    draft.redemptions(1, "bob", 1, 2, 5).redemptions(1, "ann", 1, 3, 5);
-    const auto touch = [](const std::string& user) {
-        return "UPDATE user_redemption_count SET redeemed = 7 WHERE user_number = "
-               "(SELECT number FROM coupon_user WHERE user_id = '" +
-               user + "')";
+TEST_F(OrderTest, IsThatOfCountsByTheirBooksHoweverTheirCodesCome) {
+    const std::vector<Command> redeem{RedeemCode{"12", "bob"}, RedeemCode{"11", "ann"}};
+    const Submissions submissions(redeem);
+    const Needs needed = needs(submissions.span(), noon);
+    Result<World> world = loaded(tested_.store(), needed);
+    ASSERT_TRUE(world);
+    const auto touch = [](const std::string& rows) {
+        return "UPDATE usage_count SET redeemed = 7 WHERE " + rows;
     };
-    save_beside(draft.delta, touch("ann"), touch("bob"));
-    EXPECT_EQ(tested_.connect().rows("SELECT user_id, redeemed FROM user_redemption_count "
-                                     "JOIN coupon_user ON number = user_number ORDER BY user_id"),
-              (std::vector<std::string>{"ann|3", "bob|2"}));
+    // The load takes turns for the books, the save changes what is counted of each user.
+    ASSERT_TRUE(tested_.store().save({}));
+    tested_.connect().run("ALTER FUNCTION coupond_take_turns SET lock_timeout = 60000");
+    expect_beside([&] { return (world = tested_.store().load(needed)).has_value(); },
+                  "SELECT coupond_take_turns('{1}')", "SELECT coupond_take_turns('{2}')");
+    const Decision decision = decide(*world, submissions.span(), noon);
+    save_beside(decision.delta, touch("book_id = 1 AND user_number > 0"),
+                touch("book_id = 2 AND user_number > 0"));
+    EXPECT_EQ(tested_.connect().rows("SELECT book_id, redeemed FROM usage_count ORDER BY 1, "
+                                     "user_number"),
+              (std::vector<std::string>{"1|2", "1|2", "2|2", "2|2"}));
 }
 
 TEST_F(OrderTest, IsThatOfNewCodesHoweverTheyWereSent) {
@@ -107,7 +125,8 @@ TEST_F(OrderTest, IsThatOfCodesByTheirIds) {
         return "SELECT FROM coupon_code WHERE id = " + std::to_string(id) + " FOR UPDATE";
     };
     save_beside(draft.delta, touch(1), touch(2));
-    EXPECT_EQ(tested_.connect().integer("SELECT count(locked_until) FROM coupon_code"), 2);
+    EXPECT_EQ(
+        tested_.connect().integer("SELECT count(locked_until) FROM coupon_code WHERE id < 10"), 2);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// That rows of lists and erasures are looked up by indices, also where the server would rather read
-// all.
+// That rows of lists and erasures, and what limits go by, are looked up by indices, also where the
+// server would rather read all.
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -9,13 +9,18 @@
 namespace coupond::test {
 namespace {
 
-TEST(PlansTest, OfListsAndErasuresReadNoTableAsAWhole) {
+TEST(PlansTest, OfListsErasuresAndLimitsReadNoTableAsAWhole) {
     PostgresStore tested;
     Draft draft;
     for (BookId id = 1; id <= 3; ++id) {
         Code code = make_code(id, id, "C" + std::to_string(id));
         code.assigned_to = "ann";
-        draft.book(make_book(id)).code(std::move(code));
+        Book book = make_book(id);
+        book.max_redemptions = book.max_redemptions_per_user = 9;
+        book.budget = 1;
+        book.discount.emplace().currency = Currency::find("EUR");
+        count_what_is_limited(book);
+        draft.book(book).code(std::move(code));
     }
     ASSERT_TRUE(tested.store().save(draft.delta));
     tested.close();
@@ -30,7 +35,8 @@ TEST(PlansTest, OfListsAndErasuresReadNoTableAsAWhole) {
     const auto scans = [&](const std::string& kind) {
         return sql.rows("SELECT relname, " + kind + " FROM pg_stat_user_tables WHERE relname IN " +
                         "('coupon_book', 'coupon_code', 'coupon_user', 'book_count', "
-                        "'lock_count') ORDER BY 1");
+                        "'lock_count', 'usage_count', 'activity_count', 'discount_count') "
+                        "ORDER BY 1");
     };
     sql.run("SELECT pg_stat_reset()");
     tested.open();
@@ -44,6 +50,10 @@ TEST(PlansTest, OfListsAndErasuresReadNoTableAsAWhole) {
         }
     }
     EXPECT_TRUE(tested.reads().find_user({"ann", 0, 10}));
+    const ValidateCode validate{"C1", "ann"};
+    const ValidateCode* const asked[] = {&validate};
+    EXPECT_TRUE(tested.reads().find_codes(asked, noon)->front());
+    EXPECT_EQ(usages_of(tested.store(), "C1", "ann").size(), 2u);
     EXPECT_TRUE(std::holds_alternative<UserErased>(
         run(tested.store(), EraseUser{"ann", "e1"}, noon).value()[0]));
     tested.close();
@@ -59,8 +69,9 @@ TEST(PlansTest, OfListsAndErasuresReadNoTableAsAWhole) {
     }
     EXPECT_GT(looked_up(), 0);
     EXPECT_EQ(scans("seq_scan"),
-              (std::vector<std::string>{"book_count|0", "coupon_book|0", "coupon_code|0",
-                                        "coupon_user|0", "lock_count|0"}));
+              (std::vector<std::string>{"activity_count|0", "book_count|0", "coupon_book|0",
+                                        "coupon_code|0", "coupon_user|0", "discount_count|0",
+                                        "lock_count|0", "usage_count|0"}));
 }
 
 }  // namespace

@@ -80,6 +80,13 @@ protected:
         EXPECT_EQ(listed, sql.rows("SELECT id FROM ledger ORDER BY id"));
     }
 
+    /// That all of it agrees with its ledger.
+    void expect_verified() {
+        const Verification found =
+            verify(*tested_.database().open_snapshot(), noon, [](std::int64_t, std::int64_t) {});
+        EXPECT_EQ(found.lines, std::vector<std::string>{});
+    }
+
     PostgresStore tested_;
 };
 
@@ -112,11 +119,11 @@ TEST_F(RaceTest, EachCodeIsAssignedAndRedeemedOnce) {
               static_cast<std::int64_t>(redeemed.size()));
     EXPECT_GE(redeemed.size(), 70u);  // A's codes as far as the limits of four users go, all of B's
     expect_counted(tested_.connect());
-    EXPECT_EQ(sql.integer("SELECT coalesce(max(redeemed), 0) FROM user_redemption_count"),
+    EXPECT_EQ(sql.integer("SELECT coalesce(max(redeemed), 0) FROM usage_count"),
               sql.integer("SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM coupon_code "
                           "WHERE book_id = 1 AND redeemed_at IS NOT NULL "
                           "GROUP BY assigned_to) AS counted"));
-    EXPECT_LE(sql.integer("SELECT coalesce(max(redeemed), 0) FROM user_redemption_count"), 30);
+    EXPECT_LE(sql.integer("SELECT coalesce(max(redeemed), 0) FROM usage_count"), 30);
     EXPECT_EQ(sql.integer("SELECT sum(codes) FROM lock_count"),
               sql.integer("SELECT count(locked_until) FROM coupon_code"));
     expect_chained();
@@ -326,7 +333,9 @@ TEST_F(RaceTest, WhatIsChangedMeanwhileAgreesWithTheLedger) {
             const BookId book = i % 2 + 1;
             EditBook limit{book, {}, {}};
             if (i % 3 > 0) limit.wish.max_redemptions_per_user = i % 3;
-            limit.wished.set(2);
+            limit.wish.max_redemptions = 1000;
+            limit.wish.limits = {{Per::week, {1000, 1000, {}}}};
+            limit.wished.set(2).set(9).set(11);
             EditCode edit{code, {}, {}, {}};
             edit.wish.active = i % 4 > 0;
             edit.wished.set(0);
@@ -334,26 +343,51 @@ TEST_F(RaceTest, WhatIsChangedMeanwhileAgreesWithTheLedger) {
             if (i % 5 == number) run_through(store, {limit});
             if (i % 5 == number + 1) run_through(store, {ArchiveBook{book}});
             run_through(store, {edit, AssignAny{user, book}});
-            run_through(store, {i % 3 == 0 ? Command(RedeemCode{code, user})
-                                           : Command(UnlockCode{code, user})});
+            const auto used = run_through(store, {i % 3 == 0 ? Command(RedeemCode{code, user})
+                                                             : Command(UnlockCode{code, user})});
+            const auto* const redeemed = std::get_if<CodeRedeemed>(&used.front());
+            if (redeemed != nullptr && i % 2 == 0) {
+                run_through(store, {RollBack{redeemed->redemption.id, ""}});
+            }
             run_through(store, {UnassignCode{code, {}}});
             if (i % 5 == number + 1) run_through(store, {RestoreBook{book}});
         }
     });
-    const Verification found =
-        verify(*tested_.database().open_snapshot(), noon, [](std::int64_t, std::int64_t) {});
-    EXPECT_EQ(found.lines, std::vector<std::string>{});
+    expect_verified();
     auto sql = tested_.connect();
-    for (const int type : {7, 8, 9, 10, 11, 12}) {
+    for (const int type : {7, 8, 9, 10, 11, 12, 13}) {
         EXPECT_GT(sql.integer("SELECT count(*) FROM ledger WHERE type = " + std::to_string(type)),
                   0)
             << type;
     }
-    EXPECT_EQ(sql.integer("SELECT count(*) FROM user_redemption_count AS used WHERE redeemed > "
-                          "(SELECT count(*) FROM coupon_code AS code WHERE code.book_id = "
-                          "used.book_id AND assigned_to = user_number AND redeemed_at IS NOT "
-                          "NULL)"),
-              0);
+}
+
+TEST_F(RaceTest, LimitsOfABookHoldHoweverManyRedeemAtOnce) {
+    EditBook limit{1, {}, {}};
+    limit.wish.max_redemptions = 50;
+    limit.wish.limits = {{Per::week, {33, {}, {}}}};
+    limit.wished.set(9).set(11);
+    run_through(tested_.store(), {limit});
+    std::atomic<int> redeemed = 0;
+    race([&](Store& store, int number) {
+        const std::string user = "user" + std::to_string(number);
+        for (int i = 0; i < 25; ++i) {
+            const std::string code = "A" + std::to_string(number * 25 + i);
+            const auto outcomes = run_through(
+                store,
+                {AssignCode{code, user}, LockCode{code, user, 1000}, RedeemCode{code, user}});
+            if (std::holds_alternative<CodeRedeemed>(outcomes.back())) {
+                ++redeemed;
+            } else {
+                EXPECT_EQ(std::get<Refusal>(outcomes.back()), Refusal::redemption_limit_reached);
+            }
+        }
+    });
+    EXPECT_EQ(redeemed, 33);
+    EXPECT_EQ(tested_.connect().rows("SELECT per, redeemed FROM usage_count "
+                                     "WHERE user_number = 0 ORDER BY per"),
+              (std::vector<std::string>{"0|33", "2|33"}));
+    expect_verified();
 }
 
 TEST_F(RaceTest, ABookThatIsMadeDuringALoadIsLoadedWithItsCodesOrNotAtAll) {

@@ -33,6 +33,13 @@ const std::vector<BookMember> book_members_of_json = {
     {"endsAt", R"("2026-11-22T14:00:01Z")", "7", "endsAt" + std::string(a_moment)},
     {"timeZone", R"("Europe/Berlin")", R"("Mars")",
      "timeZone must be one of the IANA database, such as Europe/Berlin, or UTC"},
+    {"maxRedemptions", "1000000000", "1000000001",
+     "maxRedemptions must be an integer from 1 to 1000000000"},
+    {"budget", "0.0001", "0",
+     "budget must be a number greater than 0, up to 1000000000000, with at most 4 decimals"},
+    {"limits", R"({"week":{"maxRedemptionsPerUser":3,"budget":20},"day":{},"month":null})",
+     R"({"day":{"maxRedemptions":0}})",
+     "limits.day.maxRedemptions must be an integer from 1 to 1000000000"},
     {"lockTtlSeconds", "60", "86401", "lockTtlSeconds must be an integer from 1 to 86400"},
     {"combinable", "false", "1", "combinable must be a boolean"},
     {"metadata", R"({"a":1})", "[]", "metadata must be an object"},
@@ -49,6 +56,9 @@ BookSettings all_good() {
     book.starts_at = two_o_clock;
     book.ends_at = two_o_clock + 1000;
     book.time_zone = "Europe/Berlin";
+    book.max_redemptions = 1'000'000'000;
+    book.budget = 1;
+    book.limits[Per::week] = {std::nullopt, 3, 20'0000};
     book.lock_ttl_s = 60;
     book.combinable = false;
     book.metadata = R"({"a":1})";
@@ -539,7 +549,7 @@ TEST(DecodeDiscount, IsChangedWhereEitherFormIsGiven) {
     }
     EXPECT_FALSE(edit(R"({"name":"n"})").wished[3]);
     EXPECT_EQ(edit(R"({"name":"n"})").wished.count(), 1U);
-    EXPECT_TRUE(edit(R"({"discount":null,"metadata":{}})").wished[11]);
+    EXPECT_TRUE(edit(R"({"discount":null,"metadata":{}})").wished[14]);
 }
 
 // Orders.

@@ -92,7 +92,9 @@ TEST(Document, HasTheBoundsOfTheCode) {
     EXPECT_EQ(schema("UserId/maxLength"), limits::user_id_characters);
     EXPECT_EQ(schema("BookName/maxLength"), limits::name_characters);
     EXPECT_EQ(schema("CodePattern/maxLength"), limits::pattern_characters);
-    EXPECT_EQ(schema("MaxRedemptionsPerUser/maximum"), limits::redemptions_per_user);
+    EXPECT_EQ(schema("MaxRedemptionsPerUser/maximum"), limits::redemptions);
+    EXPECT_EQ(schema("MaxRedemptions/maximum"), limits::redemptions);
+    EXPECT_EQ(schema("Budget/maximum"), limits::order_minor_units);
     EXPECT_EQ(schema("GivenDiscountAmount/maximum"),
               static_cast<double>(limits::discount_cents) / 100);
     EXPECT_EQ(schema("DiscountAmount/maximum"), limits::order_minor_units);

@@ -12,6 +12,7 @@ constexpr std::string_view request_id = "r-1";
 /// What is written of settings that are all as by default.
 const std::string usual_book =
     R"("description":"","active":true,"startsAt":null,"endsAt":null,"timeZone":"UTC",)"
+    R"("maxRedemptions":null,"budget":null,"limits":{"day":null,"week":null,"month":null},)"
     R"("lockTtlSeconds":null,"combinable":true,"metadata":{},"archivedAt":null,)";
 /// Of discountAmount 19.99.
 const std::string short_discount =
@@ -180,7 +181,11 @@ Book changed_book() {
     book.lock_ttl_s = 60;
     book.metadata = R"({"a":[1.50,null]})";
     book.archived_at = now + 2;
-    book.counts_users_since = now;  // of which nobody is told
+    book.max_redemptions = 1'000'000'000;
+    book.budget = 1'0050;
+    book.limits[Per::day] = {3, std::nullopt, std::nullopt};
+    book.limits[Per::month] = {std::nullopt, 4, 1'000'000'000'000'0000};
+    book.counted = 1;  // of which nobody is told
     return book;
 }
 
@@ -191,7 +196,11 @@ const std::string changed_book_text =
     short_discount +
     R"("description":"For \"you\"",)"
     R"("active":false,"startsAt":"2026-11-22T14:21:13.730Z",)"
-    R"("endsAt":"2026-11-22T14:21:13.731Z","timeZone":"Europe/Berlin","lockTtlSeconds":60,"combinable":true,)"
+    R"("endsAt":"2026-11-22T14:21:13.731Z","timeZone":"Europe/Berlin",)"
+    R"("maxRedemptions":1000000000,"budget":1.005,)"
+    R"("limits":{"day":{"maxRedemptions":3,"maxRedemptionsPerUser":null,"budget":null},"week":null,)"
+    R"("month":{"maxRedemptions":null,"maxRedemptionsPerUser":4,"budget":1000000000000}},)"
+    R"("lockTtlSeconds":60,"combinable":true,)"
     R"("metadata":{"a":[1.50,null]},"archivedAt":"2026-11-22T14:21:13.732Z",)"
     R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z")";
 
