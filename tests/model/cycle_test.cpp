@@ -9,6 +9,7 @@
 #include <map>
 #include <regex>
 #include <set>
+#include <sstream>
 #include <utility>
 
 #include "base/log.hpp"
@@ -27,6 +28,8 @@ struct Step {
     Command command;
     std::int64_t pause_ms = 0;  ///< the clock moves on; a batch ends here
     bool cut = false;           ///< a batch ends here
+    Per over = Per::ever;       ///< the pause is from when this day, week or month is over
+    std::string zone = "UTC";   ///< in this zone; see set_moments()
 };
 
 const char* const users[] = {"ann", "bob", "zoe"};
@@ -90,13 +93,27 @@ struct Shower {
 private:
     void show(const std::string& verb, const BookWish& wish, BookMembers wished) const {
         out << verb;
-        if (wished[0] && !wish.name.empty()) out << " name=" << wish.name;
-        if (wished[2]) out << " limit=" << wish.max_redemptions_per_user.value_or(0);
-        if (wished[3]) show(wish.discount);
-        if (wished[5]) out << " active=" << wish.active;
-        if (wished[6]) show(" starts", wish.starts_at);
-        if (wished[7]) show(" ends", wish.ends_at);
-        if (wished[9]) out << " ttl_s=" << wish.lock_ttl_s.value_or(0);
+        if (wished[place::name] && !wish.name.empty()) out << " name=" << wish.name;
+        const auto number = [&](std::size_t place, const char* name,
+                                std::optional<std::int64_t> value) {
+            if (wished[place]) out << name << value.value_or(0);
+        };
+        number(place::max_redemptions, " most=", wish.max_redemptions);
+        number(place::max_redemptions_per_user, " of_user=", wish.max_redemptions_per_user);
+        number(place::budget, " budget=", wish.budget);
+        if (wished[place::limits]) out << " limits=";
+        for (const auto& [per, limits] : wish.limits) {
+            if (!wished[place::limits]) break;
+            out << static_cast<int>(per) << ':' << limits.max_redemptions.value_or(0) << ','
+                << limits.max_redemptions_per_user.value_or(0) << ',' << limits.budget.value_or(0)
+                << ' ';
+        }
+        if (wished[place::discount]) show(wish.discount);
+        if (wished[place::active]) out << " active=" << wish.active;
+        if (wished[place::starts_at]) show(" starts", wish.starts_at);
+        if (wished[place::ends_at]) show(" ends", wish.ends_at);
+        if (wished[place::time_zone]) out << " zone=" << wish.time_zone;
+        number(place::lock_ttl_s, " ttl_s=", wish.lock_ttl_s);
     }
     void show(const std::optional<Discount>& discount) const {
         Book book;
@@ -241,12 +258,78 @@ rc::Gen<EditBook> any_edit_of_book() {
                             edit.wish.starts_at = starts_at;
                             edit.wish.ends_at = ends_at;
                             if (ttl_s > 0) edit.wish.lock_ttl_s = ttl_s;
-                            constexpr std::array<std::size_t, 6> places{2, 5, 6, 7, 9, 3};
+                            constexpr std::array places{place::max_redemptions_per_user,
+                                                        place::active,
+                                                        place::starts_at,
+                                                        place::ends_at,
+                                                        place::lock_ttl_s,
+                                                        place::discount};
                             for (std::size_t i = 0; i < places.size(); ++i) {
                                 edit.wished[places[i]] = (members >> i & 1U) != 0;
                             }
                             return edit;
                         });
+}
+
+/// Few of anything, so that it is used up; of budgets some that the discounts fill to the last
+/// cent.
+rc::Gen<Limits> any_limits() {
+    const auto any = [](std::initializer_list<std::pair<std::size_t, std::int64_t>> weighted) {
+        return rc::gen::map(rc::gen::weightedElement<std::int64_t>(weighted), [](std::int64_t it) {
+            return it == 0 ? std::nullopt : std::optional(it);
+        });
+    };
+    return rc::gen::map(
+        rc::gen::tuple(any({{7, 0}, {1, 1}, {2, 2}, {1, 3}}), any({{6, 0}, {2, 1}, {1, 2}}),
+                       any({{9, 0},
+                            {2, 15'000},
+                            {2, 30'000},
+                            {1, 22'500},
+                            {1, 205'000},
+                            {1, 2'000'000},
+                            {1, 15'001}})),
+        [](auto it) {
+            const auto& [most, most_of_user, budget] = it;
+            return Limits{most, most_of_user, budget};
+        });
+}
+
+/// Sets limits of a book, mostly with a discount that fits them; or takes them away.
+rc::Gen<EditBook> any_limiting() {
+    const auto of_per = [](std::size_t none) {
+        return rc::gen::weightedOneOf<Limits>({{none, rc::gen::just(Limits())}, {4, any_limits()}});
+    };
+    return rc::gen::map(
+        rc::gen::tuple(rc::gen::inRange<BookId>(1, 3), of_per(4), of_per(2), of_per(4), of_per(4),
+                       any_discount(), rc::gen::element<std::string>(zones[0], zones[1], zones[2]),
+                       rc::gen::weightedOneOf<unsigned>({{2, rc::gen::just(0x1FU)},
+                                                         {2, rc::gen::just(0x3FU)},
+                                                         {2, rc::gen::inRange(1U, 64U)}})),
+        [](auto it) {
+            const auto& [id, ever, day, week, month, discount, zone, members] = it;
+            EditBook edit;
+            edit.book_id = id;
+            edit.wish.max_redemptions = ever.max_redemptions;
+            edit.wish.max_redemptions_per_user = ever.max_redemptions_per_user;
+            edit.wish.budget = ever.budget;
+            if (day != Limits()) edit.wish.limits[Per::day] = day;
+            if (week != Limits()) edit.wish.limits[Per::week] = week;
+            if (month != Limits()) edit.wish.limits[Per::month] = month;
+            edit.wish.discount = discount;
+            const bool fits = (members & 0x1FU) == 0x1FU;
+            if (fits && !discount) edit.wish.discount = from_short_form(150);
+            if (fits && !edit.wish.discount->currency) {
+                edit.wish.discount->currency = Currency::find("EUR");
+            }
+            edit.wish.time_zone = zone;
+            constexpr std::array places{place::max_redemptions, place::max_redemptions_per_user,
+                                        place::budget,          place::limits,
+                                        place::discount,        place::time_zone};
+            for (std::size_t i = 0; i < places.size(); ++i) {
+                edit.wished[places[i]] = (members >> i & 1U) != 0;
+            }
+            return edit;
+        });
 }
 
 rc::Gen<EditCode> any_edit_of_code() {
@@ -280,10 +363,11 @@ rc::Gen<Command> any_command() {
                             return book;
                         }))},
         {3, command(any_edit_of_book())},
+        {3, command(any_limiting())},
         {1, command(map(any_book(), [](auto id) { return ArchiveBook{id.value_or(1)}; }))},
         {3, command(map(any_book(), [](auto id) { return RestoreBook{id.value_or(1)}; }))},
         {4, command(any_edit_of_code())},
-        {3, command(map(rc::gen::pair(any_code(), any_user()),
+        {6, command(map(rc::gen::pair(any_code(), any_user()),
                         [](auto it) {
                             return UnlockCode{it.first, it.second};
                         }))},
@@ -371,6 +455,45 @@ rc::Gen<std::vector<Command>> any_life() {
                         });
 }
 
+/// Somebody who comes with a code, mostly with an order in euros.
+struct Use {
+    std::string code, user;
+    std::optional<Order> order;
+};
+
+rc::Gen<Use> any_use() {
+    return rc::gen::map(rc::gen::tuple(below(24), any_user(), any_order_or_none(), below(5)),
+                        [](auto it) {
+                            const auto& [number, user, order, kind] = it;
+                            Use use{"C" + std::to_string(number), user, order};
+                            if (order && kind > 0) use.order->currency = *Currency::find("EUR");
+                            return use;
+                        });
+}
+
+/// Some who come to one book one after the other, whose limits may be set in between; and
+/// roll-backs.
+rc::Gen<std::vector<Command>> any_rush() {
+    return rc::gen::map(rc::gen::tuple(any_limiting(), rc::gen::inRange<std::size_t>(0, 9),
+                                       rc::gen::container<std::vector<Use>>(4, any_use()),
+                                       any_roll_back(), below(3)),
+                        [](auto it) {
+                            const auto& [limiting, set_before, uses, back, backs] = it;
+                            std::vector<Command> commands;
+                            for (std::size_t i = 0; i < uses.size(); ++i) {
+                                if (i == set_before) commands.push_back(limiting);
+                                const auto& [code, user, order] = uses[i];
+                                commands.push_back(UploadCodes{limiting.book_id, {code}});
+                                commands.push_back(AssignCode{code, user});
+                                commands.push_back(LockCode{code, user, ttl_ms});
+                                commands.push_back(RedeemCode{code, user, order});
+                            }
+                            if (backs > 0) commands.push_back(back);
+                            if (backs > 1) commands.push_back(RollBack{2, "", {}});
+                            return commands;
+                        });
+}
+
 /// A book, or a code, that is of no use for a while, and who meets it then.
 rc::Gen<std::vector<Command>> any_break() {
     return rc::gen::map(
@@ -382,9 +505,12 @@ rc::Gen<std::vector<Command>> any_break() {
             EditCode disable{code, {}, {}, {}}, enable{code, {}, {}, {}};
             Command end = open, begin = close;
             if (kind < 4) {
-                for (const std::size_t place : {5U, 6U, 7U}) open.wished[place] = true;
-                close.wished[kind == 0 ? 5 : kind == 1 ? 6 : 7] = true;
-                close.wished[6] = close.wished[6] || kind == 3;
+                for (const std::size_t place : {place::active, place::starts_at, place::ends_at}) {
+                    open.wished[place] = true;
+                }
+                close.wished[place::active] = kind == 0;
+                close.wished[place::starts_at] = kind == 1 || kind == 3;
+                close.wished[place::ends_at] = kind > 1;
                 close.wish.active = false;
                 close.wish.starts_at = Timestamp{kind == 1 ? 9 * ttl_ms : -1};
                 close.wish.ends_at = Timestamp{kind == 3 ? -1 : 0};  // at 3 that cannot be
@@ -419,32 +545,48 @@ rc::Gen<std::vector<Command>> any_break() {
 rc::Gen<std::vector<Step>> any_steps() {
     const auto one = rc::gen::map(
         any_command(), [](Command command) { return std::vector<Command>{std::move(command)}; });
-    const auto commands =
-        rc::gen::weightedOneOf<std::vector<Command>>({{9, one}, {4, any_life()}, {3, any_break()}});
-    const auto pauses = rc::gen::weightedElement<std::int64_t>(
-        {{70, 0}, {2, 1}, {1, ttl_ms - 1}, {1, ttl_ms}, {1, ttl_ms + 1}, {1, 2 * ttl_ms}});
+    const auto commands = rc::gen::weightedOneOf<std::vector<Command>>(
+        {{9, one}, {4, any_life()}, {3, any_break()}, {6, any_rush()}});
+    using Pause = std::pair<Per, std::int64_t>;
+    const auto pauses = rc::gen::weightedElement<Pause>({{55, {Per::ever, 0}},
+                                                         {2, {Per::ever, 1}},
+                                                         {1, {Per::ever, ttl_ms - 1}},
+                                                         {1, {Per::ever, ttl_ms}},
+                                                         {1, {Per::ever, ttl_ms + 1}},
+                                                         {1, {Per::ever, 2 * ttl_ms}},
+                                                         {2, {Per::ever, 900'000}},
+                                                         {1, {Per::day, -1}},
+                                                         {5, {Per::day, 0}},
+                                                         {2, {Per::day, 900'000}},
+                                                         {1, {Per::week, -1}},
+                                                         {3, {Per::week, 0}},
+                                                         {1, {Per::month, -1}},
+                                                         {4, {Per::month, 0}}});
+    const auto any_zone = rc::gen::element<std::string>(zones[0], zones[1], zones[2]);
     const auto cuts = rc::gen::weightedElement<unsigned>({{6, 0}, {1, 1}, {1, 4}, {2, 255}});
-    return rc::gen::map(rc::gen::tuple(commands, pauses, cuts, below(4)), [](auto it) {
-        auto& [all, pause_ms, cut, place] = it;
+    return rc::gen::map(rc::gen::tuple(commands, pauses, any_zone, cuts, below(20)), [](auto it) {
+        auto& [all, pause, zone, cut, place] = it;
         std::vector<Step> steps;
         for (Command& command : all) {
             const bool here = steps.size() == static_cast<std::size_t>(place) % all.size();
+            const auto& [over, pause_ms] = here ? pause : Pause();
             // What is taken back is known by then, mostly.
             const bool cut_here = (cut >> steps.size() & 1) != 0 ||
-                                  (place > 0 && std::holds_alternative<RollBack>(command));
-            steps.push_back({std::move(command), here ? pause_ms : 0, cut_here});
+                                  (place % 4 > 0 && std::holds_alternative<RollBack>(command));
+            steps.push_back({std::move(command), pause_ms, cut_here, over, zone});
         }
         return steps;
     });
 }
 
-/// Moments as they are when the commands come: until now by the clock of then.
+/// Moments as they are when the commands come, and pauses: until now by the clock of then.
 void set_moments(std::vector<Step>& history) {
     Timestamp now = Backend::start();
     const auto set = [&now](std::optional<Timestamp>& at) {
         if (at) at = now + at->ms;
     };
     for (Step& step : history) {
+        if (step.over != Per::ever) step.pause_ms += next(step.zone, step.over, now.ms) - now.ms;
         now = now + step.pause_ms;
         if (auto* const edit = std::get_if<EditBook>(&step.command)) {
             set(edit->wish.starts_at);
@@ -462,26 +604,30 @@ void set_moments(std::vector<Step>& history) {
 rc::Gen<std::vector<Step>> any_history() {
     const auto all =
         rc::gen::resize(130, rc::gen::container<std::vector<std::vector<Step>>>(any_steps()));
-    return rc::gen::map(rc::gen::tuple(all, below(4), below(4)), [](auto it) {
-        const auto& [parts, first_limit, books] = it;
-        std::vector<Step> history;
-        for (int i = 0; i < std::min(books, 2); ++i) {
-            CreateBook book{"first", "p", {}, {}};
-            if (first_limit > 0) book.max_redemptions_per_user = first_limit;
-            if (first_limit > 1) book.discount = from_short_form(50 * first_limit);
-            history.push_back({book});
-        }
-        for (const std::vector<Step>& steps : parts) {
-            history.insert(history.end(), steps.begin(), steps.end());
-        }
-        if (history.size() > 200) history.resize(200);
-        for (std::size_t i = 0; i < history.size(); ++i) {
-            auto* const erasure = std::get_if<EraseUser>(&history[i].command);
-            if (erasure != nullptr) erasure->erased_id = "erased-" + std::to_string(i);
-        }
-        set_moments(history);
-        return history;
-    });
+    return rc::gen::map(
+        rc::gen::tuple(all, below(4), rc::gen::weightedElement<int>({{1, 0}, {2, 1}, {9, 2}}),
+                       any_limiting()),
+        [](auto it) {
+            const auto& [parts, first_limit, books, limiting] = it;
+            std::vector<Step> history;
+            for (int i = 0; i < books; ++i) {
+                CreateBook book{"first", "p", {}, {}};
+                if (first_limit > 0) book.max_redemptions_per_user = first_limit;
+                if (first_limit > 1) book.discount = from_short_form(50 * first_limit);
+                if (first_limit == 1) set_members(book, limiting.wish, limiting.wished);
+                history.push_back({book});
+            }
+            for (const std::vector<Step>& steps : parts) {
+                history.insert(history.end(), steps.begin(), steps.end());
+            }
+            if (history.size() > 200) history.resize(200);
+            for (std::size_t i = 0; i < history.size(); ++i) {
+                auto* const erasure = std::get_if<EraseUser>(&history[i].command);
+                if (erasure != nullptr) erasure->erased_id = "erased-" + std::to_string(i);
+            }
+            set_moments(history);
+            return history;
+        });
 }
 
 /// How often each kind of answer was given, over all histories: shows that the test tests.
@@ -556,14 +702,10 @@ public:
         RC_ASSERT(backend_.rows("SELECT reason, sum(refused) FROM refusal_count "
                                 "WHERE book_id = 0 GROUP BY reason ORDER BY reason") == refusals);
         for (const BookListing& listing : page->books) compare_listing(listing);
-
-        std::vector<std::string> counted;
-        for (const auto& [key, redeemed] : model_.counted_users) {
-            counted.push_back(std::to_string(key.first) + "|" + key.second + "|" +
-                              std::to_string(redeemed));
-        }
-        RC_ASSERT(rows_of_user_counts() == counted);
+        for (const auto& [limit, times] : model_.met) answers_given[limit] += times;
         compare_redemptions();
+        compare_usages();
+        compare_standing();
     }
 
     /// Compares the ledger with the model's changes, and what follows from it with the rest.
@@ -737,8 +879,6 @@ private:
         std::map<BookId, std::array<std::int64_t, 6>> counts;
         std::map<std::tuple<BookId, std::int64_t, std::string>, std::int64_t> discounts;
         std::map<std::pair<BookId, std::int64_t>, Activity> activity;
-        std::map<BookId, Book> books;
-        std::map<std::pair<BookId, std::string>, std::int64_t> redeemers, counted;
         for (const LedgerEntry& entry : entries) {
             std::array<std::int64_t, 6> change{};
             auto& [total, available, redeemed, ever_locked, rolled_back, discount] = change;
@@ -776,18 +916,12 @@ private:
                 code.locked_until = 0;
                 ++redeemed;
                 ++happened.redeemed;
-                const std::pair user(entry.book_id, entry.user_id.value());
-                ++redeemers[user];
-                if (books.at(entry.book_id).counts_users_since) counted[user] = redeemers[user];
             }
             if (entry.type == LedgerEntry::Type::redemption_rolled_back) {
                 code.redeemed_at = 0;
                 code.locked_until = entry.at.ms;
                 --redeemed;
                 rolled_back = happened.rolled_back = 1;
-                const std::pair user(entry.book_id, entry.user_id.value());
-                --redeemers[user];
-                if (books.at(entry.book_id).counts_users_since) counted[user] = redeemers[user];
             }
             if (entry.discount && entry.discount->amount != 0) {
                 const auto& [amount, currency] = *entry.discount;
@@ -803,7 +937,6 @@ private:
                 ++available;
                 if (std::exchange(code.locked_until, 0) != 0) --ever_locked;
             }
-            if (is_of_book(entry)) books[entry.book_id] = read_book_change(entry.detail)->after;
             for (const BookId book : {entry.book_id, all_books}) {
                 for (std::size_t i = 0; i < change.size(); ++i) counts[book][i] += change[i];
                 if (happened != Activity()) {
@@ -818,7 +951,7 @@ private:
             }
         }
         codes.erase(0);  // of books
-        std::vector<std::string> code_rows, count_rows, user_rows;
+        std::vector<std::string> code_rows, count_rows;
         for (const auto& [id, code] : codes) {
             code_rows.push_back(std::to_string(id) + "|" + std::to_string(code.book) + "|" +
                                 code.holder + "|" + std::to_string(code.locked_until) + "|" +
@@ -830,10 +963,6 @@ private:
             std::string row = std::to_string(book);
             for (const std::int64_t count : of_book) row += "|" + std::to_string(count);
             count_rows.push_back(row);
-        }
-        for (const auto& [key, redeemed] : counted) {
-            user_rows.push_back(std::to_string(key.first) + "|" + key.second + "|" +
-                                std::to_string(redeemed));
         }
         RC_ASSERT(backend_.rows("SELECT id, book_id, user_id, coalesce(locked_until, 0), "
                                 "coalesce(redeemed_at, 0), created_at FROM coupon_code "
@@ -867,13 +996,70 @@ private:
         RC_ASSERT(backend_.rows("SELECT book_id, since, currency, sum(amount) FROM discount_count "
                                 "GROUP BY 1, 2, 3 HAVING sum(amount) <> 0 ORDER BY 1, 2, 3") ==
                   discount_rows);
-        RC_ASSERT(rows_of_user_counts() == user_rows);
     }
 
-    std::vector<std::string> rows_of_user_counts() {
-        return backend_.rows(
-            "SELECT book_id, user_id, redeemed FROM user_redemption_count "
-            "JOIN coupon_user ON number = user_number ORDER BY 1, 2");
+    /// How much of books is used, as their limits go by it: each row holds what was redeemed since
+    /// it says, and in its currency, and still stands. Where codes of a book were redeemed, or that
+    /// taken back, after its last change, its rows are of that time.
+    void compare_usages() {
+        std::map<std::int64_t, std::int64_t> used_at;  // of books, after their last changes
+        for (const Model::Change& change : model_.changes) {
+            if (change.type.starts_with("book_")) used_at.erase(change.book);
+            if (change.redemption != 0) used_at[change.book] = change.at;
+        }
+        const auto rows = backend_.rows(
+            "SELECT book_id, coalesce(user_id, ''), per, since, coalesce(currency, ''), redeemed, "
+            "amount FROM usage_count LEFT JOIN coupon_user ON number = user_number");
+        for (const std::string& row : rows) {
+            std::istringstream in(row);
+            std::array<std::string, 5> words;
+            for (std::string& word : words) std::getline(in, word, '|');
+            const auto& [book_id, user, per_number, since_ms, currency_code] = words;
+            const std::int64_t id = std::stoll(book_id), since = std::stoll(since_ms);
+            const Per per = all_pers.at(std::stoul(per_number));
+            const auto currency = Currency::find(currency_code);
+            const auto [redeemed, amount] = model_.count_use(id, user, since, currency);
+            std::string wanted;
+            for (const std::string& word : words) wanted += word + "|";
+            RC_ASSERT(row == wanted + std::to_string(redeemed) + "|" + std::to_string(amount));
+
+            const Model::BookState& book = model_.books.at(id);
+            if (!user.empty()) RC_ASSERT(!currency);
+            const auto is_of = [&](std::int64_t at) {
+                const auto its = book.discount ? book.discount->currency : std::nullopt;
+                return since == begin(book.zone, per, at) && (!user.empty() || currency == its);
+            };
+            if (user.empty() && used_at.contains(id)) RC_ASSERT(is_of(used_at.at(id)));
+            if (!is_of(clock_.now().ms)) continue;
+            ++answers_given["usage of " + std::string(user.empty() ? "all" : "a user")];
+        }
+    }
+
+    /// What stands of the redemptions made in each quarter of an hour.
+    void compare_standing() {
+        std::map<std::string, std::int64_t> redemptions, discounts;
+        for (const auto& [id, made] : model_.redemptions) {
+            const std::string place =
+                std::to_string(made.book) + "|" + std::to_string(made.at / 900'000 * 900'000) + "|";
+            if (made.rolled_back_at == 0) ++redemptions[place];
+            if (!made.discount || !made.discount->currency) continue;
+            discounts[place + std::string(made.discount->currency->code()) + "|"] +=
+                made.discount->amount - made.given_back;
+        }
+        const auto rows_of = [](const std::map<std::string, std::int64_t>& sums) {
+            std::set<std::string> rows;
+            for (const auto& [place, sum] : sums) {
+                if (sum != 0) rows.insert(place + std::to_string(sum));
+            }
+            return rows;
+        };
+        const auto standing = [this](const std::string& places, const std::string& table) {
+            const auto rows = backend_.rows("SELECT " + places + ", sum(standing) FROM " + table +
+                                            " GROUP BY " + places + " HAVING sum(standing) <> 0");
+            return std::set<std::string>(rows.begin(), rows.end());
+        };
+        RC_ASSERT(standing("book_id, since", "activity_count") == rows_of(redemptions));
+        RC_ASSERT(standing("book_id, since, currency", "discount_count") == rows_of(discounts));
     }
 
     void compare_books() {
@@ -883,9 +1069,9 @@ private:
                 return value ? std::to_string(*value) : std::string();
             };
             wanted.push_back(std::to_string(id) + "|" + state.name + "|" + state.pattern + "|" +
-                             number(state.limit) + "|" + number(short_form(state.discount)) + "|" +
-                             number(state.created_at) + "|" + number(state.updated_at) + "|" +
-                             row_text(as_book(state)));
+                             number(state.limits_ever.max_redemptions_per_user) + "|" +
+                             number(short_form(state.discount)) + "|" + number(state.created_at) +
+                             "|" + number(state.updated_at) + "|" + row_text(as_book(state)));
         }
         RC_ASSERT(backend_.rows("SELECT id, name, code_pattern, max_redemptions_per_user, "
                                 "discount_cents, created_at, updated_at, settings "
@@ -945,8 +1131,9 @@ private:
             RC_ASSERT(found == all);
         }
         const Timestamp from = activity_period(Backend::start());
-        const Result<Statistics> statistics = backend_.reads().load_statistics(
-            {{}, {from, from + 900'000, from + 86'400'000}}, clock_.now());
+        const Timestamp to = activity_period(clock_.now()) + 1'800'000;
+        const Result<Statistics> statistics =
+            backend_.reads().load_statistics({{}, {from, from + 900'000, to}}, clock_.now());
         RC_ASSERT(statistics.has_value());
         RC_ASSERT(statistics->rolled_back == rolled_back);
         std::map<std::string, std::int64_t> told, of_pieces;
@@ -1055,15 +1242,26 @@ void check(const std::string& what, auto property) {
             "refused no_available_coupons", "refused code_not_found", "refused already_redeemed",
             "refused assigned_to_another_user", "refused not_assigned_to_user",
             "refused already_locked", "refused not_locked", "changed:", "edited:", "unlocked"});
+    expect(histories_run / 6,
+           {"refused redemption_limit_reached", "refused user_redemption_limit_reached",
+            "usage of all", "usage of a user"});
+    expect(histories_run / 40, {"refused budget_exhausted"});
     // What is rare, where there are enough histories to meet it in any case.
     if (histories_run < 200) return;
     expect(histories_run / 60,
-           {"refused user_redemption_limit_reached", "erased", "refused user_not_found",
-            "restored:", "contradicted", "freed:", "refused book_archived", "refused book_inactive",
-            "refused book_not_started", "refused book_ended", "refused code_disabled",
-            "refused code_expired", "replayed:", "given-back:", "refused already_rolled_back",
-            "refused amount_exceeds_discount", "refused order_required",
-            "refused order_currency_mismatch"});
+           {"erased", "refused user_not_found", "restored:", "contradicted",
+            "freed:", "refused book_archived", "refused book_inactive", "refused book_not_started",
+            "refused book_ended", "refused code_disabled", "refused code_expired", "replayed:",
+            "given-back:", "refused already_rolled_back", "refused amount_exceeds_discount",
+            "refused order_required", "refused order_currency_mismatch"});
+    for (const std::string limit :
+         {"redemption_limit_reached", "budget_exhausted", "user_redemption_limit_reached"}) {
+        for (const std::string per : {" ever", " day", " week", " month", " anew"}) {
+            expect(histories_run / 60, {(limit + per).c_str()});
+        }
+    }
+    expect(histories_run / 60, {"anew day", "anew week", "anew month"});
+    expect(histories_run / 150, {"as by UTC it would not be"});
 }
 
 TEST(Cycle, AnswersAsTheModelDoesHoweverHistoriesAreCutIntoBatches) {
@@ -1146,10 +1344,14 @@ TEST(Cycle, AnswersTheSameInBatchesOfOneOfSevenAndAllAtOnce) {
         std::vector<Step> history = {{CreateBook{"random", "p", {}, {}}},
                                      {CreateBook{"limited", "p", 1, {}}}};
         int uploads = 0;
+        std::int64_t pause_ms = 0;
         for (Step& step : *any_history()) {
+            step.pause_ms += std::exchange(pause_ms, 0);
             // Later commands name books by their ids.
-            const bool book = std::holds_alternative<CreateBook>(step.command);
-            if (book && Backend::ids_may_skip()) continue;
+            if (Backend::ids_may_skip() && std::holds_alternative<CreateBook>(step.command)) {
+                pause_ms = step.pause_ms;
+                continue;
+            }
             history.push_back(without_chance(std::move(step), uploads));
         }
         // What is taken back is not known otherwise in one of the ways and not in another.

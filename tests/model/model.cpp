@@ -1,6 +1,8 @@
 #include "model/model.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <set>
 
 namespace coupond::test {
 namespace {
@@ -68,6 +70,28 @@ std::optional<Money> worth(const Discount& discount, const std::optional<Order>&
     return Money{std::min(off, order->amount), order->currency};
 }
 
+std::string text(const Limits& limits) {
+    return text(limits.max_redemptions) + " " + text(limits.max_redemptions_per_user) + " " +
+           text(limits.budget);
+}
+
+std::string name_of(Per per) {
+    static const std::array names{"ever", "day", "week", "month"};
+    return names.at(static_cast<std::size_t>(per));
+}
+
+std::string text(const std::map<Per, Limits>& limits) {
+    std::string all;
+    for (const auto& [per, those] : limits) all += " per " + name_of(per) + " " + text(those);
+    return all;
+}
+
+std::chrono::minutes offset_of(const std::string& zone) {
+    if (zone == "Asia/Kathmandu") return std::chrono::minutes(5 * 60 + 45);
+    if (zone == "America/Phoenix") return std::chrono::minutes(-7 * 60);
+    return {};
+}
+
 std::string settings_text(bool active, std::int64_t expires_at, const std::string& metadata) {
     return (active ? "active" : "disabled") + (" expires " + text(expires_at)) + " metadata " +
            metadata;
@@ -87,13 +111,13 @@ std::string shown(const std::string& code, const Model::CodeState& state, std::i
 }
 
 std::string shown(const Model::BookState& book) {
-    return book.name + " pattern " + book.pattern + " limit " + text(book.limit) + " discount " +
-           text(book.discount) + " description " + book.description +
-           (book.active ? " active" : " inactive") + " from " + text(book.starts_at) + " to " +
-           text(book.ends_at) + " zone " + book.zone + " ttl " + text(book.ttl_s) + " metadata " +
-           book.metadata + " archived " + text(book.archived_at) + " counts since " +
-           text(book.counts_users_since) + " created " + text(book.created_at) + " updated " +
-           text(book.updated_at);
+    return book.name + " pattern " + book.pattern + " limits " + text(book.limits_ever) +
+           text(book.limits) + " discount " + text(book.discount) + " description " +
+           book.description + (book.active ? " active" : " inactive") + " from " +
+           text(book.starts_at) + " to " + text(book.ends_at) + " zone " + book.zone + " ttl " +
+           text(book.ttl_s) + (book.combinable ? "" : " alone") + " metadata " + book.metadata +
+           " archived " + text(book.archived_at) + " counted " + text(book.counted) + " created " +
+           text(book.created_at) + " updated " + text(book.updated_at);
 }
 
 std::optional<std::int64_t> ms_of(const std::optional<Timestamp>& at) {
@@ -104,28 +128,92 @@ std::optional<Timestamp> time_of(const std::optional<std::int64_t>& ms) {
     return ms ? std::optional(Timestamp{*ms}) : std::nullopt;
 }
 
-/// Makes of `book` what is wished, of the members at these places of the description.
-void take(Model::BookState& book, const BookWish& wish, BookMembers wished) {
-    if (wished[0]) book.name = wish.name;
-    if (wished[1]) book.pattern = wish.code_pattern;
-    if (wished[2]) book.limit = wish.max_redemptions_per_user;
-    if (wished[3]) book.discount = wish.discount;
-    if (wished[4]) book.description = wish.description;
-    if (wished[5]) book.active = wish.active;
-    if (wished[6]) book.starts_at = ms_of(wish.starts_at);
-    if (wished[7]) book.ends_at = ms_of(wish.ends_at);
-    if (wished[8]) book.zone = wish.time_zone;
-    if (wished[9]) book.ttl_s = wish.lock_ttl_s;
-    if (wished[10]) book.metadata = wish.metadata;
+/// As the rows of books note that they have had a limit of all users, or of each.
+std::int64_t counts_for(Per per, bool of_user) {
+    return (of_user ? 2 : 1) << 2 * static_cast<int>(per);
 }
 
-const std::string contradicted = "contradicted " + text(static_cast<int>(Fault::ends_before_start));
+/// Makes of `book` what is wished of its members.
+void take(Model::BookState& book, const BookWish& wish, BookMembers wished) {
+    Limits& ever = book.limits_ever;
+    if (wished[place::name]) book.name = wish.name;
+    if (wished[place::code_pattern]) book.pattern = wish.code_pattern;
+    if (wished[place::max_redemptions_per_user]) {
+        ever.max_redemptions_per_user = wish.max_redemptions_per_user;
+    }
+    if (wished[place::discount]) book.discount = wish.discount;
+    if (wished[place::description]) book.description = wish.description;
+    if (wished[place::active]) book.active = wish.active;
+    if (wished[place::starts_at]) book.starts_at = ms_of(wish.starts_at);
+    if (wished[place::ends_at]) book.ends_at = ms_of(wish.ends_at);
+    if (wished[place::time_zone]) book.zone = wish.time_zone;
+    if (wished[place::max_redemptions]) ever.max_redemptions = wish.max_redemptions;
+    if (wished[place::budget]) ever.budget = wish.budget;
+    if (wished[place::limits]) book.limits = wish.limits;
+    if (wished[place::lock_ttl_s]) book.ttl_s = wish.lock_ttl_s;
+    if (wished[place::combinable]) book.combinable = wish.combinable;
+    if (wished[place::metadata]) book.metadata = wish.metadata;
+    for (const Per per : all_pers) {
+        const Limits limits = book.limits_per(per);
+        if (limits.max_redemptions || limits.budget) book.counted |= counts_for(per, false);
+        if (limits.max_redemptions_per_user) book.counted |= counts_for(per, true);
+    }
+}
 
-bool contradicts(const Model::BookState& book) {
-    return book.starts_at && book.ends_at && *book.ends_at <= *book.starts_at;
+/// Ten-thousandths of a currency's major unit that its minor unit has.
+std::int64_t minor_unit(const std::optional<Currency>& currency) {
+    return power_of_10(4 - decimals_of(currency));
+}
+
+std::string contradicted(const std::set<Fault>& faults) {
+    std::string answer = "contradicted";
+    for (const Fault fault : faults) answer += " " + text(static_cast<int>(fault));
+    return answer;
+}
+
+/// What a book cannot be.
+std::set<Fault> faults_of(const Model::BookState& book) {
+    std::set<Fault> faults;
+    if (book.starts_at && book.ends_at && *book.ends_at <= *book.starts_at) {
+        faults.insert(Fault::ends_before_start);
+    }
+    const bool has_currency = book.discount && book.discount->currency;
+    for (const Per per : all_pers) {
+        const auto budget = book.limits_per(per).budget;
+        if (!budget) continue;
+        if (!has_currency) {
+            faults.insert(Fault::budget_without_currency);
+        } else if (*budget % minor_unit(book.discount->currency) != 0) {
+            faults.insert(Fault::budget_too_fine);
+        }
+    }
+    return faults;
 }
 
 }  // namespace
+
+std::int64_t begin(const std::string& zone, Per per, std::int64_t at) {
+    using namespace std::chrono;
+    if (per == Per::ever) return -1;
+    const auto there = sys_time<milliseconds>(milliseconds(at)) + offset_of(zone);
+    sys_days first = floor<days>(there);
+    if (per == Per::week) first -= weekday(first) - Monday;
+    if (per == Per::month) {
+        const year_month_day date(first);
+        first = date.year() / date.month() / 1;
+    }
+    return milliseconds(first.time_since_epoch() - offset_of(zone)).count();
+}
+
+std::int64_t next(const std::string& zone, Per per, std::int64_t at) {
+    const int most_days = per == Per::day ? 1 : per == Per::week ? 7 : 31;
+    return begin(zone, per, begin(zone, per, at) + most_days * std::int64_t{86'400'000});
+}
+
+Limits Model::BookState::limits_per(Per per) const {
+    if (per == Per::ever) return limits_ever;
+    return limits.count(per) > 0 ? limits.at(per) : Limits();
+}
 
 std::string Model::apply(const Submission& submission, std::int64_t now, const Given& given) {
     const Command& command = submission.command;
@@ -155,8 +243,8 @@ std::int64_t Model::next_id(std::int64_t last, std::int64_t given) const {
 std::string Model::create(const CreateBook& command, std::int64_t now, std::int64_t given_id) {
     BookState book;
     take(book, command, BookMembers().set());
-    if (contradicts(book)) return contradicted;
-    if (book.limit) book.counts_users_since = now;
+    const std::set<Fault> faults = faults_of(book);
+    if (!faults.empty()) return contradicted(faults);
     book.created_at = book.updated_at = now;
     const std::int64_t id = next_id(books.empty() ? 0 : books.rbegin()->first, given_id);
     books[id] = book;
@@ -169,8 +257,8 @@ std::string Model::edit(const EditBook& command, std::int64_t now) {
     if (books.count(command.book_id) == 0) return "refused book_not_found";
     BookState wished = books[command.book_id];
     take(wished, command.wish, command.wished);
-    if (contradicts(wished)) return contradicted;
-    if (wished.limit && !wished.counts_users_since) wished.counts_users_since = now;
+    const std::set<Fault> faults = faults_of(wished);
+    if (!faults.empty()) return contradicted(faults);
     return "changed: " + become(command.book_id, wished, "book_changed", now);
 }
 
@@ -333,7 +421,15 @@ std::string Model::lock(const LockCode& command, std::int64_t now) {
 std::string Model::unfit(std::int64_t id, const std::optional<Order>& order) const {
     const std::optional<Discount>& discount = books.at(id).discount;
     if (!discount) return {};
-    if (!order) return discount->min_order_amount ? "refused order_required" : "";
+    if (!order) {
+        const bool depends = discount->type == Discount::Type::percent ||
+                             discount->type == Discount::Type::fixed_price;
+        bool has_budget = false;
+        for (const Per per : all_pers)
+            has_budget |= books.at(id).limits_per(per).budget.has_value();
+        const bool required = discount->min_order_amount || (has_budget && depends);
+        return required ? "refused order_required" : "";
+    }
     if (discount->currency && *discount->currency != order->currency) {
         return "refused order_currency_mismatch";
     }
@@ -342,11 +438,62 @@ std::string Model::unfit(std::int64_t id, const std::optional<Order>& order) con
     return order->amount < least ? "refused order_below_minimum" : "";
 }
 
-std::int64_t Model::count_redeemed(std::int64_t book, const std::string& user) const {
-    return std::count_if(codes.begin(), codes.end(), [&](const auto& code) {
-        return code.second.book == book && code.second.holder == user &&
-               code.second.redeemed_at != 0;
-    });
+Model::Use Model::count_use(std::int64_t book, const std::string& user, std::int64_t since,
+                            const std::optional<Currency>& currency) const {
+    Use use;
+    for (const auto& [id, made] : redemptions) {
+        if (made.book != book || made.at < since || made.rolled_back_at != 0) continue;
+        if (!user.empty() && made.user != user) continue;
+        ++use.redeemed;
+        if (currency && made.discount && made.discount->currency == currency) {
+            use.amount += made.discount->amount - made.given_back;
+        }
+    }
+    return use;
+}
+
+std::string Model::limited(std::int64_t id, const std::string& user,
+                           const std::optional<Money>& worth, std::int64_t now) {
+    const BookState& book = books.at(id);
+    const auto currency = book.discount ? book.discount->currency : std::nullopt;
+    // Whether, per some time, so much is used since then that it refuses.
+    const auto most = [&](Per per, std::int64_t since) {
+        const auto limit = book.limits_per(per).max_redemptions;
+        return limit && count_use(id, "", since, {}).redeemed + 1 > *limit;
+    };
+    const auto budget = [&](Per per, std::int64_t since) {
+        const auto limit = book.limits_per(per).budget;
+        if (!limit || !worth || worth->amount == 0) return false;
+        const std::int64_t all = count_use(id, "", since, currency).amount + worth->amount;
+        return all * minor_unit(currency) > *limit;
+    };
+    const auto most_of_user = [&](Per per, std::int64_t since) {
+        const auto limit = book.limits_per(per).max_redemptions_per_user;
+        return limit && count_use(id, user, since, {}).redeemed + 1 > *limit;
+    };
+    std::set<std::string> begun_anew;
+    const auto refuses = [&](const std::string& reason, auto limit) {
+        bool is_refused = false;
+        for (const Per per : all_pers) {
+            const bool refuses_now = limit(per, begin(book.zone, per, now));
+            is_refused |= refuses_now;
+            if (refuses_now) ++met[reason + " " + name_of(per)];
+            if (refuses_now != limit(per, begin("UTC", per, now))) {
+                ++met["as by UTC it would not be"];
+            }
+            if (!refuses_now && limit(per, -1)) {
+                begun_anew.insert({reason + " anew", "anew " + name_of(per)});
+            }
+        }
+        return is_refused;
+    };
+    if (refuses("redemption_limit_reached", most)) return "refused redemption_limit_reached";
+    if (refuses("budget_exhausted", budget)) return "refused budget_exhausted";
+    if (refuses("user_redemption_limit_reached", most_of_user)) {
+        return "refused user_redemption_limit_reached";
+    }
+    for (const std::string& what : begun_anew) ++met[what];
+    return {};
 }
 
 std::string Model::redeem(const RedeemCode& command, std::int64_t now, std::int64_t given_id) {
@@ -366,10 +513,7 @@ std::string Model::redeem(const RedeemCode& command, std::int64_t now, std::int6
     if (now >= code.locked_until) return "refused not_locked";
     why = unfit(code.book, command.order);
     if (!why.empty()) return why;
-    const std::int64_t redeemed = count_redeemed(code.book, command.user_id);
     const BookState& book = books[code.book];
-    if (book.limit && redeemed >= *book.limit) return "refused user_redemption_limit_reached";
-    if (book.counts_users_since) counted_users[{code.book, command.user_id}] = redeemed + 1;
     RedemptionState redemption{.code = command.code,
                                .book = code.book,
                                .user = command.user_id,
@@ -377,6 +521,8 @@ std::string Model::redeem(const RedeemCode& command, std::int64_t now, std::int6
                                .discount = {},
                                .at = now};
     if (book.discount) redemption.discount = worth(*book.discount, command.order);
+    why = limited(code.book, command.user_id, redemption.discount, now);
+    if (!why.empty()) return why;
     Change& change = enter("code_redeemed", code, now);
     change.locked_until = code.locked_until;
     change.discount = redemption.discount;
@@ -397,11 +543,8 @@ std::string Model::roll_back(const RollBack& command, std::int64_t now) {
     std::optional<Money> back = redemption.discount;
     if (back) back->amount -= redemption.given_back;
     if (command.ten_thousandths) {
-        const std::int64_t unit =
-            power_of_10(4 - decimals_of(back ? back->currency : std::nullopt));
-        if (*command.ten_thousandths % unit != 0) {
-            return "contradicted " + text(static_cast<int>(Fault::amount_too_fine));
-        }
+        const std::int64_t unit = minor_unit(back ? back->currency : std::nullopt);
+        if (*command.ten_thousandths % unit != 0) return contradicted({Fault::amount_too_fine});
         const std::int64_t amount = *command.ten_thousandths / unit;
         if (!back || amount > back->amount) return "refused amount_exceeds_discount";
         back->amount = amount;
@@ -418,10 +561,6 @@ std::string Model::roll_back(const RollBack& command, std::int64_t now) {
     code.redeemed_at = 0;
     code.locked_until = code.first_locked_at = now;
     code.lock_ended = true;
-    if (books[redemption.book].counts_users_since) {
-        counted_users[{redemption.book, redemption.user}] =
-            count_redeemed(redemption.book, redemption.user);
-    }
     return "rolled-back: " + test::shown(found->first, redemption);
 }
 
@@ -490,12 +629,6 @@ std::string Model::erase(const EraseUser& command, std::int64_t now) {
     for (auto& [id, redemption] : redemptions) {
         if (redemption.user == command.user_id) redemption.user = command.erased_id;
     }
-    for (const auto& [id, book] : books) {
-        auto counted = counted_users.extract({id, command.user_id});
-        if (counted.empty()) continue;
-        counted.key().second = command.erased_id;
-        counted_users.insert(std::move(counted));
-    }
     changes.push_back(
         {.type = "user_erased", .at = now, .user = command.erased_id, .request = request_});
     return "erased";
@@ -531,9 +664,7 @@ struct Describer {
                test::shown(it.book);
     }
     std::string operator()(const Contradicted& it) const {
-        std::string answer = "contradicted";
-        for (const Fault fault : it.faults) answer += " " + text(static_cast<int>(fault));
-        return answer;
+        return contradicted({it.faults.begin(), it.faults.end()});
     }
     std::string operator()(const CodesUploaded& it) const {
         std::string answer =
@@ -584,21 +715,24 @@ std::string describe(const Outcome& outcome, std::int64_t now) {
 }
 
 std::string shown(const Book& book) {
-    return shown(Model::BookState{.name = book.name,
-                                  .pattern = book.code_pattern,
-                                  .limit = book.max_redemptions_per_user,
-                                  .discount = book.discount,
-                                  .description = book.description,
-                                  .active = book.active,
-                                  .starts_at = ms_of(book.starts_at),
-                                  .ends_at = ms_of(book.ends_at),
-                                  .zone = book.time_zone,
-                                  .ttl_s = book.lock_ttl_s,
-                                  .metadata = book.metadata,
-                                  .archived_at = ms_of(book.archived_at),
-                                  .counts_users_since = ms_of(book.counts_users_since),
-                                  .created_at = book.created_at.ms,
-                                  .updated_at = book.updated_at.ms});
+    return shown(Model::BookState{
+        .name = book.name,
+        .pattern = book.code_pattern,
+        .limits_ever = {book.max_redemptions, book.max_redemptions_per_user, book.budget},
+        .limits = book.limits,
+        .discount = book.discount,
+        .description = book.description,
+        .active = book.active,
+        .starts_at = ms_of(book.starts_at),
+        .ends_at = ms_of(book.ends_at),
+        .zone = book.time_zone,
+        .ttl_s = book.lock_ttl_s,
+        .combinable = book.combinable,
+        .metadata = book.metadata,
+        .archived_at = ms_of(book.archived_at),
+        .counted = book.counted,
+        .created_at = book.created_at.ms,
+        .updated_at = book.updated_at.ms});
 }
 
 std::string shown(const CodeSettings& settings) {
@@ -628,7 +762,10 @@ Book as_book(const Model::BookState& state) {
     Book book;
     book.name = state.name;
     book.code_pattern = state.pattern;
-    book.max_redemptions_per_user = state.limit;
+    book.max_redemptions = state.limits_ever.max_redemptions;
+    book.max_redemptions_per_user = state.limits_ever.max_redemptions_per_user;
+    book.budget = state.limits_ever.budget;
+    book.limits = state.limits;
     book.discount = state.discount;
     book.description = state.description;
     book.active = state.active;
@@ -636,9 +773,10 @@ Book as_book(const Model::BookState& state) {
     book.ends_at = time_of(state.ends_at);
     book.time_zone = state.zone;
     book.lock_ttl_s = state.ttl_s;
+    book.combinable = state.combinable;
     book.metadata = state.metadata;
     book.archived_at = time_of(state.archived_at);
-    book.counts_users_since = time_of(state.counts_users_since);
+    book.counted = state.counted;
     book.created_at = {state.created_at};
     book.updated_at = {state.updated_at};
     return book;

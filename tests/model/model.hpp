@@ -2,15 +2,46 @@
 // one command at a time, nothing of src/ but the types that commands and answers are made of.
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "domain/command.hpp"
 
 namespace coupond::test {
+
+/// The places of a book's members, as descriptions have them.
+namespace place {
+enum : std::size_t {
+    name,
+    code_pattern,
+    max_redemptions_per_user,
+    discount,
+    description,
+    active,
+    starts_at,
+    ends_at,
+    time_zone,
+    max_redemptions,
+    budget,
+    limits,
+    lock_ttl_s,
+    combinable,
+    metadata
+};
+}  // namespace place
+
+/// Those that the model knows, whose clocks are never changed.
+inline constexpr std::array zones{"UTC", "Asia/Kathmandu", "America/Phoenix"};
+
+/// When the day, week or month of `zone` began that `at` lies in; ever: -1.
+std::int64_t begin(const std::string& zone, Per per, std::int64_t at);
+/// When the next one does; not for ever.
+std::int64_t next(const std::string& zone, Per per, std::int64_t at);
 
 /// What coupond chose in an answer, where the contract leaves it the choice.
 struct Given {
@@ -38,16 +69,21 @@ public:
     };
     struct BookState {
         std::string name, pattern;
-        std::optional<std::int64_t> limit;
+        Limits limits_ever;
+        std::map<Per, Limits> limits;  ///< of days, weeks and months
         std::optional<Discount> discount;
         std::string description;
         bool active = true;
         std::optional<std::int64_t> starts_at, ends_at;
         std::string zone = "UTC";
         std::optional<std::int64_t> ttl_s;
+        bool combinable = true;
         std::string metadata = "{}";
-        std::optional<std::int64_t> archived_at, counts_users_since;
+        std::optional<std::int64_t> archived_at;
+        std::int64_t counted = 0;  ///< of what it has ever had limits: see counts_for()
         std::int64_t created_at = 0, updated_at = 0;
+
+        Limits limits_per(Per per) const;
 
         bool operator==(const BookState&) const = default;
     };
@@ -90,8 +126,17 @@ public:
     std::map<std::int64_t, BookState> books;
     std::map<std::int64_t, RedemptionState> redemptions;  ///< by id, also those rolled back
     std::vector<Change> changes;                          ///< in the order made
-    /// How often users have redeemed in books: those who have since the book has had a limit.
-    std::map<std::pair<std::int64_t, std::string>, std::int64_t> counted_users;
+    /// How often limits of each kind have refused a redemption, or have begun anew for one: shows
+    /// that they have been tested.
+    std::map<std::string, int> met;
+
+    struct Use {
+        std::int64_t redeemed = 0;
+        std::int64_t amount = 0;  ///< what is left of the discounts in some currency
+    };
+    /// What stands of the redemptions made in a book since then, by all users or by one.
+    Use count_use(std::int64_t book, const std::string& user, std::int64_t since,
+                  const std::optional<Currency>& currency) const;
 
 private:
     /// The id that follows `last`; `given`, where it may.
@@ -120,7 +165,10 @@ private:
     std::string unusable(const CodeState& code, std::int64_t now) const;
     /// The reason why a code of a book cannot be used for an order, or without one; empty: it can.
     std::string unfit(std::int64_t book, const std::optional<Order>& order) const;
-    std::int64_t count_redeemed(std::int64_t book, const std::string& user) const;
+    /// The reason why the limits of a book do not let a user redeem what is worth that; empty: they
+    /// do.
+    std::string limited(std::int64_t book, const std::string& user,
+                        const std::optional<Money>& worth, std::int64_t now);
     Change& enter(const std::string& type, const CodeState& code, std::int64_t now);
 
     const bool ids_may_skip_;
