@@ -466,6 +466,9 @@ private:
             if (!book.ends_at) faults.push_back(Fault::no_such_end);
         }
         count_what_is_limited(book);
+        if (book.starts_at && book.ends_at && *book.ends_at <= *book.starts_at) {
+            faults.push_back(Fault::ends_before_start);
+        }
         for (const Per per : all_pers) {
             const auto budget = book.limits_per(per).budget;
             if (!budget) continue;
@@ -476,9 +479,6 @@ private:
             if (minor_units(*budget, book.discount->currency)) continue;
             faults.push_back(Fault::budget_too_fine);
             break;
-        }
-        if (book.starts_at && book.ends_at && *book.ends_at <= *book.starts_at) {
-            faults.push_back(Fault::ends_before_start);
         }
         return faults;
     }

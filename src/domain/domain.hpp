@@ -256,8 +256,8 @@ struct Decision {
     bool shortage = false;
     /// A command needed a row that nobody could name before another one of the batch had run: how
     /// much is used of the book of a code that the batch itself takes in, or that came into a pool
-    /// while the batch was loaded, or whose time zone the batch changes. Decide in smaller batches; a batch of one never
-    /// says so.
+    /// while the batch was loaded, or whose time zone the batch changes. Decide in smaller batches;
+    /// a batch of one never says so.
     bool unforeseen = false;
 };
 
