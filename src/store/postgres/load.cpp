@@ -5,7 +5,6 @@
 #include <functional>
 #include <iterator>
 #include <set>
-#include <tuple>
 #include <unordered_set>
 
 #include "store/pool_draw.hpp"
