@@ -1,5 +1,7 @@
 #include "domain/usage.hpp"
 
+#include <unordered_map>
+
 #include "base/check.hpp"
 #include "base/time_zone.hpp"
 
@@ -21,10 +23,15 @@ CalendarUnit unit_of(Per per) {
     check_failed("a piece of a calendar", __FILE__, __LINE__);
 }
 
-/// UTC where the machine does not know the book's any more.
+/// UTC where the machine does not know the book's. Kept by name: to find one asks for its file, and
+/// there are no more than the machine has files.
 TimeZone zone_of(const Book& book) {
+    thread_local std::unordered_map<std::string, TimeZone> known;
+    const auto found = known.find(book.time_zone);
+    if (found != known.end()) return found->second;
     const auto zone = TimeZone::find(book.time_zone);
-    return zone ? *zone : TimeZone::find("UTC").value();
+    if (!zone) return TimeZone::find("UTC").value();
+    return known.emplace(book.time_zone, *zone).first->second;
 }
 
 }  // namespace
