@@ -158,6 +158,7 @@ enum class Refusal {
     order_required,
     order_currency_mismatch,
     order_below_minimum,
+    user_assignment_limit_reached,
     redemption_limit_reached,
     budget_exhausted,
     user_redemption_limit_reached,

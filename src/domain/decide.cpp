@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/check.hpp"
@@ -144,9 +145,11 @@ public:
             const Book* const book = world_.find_book(*command.book_id);
             if (book == nullptr) return Refusal::book_not_found;
             if (const auto refusal = refuse_giving(*book, now_)) return *refusal;
+            if (auto held = find_held(*book, command.user_id)) return std::move(*held);
         }
         CodeRow* const row = take_free(command.book_id);
         if (row == nullptr) return Refusal::no_available_coupons;
+        if (auto held = find_held(book_of(*row), command.user_id)) return std::move(*held);
 
         assign(*row, command.user_id);
         return CodeAssigned{row->code};
@@ -162,6 +165,9 @@ public:
         if (row->code.assigned_to) return CodeAssigned{row->code};
         if (const auto refusal = refuse_giving(book_of(*row), now_)) return *refusal;
         if (const auto refusal = refuse_giving(row->code, now_)) return *refusal;
+        if (holds_most(book_of(*row), command.user_id)) {
+            return Refusal::user_assignment_limit_reached;
+        }
 
         assign(*row, command.user_id);
         return CodeAssigned{row->code};
@@ -315,6 +321,8 @@ public:
         if (row->code.is_locked(now_)) return Refusal::already_locked;
 
         change(*row, LedgerEntry::Type::code_unassigned);
+        // Which is the first one then, nobody knows.
+        world_.holdings.erase({row->code.book_id, *row->code.assigned_to});
         row->code.assigned_to.reset();
         pools_outdated_ = true;
         if (row->code.lock) {  // a dead one
@@ -359,6 +367,9 @@ public:
         delta.entries = std::move(entries_);
         delta.memories = std::move(memories_);
         delta.relied_on = std::move(relied_on_);
+        for (const std::string& user_id : holders_) {
+            delta.holders.push_back(&*world_.holder_versions.try_emplace(user_id).first);
+        }
         delta.erasures = std::move(erasures_);
         for (const auto& [key, row] : world_.usages) {
             if (row.changed)
@@ -426,16 +437,14 @@ private:
     /// none left.
     CodeRow* take_free(PoolScope scope) {
         Pool& pool = world_.pools[scope];
-        while (pool.given < pool.codes.size()) {
-            CodeRow* const row = pool.codes[pool.given++];
+        for (; pool.given < pool.codes.size(); ++pool.given) {
+            CodeRow* const row = pool.codes[pool.given];
             if (can_give(*row)) return row;
         }
         (pools_outdated_ ? unforeseen_ : shortage_) |= !pool.complete;
         std::deque<CodeRow*>& uploaded = uploaded_free_[scope];
-        while (!uploaded.empty()) {
-            CodeRow* const row = uploaded.front();
-            uploaded.pop_front();
-            if (can_give(*row)) return row;
+        for (; !uploaded.empty(); uploaded.pop_front()) {
+            if (can_give(*uploaded.front())) return uploaded.front();
         }
         unforeseen_ |= pools_outdated_;
         return nullptr;
@@ -731,7 +740,41 @@ private:
         if (!std::exchange(row.code.ever_locked, true)) ++counts_[row.code.book_id].ever_locked;
     }
 
+    /// What a user holds of a book that limits that.
+    World::Holding& holding_of(const Book& book, const std::string& user_id) {
+        const auto [holding, unloaded] = world_.holdings.try_emplace({book.id, user_id});
+        unforeseen_ |= unloaded;
+        return holding->second;
+    }
+
+    bool holds_most(const Book& book, const std::string& user_id) {
+        const auto& most = book.max_assignments_per_user;
+        return most && holding_of(book, user_id).codes >= *most;
+    }
+
+    /// The answer to a user who may be given no more of `book`: the one code that everybody may
+    /// have, if they have it, so that to ask again is to be told again.
+    std::optional<Outcome> find_held(const Book& book, const std::string& user_id) {
+        if (!holds_most(book, user_id)) return std::nullopt;
+        const CodeRow* const first = holding_of(book, user_id).first;
+        if (book.max_assignments_per_user != 1 || first == nullptr) {
+            return Refusal::user_assignment_limit_reached;
+        }
+        relied_on_.push_back(first);
+        return CodeAssigned{first->code};
+    }
+
     void assign(CodeRow& row, const std::string& user_id) {
+        // Where it was loaded, also while there is no limit: this batch may set one.
+        const auto held = world_.holdings.find({row.code.book_id, user_id});
+        if (held != world_.holdings.end()) {
+            World::Holding& holding = held->second;
+            ++holding.codes;
+            if (holding.first == nullptr || row.code.id < holding.first->code.id) {
+                holding.first = &row;
+            }
+            holders_.insert(user_id);
+        }
         row.code.assigned_to = user_id;
         row.assigned = true;
         --counts_[row.code.book_id].available;
@@ -811,6 +854,7 @@ private:
     std::vector<Delta::Memory> memories_;
     std::vector<Delta::Erasure> erasures_;
     std::map<std::pair<BookId, Timestamp>, Delta::Standing> standing_;
+    std::set<std::string> holders_;
     std::map<BookId, Delta::Counts> counts_;
     std::map<std::pair<BookId, Refusal>, std::int64_t> refusals_;
     std::map<std::pair<BookId, Timestamp>, std::int64_t> locks_;

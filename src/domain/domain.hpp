@@ -46,7 +46,16 @@ struct Needs {
         std::string_view order_id;
     };
 
+    /// What a user holds, if that is limited, of the book of a code, or of a book; or, where there
+    /// is neither, of all books with free codes in the pool of any book.
+    struct HoldingNeed {
+        std::string_view user_id;
+        std::string_view code = {};
+        std::optional<BookId> book_id = {};
+    };
+
     std::vector<CodeNeed> codes;
+    std::vector<HoldingNeed> holdings;
     std::vector<OrderNeed> orders;     ///< of codes that are needed as well
     std::vector<EntryId> redemptions;  ///< with their codes, and how often who redeemed them has
     std::vector<std::string_view> new_codes;  ///< of uploads: which of them exist already
@@ -145,12 +154,22 @@ public:
         bool changed = false;  ///< by this batch
     };
 
+    /// What a user holds of a book that limits it.
+    struct Holding {
+        std::int64_t codes = 0;
+        CodeRow* first = nullptr;  ///< of those codes, the one with the lowest id
+    };
+
     std::unordered_map<BookId, Book> books;  ///< with that of each code but of an erased user's
     std::optional<BookId> only_book;         ///< where Needs::only_book, and there is exactly one
     std::size_t book_count = 0;              ///< where Needs::only_book: 0, 1 or, for more, 2
     std::unordered_set<std::string_view> existing_codes;  ///< of Needs::new_codes; views into Needs
     /// Of usage_needs() at Needs::at, of each redeemer of a code, and of its book.
     std::map<UsageKey, UsageRow> usages;
+    std::map<std::pair<BookId, std::string>, Holding> holdings;  ///< of Needs::holdings
+    /// Of those users: what a store may tell by that they have been given something of a limited
+    /// book since; nothing: there was no such user.
+    std::map<std::string, std::optional<std::int64_t>> holder_versions;
     std::map<PoolScope, Pool> pools;
     /// Of Needs::erased, those who are there: the last of their codes that are not redeemed.
     std::unordered_map<std::string, std::vector<CodeRow*>> users;
@@ -216,6 +235,9 @@ struct Delta {
     /// Codes that were refused for what was read of others, in a store that reads one after the
     /// other: they must still be as they were loaded. May be among those above.
     std::vector<const CodeRow*> relied_on;
+    /// Who was given codes of books that limit how many a user holds: nobody else may have given
+    /// them any of such a book since World::holder_versions were loaded. Point into the World.
+    std::vector<const std::pair<const std::string, std::optional<std::int64_t>>*> holders;
     /// Where locks are kept outside the store: codes that never had one before. Their rows note
     /// `at`, as if a lock had ended then, and must not have had one; in no other way are they
     /// changed. One that another process has redeemed meanwhile, under this lock, notes nothing

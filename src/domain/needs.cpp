@@ -29,9 +29,13 @@ public:
     void operator()(const AssignAny& command) const {
         if (command.book_id) needs.books.push_back(*command.book_id);
         needs.pools[command.book_id] += pool_factor;
+        needs.holdings.push_back({command.user_id, {}, command.book_id});
     }
 
-    void operator()(const AssignCode& command) const { needs.codes.push_back({command.code, {}}); }
+    void operator()(const AssignCode& command) const {
+        needs.codes.push_back({command.code, {}});
+        needs.holdings.push_back({command.user_id, command.code, {}});
+    }
 
     void operator()(const LockCode& command) const { needs.codes.push_back({command.code, {}}); }
 

@@ -210,6 +210,7 @@ const std::array book_row{
     setting("max_redemptions", &BookSettings::max_redemptions),
     setting("budget", &BookSettings::budget),
     setting("limits", &BookSettings::limits),
+    setting("max_assignments_per_user", &BookSettings::max_assignments_per_user),
     setting("lock_ttl_s", &BookSettings::lock_ttl_s),
     setting("combinable", &BookSettings::combinable),
     setting("metadata", &BookSettings::metadata),

@@ -24,6 +24,7 @@ inline constexpr std::tuple book_members{&BookSettings::name,
                                          &BookSettings::max_redemptions,
                                          &BookSettings::budget,
                                          &BookSettings::limits,
+                                         &BookSettings::max_assignments_per_user,
                                          &BookSettings::lock_ttl_s,
                                          &BookSettings::combinable,
                                          &BookSettings::metadata};

@@ -41,6 +41,8 @@ struct BookSettings {
     std::optional<std::int64_t> max_redemptions = {};
     std::optional<std::int64_t> budget = {};  ///< as Limits has it
     std::map<Per, Limits> limits = {};        ///< of each day, week or month
+    /// How many of its codes a user may hold, redeemed ones too; nothing: no limit.
+    std::optional<std::int64_t> max_assignments_per_user = {};
     std::optional<Discount> discount = {};
     std::string description = {};
     bool active = true;

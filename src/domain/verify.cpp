@@ -170,8 +170,9 @@ private:
     struct BookState {
         std::array<Limits, all_pers.size()> limits;  ///< places are those of Per
         std::optional<Currency> currency;            ///< of its discount
-        Change last_redeemed;                        ///< of its redemptions that stand,
-        Change last_worth;                           ///< and of those worth something
+        std::optional<std::int64_t> max_assignments_per_user;
+        Change last_redeemed;  ///< of its redemptions that stand,
+        Change last_worth;     ///< and of those worth something
         Timestamp updated_at;
         EntryId last_entry = 0;
         std::optional<Snapshot::BookCountRow> kept;
@@ -229,6 +230,7 @@ private:
             BookState& state = books_[book.id];
             for (const Per per : all_pers) state.limits.at(place(per)) = book.limits_per(per);
             if (book.discount) state.currency = book.discount->currency;
+            state.max_assignments_per_user = book.max_assignments_per_user;
             state.updated_at = book.updated_at;
             state.last_entry = book.last_entry;
         }
@@ -835,6 +837,15 @@ private:
                         {users->last_redeemed_at, users->last_entry})) {
                 differ("coupon_book ", users->book_id, ": user ", users->user, " has redeemed ",
                        users->redeemed, " of its codes, max_redemptions_per_user is ", most);
+            }
+        }
+        for (Cursor held(snapshot_.holdings()); !held.at_end(); held.advance()) {
+            const BookState* const book = find_book(held->book_id);
+            const auto most = book != nullptr ? book->max_assignments_per_user : std::nullopt;
+            if (!most || held->codes <= *most) continue;
+            if (is_over(held->codes, most, *book, {held->last_at, held->last_entry})) {
+                differ("coupon_book ", held->book_id, ": user ", held->user, " holds ", held->codes,
+                       " of its codes, max_assignments_per_user is ", most);
             }
         }
     }

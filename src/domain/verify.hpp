@@ -98,6 +98,15 @@ public:
         EntryId last_entry = 0;  ///< the last change of one of them
         Timestamp last_redeemed_at = {};
     };
+    /// How many codes of a book a user holds.
+    struct HoldingRow {
+        BookId book_id = 0;
+        std::int64_t user = 0;
+        std::int64_t codes = 0;
+        // The last entry by which they were given one, and when; of those that were not moved out.
+        EntryId last_entry = 0;
+        Timestamp last_at = {};
+    };
     struct UsageRow {
         BookId book_id = 0;
         std::int64_t user = 0;  ///< 0: all of them
@@ -158,6 +167,9 @@ public:
     virtual std::unique_ptr<RowStream<StandingRow>> standing() = 0;  ///< in no order
     /// Of all books with a limit for each user, if not more; by book and user.
     virtual std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() = 0;
+
+    /// Of all books that limit it, if not more; in no order.
+    virtual std::unique_ptr<RowStream<HoldingRow>> holdings() = 0;
 
     /// Nothing where ids follow from the rows that are there.
     virtual std::optional<IdSources> id_sources() = 0;

@@ -51,7 +51,7 @@ Book* World::find_book(BookId id) {
 
 namespace {
 
-constexpr std::array<std::pair<Refusal, std::string_view>, 29> refusals{{
+constexpr std::array<std::pair<Refusal, std::string_view>, 30> refusals{{
     {Refusal::book_not_found, "book_not_found"},
     {Refusal::book_required, "book_required"},
     {Refusal::codes_already_exist, "codes_already_exist"},
@@ -72,6 +72,7 @@ constexpr std::array<std::pair<Refusal, std::string_view>, 29> refusals{{
     {Refusal::order_required, "order_required"},
     {Refusal::order_currency_mismatch, "order_currency_mismatch"},
     {Refusal::order_below_minimum, "order_below_minimum"},
+    {Refusal::user_assignment_limit_reached, "user_assignment_limit_reached"},
     {Refusal::redemption_limit_reached, "redemption_limit_reached"},
     {Refusal::budget_exhausted, "budget_exhausted"},
     {Refusal::user_redemption_limit_reached, "user_redemption_limit_reached"},

@@ -88,7 +88,7 @@ public:
 
 private:
     /// What the locks have failed at.
-    enum class LockFailure { none, reading, taking };
+    enum class LockFailure { none, reading, reading_of_users, taking };
 
     /// Fills `results`; fails where they all hold that failure, or with a conflict that stayed,
     /// where there are several commands. The store keeps nothing open afterwards.
@@ -133,10 +133,13 @@ private:
                 if (!still) return fail_locks(LockFailure::reading, results, still.error());
                 if (!*still) continue;
             }
+            left_behind_.clear();
             put_locks(*world, codes, std::move(*locks));
-            if (locks_ != nullptr && !needed.erased.empty()) {
-                const Result<void> loaded = load_locks_of_erased(*world);
-                if (!loaded) return fail_locks(LockFailure::reading, results, loaded.error());
+            if (locks_ != nullptr) {
+                const Result<void> loaded = load_locks_of_users(*world, codes);
+                if (!loaded) {
+                    return fail_locks(LockFailure::reading_of_users, results, loaded.error());
+                }
             }
             const Timestamp now = clock_.now();
             // Days begin at such moments: what was counted of one is of no use on the next.
@@ -259,11 +262,18 @@ private:
         return {};
     }
 
-    /// After the rows, for nobody could name the codes before.
-    Result<void> load_locks_of_erased(World& world) {
+    /// Of codes of users who are to be erased, or may be told of one that they hold, besides those
+    /// `asked` for. After the rows, for nobody could name the codes before.
+    Result<void> load_locks_of_users(World& world, std::span<const std::string_view> asked) {
         std::vector<std::string_view> codes;
         for (const auto& [user_id, rows] : world.users) {
             for (const CodeRow* const row : rows) codes.push_back(row->code.code);
+        }
+        for (const auto& [place, holding] : world.holdings) {
+            const CodeRow* const first = holding.first;
+            if (first == nullptr || first->code.redeemed_at) continue;
+            const bool has_it = std::ranges::find(asked, first->code.code) != asked.end();
+            if (!has_it) codes.push_back(first->code.code);
         }
         if (codes.empty()) return {};
         auto loaded = locks_->load(codes);
@@ -304,7 +314,6 @@ private:
 
     void put_locks(World& world, std::span<const std::string_view> codes,
                    std::vector<std::optional<Lock>> found) {
-        left_behind_.clear();
         std::unordered_set<const CodeRow*> met;  // several commands may be about one
         for (std::size_t i = 0; i < codes.size(); ++i) {
             CodeRow* const row = world.find(codes[i]);
@@ -326,9 +335,11 @@ private:
         std::vector<std::size_t> places;
         for (std::size_t i = 0; i < commands.size(); ++i) {
             const Needs needed = needs(commands.subspan(i, 1), {});
-            const bool concerned = failed == LockFailure::taking
-                                       ? changes_locks(commands[i]->command)
-                                       : !needed.codes.empty() || !needed.erased.empty();
+            const bool of_users = !needed.erased.empty() || !needed.holdings.empty();
+            const bool concerned =
+                failed == LockFailure::taking    ? changes_locks(commands[i]->command)
+                : failed == LockFailure::reading ? !needed.codes.empty() || !needed.erased.empty()
+                                                 : of_users;
             if (concerned) continue;
             others.push_back(commands[i]);
             places.push_back(i);

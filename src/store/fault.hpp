@@ -28,6 +28,9 @@ inline const char* fault_of(const Book& book) {
         if (!has_iso8601(at.value_or(Timestamp{}))) return "a book of such a time";
     }
     if (!is_limit(book.lock_ttl_s, limits::lock_ttl_s)) return "a book with such locks";
+    if (!is_limit(book.max_assignments_per_user, limits::redemptions)) {
+        return "a book with such limits";
+    }
     for (const Per per : all_pers) {
         const Limits most = book.limits_per(per);
         if (!is_limit(most.max_redemptions, limits::redemptions) ||

@@ -539,6 +539,7 @@ constexpr std::array book_specs{MemberSpec{"name"},
                                 MemberSpec{"maxRedemptions"},
                                 MemberSpec{"budget"},
                                 MemberSpec{.name = "limits", .captured = true},
+                                MemberSpec{"maxAssignmentsPerUser"},
                                 MemberSpec{"lockTtlSeconds"},
                                 MemberSpec{"combinable"},
                                 MemberSpec{.name = "metadata", .captured = true}};
@@ -654,6 +655,8 @@ BookWish read_book(Members& members, bool edits, BookMembers& given, Messages& m
     book.budget = read_budget(members);
     note();
     book.limits = read_limits(members, messages);
+    note();
+    book.max_assignments_per_user = read_most(members);
     note();
     book.lock_ttl_s =
         members.optional_number(0, 1, limits::lock_ttl_s, " must be an integer from 1 to 86400");

@@ -73,6 +73,9 @@ RefusalText text_of(Refusal refusal) {
         case Refusal::amount_exceeds_discount:
             return {409, "amount_exceeds_discount",
                     "The amount is more than what is left of the discount"};
+        case Refusal::user_assignment_limit_reached:
+            return {409, "user_assignment_limit_reached",
+                    "User has reached the assignment limit of this coupon book"};
         case Refusal::redemption_limit_reached:
             return {409, "redemption_limit_reached",
                     "The redemption limit of this coupon book is reached"};
@@ -549,7 +552,8 @@ void write_open_book(JsonWriter& json, const Book& book) {
         const auto of_per = book.limits.find(per);
         of_per == book.limits.end() ? void(json.null()) : write_limits(json, of_per->second);
     }
-    write_or_null(json.raw(R"(},"lockTtlSeconds":)"), book.lock_ttl_s);
+    write_or_null(json.raw(R"(},"maxAssignmentsPerUser":)"), book.max_assignments_per_user);
+    write_or_null(json.raw(R"(,"lockTtlSeconds":)"), book.lock_ttl_s);
     json.raw(R"(,"combinable":)").boolean(book.combinable);
     json.raw(R"(,"metadata":)").raw(book.metadata);
     write_or_null(json.raw(R"(,"archivedAt":)"), book.archived_at);

@@ -75,6 +75,18 @@ const Statement select_usages_of_books{COUPOND_USAGE_OF_BOOKS};
 constexpr BookId book_locks = 64;
 const Statement take_turns{"SELECT coupond_take_turns($1::bigint[]::int[])"};
 
+// What users who are there hold of books.
+const Statement select_holdings{
+    "SELECT " COUPOND_CODE_COLUMNS
+    ", need.n, who.version, held.codes FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY "
+    "AS need (book_id, user_id, n) "
+    "CROSS JOIN LATERAL (SELECT number, version FROM coupon_user WHERE user_id = need.user_id "
+    "OFFSET 0) AS who "
+    "CROSS JOIN LATERAL (SELECT count(*) AS codes, min(id) AS first FROM coupon_code "
+    "WHERE assigned_to = who.number AND book_id = need.book_id OFFSET 0) AS held "
+    "LEFT JOIN LATERAL (SELECT ctid, * FROM coupon_code WHERE id = held.first OFFSET 0"
+    ") AS code ON true" COUPOND_HOLDER "ORDER BY need.n"};
+
 const Statement select_books{"SELECT " COUPOND_BOOK_COLUMNS
                              " FROM coupon_book AS book WHERE book.id = ANY($1::bigint[])"};
 
@@ -149,18 +161,21 @@ public:
         if (!needs_.keys.empty()) ask_memories();
         if (!needs_.erased.empty()) ask_users();
         const auto any = needs_.pools.find(PoolScope{});
-        const bool in_parts = any != needs_.pools.end() || may_be_limited();
+        const bool in_parts = any != needs_.pools.end() || may_be_limited() || may_hold_most();
         if (in_parts) {
             receive();
             take_known();
             if (any != needs_.pools.end()) ask_any_free(any->second);
             if (may_be_limited()) ask_usages();
+            if (may_hold_most()) ask_holdings();
         }
         ask_name();
         receive();
         take_known();
         require_books();
-        if (!in_parts && may_be_limited()) throw Rejected{{"40001", "a book is limited", {}}};
+        if (!in_parts && (may_be_limited() || may_hold_most())) {
+            throw Rejected{{"40001", "a book is limited", {}}};
+        }
         return std::move(world_);
     }
 
@@ -282,6 +297,61 @@ private:
         return redeems && std::ranges::any_of(known_.books, [](const auto& book) {
                    return book.second.counted != 0;
                });
+    }
+
+    /// Whether some code may be given away of a book that limits how many a user holds.
+    bool may_hold_most() const {
+        return !needs_.holdings.empty() && std::ranges::any_of(known_.books, [](const auto& book) {
+            return book.second.max_assignments_per_user.has_value();
+        });
+    }
+
+    /// Of any book: of those that are known to have free codes, or such that a user holds.
+    void ask_holdings() {
+        std::set<std::pair<BookId, std::string>> asked;
+        const auto need = [&](const Book& book, std::string_view user_id) {
+            if (book.max_assignments_per_user) asked.emplace(book.id, user_id);
+        };
+        for (const auto& [user_id, code, book_id] : needs_.holdings) {
+            if (book_id) {
+                const auto book = world_.books.find(*book_id);
+                if (book != world_.books.end()) need(book->second, user_id);
+            } else if (!code.empty()) {
+                const CodeRow* const row = world_.find(code);
+                if (row != nullptr) need(world_.books.at(row->code.book_id), user_id);
+            } else {
+                for (const FreeCodes& free : available_) {
+                    const auto book = known_.books.find(free.book_id);
+                    if (book != known_.books.end()) need(book->second, user_id);
+                }
+            }
+        }
+        if (asked.empty()) return;
+        BigintArray books;
+        TextArray users;
+        std::vector<World::Holding*> holdings;
+        for (const auto& [book_id, user_id] : asked) {
+            books.add(book_id);
+            users.add(user_id);
+            holdings.push_back(&world_.holdings[{book_id, user_id}]);
+            world_.holder_versions.try_emplace(user_id);
+        }
+        ask(select_holdings, Parameters(books, users),
+            [this, asked = std::vector(asked.begin(), asked.end()), holdings](const Rows& rows) {
+                for (int row = 0; row < rows.size(); ++row) {
+                    const auto n = static_cast<std::size_t>(rows.integer(row, code_columns)) - 1;
+                    world_.holder_versions[asked.at(n).second] =
+                        rows.integer(row, code_columns + 1);
+                    holdings.at(n)->codes = rows.integer(row, code_columns + 2);
+                    if (rows.is_null(row, 0)) continue;
+                    CodeRow* const known = world_.find(rows.text(row, 2));
+                    if (known != nullptr &&
+                        known->loaded_entry != read_code(rows, row).last_entry) {
+                        throw Rejected{{"40001", "a code was given away meanwhile", {}}};
+                    }
+                    holdings.at(n)->first = known != nullptr ? known : &add_code(rows, row);
+                }
+            });
     }
 
     void ask_usages() {

@@ -42,6 +42,15 @@ const Statement insert_users{
     " WHERE known.number IS NULL ORDER BY user_id COLLATE \"C\" "
     "ON CONFLICT (user_id) DO NOTHING"};
 
+// Users who have been given nothing of a limited book since, and will have been from then on.
+const Statement expect_holders{
+    "WITH changed AS (UPDATE coupon_user AS old SET version = pg_current_xact_id()::text::bigint "
+    "FROM (SELECT known.number, loaded FROM unnest($1::text[], $2::bigint[]) "
+    "AS new (user_id, loaded)" COUPOND_NUMBER
+    ") AS new WHERE old.number = new.number AND old.version = coalesce(new.loaded, 0) RETURNING 1) "
+    "SELECT CASE WHEN count(*) <> cardinality($1::text[]) THEN coupond_conflict() END "
+    "FROM changed"};
+
 const Statement insert_codes{
     "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, locked_until, redeemed_at, "
     "last_entry_id, assigned_to, code, settings) SELECT id, book_id, shuffle_key, created_at, "
@@ -344,6 +353,18 @@ void send_relied_on(Connection& connection, const Delta& delta, const StoredCode
     if (places.size() > 0) connection.execute(expect_codes, Parameters(places, ids, loaded));
 }
 
+/// By their ids.
+void send_holders(Connection& connection, const Delta& delta) {
+    if (delta.holders.empty()) return;
+    TextArray users;
+    BigintArray versions;
+    for (const auto* const holder : delta.holders) {
+        users.add(holder->first);
+        versions.add(holder->second);
+    }
+    connection.execute(expect_holders, Parameters(users, versions));
+}
+
 /// By their ids. A row that one process assigns and another one changes otherwise does not count:
 /// who holds it has found it as it was loaded, so the other one's is older and meets a conflict
 /// there.
@@ -574,6 +595,7 @@ void Saver::send(Connection& connection, const Delta& delta, const StoredCodes& 
                  const Transaction& transaction, std::int64_t erasures) {
     send_relied_on(connection, delta, stored);
     send_users(connection, delta);
+    send_holders(connection, delta);
     if (!delta.erasures.empty()) send_erasures(connection, delta);
     if (!delta.new_books.empty()) send_new_books(connection, delta);
     if (!delta.changed_books.empty()) send_changed_books(connection, delta);

@@ -112,6 +112,14 @@ void read(const Rows& rows, int row, Snapshot::UsageRow& usage) {
              {rows.integer(row, 9)}};
 }
 
+void read(const Rows& rows, int row, Snapshot::HoldingRow& holding) {
+    holding = {rows.integer(row, 0),
+               rows.integer(row, 1),
+               rows.integer(row, 2),
+               rows.integer(row, 3),
+               {rows.integer(row, 4)}};
+}
+
 void read(const Rows& rows, int row, Snapshot::StandingRow& standing) {
     standing = {rows.integer(row, 0),
                 {rows.integer(row, 1)},
@@ -269,6 +277,19 @@ public:
             "JOIN coupon_book AS book ON book.id = book_id WHERE redeemed_at IS NOT NULL "
             "AND assigned_to IS NOT NULL AND book.max_redemptions_per_user IS NOT NULL "
             "GROUP BY book_id, assigned_to ORDER BY book_id, assigned_to");
+    }
+
+    std::unique_ptr<RowStream<HoldingRow>> holdings() override {
+        return stream<HoldingRow>(
+            "SELECT held.book_id, held.assigned_to, held.codes, coalesce(last.id, 0), "
+            "coalesce(last.at, 0) FROM (SELECT book_id, assigned_to, count(*) AS codes "
+            "FROM coupon_code WHERE assigned_to IS NOT NULL AND book_id IN (SELECT id "
+            "FROM coupon_book WHERE settings LIKE '%max_assignments_per_user %') "
+            "GROUP BY book_id, assigned_to) AS held "
+            "LEFT JOIN (SELECT book_id, user_number, max(id) AS id, max(at) AS at FROM ledger "
+            "WHERE type = 3 AND book_id IN (SELECT id FROM coupon_book "
+            "WHERE settings LIKE '%max_assignments_per_user %') GROUP BY book_id, user_number"
+            ") AS last ON last.book_id = held.book_id AND last.user_number = held.assigned_to");
     }
 
     std::optional<IdSources> id_sources() override {

@@ -95,6 +95,10 @@ void read(const Statement& row, Snapshot::UsageRow& usage) {
              row.integer(8), {row.integer(9)}};
 }
 
+void read(const Statement& row, Snapshot::HoldingRow& holding) {
+    holding = {row.integer(0), row.integer(1), row.integer(2), row.integer(3), {row.integer(4)}};
+}
+
 void read(const Statement& row, Snapshot::StandingRow& standing) {
     standing = {row.integer(0), {row.integer(1)}, std::string(row.text(2)), row.integer(3)};
 }
@@ -228,6 +232,19 @@ public:
             "JOIN coupon_book AS book ON book.id = book_id "
             "WHERE redeemed_at IS NOT NULL AND book.max_redemptions_per_user IS NOT NULL "
             "GROUP BY book_id, assigned_to ORDER BY book_id, assigned_to");
+    }
+
+    std::unique_ptr<RowStream<HoldingRow>> holdings() override {
+        return stream<HoldingRow>(
+            "SELECT held.book_id, held.assigned_to, held.codes, coalesce(last.id, 0), "
+            "coalesce(last.at, 0) FROM (SELECT book_id, assigned_to, count(*) AS codes "
+            "FROM coupon_code WHERE assigned_to IS NOT NULL AND book_id IN (SELECT id "
+            "FROM coupon_book WHERE settings LIKE '%max_assignments_per_user %') "
+            "GROUP BY book_id, assigned_to) AS held "
+            "LEFT JOIN (SELECT book_id, user_number, max(id) AS id, max(at) AS at FROM ledger "
+            "WHERE type = 3 AND book_id IN (SELECT id FROM coupon_book "
+            "WHERE settings LIKE '%max_assignments_per_user %') GROUP BY book_id, user_number"
+            ") AS last ON last.book_id = held.book_id AND last.user_number = held.assigned_to");
     }
 
     std::optional<IdSources> id_sources() override { return std::nullopt; }

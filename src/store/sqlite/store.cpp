@@ -126,6 +126,7 @@ private:
             }
         }
         for (const auto& [scope, count] : needs.pools) load_pool(world, scope, count, needs.at);
+        for (const Needs::HoldingNeed& need : needs.holdings) load_holdings(world, need);
         for (const std::string_view user_id : needs.erased) load_user(world, user_id);
         for (const std::string_view key : needs.keys) load_memory(world, key);
         if (needs.book_ids > 0) world.next_book_id = connection_.integer(max_book_id) + 1;
@@ -186,6 +187,34 @@ private:
             usage->second = read_usage(select, need);
             select.reset();
         }
+    }
+
+    void load_holdings(World& world, const Needs::HoldingNeed& need) {
+        const CodeRow* const row = need.code.empty() ? nullptr : world.find(need.code);
+        const auto book_id = row != nullptr ? std::optional(row->code.book_id) : need.book_id;
+        if (book_id) return load_holding(world, *book_id, need.user_id);
+        const auto any = world.pools.find(PoolScope{});
+        if (!need.code.empty() || any == world.pools.end()) return;
+        for (const CodeRow* const free : any->second.codes) {
+            load_holding(world, free->code.book_id, need.user_id);
+        }
+    }
+
+    void load_holding(World& world, BookId book_id, std::string_view user_id) {
+        const Book* const book = world.find_book(book_id);
+        if (book == nullptr || !book->max_assignments_per_user) return;
+        const auto [held, added] =
+            world.holdings.try_emplace(std::pair(book_id, std::string(user_id)));
+        if (!added) return;
+        select_holding_.bind(user_id, book_id).step();
+        World::Holding& holding = held->second;
+        holding.codes = select_holding_.integer(0);
+        const auto first = select_holding_.optional_integer(1);
+        select_holding_.reset();
+        if (!first || !select_code_by_id_.bind(*first).step()) return;
+        CodeRow* const known = world.find(select_code_by_id_.text(2));
+        holding.first = known != nullptr ? known : &add_code(world, select_code_by_id_);
+        select_code_by_id_.reset();
     }
 
     void load_order(World& world, std::string_view code, std::string_view order_id) {
@@ -504,6 +533,12 @@ private:
     Statement select_two_books_{connection_, "SELECT id FROM coupon_book LIMIT 2"};
     Statement select_code_{
         connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE code.code = ?"};
+    Statement select_code_by_id_{
+        connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE code.id = ?"};
+    Statement select_holding_{connection_,
+                              "SELECT count(*), min(code.id) FROM coupon_code AS code "
+                              "JOIN coupon_user AS holder ON holder.number = code.assigned_to "
+                              "WHERE holder.user_id = ? AND code.book_id = ?"};
     Statement select_exists_{connection_, "SELECT 1 FROM coupon_code WHERE code = ?"};
     Statement select_usage_of_user_{connection_, COUPOND_USAGE_OF_USER};
     Statement select_usage_of_book_{connection_, COUPOND_USAGE_OF_BOOK};
