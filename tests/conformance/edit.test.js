@@ -37,6 +37,7 @@ const everything = {
         week: { maxRedemptions: 4, maxRedemptionsPerUser: 2, budget: null },
         month: null,
     },
+    maxAssignmentsPerUser: 6,
     lockTtlSeconds: 86_400,
     combinable: false,
     metadata: {
@@ -115,6 +116,7 @@ describe('POST /coupon', () => {
             ...['', 'd'.repeat(2_000), '🎟'.repeat(2_000), ' '].map((description) => ({
                 description,
             })),
+            ...[1, 1_000_000_000].map((maxAssignmentsPerUser) => ({ maxAssignmentsPerUser })),
             ...[1, 86_400].map((lockTtlSeconds) => ({ lockTtlSeconds })),
             ...['UTC', 'Europe/Berlin', 'America/Argentina/Buenos_Aires', 'Etc/GMT+12'].map(
                 (timeZone) => ({ timeZone }),
@@ -174,6 +176,11 @@ const unfit = [
     ].map((value) => ['timeZone', value, zone]),
     ['maxRedemptions', 0, `maxRedemptions ${whole(1_000_000_000)}`],
     ['limits', [], 'limits must be an object'],
+    ...[0, -1, 1.5, 1_000_000_001, 1e30, '3', true, [], {}].map((value) => [
+        'maxAssignmentsPerUser',
+        value,
+        `maxAssignmentsPerUser ${whole(1_000_000_000)}`,
+    ]),
     ...[0, -1, 86_401, 1.5, 1e30, '60', true, [], {}].map((value) => ['lockTtlSeconds', value, ttl]),
     ...unfitCombinable,
     ...unfitMetadata,

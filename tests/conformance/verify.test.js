@@ -39,11 +39,12 @@ async function differences(data) {
     return { said, count };
 }
 
-/** Of a book with a limit: a redeemed code, a locked one, an assigned one and free ones. */
+/** Of a book with limits: a redeemed code, a locked one, an assigned one and free ones. */
 async function fill(client) {
     const book = await client.newBookWith(numbered('V-', 20), {
         maxRedemptionsPerUser: 2,
         maxRedemptions: 5,
+        maxAssignmentsPerUser: 3,
         discountAmount: 5,
     });
     for (const code of ['V-0', 'V-1', 'V-2']) await client.assign(code, 'ann');
@@ -176,6 +177,9 @@ describe('coupond verify finds', () => {
             /^activity_count since 20.* of book 1: standing is 2, by the ledger it is 1$/],
         ['a limit that was passed', 'UPDATE coupon_book SET max_redemptions_per_user = 0',
             /^coupon_book 1: user 1 has redeemed 1 of its codes, max_redemptions_per_user is 0$/],
+        ['a user who holds more than their book allows',
+            "UPDATE coupon_book SET settings = replace(settings, 'max_assignments_per_user 3', 'max_assignments_per_user 2')",
+            /^coupon_book 1: user 1 holds 3 of its codes, max_assignments_per_user is 2$/],
         ['a book of another time', 'UPDATE coupon_book SET created_at = 1',
             /^coupon_book 1: created_at is 1970-01-01T00:00:00.001Z, by the ledger it is 20/],
         ['an entry by another user', `UPDATE ledger SET user_number = 9 ${entry(4, 'V-0')}`,

@@ -64,6 +64,8 @@ void check(const BookWish& wish, BookMembers given) {
         const auto pattern = parse_code_pattern(wish.code_pattern);
         COUPOND_CHECK(std::holds_alternative<CodePattern>(pattern));
     }
+    COUPOND_CHECK(wish.max_assignments_per_user.value_or(1) >= 1 &&
+                  wish.max_assignments_per_user.value_or(1) <= limits::redemptions);
     for (const Per per : all_pers) {
         const Limits most = static_cast<const BookSettings&>(wish).limits_per(per);
         for (const auto& limit : {most.max_redemptions, most.max_redemptions_per_user}) {

@@ -108,6 +108,9 @@ private:
                 << limits.max_redemptions_per_user.value_or(0) << ',' << limits.budget.value_or(0)
                 << ' ';
         }
+        if (wished[place::max_assignments_per_user]) {
+            out << " assignments=" << wish.max_assignments_per_user.value_or(0);
+        }
         if (wished[place::discount]) show(wish.discount);
         if (wished[place::active]) out << " active=" << wish.active;
         if (wished[place::starts_at]) show(" starts", wish.starts_at);
@@ -364,6 +367,14 @@ rc::Gen<Command> any_command() {
                         }))},
         {3, command(any_edit_of_book())},
         {3, command(any_limiting())},
+        {2, command(map(rc::gen::pair(any_book(), below(3)),
+                        [](auto it) {
+                            EditBook edit;
+                            edit.book_id = it.first.value_or(1);
+                            if (it.second > 0) edit.wish.max_assignments_per_user = it.second;
+                            edit.wished.set(place::max_assignments_per_user);
+                            return edit;
+                        }))},
         {1, command(map(any_book(), [](auto id) { return ArchiveBook{id.value_or(1)}; }))},
         {3, command(map(any_book(), [](auto id) { return RestoreBook{id.value_or(1)}; }))},
         {4, command(any_edit_of_code())},
@@ -1251,9 +1262,10 @@ void check(const std::string& what, auto property) {
     expect(histories_run / 60,
            {"erased", "refused user_not_found", "restored:", "contradicted",
             "freed:", "refused book_archived", "refused book_inactive", "refused book_not_started",
-            "refused book_ended", "refused code_disabled", "refused code_expired", "replayed:",
-            "given-back:", "refused already_rolled_back", "refused amount_exceeds_discount",
-            "refused order_required", "refused order_currency_mismatch"});
+            "refused book_ended", "refused code_disabled", "refused code_expired",
+            "replayed:", "given-back:", "refused already_rolled_back",
+            "refused amount_exceeds_discount", "refused order_required",
+            "refused order_currency_mismatch", "refused user_assignment_limit_reached"});
     for (const std::string limit :
          {"redemption_limit_reached", "budget_exhausted", "user_redemption_limit_reached"}) {
         for (const std::string per : {" ever", " day", " week", " month", " anew"}) {

@@ -115,9 +115,10 @@ std::string shown(const Model::BookState& book) {
            text(book.limits) + " discount " + text(book.discount) + " description " +
            book.description + (book.active ? " active" : " inactive") + " from " +
            text(book.starts_at) + " to " + text(book.ends_at) + " zone " + book.zone + " ttl " +
-           text(book.ttl_s) + (book.combinable ? "" : " alone") + " metadata " + book.metadata +
-           " archived " + text(book.archived_at) + " counted " + text(book.counted) + " created " +
-           text(book.created_at) + " updated " + text(book.updated_at);
+           text(book.ttl_s) + (book.combinable ? "" : " alone") + " held " + text(book.most_held) +
+           " metadata " + book.metadata + " archived " + text(book.archived_at) + " counted " +
+           text(book.counted) + " created " + text(book.created_at) + " updated " +
+           text(book.updated_at);
 }
 
 std::optional<std::int64_t> ms_of(const std::optional<Timestamp>& at) {
@@ -152,6 +153,7 @@ void take(Model::BookState& book, const BookWish& wish, BookMembers wished) {
     if (wished[place::limits]) book.limits = wish.limits;
     if (wished[place::lock_ttl_s]) book.ttl_s = wish.lock_ttl_s;
     if (wished[place::combinable]) book.combinable = wish.combinable;
+    if (wished[place::max_assignments_per_user]) book.most_held = wish.max_assignments_per_user;
     if (wished[place::metadata]) book.metadata = wish.metadata;
     for (const Per per : all_pers) {
         const Limits limits = book.limits_per(per);
@@ -360,23 +362,57 @@ std::string Model::assign_any(const AssignAny& command, std::int64_t now,
         if (books.count(*command.book_id) == 0) return "refused book_not_found";
         const std::string why = closed(*command.book_id, now);
         if (!why.empty()) return why;
+        if (holds_most(*command.book_id, command.user_id)) {
+            return held(*command.book_id, command.user_id, now);
+        }
     }
     const auto fits = [&](const CodeState& code) {
         return code.holder.empty() && (!command.book_id || code.book == *command.book_id) &&
                closed(code.book, now).empty() && code.works(now);
     };
+    // Of any book: who draws a code of one of which they hold enough is told so.
+    std::set<std::string> told;
+    std::string free;
+    for (const auto& [code, state] : codes) {
+        if (!fits(state)) continue;
+        const bool most = holds_most(state.book, command.user_id);
+        if (most) told.insert(held(state.book, command.user_id, now));
+        if (!most) free = code;
+    }
+    const std::string refusal = "refused user_assignment_limit_reached";
     if (given.empty()) {
-        for (const auto& [code, state] : codes) {
-            if (fits(state)) return "one of the free codes, such as " + code;
-        }
-        return "refused no_available_coupons";
+        if (told.contains(refusal)) return refusal;
+        if (!free.empty()) return "one of the free codes, such as " + free;
+        return told.empty() ? "refused no_available_coupons" : *told.begin();
     }
     const auto found = codes.find(given);
-    if (found == codes.end() || !fits(found->second)) return "any code but " + given;
+    if (found == codes.end()) return "any code but " + given;
+    const std::string again = shown(given, found->second, now);
+    if (told.contains(again)) return again;
+    if (!fits(found->second) || holds_most(found->second.book, command.user_id)) {
+        return "any code but " + given;
+    }
     CodeState& code = found->second;
     code.holder = command.user_id;
     enter("code_assigned", code, now);
     return shown(given, code, now);
+}
+
+bool Model::holds_most(std::int64_t book, const std::string& user) const {
+    const auto most = books.at(book).most_held;
+    std::int64_t held = 0;
+    for (const auto& [_, code] : codes) held += code.book == book && code.holder == user ? 1 : 0;
+    return most && held >= *most;
+}
+
+std::string Model::held(std::int64_t book, const std::string& user, std::int64_t now) const {
+    if (books.at(book).most_held != 1) return "refused user_assignment_limit_reached";
+    const std::pair<const std::string, CodeState>* first = nullptr;
+    for (const auto& code : codes) {
+        const bool own = code.second.book == book && code.second.holder == user;
+        if (own && (first == nullptr || code.second.id < first->second.id)) first = &code;
+    }
+    return shown(first->first, first->second, now);
 }
 
 std::string Model::assign(const AssignCode& command, std::int64_t now) {
@@ -390,6 +426,9 @@ std::string Model::assign(const AssignCode& command, std::int64_t now) {
     if (code.holder.empty()) {
         std::string why = closed(code.book, now);
         if (why.empty()) why = useless(code, now);
+        if (why.empty() && holds_most(code.book, command.user_id)) {
+            why = "refused user_assignment_limit_reached";
+        }
         if (!why.empty()) return why;
         code.holder = command.user_id;
         enter("code_assigned", code, now);
@@ -728,6 +767,7 @@ std::string shown(const Book& book) {
         .zone = book.time_zone,
         .ttl_s = book.lock_ttl_s,
         .combinable = book.combinable,
+        .most_held = book.max_assignments_per_user,
         .metadata = book.metadata,
         .archived_at = ms_of(book.archived_at),
         .counted = book.counted,
@@ -774,6 +814,7 @@ Book as_book(const Model::BookState& state) {
     book.time_zone = state.zone;
     book.lock_ttl_s = state.ttl_s;
     book.combinable = state.combinable;
+    book.max_assignments_per_user = state.most_held;
     book.metadata = state.metadata;
     book.archived_at = time_of(state.archived_at);
     book.counted = state.counted;

@@ -29,6 +29,7 @@ enum : std::size_t {
     max_redemptions,
     budget,
     limits,
+    max_assignments_per_user,
     lock_ttl_s,
     combinable,
     metadata
@@ -78,6 +79,7 @@ public:
         std::string zone = "UTC";
         std::optional<std::int64_t> ttl_s;
         bool combinable = true;
+        std::optional<std::int64_t> most_held;  ///< by a user
         std::string metadata = "{}";
         std::optional<std::int64_t> archived_at;
         std::int64_t counted = 0;  ///< of what it has ever had limits: see counts_for()
@@ -157,6 +159,10 @@ private:
 
     std::string become(std::int64_t id, BookState wished, const std::string& type,
                        std::int64_t now);
+    /// Whether a user may be given no more codes of a book.
+    bool holds_most(std::int64_t book, const std::string& user) const;
+    /// The answer to who may not: the code that they hold, where they may have but one.
+    std::string held(std::int64_t book, const std::string& user, std::int64_t now) const;
     /// The reason why codes of a book are not given away; empty: they are.
     std::string closed(std::int64_t book, std::int64_t now) const;
     /// The reason why a code of no use; empty: it is.

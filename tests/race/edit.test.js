@@ -24,7 +24,7 @@ async function hold(client, code, user, { locked = false } = {}) {
 }
 
 describe('changing a book at once', () => {
-    it('keeps what each of 55 changes of different members has set', async (t) => {
+    it('keeps what each of 60 changes of different members has set', async (t) => {
         const { client } = await testServer(t);
         const five = (name, value) => numbered('', 5).map((_, index) => ({ [name]: value(index) }));
         const zones = ['Europe/Berlin', 'Asia/Tokyo', 'America/Lima', 'Africa/Cairo', 'Asia/Dubai'];
@@ -38,20 +38,21 @@ describe('changing a book at once', () => {
             ...five('endsAt', (index) => `2028-01-0${index + 1}T00:00:00.000Z`),
             ...five('timeZone', (index) => zones[index]),
             ...five('maxRedemptions', (index) => index + 1),
+            ...five('maxAssignmentsPerUser', (index) => index + 1),
             ...five('lockTtlSeconds', (index) => index + 1),
             ...five('metadata', (index) => ({ index })).slice(1),
             { active: false },
         ];
-        assert.equal(changes.length, 55);
+        assert.equal(changes.length, 60);
         const book = await client.newBook();
-        const answers = await inParallel(changes, 55, (change) => client.patchBook(book.id, change));
+        const answers = await inParallel(changes, 60, (change) => client.patchBook(book.id, change));
         const sent = new Map();
         answers.forEach((answer, index) => {
             assert.equal(answer.status, 200, answer.text);
             assertBook(answer.body, changes[index]);
             sent.set(answer.headers['x-request-id'], { change: changes[index], book: answer.body });
         });
-        const [, ...entries] = await entriesOf(client, 56, { bookId: book.id });
+        const [, ...entries] = await entriesOf(client, 61, { bookId: book.id });
         let left = book;
         for (const { type, requestId, before, after } of entries) {
             assert.equal(type, 'book_changed');
@@ -356,6 +357,7 @@ describe('changing and using everything at once', () => {
             () => patch({ startsAt: moment() }),
             () => patch({ lockTtlSeconds: random.pick([null, 1, 60]) }),
             () => patch({ maxRedemptionsPerUser: random.pick([null, 1, 3]) }),
+            () => patch({ maxAssignmentsPerUser: random.pick([null, 1, 2, 6]) }),
         ];
         const right = [
             () => client.restore(random.pick(books)),

@@ -101,7 +101,7 @@ export function verifyEntries(
     { asked, answered, losesLocks = false, unknownLocks = new Set() },
 ) {
     const requests = new Map(); // id → its entries so far, each with its book as it was then
-    // book id → how many codes came in, are assigned, redeemed, and by whom; and the book itself
+    // book id → how many codes came in, are assigned, and to whom, redeemed, and by whom; and the book itself
     const seen = new Map();
     const states = new Map(); // code → what the entries so far have made of it
     const settings = new Map(); // code → what it was set to, where it was changed
@@ -114,8 +114,9 @@ export function verifyEntries(
         requests.set(entry.requestId, others);
         if (entry.type === 'book_created') {
             assert.ok(!seen.has(entry.bookId), `created twice: ${text}`);
-            const counts = { total: 0, assigned: 0, redeemed: 0, standing: new Set() };
-            seen.set(entry.bookId, { ...counts, book: entry.after });
+            const counts = { total: 0, assigned: 0, redeemed: 0 };
+            const of = { held: new Map(), standing: new Set() };
+            seen.set(entry.bookId, { ...counts, ...of, book: entry.after });
             continue;
         }
         const book = seen.get(entry.bookId);
@@ -144,8 +145,15 @@ export function verifyEntries(
         if (entry.type !== 'discount_given_back') {
             states.set(entry.code, { bookId: entry.bookId, ...entry.after });
         }
-        if (entry.type === 'code_assigned') book.assigned += 1;
-        if (entry.type === 'code_unassigned') book.assigned -= 1;
+        if (entry.type === 'code_assigned' || entry.type === 'code_unassigned') {
+            const given = entry.type === 'code_assigned' ? 1 : -1;
+            book.assigned += given;
+            const held = (book.held.get(entry.userId) ?? 0) + given;
+            book.held.set(entry.userId, held);
+            const { maxAssignmentsPerUser } = book.book;
+            const within = given < 0 || held <= (maxAssignmentsPerUser ?? Infinity);
+            assert.ok(within, `more than ${maxAssignmentsPerUser} held: ${text}`);
+        }
         if (entry.type === 'code_redeemed') {
             book.redeemed += 1;
             assertWithinLimits(entry, book, text);

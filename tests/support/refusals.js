@@ -22,6 +22,11 @@ export const refusals = {
         'Coupon is already assigned to another user',
         'coupon_assigned_to_another_user',
     ],
+    assignmentLimit: [
+        409,
+        'User has reached the assignment limit of this coupon book',
+        'user_assignment_limit_reached',
+    ],
     notAssigned: [409, 'Coupon is not assigned to this user', 'coupon_not_assigned_to_user'],
     locked: [409, 'Coupon is already locked', 'coupon_already_locked'],
     notLocked: [409, 'Coupon must be locked before redemption', 'coupon_not_locked'],

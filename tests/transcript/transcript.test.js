@@ -281,6 +281,7 @@ const settings = [
     ...['2027-11-01', '2027-10-31T23:00:00Z', 'x', '1999-12-31'].map((startsAt) => ({ startsAt })),
     ...['2027-03-27', '2027-03-28', null].map((endsAt) => ({ endsAt })),
     ...['Mars', 'Asia/Kathmandu', null].map((timeZone) => ({ timeZone })),
+    ...[0, 1_000_000_001, 1, null].map((maxAssignmentsPerUser) => ({ maxAssignmentsPerUser })),
     ...[0, 86_401, 60, null].map((lockTtlSeconds) => ({ lockTtlSeconds })),
     { startsAt: null, active: true },
     ...['{"metadata":{"b":1.50,"a":[1e2,"\\u00e9\\u0000\\/"],"c":{}}}', '{"metadata": {"b" : 1 }}'],
@@ -448,6 +449,49 @@ async function orders(c) {
     c.lockTtlMs = usual;
 }
 
+/** How many codes a user may hold, and what they are told who hold them. */
+async function holdings(c) {
+    const { book, upload, any, assign, lock, redeem, unassign } = calls(c);
+    const { patch, archive, restore } = calls(c);
+    // Locks that live until the end.
+    const usual = c.lockTtlMs;
+    c.lockTtlMs = 3_600_000;
+    const members = { name: 'Held', maxAssignmentsPerUser: 1, lockTtlSeconds: 3_600 };
+    const { id } = (await book(members)).body;
+    await upload(id, ['HELD-1', 'HELD-2']);
+    await assign('HELD-2', 'ann');
+    const ask = async () => {
+        for (const user of ['ann', 'Ann']) await any(user, id);
+        for (const code of ['HELD-1', 'HELD-2']) await assign(code, 'ann');
+    };
+    await ask(); // HELD-1 goes to Ann
+    await lock('HELD-2', 'ann');
+    await ask();
+    await redeem('HELD-2', 'ann');
+    await ask();
+    for (const [spoil, mend] of [
+        [() => archive(id), () => restore(id)],
+        [() => patch(id, { active: false }), () => patch(id, { active: true })],
+    ]) {
+        await spoil();
+        await ask();
+        await mend();
+    }
+    await upload(id, ['HELD-3']);
+    await patch(id, { maxAssignmentsPerUser: 2 });
+    await assign('HELD-3', 'ann');
+    await ask();
+    await upload(id, ['HELD-4']);
+    await assign('HELD-4', 'ann');
+    await unassign('HELD-3', 'ann');
+    await assign('HELD-4', 'ann');
+    await patch(id, { maxAssignmentsPerUser: 1 });
+    await ask();
+    await c.get(`/coupon/${id}`);
+    await c.get('/coupon/users/Ann');
+    c.lockTtlMs = usual;
+}
+
 /** Draws, of which only what they leave behind is the same everywhere. */
 async function draws(c) {
     const { book, upload, any } = calls(c);
@@ -527,6 +571,7 @@ async function converse(backend) {
         await expiry(c, ids);
         await editing(c);
         await orders(c);
+        await holdings(c);
         await pages(c, ids);
         await http(c);
         await laterEvents(c, entry);
@@ -564,6 +609,7 @@ describe('the same conversation', () => {
             'coupon_already_locked',
             'coupon_not_locked',
             'user_redemption_limit_reached',
+            'user_assignment_limit_reached',
             'coupon_book_archived',
             'coupon_book_inactive',
             'coupon_book_not_started',

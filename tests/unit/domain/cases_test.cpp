@@ -155,6 +155,7 @@ BookWish parse_wish(const Words& words) {
     wish.max_redemptions_per_user = words.number("limit");
     wish.max_redemptions = words.number("most");
     wish.budget = words.number("budget");
+    wish.max_assignments_per_user = words.number("assignments");
     for (const auto& [per, word] : per_words) {
         if (!words.has(word)) continue;
         const Limits limits = parse_limits(words.text(word));
@@ -189,8 +190,9 @@ Command parse_command(const Words& words) {
         edit.wished[9] = words.has("most");
         edit.wished[10] = words.has("budget");
         edit.wished[11] = has_limits(words);
-        edit.wished[12] = words.has("ttl");
-        edit.wished[13] = words.has("combinable");
+        edit.wished[12] = words.has("assignments");
+        edit.wished[13] = words.has("ttl");
+        edit.wished[14] = words.has("combinable");
         return edit;
     }
     if (verb == "edit") {
@@ -397,6 +399,23 @@ private:
                 if (in_scope && !row->code.assigned_to) pool.codes.push_back(row);
             }
         }
+        world_.holdings.clear();
+        for (const Needs::HoldingNeed& need : needed.holdings) {
+            for (const auto& [id, book] : world_.books) {
+                if (book.max_assignments_per_user) load_holding(id, std::string(need.user_id));
+            }
+        }
+    }
+
+    void load_holding(BookId book_id, const std::string& user_id) {
+        World::Holding holding;
+        for (const std::string& code : codes_) {
+            CodeRow* const row = world_.find(code);
+            if (row->code.book_id != book_id || row->code.assigned_to != user_id) continue;
+            ++holding.codes;
+            if (holding.first == nullptr) holding.first = row;
+        }
+        world_.holdings[{book_id, user_id}] = holding;
     }
 
     void load_usages(BookId book_id, std::string_view user_id, Timestamp at) {

@@ -88,6 +88,7 @@ Book changed_book() {
     book.max_redemptions_per_user = 3;
     book.max_redemptions = 4;
     book.budget = 5;
+    book.max_assignments_per_user = 10;
     book.limits[Per::week] = {6, 7, 8};
     book.counted = 9;
     book.updated_at = noon + 4;

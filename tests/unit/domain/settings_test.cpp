@@ -39,6 +39,7 @@ const std::vector<BookCase> book_cases = {
      [](Book& book) {
          book.limits[Per::day] = {1, 2, 3};
      }},
+    {"max_assignments_per_user 1", [](Book& book) { book.max_assignments_per_user = 1; }},
     {"lock_ttl_s 86400", [](Book& book) { book.lock_ttl_s = 86'400; }},
     {"combinable false", [](Book& book) { book.combinable = false; }},
     {R"(metadata {"a":"b c","d":[1.50,null]})",
@@ -350,7 +351,7 @@ TEST(ChangeTexts, OfACodeTellWhatItsSettingsWereAndAre) {
 
 TEST(Members, AreSetByTheirPlaces) {
     const BookSettings from = full_book();
-    ASSERT_EQ(BookMembers().size(), 15U);
+    ASSERT_EQ(BookMembers().size(), 16U);
     for (std::size_t place = 0; place < BookMembers().size(); ++place) {
         BookSettings to;
         set_members(to, from, BookMembers().set(place));
@@ -423,6 +424,7 @@ RC_GTEST_PROP(Settings, OfRandomBooksAreReadAsTheyWereWritten, ()) {
         if (const auto at = moment()) book.archived_at = Timestamp{*at};
         book.max_redemptions = number();
         book.budget = number();
+        book.max_assignments_per_user = number();
         for (const Per per : {Per::day, Per::week, Per::month}) {
             if (*rc::gen::arbitrary<bool>()) book.limits[per] = {number(), number(), number()};
         }

@@ -54,6 +54,7 @@ struct Rows : Snapshot {
     std::vector<LockCountRow> locks, locked;
     std::vector<UsageRow> used;
     std::vector<StandingRow> stands;
+    std::vector<HoldingRow> held;
     std::vector<UserCountRow> redeemed;
     std::optional<IdSources> sources;
     std::vector<std::string> faults_found;
@@ -85,6 +86,7 @@ struct Rows : Snapshot {
     std::unique_ptr<RowStream<UsageRow>> usages() override { return stream(used); }
     std::unique_ptr<RowStream<StandingRow>> standing() override { return stream(stands); }
     std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() override { return stream(redeemed); }
+    std::unique_ptr<RowStream<HoldingRow>> holdings() override { return stream(held); }
     std::optional<IdSources> id_sources() override { return sources; }
 };
 
@@ -1554,6 +1556,24 @@ TEST_F(Verify, what_stands_is_counted_by_quarters_of_an_hour) {
     roll_back_the_rest(150);
     EXPECT_EQ(lines().size(), 2U);
     rows.stands.clear();
+    EXPECT_EQ(lines(), Lines{});
+}
+
+TEST_F(Verify, nobody_holds_more_than_they_may) {
+    Book book = the_book();
+    book.max_assignments_per_user = 2;
+    put_book(book);
+    rows.held = {{1, 6, 2, 6, at_minute(4)}, {1, 7, 3, 6, at_minute(4)}, {2, 7, 9}};
+    EXPECT_EQ(lines(), Lines{"coupon_book 1: user 7 holds 3 of its codes, "
+                             "max_assignments_per_user is 2"});
+    // Whoever had more before may, and nobody knows where it was moved out.
+    book.updated_at = at_minute(5);
+    change_book(9, book_changed, book);
+    EXPECT_EQ(lines(), Lines{});
+    rows.held[1].last_entry = 10;
+    rows.held[1].last_at = at_minute(6);
+    EXPECT_EQ(lines().size(), 1U);
+    rows.held[1] = {1, 7, 3};
     EXPECT_EQ(lines(), Lines{});
 }
 

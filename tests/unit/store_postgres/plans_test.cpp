@@ -17,6 +17,7 @@ TEST(PlansTest, OfListsErasuresAndLimitsReadNoTableAsAWhole) {
         code.assigned_to = "ann";
         Book book = make_book(id);
         book.max_redemptions = book.max_redemptions_per_user = 9;
+        book.max_assignments_per_user = 9;
         book.budget = 1;
         book.discount.emplace().currency = Currency::find("EUR");
         count_what_is_limited(book);
@@ -54,6 +55,8 @@ TEST(PlansTest, OfListsErasuresAndLimitsReadNoTableAsAWhole) {
     const ValidateCode* const asked[] = {&validate};
     EXPECT_TRUE(tested.reads().find_codes(asked, noon)->front());
     EXPECT_EQ(usages_of(tested.store(), "C1", "ann").size(), 2u);
+    EXPECT_EQ(std::get<Refusal>(run(tested.store(), AssignAny{"ann", 1}, noon).value()[0]),
+              Refusal::no_available_coupons);
     EXPECT_TRUE(std::holds_alternative<UserErased>(
         run(tested.store(), EraseUser{"ann", "e1"}, noon).value()[0]));
     tested.close();

@@ -40,6 +40,8 @@ const std::vector<BookMember> book_members_of_json = {
     {"limits", R"({"week":{"maxRedemptionsPerUser":3,"budget":20},"day":{},"month":null})",
      R"({"day":{"maxRedemptions":0}})",
      "limits.day.maxRedemptions must be an integer from 1 to 1000000000"},
+    {"maxAssignmentsPerUser", "1", "1.5",
+     "maxAssignmentsPerUser must be an integer from 1 to 1000000000"},
     {"lockTtlSeconds", "60", "86401", "lockTtlSeconds must be an integer from 1 to 86400"},
     {"combinable", "false", "1", "combinable must be a boolean"},
     {"metadata", R"({"a":1})", "[]", "metadata must be an object"},
@@ -59,6 +61,7 @@ BookSettings all_good() {
     book.max_redemptions = 1'000'000'000;
     book.budget = 1;
     book.limits[Per::week] = {std::nullopt, 3, 20'0000};
+    book.max_assignments_per_user = 1;
     book.lock_ttl_s = 60;
     book.combinable = false;
     book.metadata = R"({"a":1})";
@@ -549,7 +552,7 @@ TEST(DecodeDiscount, IsChangedWhereEitherFormIsGiven) {
     }
     EXPECT_FALSE(edit(R"({"name":"n"})").wished[3]);
     EXPECT_EQ(edit(R"({"name":"n"})").wished.count(), 1U);
-    EXPECT_TRUE(edit(R"({"discount":null,"metadata":{}})").wished[14]);
+    EXPECT_TRUE(edit(R"({"discount":null,"metadata":{}})").wished[15]);
 }
 
 // Orders.

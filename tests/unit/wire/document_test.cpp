@@ -95,6 +95,7 @@ TEST(Document, HasTheBoundsOfTheCode) {
     EXPECT_EQ(schema("MaxRedemptionsPerUser/maximum"), limits::redemptions);
     EXPECT_EQ(schema("MaxRedemptions/maximum"), limits::redemptions);
     EXPECT_EQ(schema("Budget/maximum"), limits::order_minor_units);
+    EXPECT_EQ(schema("MaxAssignmentsPerUser/maximum"), limits::redemptions);
     EXPECT_EQ(schema("GivenDiscountAmount/maximum"),
               static_cast<double>(limits::discount_cents) / 100);
     EXPECT_EQ(schema("DiscountAmount/maximum"), limits::order_minor_units);

@@ -13,6 +13,7 @@ constexpr std::string_view request_id = "r-1";
 const std::string usual_book =
     R"("description":"","active":true,"startsAt":null,"endsAt":null,"timeZone":"UTC",)"
     R"("maxRedemptions":null,"budget":null,"limits":{"day":null,"week":null,"month":null},)"
+    R"("maxAssignmentsPerUser":null,)"
     R"("lockTtlSeconds":null,"combinable":true,"metadata":{},"archivedAt":null,)";
 /// Of discountAmount 19.99.
 const std::string short_discount =
@@ -186,6 +187,7 @@ Book changed_book() {
     book.limits[Per::day] = {3, std::nullopt, std::nullopt};
     book.limits[Per::month] = {std::nullopt, 4, 1'000'000'000'000'0000};
     book.counted = 1;  // of which nobody is told
+    book.max_assignments_per_user = 5;
     return book;
 }
 
@@ -200,7 +202,7 @@ const std::string changed_book_text =
     R"("maxRedemptions":1000000000,"budget":1.005,)"
     R"("limits":{"day":{"maxRedemptions":3,"maxRedemptionsPerUser":null,"budget":null},"week":null,)"
     R"("month":{"maxRedemptions":null,"maxRedemptionsPerUser":4,"budget":1000000000000}},)"
-    R"("lockTtlSeconds":60,"combinable":true,)"
+    R"("maxAssignmentsPerUser":5,"lockTtlSeconds":60,"combinable":true,)"
     R"("metadata":{"a":[1.50,null]},"archivedAt":"2026-11-22T14:21:13.732Z",)"
     R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z")";
 
