@@ -223,7 +223,7 @@ private:
             held.push_back(&*locks[i]);
         }
         if (asked.empty()) return true;
-        const auto found = locks_->load(asked);
+        const auto found = locks_->load_more(asked);
         if (!found) return found.error();
         return std::ranges::equal(held, *found, [](const Lock* lock, const auto& now) {
             return now && now->user_id == lock->user_id && now->until == lock->until;
@@ -276,7 +276,7 @@ private:
             if (!has_it) codes.push_back(first->code.code);
         }
         if (codes.empty()) return {};
-        auto loaded = locks_->load(codes);
+        auto loaded = asked.empty() ? locks_->load(codes) : locks_->load_more(codes);
         if (!loaded) return loaded.error();
         put_locks(world, codes, std::move(*loaded));
         return {};

@@ -28,9 +28,14 @@ class Locks {
 public:
     virtual ~Locks() = default;
 
-    /// The lock of each code, in the order asked; nothing where there is none. May be dead.
-    /// Failures: unavailable.
+    /// The lock of each code, in the order asked; nothing where there is none. May be dead. What
+    /// was loaded before is forgotten. Failures: unavailable.
     virtual Result<std::vector<std::optional<Lock>>> load(
+        std::span<const std::string_view> codes) = 0;
+
+    /// The same, but what the last `load` and these since have found of other codes still counts
+    /// as loaded with it.
+    virtual Result<std::vector<std::optional<Lock>>> load_more(
         std::span<const std::string_view> codes) = 0;
 
     /// The idempotency keys by which the locks of codes were taken that the last `load` has found,

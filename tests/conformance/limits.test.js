@@ -858,7 +858,8 @@ describe('days, weeks and months of limits', () => {
         for (const [name, value, , code] of kinds) {
             it(`begin anew, of ${name} of a ${per}, and count what was redeemed since`, async () => {
                 const { client } = c;
-                for (const timeZone of ['UTC', 'Asia/Kathmandu', 'America/St_Johns', zone]) {
+                const zones = new Set(['UTC', 'Asia/Kathmandu', 'America/St_Johns', zone]);
+                for (const timeZone of zones) {
                     const own = numbered(`B ${per} ${name} ${timeZone} `, 2);
                     const members = { discount: off(5), timeZone };
                     await locked(client, own, { ...members, ...limiting(per, name, value(1)) });

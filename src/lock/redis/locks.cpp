@@ -57,6 +57,14 @@ public:
 
     Result<std::vector<std::optional<Lock>>> load(
         std::span<const std::string_view> codes) override {
+        return run<std::vector<std::optional<Lock>>>(Purpose::question, [&] {
+            forget();
+            return load_now(codes);
+        });
+    }
+
+    Result<std::vector<std::optional<Lock>>> load_more(
+        std::span<const std::string_view> codes) override {
         return run<std::vector<std::optional<Lock>>>(Purpose::question,
                                                      [&] { return load_now(codes); });
     }
@@ -104,6 +112,7 @@ private:
         }
     }
 
+    void forget();
     std::vector<std::optional<Lock>> load_now(std::span<const std::string_view> codes);
     void take_loaded(const redisReply& reply, std::span<const std::string_view> codes,
                      std::span<std::optional<Lock>> locks);
@@ -126,9 +135,14 @@ private:
     bool clocks_compared_ = false;
 };
 
-std::vector<std::optional<Lock>> RedisLocks::load_now(std::span<const std::string_view> codes) {
+void RedisLocks::forget() {
     seen_.clear();
     seen_epoch_ = 0;
+    seen_at_ms_ = 0;
+}
+
+/// Besides what was seen since `forget`, which is of use only on the connection it was seen on.
+std::vector<std::optional<Lock>> RedisLocks::load_now(std::span<const std::string_view> codes) {
     std::vector<std::optional<Lock>> locks(codes.size());
     if (codes.empty()) return locks;
     Pipeline pipeline;
@@ -139,14 +153,15 @@ std::vector<std::optional<Lock>> RedisLocks::load_now(std::span<const std::strin
         for (const std::string_view code : chunk) pipeline.word(lock_prefix, code);
     }
     const std::vector<Reply> replies = session_.ask(pipeline);
-    seen_at_ms_ = INT64_MAX;
+    if (seen_epoch_ == 0) seen_at_ms_ = INT64_MAX;
     seen_at_ = steady_clock::now();
+    for (const std::string_view code : codes) seen_.erase(std::string(code));
     for (std::size_t i = 0; i < replies.size(); ++i) {
         const std::size_t from = i * load_keys;
         const std::size_t size = std::min(load_keys, codes.size() - from);
         take_loaded(*replies[i], codes.subspan(from, size), std::span(locks).subspan(from, size));
     }
-    seen_epoch_ = session_.epoch();
+    if (seen_epoch_ == 0) seen_epoch_ = session_.epoch();
     return locks;
 }
 
@@ -206,6 +221,7 @@ void RedisLocks::look_whether_taken(std::span<const LockChange> changes) {
         if (change.lock) codes.push_back(change.code);
     }
     auto others = std::move(seen_);
+    forget();
     load_now(codes);
     for (const LockChange& change : changes) {
         if (!change.lock) continue;

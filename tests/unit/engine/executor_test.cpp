@@ -166,6 +166,10 @@ public:
         }
         return found;
     }
+    Result<std::vector<std::optional<Lock>>> load_more(
+        std::span<const std::string_view> codes) override {
+        return load(codes);
+    }
     Result<std::vector<std::string>> keys(std::span<const std::string_view> codes) override {
         std::vector<std::string> keys;
         for (const std::string_view code : codes) keys.push_back(held.at(std::string(code)).key);

@@ -124,6 +124,22 @@ TEST_F(LocksTest, AreNotTakenWhereAnythingHasChangedSinceTheLoad) {
     }
 }
 
+TEST_F(LocksTest, StillCountAsLoadedWhereMoreAreLoaded) {
+    for (const std::string name : {"ann", "bob"}) {
+        client_.ask({"SET", "coupon:lock:" + name, name, "PXAT", at(0)});
+    }
+    EXPECT_EQ(loaded(*locks_, {"ann", "C"}), (Texts{"ann " + at(0), "-"}));
+    const std::vector<std::string_view> more{"bob"};
+    ASSERT_TRUE(locks_->load_more(more));
+    client_.ask({"SET", "coupon:lock:C", "cid", "PXAT", at(0)});
+    EXPECT_EQ(text_of(locks_->acquire(std::vector{take("C", "ann", until())}, now())), "conflict");
+    locks_->release(std::vector{take("ann", "ann", until()), take("bob", "bob", until())}, now());
+    EXPECT_EQ(loaded(*locks_, {"ann", "bob"}), (Texts{"-", "-"}));
+
+    ASSERT_TRUE(locks_->load(more));  // the others are forgotten
+    EXPECT_EQ(text_of(locks_->acquire(std::vector{take("C", "ann", until())}, now())), "conflict");
+}
+
 TEST_F(LocksTest, ThatAreDeadCanBeTakenWhereTheirKeysStillStand) {
     EXPECT_EQ(load_and_acquire(*locks_, {take("A", "ann", until())}), "ok");
     EXPECT_EQ(loaded(*others_, {"A"}), Texts{"ann " + at(0)});
