@@ -143,7 +143,8 @@ std::optional<Timestamp> again_at(const Use& use) {
         if (per == Per::ever) return std::nullopt;
         at = std::max(at.value_or(use.at), ends(use.book, per, use.at));
     }
-    return at;
+    const bool too_late = at && (has_ended(use.book, *at) || has_expired(use.code, *at));
+    return too_late ? std::nullopt : at;
 }
 
 std::optional<Refusal> refuse_giving(const Book& book, Timestamp at) {

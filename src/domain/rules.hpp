@@ -44,7 +44,8 @@ std::vector<Refusal> all_refusals(const Use& use);
 /// currency, or an order is needed to tell.
 std::optional<Money> worth_of(const Book& book, const std::optional<Order>& order);
 
-/// When limits that refuse the use begin anew; nothing where none does, or one that never will.
+/// When limits that refuse the use begin anew; nothing where none does, or one that never will, or
+/// the book or the code is over by then.
 std::optional<Timestamp> again_at(const Use& use);
 
 /// The first reason why codes of `book`, or this one, cannot be given away at `at`.

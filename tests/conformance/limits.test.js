@@ -877,6 +877,25 @@ describe('days, weeks and months of limits', () => {
         }
     }
 
+    it('are not said to be worth waiting for where the book or the code is over by then', async () => {
+        const { client } = c;
+        const { id } = await locked(client, ['W-1', 'W-2'], limiting('day', 'maxRedemptions', 1));
+        await redeem(client, 'W-1');
+        const ask = (againAt) =>
+            assertReasons(client, 'W-2', 'ann', ['redemption_limit_reached'], { againAt });
+        const begins = anew('day');
+        const after = new Date(Date.parse(begins) + 1).toISOString();
+        await ask(begins);
+        await client.mustPatchBook(id, { endsAt: begins });
+        await ask();
+        await client.mustPatchBook(id, { endsAt: after });
+        await ask(begins);
+        await client.mustPatchCode('W-2', { expiresAt: begins });
+        await ask();
+        await client.mustPatchCode('W-2', { expiresAt: after });
+        await ask(begins);
+    });
+
     it('are counted from what was redeemed where the count is of an earlier one', async (t) => {
         const { server, client } = await testServer(t);
         // As if the last to redeem before had done so long ago: what was counted then is no matter.
