@@ -70,6 +70,7 @@ inline constexpr std::int64_t idempotency_ms = 24 * 3'600'000;  ///< the first a
 // The engine.
 inline constexpr std::size_t queued_commands = 8'192;          ///< waiting; beyond: 503
 inline constexpr std::size_t queued_codes = 4 * upload_codes;  ///< of waiting uploads; beyond: 503
+inline constexpr std::size_t code_redemptions = 100;           ///< shown with a code
 inline constexpr std::size_t batch_commands = 1'024;
 inline constexpr std::size_t batch_codes = upload_codes;
 inline constexpr std::int64_t batch_entries = 4'096;  ///< of the ledger, in one transaction

@@ -144,10 +144,12 @@ enum class Refusal {
     no_available_coupons,
     code_not_found,
     already_redeemed,
+    code_redemption_limit_reached,  ///< it may be redeemed more than once, and was as often
     assigned_to_another_user,
     not_assigned_to_user,
     already_locked,
     not_locked,
+    book_open,  ///< its codes are not assigned
     book_archived,
     book_inactive,
     book_not_started,
@@ -194,8 +196,9 @@ enum class Fault {
     amount_too_fine,  ///< it has more decimals than its currency
     budget_without_currency,
     budget_too_fine,
+    assignment_fixed,  ///< whether its codes are assigned is settled when the book is made
 };
-inline constexpr Fault last_fault = Fault::budget_too_fine;
+inline constexpr Fault last_fault = Fault::assignment_fixed;
 
 struct Contradicted {
     std::vector<Fault> faults;  ///< one or more, each once

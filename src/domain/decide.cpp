@@ -76,6 +76,7 @@ public:
         if (book == nullptr) return Refusal::book_not_found;
         Book wished = *book;
         auto faults = wish(wished, command.wish, command.wished);
+        if (wished.open != book->open) faults.push_back(Fault::assignment_fixed);
         if (!faults.empty()) return Contradicted{std::move(faults)};
 
         return change(*book, wished, LedgerEntry::Type::book_changed);
@@ -127,6 +128,7 @@ public:
             code.created_at = now_;
             code.last_entry = entry.id;
             CodeRow& row = world_.add(std::move(code));
+            row.code.kept_back = book->open;
             row.is_new = true;
             new_codes_.push_back(&row);
             for (const PoolScope& scope : {PoolScope{book->id}, PoolScope{}}) {
@@ -203,7 +205,7 @@ public:
         CodeRow* const row = world_.find(command.code);
         if (row == nullptr) return Refusal::code_not_found;
         const Redemption* const same = find_same(*row, command.user_id, command.order);
-        if (same != nullptr) return CodeRedeemed{row->code, *same, true};
+        if (same != nullptr) return CodeRedeemed{code_of(*same, *row), *same, true};
         if (const auto no = refuse_redeeming(*row, command.user_id, command.order)) return *no;
         const Book& book = book_of(*row);
         const auto worth = worth_of(book, command.order);
@@ -213,7 +215,7 @@ public:
         }
 
         Redemption redemption = redeem(*row, command.user_id, command.order, worth);
-        return CodeRedeemed{row->code, std::move(redemption)};
+        return CodeRedeemed{code_of(redemption, *row), std::move(redemption)};
     }
 
     Outcome operator()(const RedeemCodes& command) {
@@ -241,7 +243,7 @@ public:
         CodesRedeemed answer;
         for (std::size_t i = 0; i < rows.size(); ++i) {
             answer.redemptions.push_back(redeem(*rows[i], command.user_id, order, worth[i]));
-            answer.codes.push_back(rows[i]->code);
+            answer.codes.push_back(code_of(answer.redemptions.back(), *rows[i]));
         }
         return answer;
     }
@@ -261,7 +263,8 @@ public:
         }
 
         const bool whole = !command.ten_thousandths;
-        CodeRow* const row = world_.find(redemption->code);
+        CodeRow* const row = redemption->use_of ? world_.find_use(redemption->code_id)
+                                                : world_.find(redemption->code);
         COUPOND_CHECK(row != nullptr);
         LedgerEntry& entry = change(*row, whole ? LedgerEntry::Type::redemption_rolled_back
                                                 : LedgerEntry::Type::discount_given_back);
@@ -291,6 +294,7 @@ public:
         const CodeSettings before = row->code;
         set_members(row->code, wish, command.wished);
         if (before == row->code) return CodeChanged{row->code};
+        row->code.counted |= row->code.max_redemptions.has_value();
         pools_outdated_ = true;
         change(*row, LedgerEntry::Type::code_changed).detail = change_text(before, row->code);
         rewrite(*row);
@@ -300,13 +304,18 @@ public:
     Outcome operator()(const UnlockCode& command) {
         CodeRow* const row = world_.find(command.code);
         if (row == nullptr) return Refusal::code_not_found;
-        if (row->code.assigned_to != command.user_id) return Refusal::not_assigned_to_user;
-        if (row->code.redeemed_at) return Refusal::already_redeemed;
-        if (!row->code.is_locked(now_)) return CodeUnlocked{};
+        if (!book_of(*row).open && row->code.assigned_to != command.user_id) {
+            return Refusal::not_assigned_to_user;
+        }
+        CodeRow* const used = row_of(*row, command.user_id);
+        if (used == nullptr) return CodeUnlocked{};
+        if (used->code.redeemed_at) return Refusal::already_redeemed;
+        if (!used->code.is_locked(now_)) return CodeUnlocked{};
 
-        change(*row, LedgerEntry::Type::code_unlocked).locked_until = row->code.lock->until;
-        move_lock_end(*row);
-        row->lock_changed = true;
+        if (used->code.use_of) uses_of(*row)->changed = true;
+        change(*used, LedgerEntry::Type::code_unlocked).locked_until = used->code.lock->until;
+        move_lock_end(*used);
+        used->lock_changed = true;
         return CodeUnlocked{};
     }
 
@@ -317,8 +326,11 @@ public:
         if (command.user_id && row->code.assigned_to != command.user_id) {
             return Refusal::not_assigned_to_user;
         }
-        if (row->code.redeemed_at) return Refusal::already_redeemed;
-        if (row->code.is_locked(now_)) return Refusal::already_locked;
+        if (row->code.redeemed_at || used_of_code(*row).uses > 0) return Refusal::already_redeemed;
+        const CodeRow* const use = open_use(*row, *row->code.assigned_to);
+        if (row->code.is_locked(now_) || (use != nullptr && use->code.is_locked(now_))) {
+            return Refusal::already_locked;
+        }
 
         change(*row, LedgerEntry::Type::code_unassigned);
         // Which is the first one then, nobody knows.
@@ -326,7 +338,7 @@ public:
         row->code.assigned_to.reset();
         pools_outdated_ = true;
         if (row->code.lock) {  // a dead one
-            --locks_[{row->code.book_id, row->code.lock->until}];
+            count_lock(row->code, -1);
             row->code.lock.reset();
             row->lock_changed = true;
         }
@@ -594,27 +606,104 @@ private:
         redemption.rolled_back_at = now_;
         row.code.redeemed_at.reset();
         row.code.lock = Lock{redemption.user_id, now_};
-        ++locks_[{redemption.book_id, now_}];
-        --counts_[redemption.book_id].redeemed;
+        count_lock(row.code, 1);
         ++counts_[redemption.book_id].rolled_back;
+        if (!row.code.use_of) {
+            --counts_[redemption.book_id].redeemed;
+            return;
+        }
+        World::UsageRow& uses = usage_of(uses_need(row.code.book_id, *row.code.use_of));
+        --uses.now.redeemed;
+        uses.changed = true;
+        const auto use = world_.open_uses.find({*row.code.use_of, redemption.user_id});
+        if (use != world_.open_uses.end() && use->second == nullptr) use->second = &row;
+    }
+
+    /// Of a code: how many uses of it there are; null where there cannot be any.
+    World::UsageRow* uses_of(const CodeRow& row) {
+        if (!may_have_uses(book_of(row), row.code)) return nullptr;
+        return &usage_of(uses_need(row.code.book_id, row.code.id));
+    }
+
+    Used used_of_code(const CodeRow& row) {
+        Used used;
+        const World::UsageRow* const uses = uses_of(row);
+        if (uses != nullptr) used.uses = uses->now.redeemed;
+        return used;
+    }
+
+    /// A user's use of a code that is not redeemed; null where there is none.
+    CodeRow* open_use(const CodeRow& row, const std::string& user_id) {
+        if (!may_have_uses(book_of(row), row.code)) return nullptr;
+        const auto [use, unloaded] =
+            world_.open_uses.try_emplace(std::pair(row.code.id, user_id), nullptr);
+        unforeseen_ |= unloaded;
+        return use->second;
+    }
+
+    /// By which row a user goes on with a code: its own, as long as one redemption can be kept
+    /// there, or that of their use of it; null where they have none yet.
+    CodeRow* row_of(CodeRow& row, const std::string& user_id) {
+        const Book& book = book_of(row);
+        const bool by_uses =
+            book.open || (row.code.redeemed_at && most_redemptions(book, row.code) != 1);
+        return by_uses ? open_use(row, user_id) : &row;
+    }
+
+    /// Gives a user a use of a code, which the next entry must be about.
+    CodeRow& add_use(const CodeRow& row, const std::string& user_id) {
+        Code use = row.code;
+        use.id = uses_from + world_.next_entry_id;
+        use.use_of = row.code.id;
+        use.assigned_to = user_id;
+        use.lock.reset();
+        use.redeemed_at.reset();
+        use.ever_locked = use.kept_back = use.counted = false;
+        CodeRow& added = world_.add(std::move(use));
+        added.is_new = true;
+        new_codes_.push_back(&added);
+        world_.open_uses[{row.code.id, user_id}] = &added;
+        return added;
+    }
+
+    /// As it was used for a redemption of it.
+    const Code& code_of(const Redemption& redemption, const CodeRow& row) {
+        if (!redemption.use_of) return row.code;
+        const CodeRow* const use = world_.find_use(redemption.code_id);
+        COUPOND_CHECK(use != nullptr);
+        return use->code;
     }
 
     /// `command`: LockCode or LockCodes, of so many codes.
     template <class Command>
-    std::optional<Refusal> refuse_locking(const CodeRow& row, const Command& command,
+    std::optional<Refusal> refuse_locking(CodeRow& row, const Command& command,
                                           std::size_t codes = 1) {
         const Book& book = book_of(row);
-        const Use use{book, row.code, command.user_id, now_, command.order, codes};
+        const Use use{book,          row.code, command.user_id,  now_,
+                      command.order, codes,    used_of_code(row)};
         if (const auto refusal = first_refusal(use, Rules::use)) return refusal;
         if (command.order) {
             if (const auto refusal = first_refusal(use, Rules::order)) return refusal;
         }
-        if (!row.code.is_locked(now_)) return std::nullopt;
+        const CodeRow* const used = row_of(row, command.user_id);
+        if (used == nullptr || !used->code.is_locked(now_)) {
+            return is_locked_up(use, row) ? std::optional(Refusal::already_locked) : std::nullopt;
+        }
         // This request may have taken it before, and nobody know yet.
-        const Timestamp taken_at = row.code.lock->until + -ttl_ms(book, command.ttl_ms);
+        const Lock& lock = *used->code.lock;
+        const Timestamp taken_at = lock.until + -ttl_ms(book, command.ttl_ms);
         const bool own =
-            !key_.empty() && row.code.lock->key == key_ && now_ < taken_at + limits::idempotency_ms;
+            !key_.empty() && lock.key == key_ && now_ < taken_at + limits::idempotency_ms;
         return own ? std::nullopt : std::optional(Refusal::already_locked);
+    }
+
+    /// Whether all that is left of a code is locked.
+    bool is_locked_up(const Use& use, const CodeRow& row) {
+        const auto most = most_redemptions(use.book, row.code);
+        const World::UsageRow* const uses = uses_of(row);
+        if (!most || uses == nullptr) return false;
+        const bool is_taken = row.code.redeemed_at || row.code.is_locked(now_);
+        return uses->now.redeemed + uses->now.amount + (is_taken ? 1 : 0) >= *most;
     }
 
     static std::int64_t ttl_ms(const Book& book, std::int64_t usual_ms) {
@@ -624,23 +713,44 @@ private:
     /// Until when.
     template <class Command>
     Timestamp lock(CodeRow& row, const Command& command) {
-        if (!row.code.is_locked(now_)) {
-            if (row.code.lock) --locks_[{row.code.book_id, row.code.lock->until}];  // a dead one
-            row.code.lock = Lock{command.user_id, now_ + ttl_ms(book_of(row), command.ttl_ms),
-                                 std::string(key_)};
-            ++locks_[{row.code.book_id, row.code.lock->until}];
-            row.lock_changed = true;
+        CodeRow* const known = row_of(row, command.user_id);
+        CodeRow& used = known != nullptr ? *known : add_use(row, command.user_id);
+        if (!used.code.is_locked(now_)) {
+            if (used.code.lock) count_lock(used.code, -1);  // a dead one
+            used.code.lock = Lock{command.user_id, now_ + ttl_ms(book_of(row), command.ttl_ms),
+                                  std::string(key_)};
+            count_lock(used.code, 1);
+            used.lock_changed = true;
         }
-        row.first_locked |= !row.code.ever_locked;
-        reach_lock(row);
-        change(row, LedgerEntry::Type::code_locked).locked_until = row.code.lock->until;
-        return row.code.lock->until;
+        if (used.code.use_of) rely_on(row);
+        used.first_locked |= !used.code.ever_locked;
+        reach_lock(used);
+        change(used, LedgerEntry::Type::code_locked).locked_until = used.code.lock->until;
+        return used.code.lock->until;
+    }
+
+    /// Of a code of which a use is changed: nobody else may have changed it, or uses of it.
+    void rely_on(const CodeRow& row) {
+        uses_of(row)->changed = true;
+        relied_on_.push_back(&row);
+    }
+
+    /// Of codes, and of the uses of one, those that are locked.
+    void count_lock(const Code& code, std::int64_t change) {
+        if (!code.use_of) {
+            locks_[{code.book_id, code.lock->until}] += change;
+            return;
+        }
+        const auto uses = world_.usages.find(uses_need(code.book_id, *code.use_of).key);
+        if (uses == world_.usages.end() || !code.is_locked(now_)) return;
+        std::int64_t& locked = uses->second.now.amount;
+        locked = std::max<std::int64_t>(0, locked + change);
     }
 
     /// The redemption that was asked for before; or null.
     const Redemption* find_same(const CodeRow& row, const std::string& user_id,
                                 const std::optional<Order>& order) {
-        if (!order || !row.code.redeemed_at) return nullptr;
+        if (!order) return nullptr;
         return world_.find_redemption(row.code.id, *order->id, user_id);
     }
 
@@ -658,18 +768,19 @@ private:
             // One by one they may have been redeemed for orders that only have the same id.
             const Redemption& first = answer.redemptions.front();
             if (same->order->currency != first.order->currency) return std::nullopt;
-            answer.codes.push_back(row->code);
+            answer.codes.push_back(code_of(*same, *row));
         }
         return answer;
     }
 
     /// Of one of so many `codes`: all but the limits of its book.
-    std::optional<Refusal> refuse_redeeming(const CodeRow& row, const std::string& user_id,
+    std::optional<Refusal> refuse_redeeming(CodeRow& row, const std::string& user_id,
                                             const std::optional<Order>& order,
                                             std::size_t codes = 1) {
-        const Use use{book_of(row), row.code, user_id, now_, order, codes};
+        const Use use{book_of(row), row.code, user_id, now_, order, codes, used_of_code(row)};
         if (const auto refusal = first_refusal(use, Rules::use)) return refusal;
-        if (!row.code.is_locked(now_) || row.code.lock->user_id != user_id) {
+        const CodeRow* const used = row_of(row, user_id);
+        if (used == nullptr || !used->code.is_locked(now_) || used->code.lock->user_id != user_id) {
             return Refusal::not_locked;
         }
         return first_refusal(use, Rules::order);
@@ -719,25 +830,36 @@ private:
                       const std::optional<Money>& worth) {
         const Book& book = book_of(row);
         count_use(book, user_id, now_, 1, worth);
-        LedgerEntry& entry = change(row, LedgerEntry::Type::code_redeemed);
-        entry.locked_until = row.code.lock->until;
+        CodeRow& used = *row_of(row, user_id);
+        if (World::UsageRow* const uses = uses_of(row)) {
+            rely_on(row);
+            if (used.code.use_of) ++uses->now.redeemed;
+        }
+        LedgerEntry& entry = change(used, LedgerEntry::Type::code_redeemed);
+        entry.locked_until = used.code.lock->until;
         entry.order = order;
         entry.discount = worth;
-        Redemption redemption{entry.id, row.code.id, row.code.code, book.id, user_id, order,
-                              worth,    0,           now_,          {}};
+        Redemption redemption{entry.id, used.code.id, used.code.code,  book.id,
+                              user_id,  order,        worth,           0,
+                              now_,     {},           used.code.use_of};
         if (order) world_.add(redemption);
-        --locks_[{book.id, row.code.lock->until}];
-        row.code.lock.reset();
-        row.lock_changed = true;
-        row.code.redeemed_at = now_;
-        row.redeemed = true;
-        reach_lock(row);
-        ++counts_[book.id].redeemed;
+        count_lock(used.code, -1);
+        used.code.lock.reset();
+        used.lock_changed = true;
+        used.code.redeemed_at = now_;
+        used.redeemed = true;
+        reach_lock(used);
+        if (used.code.use_of) {
+            world_.open_uses[{row.code.id, user_id}] = nullptr;
+        } else {
+            ++counts_[book.id].redeemed;
+        }
         return redemption;
     }
 
     void reach_lock(CodeRow& row) {
-        if (!std::exchange(row.code.ever_locked, true)) ++counts_[row.code.book_id].ever_locked;
+        const bool first = !std::exchange(row.code.ever_locked, true);
+        if (first && !row.code.use_of) ++counts_[row.code.book_id].ever_locked;
     }
 
     /// What a user holds of a book that limits that.
@@ -791,16 +913,16 @@ private:
 
     /// Has a live lock end now.
     void move_lock_end(CodeRow& row) {
-        Timestamp& until = row.code.lock->until;
-        --locks_[{row.code.book_id, until}];
-        until = now_;
-        ++locks_[{row.code.book_id, until}];
+        count_lock(row.code, -1);
+        row.code.lock->until = now_;
+        count_lock(row.code, 1);
     }
 
     /// The ledger's entry for a change of `row`, to be filled in before the next one.
     LedgerEntry& change(CodeRow& row, LedgerEntry::Type type) {
         LedgerEntry& entry = enter(type, row.code.book_id);
         entry.code_id = row.code.id;
+        entry.use_of = row.code.use_of;
         entry.user_id = row.code.assigned_to;
         entry.previous = std::exchange(row.code.last_entry, entry.id);
         mark_changed(row);
@@ -816,7 +938,7 @@ private:
     /// That all of it is to be saved.
     void rewrite(CodeRow& row) {
         row.rewritten = true;
-        row.code.kept_back = !row.code.works(now_);
+        row.code.kept_back = !row.code.works(now_) || book_of(row).open;
     }
 
     void mark_changed(CodeRow& row) {

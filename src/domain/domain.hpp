@@ -34,10 +34,12 @@ using PoolScope = std::optional<BookId>;
 /// What a batch of commands touches. Views point into the commands. May name a row twice.
 struct Needs {
     /// A code, with its book; and, for a redemption, all that is counted of that book, and of
-    /// `redeemer` there.
+    /// `redeemer` there. Where there may be uses of it: how many, and the one of `user` that is not
+    /// redeemed.
     struct CodeNeed {
         std::string_view code;
-        std::string_view redeemer;  ///< empty: not needed
+        std::string_view redeemer = {};  ///< empty: not needed
+        std::string_view user = {};      ///< empty: whoever holds it
     };
 
     /// Of a code, if it is redeemed: its redemptions for an order.
@@ -130,8 +132,11 @@ public:
     /// Adds a row that is not there yet.
     CodeRow& add(Code code);
 
-    /// The row of a code, or null.
+    /// The row of a code, or null. Not of a use of one.
     CodeRow* find(std::string_view code);
+
+    /// The row of a use, by its own id, or null.
+    CodeRow* find_use(CodeId id);
 
     Book* find_book(BookId id);
 
@@ -141,7 +146,8 @@ public:
     /// Of Needs::redemptions, or made by this batch for an order; or null.
     Redemption* find_redemption(EntryId id);
 
-    /// The one that a user has made of a code for an order, and that stands; or null.
+    /// The one that a user has made of a code, or by a use of it, for an order, and that stands; or
+    /// null.
     const Redemption* find_redemption(CodeId code_id, std::string_view order_id,
                                       std::string_view user_id);
 
@@ -164,8 +170,13 @@ public:
     std::optional<BookId> only_book;         ///< where Needs::only_book, and there is exactly one
     std::size_t book_count = 0;              ///< where Needs::only_book: 0, 1 or, for more, 2
     std::unordered_set<std::string_view> existing_codes;  ///< of Needs::new_codes; views into Needs
-    /// Of usage_needs() at Needs::at, of each redeemer of a code, and of its book.
+    /// Of usage_needs() at Needs::at, of each redeemer of a code, and of its book; and uses_need()
+    /// of codes that may have uses, with how many are locked at that time where
+    /// is_nearly_used_up().
     std::map<UsageKey, UsageRow> usages;
+    /// Of those codes and Needs::CodeNeed::user: the use that is not redeemed, of several the one
+    /// that is locked longest; null where there is none.
+    std::map<std::pair<CodeId, std::string>, CodeRow*> open_uses;
     std::map<std::pair<BookId, std::string>, Holding> holdings;  ///< of Needs::holdings
     /// Of those users: what a store may tell by that they have been given something of a limited
     /// book since; nothing: there was no such user.
@@ -184,6 +195,7 @@ public:
 private:
     std::deque<CodeRow> rows_;
     std::unordered_map<std::string_view, CodeRow*> by_code_;  ///< keys are views into rows_
+    std::unordered_map<CodeId, CodeRow*> uses_;
     std::unordered_map<EntryId, Redemption> redemptions_;
     std::unordered_multimap<CodeId, EntryId> redemptions_of_codes_;
 };

@@ -37,20 +37,24 @@ public:
         needs.holdings.push_back({command.user_id, command.code, {}});
     }
 
-    void operator()(const LockCode& command) const { needs.codes.push_back({command.code, {}}); }
+    void operator()(const LockCode& command) const {
+        needs.codes.push_back({command.code, {}, command.user_id});
+    }
 
     void operator()(const RedeemCode& command) const {
-        needs.codes.push_back({command.code, command.user_id});
+        needs.codes.push_back({command.code, command.user_id, command.user_id});
         if (command.order) needs.orders.push_back({command.code, *command.order->id});
     }
 
     void operator()(const LockCodes& command) const {
-        for (const std::string& code : command.codes) needs.codes.push_back({code, {}});
+        for (const std::string& code : command.codes) {
+            needs.codes.push_back({code, {}, command.user_id});
+        }
     }
 
     void operator()(const RedeemCodes& command) const {
         for (const std::string& code : command.codes) {
-            needs.codes.push_back({code, command.user_id});
+            needs.codes.push_back({code, command.user_id, command.user_id});
             needs.orders.push_back({code, *command.order.id});
         }
     }
@@ -60,14 +64,14 @@ public:
     }
 
     void operator()(const EditCode& command) const { needs.codes.push_back({command.code, {}}); }
-    void operator()(const UnlockCode& command) const { take_lock(command.code); }
+    void operator()(const UnlockCode& command) const { take_lock(command.code, command.user_id); }
     void operator()(const UnassignCode& command) const { take_lock(command.code); }
 
     void operator()(const EraseUser& command) const { needs.erased.push_back(command.user_id); }
 
 private:
-    void take_lock(std::string_view code) const {
-        needs.codes.push_back({code, {}});
+    void take_lock(std::string_view code, std::string_view user = {}) const {
+        needs.codes.push_back({code, {}, user});
         needs.takes_locks = true;
     }
 

@@ -101,7 +101,7 @@ Book read_book(Reader& reader) {
 }
 
 void add_code(Writer& writer, const Code& code) {
-    writer.add(code.id);
+    writer.add(code.shown_id());
     writer.add(code.book_id);
     writer.add(std::string_view(code.code));
     writer.add(code.lock ? std::optional(code.lock->until) : std::nullopt);

@@ -23,11 +23,22 @@ bool has_expired(const Code& code, Timestamp at) {
     return code.expires_at && *code.expires_at <= at;
 }
 
+bool is_used_up(const Use& use) {
+    const auto most = most_redemptions(use.book, use.code);
+    return most && use.used.uses + (use.code.redeemed_at ? 1 : 0) >= *most;
+}
+
+bool is_for_one_use(const Use& use) {
+    return most_redemptions(use.book, use.code) == 1;
+}
+
 constexpr std::array use_rules{
     Rule{Refusal::not_assigned_to_user,
-         [](const Use& use) { return use.code.assigned_to != use.user_id; }},
+         [](const Use& use) { return !use.book.open && use.code.assigned_to != use.user_id; }},
     Rule{Refusal::already_redeemed,
-         [](const Use& use) { return use.code.redeemed_at.has_value(); }},
+         [](const Use& use) { return is_used_up(use) && is_for_one_use(use); }},
+    Rule{Refusal::code_redemption_limit_reached,
+         [](const Use& use) { return is_used_up(use) && !is_for_one_use(use); }},
     Rule{Refusal::book_archived, [](const Use& use) { return use.book.archived_at.has_value(); }},
     Rule{Refusal::book_inactive, [](const Use& use) { return !use.book.active; }},
     Rule{Refusal::book_not_started,
@@ -148,6 +159,7 @@ std::optional<Timestamp> again_at(const Use& use) {
 }
 
 std::optional<Refusal> refuse_giving(const Book& book, Timestamp at) {
+    if (book.open) return Refusal::book_open;
     if (book.archived_at) return Refusal::book_archived;
     if (!book.active) return Refusal::book_inactive;
     if (has_ended(book, at)) return Refusal::book_ended;

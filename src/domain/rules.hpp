@@ -13,9 +13,11 @@
 
 namespace coupond {
 
-/// How much of a book is used, where that is counted: by everybody, and by one user.
+/// How much of a book is used, where that is counted: by everybody, and by one user; and how many
+/// uses there are of the code.
 struct Used {
     std::array<Usage, all_pers.size()> by_all, by_user;  ///< places are those of Per
+    std::int64_t uses = 0;                               ///< redemptions, besides the code's own
 };
 
 /// Somebody who wants to use a code.
@@ -26,7 +28,7 @@ struct Use {
     Timestamp at;
     const std::optional<Order>& order;
     std::size_t codes = 1;            ///< for the order, with this one
-    Used used = {};                   ///< for `limits`
+    Used used = {};                   ///< for `limits`; its uses for `use`
     std::optional<Money> worth = {};  ///< of the redemption, where that is known; for `limits`
 };
 

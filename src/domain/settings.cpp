@@ -45,13 +45,20 @@ bool read(std::string_view text, bool& value) {
     value = text == "true";
     return value || text == "false";
 }
+/// For what there is not.
+constexpr std::string_view nothing = "-";
+
+template <class T>
+void add(std::string& text, std::string_view name, const std::optional<T>& value) {
+    value ? add(text, name, *value) : add(text, name, nothing);
+}
 template <class T>
 bool read(std::string_view text, std::optional<T>& value) {
-    return read(text, value.emplace());
+    value.reset();
+    return text == nothing || read(text, value.emplace());
 }
 
-// A discount in its text: its type, its value, its currency, its maximum, its minimum order; `-`
-// for what it has not.
+// A discount in its text: its type, its value, its currency, its maximum, its minimum order.
 
 constexpr std::array<std::pair<Discount::Type, std::string_view>, 4> discount_types{{
     {Discount::Type::amount, "amount"},
@@ -59,8 +66,6 @@ constexpr std::array<std::pair<Discount::Type, std::string_view>, 4> discount_ty
     {Discount::Type::fixed_price, "fixed_price"},
     {Discount::Type::free_shipping, "free_shipping"},
 }};
-
-constexpr std::string_view nothing = "-";
 
 std::string text_of(const std::optional<std::int64_t>& number) {
     return number ? std::to_string(*number) : std::string(nothing);
@@ -157,11 +162,7 @@ Line<Of> line(std::string_view name, T Of::*member) {
             [name, member](std::string& text, const Of& of) {
                 static const Of usual;
                 if (of.*member == usual.*member) return;
-                if constexpr (requires(T value) { value.has_value(); }) {
-                    add(text, name, *(of.*member));
-                } else {
-                    add(text, name, of.*member);
-                }
+                add(text, name, of.*member);
             },
             [member](std::string_view value, Of& of) { return read(value, of.*member); }};
 }
@@ -211,6 +212,8 @@ const std::array book_row{
     setting("budget", &BookSettings::budget),
     setting("limits", &BookSettings::limits),
     setting("max_assignments_per_user", &BookSettings::max_assignments_per_user),
+    setting("max_redemptions_per_code", &BookSettings::max_redemptions_per_code),
+    setting("open", &BookSettings::open),
     setting("lock_ttl_s", &BookSettings::lock_ttl_s),
     setting("combinable", &BookSettings::combinable),
     setting("metadata", &BookSettings::metadata),
@@ -232,8 +235,12 @@ const std::array book_columns{
 const std::array code_row{
     line("active", &CodeSettings::active),
     line("expires_at", &CodeSettings::expires_at),
+    line("max_redemptions", &CodeSettings::max_redemptions),
     line("metadata", &CodeSettings::metadata),
 };
+
+/// What else there is of a code.
+constexpr std::string_view counted_line = "counted true";
 
 template <class Of, std::size_t n>
 void write(std::string& text, const std::array<Line<Of>, n>& lines, const Of& of) {
@@ -324,8 +331,21 @@ std::string row_text(const CodeSettings& settings) {
     return text;
 }
 
+std::string row_text(const Code& code) {
+    std::string text = row_text(static_cast<const CodeSettings&>(code));
+    if (code.counted) text.append(counted_line).append("\n");
+    return text;
+}
+
 bool read_row_text(std::string_view text, CodeSettings& settings) {
     return read_lines(text, [&](std::string_view line) { return read(code_row, line, settings); });
+}
+
+bool read_row_text(std::string_view text, Code& code) {
+    return read_lines(text, [&](std::string_view line) {
+        code.counted |= line == counted_line;
+        return line == counted_line || read<CodeSettings>(code_row, line, code);
+    });
 }
 
 std::string change_text(const Book* before, const Book& after) {

@@ -25,11 +25,13 @@ inline constexpr std::tuple book_members{&BookSettings::name,
                                          &BookSettings::budget,
                                          &BookSettings::limits,
                                          &BookSettings::max_assignments_per_user,
+                                         &BookSettings::max_redemptions_per_code,
+                                         &BookSettings::open,
                                          &BookSettings::lock_ttl_s,
                                          &BookSettings::combinable,
                                          &BookSettings::metadata};
 inline constexpr std::tuple code_members{&CodeSettings::active, &CodeSettings::expires_at,
-                                         &CodeSettings::metadata};
+                                         &CodeSettings::max_redemptions, &CodeSettings::metadata};
 
 /// Some of them, by their places.
 using BookMembers = std::bitset<std::tuple_size_v<decltype(book_members)>>;
@@ -55,6 +57,9 @@ std::string row_text(const Book& book);
 bool read_row_text(std::string_view text, Book& book);
 
 /// What the row of a code keeps as text; empty where all is as by default.
+std::string row_text(const Code& code);
+bool read_row_text(std::string_view text, Code& code);
+/// The same without what clients do not set.
 std::string row_text(const CodeSettings& settings);
 bool read_row_text(std::string_view text, CodeSettings& settings);
 

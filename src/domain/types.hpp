@@ -43,6 +43,10 @@ struct BookSettings {
     std::map<Per, Limits> limits = {};        ///< of each day, week or month
     /// How many of its codes a user may hold, redeemed ones too; nothing: no limit.
     std::optional<std::int64_t> max_assignments_per_user = {};
+    /// How often each of its codes may be redeemed; nothing: no limit.
+    std::optional<std::int64_t> max_redemptions_per_code = 1;
+    /// Whether its codes are everybody's: any user may lock and redeem them, and none is assigned.
+    bool open = false;
     std::optional<Discount> discount = {};
     std::string description = {};
     bool active = true;
@@ -87,7 +91,9 @@ struct Lock {
 struct CodeSettings {
     bool active = true;
     std::optional<Timestamp> expires_at = {};  ///< it cannot be used from then on
-    std::string metadata = "{}";               ///< a JSON object, as the client has written it
+    /// How often it may be redeemed; nothing: as its book says.
+    std::optional<std::int64_t> max_redemptions = {};
+    std::string metadata = "{}";  ///< a JSON object, as the client has written it
 
     /// Whether it is of use at `at`, for all that concerns it alone.
     bool works(Timestamp at) const { return active && !(expires_at && *expires_at <= at); }
@@ -95,11 +101,18 @@ struct CodeSettings {
     bool operator==(const CodeSettings&) const = default;
 };
 
-/// One code of a book and what has become of it.
+/// Ids of uses (Code::use_of) are those of the entries by which they were made, beyond this: all
+/// other codes have lower ones.
+inline constexpr CodeId uses_from = CodeId{1} << 62;
+
+/// One code of a book and what has become of it; or one use of a code that may be redeemed more
+/// than once: what a user has locked or redeemed of it beside the code itself.
 struct Code : CodeSettings {
     CodeId id = 0;
     BookId book_id = 0;
-    std::string code;
+    std::string code;              ///< of a use: that of its code
+    std::optional<CodeId> use_of;  ///< of which code this is a use, and has the settings
+    bool counted = false;          ///< its uses are counted, also where its book counts none
     std::optional<std::string> assigned_to;  ///< a user id
     std::optional<Lock> lock;                ///< the last one taken, which may be dead
     /// Of the redemption that stands. Only an assigned code can be redeemed.
@@ -108,11 +121,19 @@ struct Code : CodeSettings {
     EntryId last_entry = 0;  ///< of its last change: what a guarded save compares
     /// Whether it has had a lock since it was assigned, or was redeemed.
     bool ever_locked = false;
-    /// Whether it is kept back where free codes are given away: where it is free, it does not work.
+    /// Whether it is kept back where free codes are given away: where it is free, it does not work,
+    /// or is everybody's.
     bool kept_back = false;
 
     bool is_locked(Timestamp now) const { return lock && now < lock->until; }
+    /// As which it is shown.
+    CodeId shown_id() const { return use_of.value_or(id); }
 };
+
+/// How often `code` may be redeemed; nothing: no limit.
+inline std::optional<std::int64_t> most_redemptions(const Book& book, const Code& code) {
+    return code.max_redemptions ? code.max_redemptions : book.max_redemptions_per_code;
+}
 
 /// What a code is at a moment: exactly one of these.
 enum class CodeStatus { free, assigned, locked, redeemed };
@@ -149,6 +170,7 @@ struct LedgerEntry {
     Type type{};
     BookId book_id = 0;                  ///< of an erasure: 0
     CodeId code_id = 0;                  ///< of an upload: of its first code; of none: 0
+    std::optional<CodeId> use_of;        ///< where the code is a use: of which one
     std::int64_t codes = 0;              ///< of an upload: how many, with ids one after the other
     std::optional<std::string> user_id;  ///< whom a code was assigned to, and so on; who was erased
     /// The lock that was taken; of a redemption, used; of an unlocking, given back.
@@ -188,6 +210,7 @@ struct Redemption {
     std::int64_t given_back = 0;    ///< of the discount
     Timestamp at;
     std::optional<Timestamp> rolled_back_at;
+    std::optional<CodeId> use_of = {};  ///< where the code is a use: of which one
 };
 
 /// How many codes of a book are in which state. Every code is in exactly one:

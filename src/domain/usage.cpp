@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "base/check.hpp"
+#include "base/limits.hpp"
 #include "base/time_zone.hpp"
 
 namespace coupond {
@@ -12,6 +13,9 @@ namespace {
 std::int64_t bit(Per per, bool of_user) {
     return std::int64_t{1} << (2 * static_cast<int>(per) + (of_user ? 1 : 0));
 }
+
+/// The one for uses of codes.
+constexpr std::int64_t codes_bit = 1 << (2 * all_pers.size());
 
 CalendarUnit unit_of(Per per) {
     switch (per) {
@@ -56,7 +60,22 @@ std::vector<UsageNeed> usage_needs(const Book& book, std::string_view user_id, T
     return needs;
 }
 
+bool may_have_uses(const Book& book, const Code& code) {
+    return code.counted || (book.counted & codes_bit) != 0;
+}
+
+UsageNeed uses_need(BookId book_id, CodeId code_id) {
+    return {{book_id, "", Per::ever, code_id}, all_times, std::nullopt};
+}
+
+bool is_nearly_used_up(const Book& book, const Code& code, const Usage& uses) {
+    const auto most = most_redemptions(book, code);
+    constexpr auto batch = static_cast<std::int64_t>(limits::batch_commands);
+    return most && uses.redeemed + uses.amount + batch >= *most;
+}
+
 void count_what_is_limited(Book& book) {
+    if (book.open || book.max_redemptions_per_code != 1) book.counted |= codes_bit;
     for (const Per per : all_pers) {
         const Limits limits = book.limits_per(per);
         if (limits.max_redemptions || limits.budget) book.counted |= bit(per, false);

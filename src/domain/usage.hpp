@@ -1,4 +1,4 @@
-// How much of a book's limits is used up: what is counted, and since when.
+// How much of a book's limits, and of its codes', is used up: what is counted, and since when.
 #pragma once
 
 #include <compare>
@@ -11,11 +11,12 @@
 namespace coupond {
 
 /// What is counted of a book: how much of it all users together have redeemed, or one of them, ever
-/// or in some time.
+/// or in some time; or, of one of its codes, how many uses of it (Code::use_of) all of them have.
 struct UsageKey {
     BookId book_id = 0;
     std::string user_id;  ///< empty: of all of them
     Per per = Per::ever;
+    CodeId code_id = 0;  ///< 0: of the whole book
 
     friend auto operator<=>(const UsageKey&, const UsageKey&) = default;
 };
@@ -24,7 +25,8 @@ struct UsageKey {
 struct Usage {
     Timestamp since = all_times;  ///< when the day, week or month began; of Per::ever: all_times
     std::int64_t redeemed = 0;
-    /// Of all users: what of their discounts in `currency` was not given back.
+    /// Of all users: what of their discounts in `currency` was not given back. Of uses of a code:
+    /// at most so many others are locked.
     std::int64_t amount = 0;
     std::optional<Currency> currency = {};  ///< the book's discount's
 
@@ -46,6 +48,16 @@ Timestamp ends(const Book& book, Per per, Timestamp at);
 
 /// What is counted of `book` at `at`: of one user, or of all of them where `user_id` is empty.
 std::vector<UsageNeed> usage_needs(const Book& book, std::string_view user_id, Timestamp at);
+
+/// Whether there may be uses of the code, which then have to be counted.
+bool may_have_uses(const Book& book, const Code& code);
+
+/// Of a code of which there may be some.
+UsageNeed uses_need(BookId book_id, CodeId code_id);
+
+/// Whether a batch may lock all that is left of a code that has so many uses: then it has to be
+/// known how many are locked.
+bool is_nearly_used_up(const Book& book, const Code& code, const Usage& uses);
 
 /// Has all be counted from now on that the limits of `book` need. What was once counted always is:
 /// who goes by a count can rely on it.

@@ -28,7 +28,7 @@ std::optional<CodeValidated> validate(const ValidateCode& asked, const CodeForUs
     validated.reasons = all_refusals(use);
     validated.starts_at = book.starts_at;
     validated.again_at = again_at(use);
-    validated.is_free = !code.assigned_to;
+    validated.is_free = !book.open && !code.assigned_to;
     if (validated.reasons.empty()) validated.discount = use.worth;
     if (!book.discount) return validated;
     validated.currency = book.discount->currency;

@@ -11,6 +11,7 @@
 #include "base/digest.hpp"
 #include "base/limits.hpp"
 #include "domain/domain.hpp"
+#include "domain/use_text.hpp"
 
 namespace coupond {
 namespace {
@@ -171,8 +172,10 @@ private:
         std::array<Limits, all_pers.size()> limits;  ///< places are those of Per
         std::optional<Currency> currency;            ///< of its discount
         std::optional<std::int64_t> max_assignments_per_user;
-        Change last_redeemed;  ///< of its redemptions that stand,
-        Change last_worth;     ///< and of those worth something
+        std::optional<std::int64_t> max_redemptions_per_code;
+        std::int64_t redemptions = 0;  ///< that stand
+        Change last_redeemed;          ///< of its redemptions that stand,
+        Change last_worth;             ///< and of those worth something
         Timestamp updated_at;
         EntryId last_entry = 0;
         std::optional<Snapshot::BookCountRow> kept;
@@ -231,6 +234,7 @@ private:
             for (const Per per : all_pers) state.limits.at(place(per)) = book.limits_per(per);
             if (book.discount) state.currency = book.discount->currency;
             state.max_assignments_per_user = book.max_assignments_per_user;
+            state.max_redemptions_per_code = book.max_redemptions_per_code;
             state.updated_at = book.updated_at;
             state.last_entry = book.last_entry;
         }
@@ -348,15 +352,19 @@ private:
     void verify_codes() {
         Cursor<Snapshot::EntryRow> uploads(snapshot_.uploads());
         Cursor<Snapshot::EntryRow> entries(snapshot_.code_entries());
+        Cursor<Snapshot::UsageRow> uses(snapshot_.uses());
         enter_upload(uploads);
         for (Cursor codes(snapshot_.codes()); !codes.at_end(); codes.advance()) {
             const Snapshot::CodeRow& code = *codes;
-            const Snapshot::EntryRow* const upload = upload_of(code.id, uploads);
-            verify_origin(code, upload);
+            const Snapshot::EntryRow* const upload =
+                code.use_of ? nullptr : upload_of(code.id, uploads);
+            code.use_of ? verify_use(code) : verify_origin(code, upload);
             for (; !entries.at_end() && entries->code_id < code.id; entries.advance()) {
                 tell_lost(*entries);
             }
             CodeState state;
+            if (code.use_of)
+                state.holder = code.assigned_to;  // whose it is from its first entry on
             if (upload != nullptr) {
                 state.last = upload->id;
                 digest(code);
@@ -367,12 +375,17 @@ private:
             }
             verify_state(code, state);
             count_standing(code, state);
+            if (code.use_of) continue;
+            for (; !uses.at_end() && uses->code_id <= code.id; uses.advance()) {
+                verify_uses(*uses, code, state);
+            }
             count(code);
             last_code_ = code.id;
             if (++result_.codes % codes_between_progress == 0) {
                 progress_(result_.codes, all_.kept ? all_.kept->total : 0);
             }
         }
+        for (; !uses.at_end(); uses.advance()) verify_uses(*uses, {}, {});
         while (!uploads.at_end()) leave_upload(uploads);
         for (; !entries.at_end(); entries.advance()) tell_lost(*entries);
         tell_orphans();
@@ -461,6 +474,16 @@ private:
         tell_orphans();
         compare("coupon_code ", code.id, "book_id", code.book_id, upload->book_id, "its upload");
         compare("coupon_code ", code.id, "created_at", code.created_at, upload->at, "its upload");
+    }
+
+    /// A use goes back to its code.
+    void verify_use(const Snapshot::CodeRow& use) {
+        if (use.used.empty()) {
+            differ("coupon_code ", use.id, ": use_of is ", use.use_of, ", not there in its book");
+        } else if (use.code != use.used + use_mark + show(use.id)) {
+            differ("coupon_code ", use.id, ": code is not made of that of code ", use.use_of);
+        }
+        if (use.id <= uses_from) differ("coupon_code ", use.id, ": ids of uses are greater");
     }
 
     /// Those that no upload names, one after the other.
@@ -667,8 +690,9 @@ private:
 
     void verify_settings(const Snapshot::CodeRow& code, const CodeState& state) {
         if (code.settings.empty() && state.settings == CodeSettings()) return;
-        CodeSettings settings;
-        if (!read_row_text(code.settings, settings)) {
+        Code row;
+        const CodeSettings& settings = row;
+        if (!read_row_text(code.settings, row)) {
             differ("coupon_code ", code.id, ": settings cannot be read");
         } else if (state.settings && settings != *state.settings &&
                    !moved_beyond(code.book_id, state.last)) {
@@ -824,8 +848,8 @@ private:
     void verify_limits() {
         for (const auto& [id, book] : books_) {
             const auto most = book.limits[place(Per::ever)].max_redemptions;
-            if (is_over(book.counted.redeemed, most, book, book.last_redeemed)) {
-                differ("coupon_book ", id, ": ", book.counted.redeemed,
+            if (is_over(book.redemptions, most, book, book.last_redeemed)) {
+                differ("coupon_book ", id, ": ", book.redemptions,
                        " of its codes are redeemed, max_redemptions is ", most);
             }
         }
@@ -919,6 +943,7 @@ private:
         const auto per = static_cast<std::size_t>(kept.per);
         return "usage_count of book " + show(kept.book_id) +
                (kept.user == 0 ? "" : ", user " + show(kept.user)) +
+               (kept.code_id == 0 ? "" : ", code " + show(kept.code_id)) +
                (per < pers.size() ? std::string(pers.at(per)) : " per " + show(kept.per));
     }
 
@@ -938,6 +963,7 @@ private:
             add(standing_[{code.book_id, since, *state.currency}], state.discount_left);
         }
         if (BookState* const book = find_book(code.book_id)) {
+            ++book->redemptions;
             const Change redeemed{*state.redeemed_at, state.redemption};
             book->last_redeemed.take(redeemed);
             if (state.discount_left > 0) book->last_worth.take(redeemed);
@@ -967,6 +993,28 @@ private:
             differ(currency.empty() ? "activity_count" : "discount_count", " since ", since,
                    " of book ", book, currency.empty() ? "" : " in " + currency, ": standing is ",
                    is, ", by the ledger it is ", should);
+        }
+    }
+
+    /// The uses of `code`, if it is that: each is verified for itself.
+    void verify_uses(const Snapshot::UsageRow& uses, const Snapshot::CodeRow& code,
+                     const CodeState& state) {
+        verify_usage(uses, uses.by_codes);
+        if (uses.code_id != code.id) {
+            differ(row_of(uses), ": the code is not there");
+            return;
+        }
+        const BookState* const book = find_book(code.book_id);
+        Code row;
+        if (book == nullptr || !read_row_text(code.settings, row)) return;
+        const auto& own = row.max_redemptions;
+        const auto most = own ? own : book->max_redemptions_per_code;
+        const std::int64_t redeemed = uses.by_codes + (state.redeemed_at ? 1 : 0);
+        // Its own limit may have been set by its last entry.
+        if (uses.last_entry > code.last_entry &&
+            is_over(redeemed, most, *book, {uses.last_redeemed_at, uses.last_entry})) {
+            differ("coupon_code ", code.id, ": it is redeemed ", redeemed,
+                   " times, max_redemptions is ", most);
         }
     }
 

@@ -42,6 +42,8 @@ public:
         std::string code;
         std::string settings;  ///< as row_text() has it
         bool kept_back = false;
+        std::optional<CodeId> use_of;  ///< of a use: of which code,
+        std::string used;              ///< and its text; empty where there is none in that book
     };
     /// Of the ledger; 0 and nothing for what it does not name.
     struct EntryRow {
@@ -115,10 +117,11 @@ public:
         std::int64_t redeemed = 0, amount = 0;
         std::optional<std::string> currency;
         // Of a user: of their codes, those redeemed since then, with their last change and the last
-        // of their redemptions.
+        // of their redemptions. Of a code: the same of its uses.
         std::int64_t by_codes = 0;
         EntryId last_entry = 0;
         Timestamp last_redeemed_at = {};
+        CodeId code_id = 0;  ///< of the uses of a code
     };
     /// What stands of the redemptions made in a period: of no currency, how many; else what of them
     /// was not given back.
@@ -163,7 +166,9 @@ public:
     virtual std::unique_ptr<RowStream<LockCountRow>> lock_counts(Timestamp now) = 0;
     /// The same, counted from the codes that were locked last, or changed after that.
     virtual std::unique_ptr<RowStream<LockCountRow>> locked_codes(Timestamp now) = 0;
-    virtual std::unique_ptr<RowStream<UsageRow>> usages() = 0;       ///< by book, user and per
+    virtual std::unique_ptr<RowStream<UsageRow>> usages() = 0;  ///< by book, user and per
+    /// Of each code that has uses, or is counted to have some; by code.
+    virtual std::unique_ptr<RowStream<UsageRow>> uses() = 0;
     virtual std::unique_ptr<RowStream<StandingRow>> standing() = 0;  ///< in no order
     /// Of all books with a limit for each user, if not more; by book and user.
     virtual std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() = 0;

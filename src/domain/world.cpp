@@ -9,9 +9,15 @@ CodeRow& World::add(Code code) {
     CodeRow& row = rows_.emplace_back(CodeRow{std::move(code)});
     row.loaded_entry = row.code.last_entry;
     row.loaded_kept_back = row.code.kept_back && !row.code.assigned_to;
-    const bool added = by_code_.emplace(row.code.code, &row).second;
+    const bool added = row.code.use_of ? uses_.emplace(row.code.id, &row).second
+                                       : by_code_.emplace(row.code.code, &row).second;
     COUPOND_CHECK(added);
     return row;
+}
+
+CodeRow* World::find_use(CodeId id) {
+    const auto found = uses_.find(id);
+    return found == uses_.end() ? nullptr : found->second;
 }
 
 CodeRow* World::find(std::string_view code) {
@@ -20,7 +26,8 @@ CodeRow* World::find(std::string_view code) {
 }
 
 void World::add(Redemption redemption) {
-    const auto [id, code_id] = std::pair(redemption.id, redemption.code_id);
+    const EntryId id = redemption.id;
+    const CodeId code_id = redemption.use_of.value_or(redemption.code_id);
     if (redemptions_.emplace(id, std::move(redemption)).second) {
         redemptions_of_codes_.emplace(code_id, id);
     }
@@ -51,17 +58,19 @@ Book* World::find_book(BookId id) {
 
 namespace {
 
-constexpr std::array<std::pair<Refusal, std::string_view>, 30> refusals{{
+constexpr std::array<std::pair<Refusal, std::string_view>, 32> refusals{{
     {Refusal::book_not_found, "book_not_found"},
     {Refusal::book_required, "book_required"},
     {Refusal::codes_already_exist, "codes_already_exist"},
     {Refusal::no_available_coupons, "no_available_coupons"},
     {Refusal::code_not_found, "code_not_found"},
     {Refusal::already_redeemed, "already_redeemed"},
+    {Refusal::code_redemption_limit_reached, "code_redemption_limit_reached"},
     {Refusal::assigned_to_another_user, "assigned_to_another_user"},
     {Refusal::not_assigned_to_user, "not_assigned_to_user"},
     {Refusal::already_locked, "already_locked"},
     {Refusal::not_locked, "not_locked"},
+    {Refusal::book_open, "book_open"},
     {Refusal::book_archived, "book_archived"},
     {Refusal::book_inactive, "book_inactive"},
     {Refusal::book_not_started, "book_not_started"},

@@ -20,13 +20,14 @@ bool changes_locks(const Command& command) {
            std::holds_alternative<UnlockCode>(command);
 }
 
-/// What a batch changes of locks that are kept outside the store.
+/// What a batch changes of locks that are kept outside the store: all but those of uses of codes.
 struct LockDelta {
     std::vector<LockChange> acquired, released;
 
     explicit LockDelta(Delta& delta) {
         delta.locks.clear();
         for (const CodeRow* const row : delta.changed_codes) {
+            if (row->code.use_of) continue;
             if (row->first_locked && row->code.lock) delta.first_locks.push_back(row->code.id);
             // The row loses what lock_count has of it; a note of a first lock is not in there.
             if ((row->redeemed || row->unassigned) && row->stored_lock &&
@@ -37,12 +38,13 @@ struct LockDelta {
         take(delta.new_codes, delta.at);
         take(delta.changed_codes, delta.at);
         std::erase_if(delta.changed_codes, [](const CodeRow* row) {
-            return !row->assigned && !row->redeemed && !row->rewritten && !row->rolled_back;
+            return !row->assigned && !row->redeemed && !row->rewritten && !row->rolled_back &&
+                   !row->code.use_of;
         });
         for (LedgerEntry& entry : delta.entries) {
             const bool of_lock = entry.type == LedgerEntry::Type::code_locked ||
                                  entry.type == LedgerEntry::Type::code_unlocked;
-            if (of_lock) entry.previous.reset();
+            if (of_lock && !entry.use_of) entry.previous.reset();
         }
     }
 
@@ -50,6 +52,7 @@ private:
     void take(std::span<CodeRow* const> rows, Timestamp at) {
         for (CodeRow* const row : rows) {
             Code& code = row->code;
+            if (code.use_of) continue;  // its lock is kept in the store
             if (row->lock_ended) code.lock.reset();
             if (row->lock_changed) {
                 (code.lock ? acquired : released).push_back({code.code, code.book_id, code.lock});
@@ -170,12 +173,12 @@ private:
 
     /// Locks are released after what is saved, and taken before it, so that whatever fails in
     /// between leaves a lock too many rather than one too few. They are taken in batches that save
-    /// nothing but their entries in the ledger and what is remembered (rounds_of), which hardly
-    /// ever meets a conflict: what is given back might have been used by its holder meanwhile.
+    /// nothing but their entries in the ledger, what is remembered, and locks of uses of codes
+    /// (rounds_of), which seldom meets a conflict: what is given back might have been used by its
+    /// holder meanwhile.
     Result<void> save(Delta& delta, Timestamp now) {
         if (locks_ == nullptr) return store_.save(delta);
         LockDelta locks(delta);
-        COUPOND_CHECK(locks.acquired.empty() || delta.changed_codes.empty());
         locks.released.insert(locks.released.end(), left_behind_.begin(), left_behind_.end());
         if (!locks.acquired.empty()) {
             const Result<void> acquired = locks_->acquire(locks.acquired, now);
@@ -267,7 +270,9 @@ private:
     Result<void> load_locks_of_users(World& world, std::span<const std::string_view> asked) {
         std::vector<std::string_view> codes;
         for (const auto& [user_id, rows] : world.users) {
-            for (const CodeRow* const row : rows) codes.push_back(row->code.code);
+            for (const CodeRow* const row : rows) {
+                if (!row->code.use_of) codes.push_back(row->code.code);
+            }
         }
         for (const auto& [place, holding] : world.holdings) {
             const CodeRow* const first = holding.first;
@@ -291,7 +296,8 @@ private:
         std::vector<std::string> codes;
         for (const EntryId id : needed.redemptions) {
             const Redemption* const redemption = world.find_redemption(id);
-            if (redemption == nullptr || redemption->rolled_back_at) continue;
+            const bool stands = redemption != nullptr && !redemption->rolled_back_at;
+            if (!stands || redemption->use_of) continue;
             standing.push_back(id);
             codes.push_back(redemption->code);
         }

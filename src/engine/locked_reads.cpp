@@ -119,7 +119,7 @@ private:
     }
 
     /// Of the codes that could be locked when the database was read, which is the truth: one that
-    /// was nobody's then has been assigned and locked since.
+    /// was nobody's then has been assigned and locked since. Those of uses are kept there.
     Result<void> put_locks(std::vector<Code>& codes) {
         std::vector<std::string_view> names;
         for (const Code& code : codes) names.push_back(code.code);
@@ -127,6 +127,7 @@ private:
         if (!found) return found.error();
         COUPOND_CHECK(found->size() == codes.size());
         for (std::size_t i = 0; i < codes.size(); ++i) {
+            if (codes[i].use_of) continue;
             const bool may_be_locked = codes[i].assigned_to && !codes[i].redeemed_at;
             codes[i].lock = may_be_locked ? std::move((*found)[i]) : std::nullopt;
         }

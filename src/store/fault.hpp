@@ -28,7 +28,8 @@ inline const char* fault_of(const Book& book) {
         if (!has_iso8601(at.value_or(Timestamp{}))) return "a book of such a time";
     }
     if (!is_limit(book.lock_ttl_s, limits::lock_ttl_s)) return "a book with such locks";
-    if (!is_limit(book.max_assignments_per_user, limits::redemptions)) {
+    if (!is_limit(book.max_assignments_per_user, limits::redemptions) ||
+        !is_limit(book.max_redemptions_per_code, limits::redemptions)) {
         return "a book with such limits";
     }
     for (const Per per : all_pers) {
@@ -51,6 +52,8 @@ inline const char* fault_of(const Usage& usage) {
 }
 
 inline const char* fault_of(const Code& code) {
+    if (!is_limit(code.max_redemptions, limits::redemptions)) return "a code with such limits";
+    if (code.use_of && !code.assigned_to) return "a use of nobody's";
     const bool sound = has_iso8601(code.created_at) &&
                        has_iso8601(code.redeemed_at.value_or(Timestamp{})) &&
                        has_iso8601(code.expires_at.value_or(Timestamp{})) &&

@@ -12,6 +12,7 @@
 
 #include "base/failure.hpp"
 #include "domain/domain.hpp"
+#include "domain/use_text.hpp"
 #include "domain/validate.hpp"
 #include "domain/verify.hpp"
 
@@ -105,8 +106,9 @@ struct EntryPage {
 struct CodeHistory {
     Code code;
     EntryPage history;  ///< from its upload on, as list_entries() has it, but up to now
-    /// Where it is redeemed: by what, which may be beyond that page.
-    std::optional<Redemption> redemption;
+    std::int64_t redemption_count = 0;  ///< those that stand,
+    /// and of them its own, and the last limits::code_redemptions of its uses; by id.
+    std::vector<Redemption> redemptions;
 };
 
 /// Which codes of a book a list shows.

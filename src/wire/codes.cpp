@@ -12,10 +12,12 @@
 namespace coupond::wire {
 namespace {
 
-void write_redemptions(JsonWriter& json, const std::optional<Redemption>& redemption) {
-    json.raw("[");
-    if (redemption) write_redemption(json, *redemption);
-    json.raw("]");
+void write_redemptions(JsonWriter& json, const std::vector<Redemption>& redemptions) {
+    std::string_view before = "[";
+    for (const Redemption& redemption : redemptions) {
+        write_redemption(json.raw(std::exchange(before, ",")), redemption);
+    }
+    json.raw(redemptions.empty() ? "[]" : "]");
 }
 
 constexpr std::array<std::pair<CodeQuery::Filter, std::string_view>, 4> filters{{
@@ -69,7 +71,8 @@ Answer encode(const CodeHistory& found, Timestamp now) {
     JsonWriter json(body);
     write_open_state(json, found.code, now);
     json.raw(R"(,"bookId":)").number(found.code.book_id);
-    write_redemptions(json.raw(R"(,"redemptions":)"), found.redemption);
+    json.raw(R"(,"redemptionCount":)").number(found.redemption_count);
+    write_redemptions(json.raw(R"(,"redemptions":)"), found.redemptions);
     write_entries(json.raw(R"(,"history":)"), found.history);
     json.raw("}");
     Answer answer;
@@ -93,12 +96,8 @@ Answer encode(const UserPage& page, const UserQuery& query, Timestamp now) {
         write_open_state(json.raw(std::exchange(before, ",")), code, now);
         json.raw(R"(,"bookId":)").number(code.book_id).raw("}");
     }
-    json.raw(R"(],"redemptions":[)");
-    before = {};
-    for (const Redemption& redemption : page.redemptions) {
-        write_redemption(json.raw(std::exchange(before, ",")), redemption);
-    }
-    json.raw("]}");
+    write_redemptions(json.raw(R"(],"redemptions":)"), page.redemptions);
+    json.raw("}");
     answer.body = std::move(body);
     if (page.more) {
         answer.link = "</coupon/users/" + escaped(query.user_id) +

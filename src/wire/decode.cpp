@@ -146,6 +146,16 @@ public:
         return std::move(member->text);
     }
 
+    /// Whether it is `open`; `required` is the usual.
+    bool optional_assignment() {
+        const Member* const member = next_value();
+        if (member == nullptr) return false;
+        const bool open = member->kind == Kind::string && member->text == "open";
+        const bool required = member->kind == Kind::string && member->text == "required";
+        if (!open && !required) complain(" must be one of required, open");
+        return open;
+    }
+
     /// An object, as JSON without white space.
     std::string optional_object(std::size_t most_bytes, std::string usual = "{}") {
         Member* const member = next_value();
@@ -540,6 +550,8 @@ constexpr std::array book_specs{MemberSpec{"name"},
                                 MemberSpec{"budget"},
                                 MemberSpec{.name = "limits", .captured = true},
                                 MemberSpec{"maxAssignmentsPerUser"},
+                                MemberSpec{"maxRedemptionsPerCode"},
+                                MemberSpec{"assignment"},
                                 MemberSpec{"lockTtlSeconds"},
                                 MemberSpec{"combinable"},
                                 MemberSpec{.name = "metadata", .captured = true}};
@@ -657,6 +669,11 @@ BookWish read_book(Members& members, bool edits, BookMembers& given, Messages& m
     book.limits = read_limits(members, messages);
     note();
     book.max_assignments_per_user = read_most(members);
+    note();
+    const auto per_code = read_most(members);
+    book.max_redemptions_per_code = members.was_given() ? per_code : 1;
+    note();
+    book.open = members.optional_assignment();
     note();
     book.lock_ttl_s =
         members.optional_number(0, 1, limits::lock_ttl_s, " must be an integer from 1 to 86400");
@@ -867,6 +884,7 @@ Decoded<RollBack> decode_roll_back(const Request& request, std::string_view path
 
 Decoded<EditCode> decode_edit_code(const Request& request, std::string_view path_code) {
     static constexpr std::array specs{MemberSpec{"active"}, MemberSpec{"expiresAt"},
+                                      MemberSpec{"maxRedemptions"},
                                       MemberSpec{.name = "metadata", .captured = true}};
     static_assert(specs.size() == CodeMembers().size());
     Messages messages;
@@ -879,8 +897,10 @@ Decoded<EditCode> decode_edit_code(const Request& request, std::string_view path
         command.wished[0] = members.was_given();
         take_moment(members.optional_time(), command.wish.expires_at, command.expires_on);
         command.wished[1] = members.was_given();
-        command.wish.metadata = members.optional_object(limits::metadata_bytes);
+        command.wish.max_redemptions = read_most(members);
         command.wished[2] = members.was_given();
+        command.wish.metadata = members.optional_object(limits::metadata_bytes);
+        command.wished[3] = members.was_given();
         return std::move(command);
     });
 }

@@ -39,6 +39,9 @@ RefusalText text_of(Refusal refusal) {
         case Refusal::code_not_found: return {404, "coupon_not_found", "Coupon code not found"};
         case Refusal::already_redeemed:
             return {409, "coupon_already_redeemed", "Coupon has already been redeemed"};
+        case Refusal::code_redemption_limit_reached:
+            return {409, "coupon_redemption_limit_reached",
+                    "Coupon has been redeemed as often as it may be"};
         case Refusal::assigned_to_another_user:
             return {409, "coupon_assigned_to_another_user",
                     "Coupon is already assigned to another user"};
@@ -48,6 +51,9 @@ RefusalText text_of(Refusal refusal) {
             return {409, "coupon_already_locked", "Coupon is already locked"};
         case Refusal::not_locked:
             return {409, "coupon_not_locked", "Coupon must be locked before redemption"};
+        case Refusal::book_open:
+            return {409, "coupon_book_open",
+                    "Coupons of this book can be used by anybody and are not assigned"};
         case Refusal::book_archived:
             return {409, "coupon_book_archived", "Coupon book has been archived"};
         case Refusal::book_inactive:
@@ -149,6 +155,8 @@ std::string text_of(Fault fault) {
         case Fault::budget_without_currency: return "budget needs a discount with a currency";
         case Fault::budget_too_fine:
             return "budget must have no more decimals than the currency of the discount";
+        case Fault::assignment_fixed:
+            return "assignment cannot be changed once the coupon book is made";
         case Fault::amount_too_fine: return "amount must have no more decimals than its currency";
     }
     check_failed("a fault is one of those above", __FILE__, __LINE__);
@@ -553,6 +561,8 @@ void write_open_book(JsonWriter& json, const Book& book) {
         of_per == book.limits.end() ? void(json.null()) : write_limits(json, of_per->second);
     }
     write_or_null(json.raw(R"(},"maxAssignmentsPerUser":)"), book.max_assignments_per_user);
+    write_or_null(json.raw(R"(,"maxRedemptionsPerCode":)"), book.max_redemptions_per_code);
+    json.raw(R"(,"assignment":)").string(book.open ? "open" : "required");
     write_or_null(json.raw(R"(,"lockTtlSeconds":)"), book.lock_ttl_s);
     json.raw(R"(,"combinable":)").boolean(book.combinable);
     json.raw(R"(,"metadata":)").raw(book.metadata);
@@ -564,11 +574,12 @@ void write_open_book(JsonWriter& json, const Book& book) {
 void write_code_settings(JsonWriter& json, const CodeSettings& settings) {
     json.raw(R"("active":)").boolean(settings.active);
     write_or_null(json.raw(R"(,"expiresAt":)"), settings.expires_at);
+    write_or_null(json.raw(R"(,"maxRedemptions":)"), settings.max_redemptions);
     json.raw(R"(,"metadata":)").raw(settings.metadata);
 }
 
 void write_open_code(JsonWriter& json, const Code& code, Timestamp now) {
-    json.raw(R"({"id":)").number(code.id);
+    json.raw(R"({"id":)").number(code.shown_id());
     json.raw(R"(,"code":)").string(code.code);
     json.raw(R"(,"isLocked":)").boolean(code.is_locked(now));
     json.raw(R"(,"isRedeemed":)").boolean(code.redeemed_at.has_value());

@@ -36,7 +36,7 @@ async function assertHoldsMost(client, user, id, code) {
 async function assertGivenAgain(client, user, id, code) {
     const answer = await client.assignAny(user, id);
     assert.equal(answer.status, 201, answer.text);
-    const { bookId, status, lockedUntil, history, redemptions, ...shown } = (
+    const { bookId, status, lockedUntil, history, redemptionCount, redemptions, ...shown } = (
         await client.get(`/coupon/code/${encodeURIComponent(code)}`)
     ).body;
     assert.deepEqual(answer.body, shown);
@@ -84,7 +84,7 @@ describe('maxAssignmentsPerUser of a book', () => {
         const { id } = await client.newBookWith(['SHOWN'], { maxAssignmentsPerUser: 7 });
         const text =
             '"limits":{"day":null,"week":null,"month":null},"maxAssignmentsPerUser":7,' +
-            '"lockTtlSeconds":null';
+            '"maxRedemptionsPerCode":1,"assignment":"required","lockTtlSeconds":null';
         const shown = [
             await client.get(`/coupon/${id}`),
             await client.get(`/coupon?limit=1&after=${id - 1}`),

@@ -38,6 +38,7 @@ const everything = {
         month: null,
     },
     maxAssignmentsPerUser: 6,
+    maxRedemptionsPerCode: 4,
     lockTtlSeconds: 86_400,
     combinable: false,
     metadata: {
@@ -52,6 +53,8 @@ const everything = {
 };
 const settable = Object.keys(everything);
 const nullable = Object.keys(bookDefaults);
+/** What books are where these are set to null: as by default, but for a limit, which there is none of. */
+const nullDefaults = { ...bookDefaults, maxRedemptionsPerCode: null };
 
 /** What a book shows of a member that was set. */
 const set = (name, value) =>
@@ -90,7 +93,8 @@ describe('POST /coupon', () => {
         const nulls = Object.fromEntries(nullable.map((name) => [name, null]));
         const book = await c.client.newBook(nulls);
         const { id, createdAt, updatedAt } = book;
-        assert.deepEqual(book, { ...bare, id, createdAt, updatedAt });
+        const { maxRedemptionsPerCode } = nullDefaults;
+        assert.deepEqual(book, { ...bare, maxRedemptionsPerCode, id, createdAt, updatedAt });
     });
 
     it('takes everything at once, and shows it everywhere', async () => {
@@ -117,6 +121,8 @@ describe('POST /coupon', () => {
                 description,
             })),
             ...[1, 1_000_000_000].map((maxAssignmentsPerUser) => ({ maxAssignmentsPerUser })),
+            ...[1, 1_000_000_000, null].map((maxRedemptionsPerCode) => ({ maxRedemptionsPerCode })),
+            ...['open', 'required'].map((assignment) => ({ assignment })),
             ...[1, 86_400].map((lockTtlSeconds) => ({ lockTtlSeconds })),
             ...['UTC', 'Europe/Berlin', 'America/Argentina/Buenos_Aires', 'Etc/GMT+12'].map(
                 (timeZone) => ({ timeZone }),
@@ -180,6 +186,11 @@ const unfit = [
         'maxAssignmentsPerUser',
         value,
         `maxAssignmentsPerUser ${whole(1_000_000_000)}`,
+    ]),
+    ...[0, 1_000_000_001, 1.5, '1', true].map((value) => [
+        'maxRedemptionsPerCode',
+        value,
+        `maxRedemptionsPerCode ${whole(1_000_000_000)}`,
     ]),
     ...[0, -1, 86_401, 1.5, 1e30, '60', true, [], {}].map((value) => ['lockTtlSeconds', value, ttl]),
     ...unfitCombinable,
@@ -338,14 +349,14 @@ describe('PATCH /coupon/:id', () => {
         for (const name of nullable) {
             const changed = await c.client.mustPatchBook(book.id, { [name]: null });
             const { updatedAt } = changed;
-            expected = { ...expected, ...set(name, bookDefaults[name]), updatedAt };
+            expected = { ...expected, ...set(name, nullDefaults[name]), updatedAt };
             assert.deepEqual(changed, expected);
         }
-        assertBook(expected, { name: everything.name, ...bookDefaults });
+        assertBook(expected, { name: everything.name, ...nullDefaults });
         const again = await c.client.mustPatchBook(book.id, everything);
         assert.deepEqual(again, { ...book, updatedAt: again.updatedAt });
         const nulls = Object.fromEntries(nullable.map((name) => [name, null]));
-        assertBook(await c.client.mustPatchBook(book.id, nulls), bookDefaults);
+        assertBook(await c.client.mustPatchBook(book.id, nulls), nullDefaults);
     });
 
     it('changes many at once by one entry', async () => {
@@ -366,7 +377,8 @@ describe('PATCH /coupon/:id', () => {
         for (const [name, value] of Object.entries(everything)) {
             assert.deepEqual(await c.client.mustPatchBook(book.id, { [name]: value }), book);
             if (!nullable.includes(name)) continue;
-            for (const usual of [null, bookDefaults[name]]) {
+            const isUsual = nullDefaults[name] === bookDefaults[name];
+            for (const usual of [...(isUsual ? [null] : []), bookDefaults[name]]) {
                 assert.deepEqual(await c.client.mustPatchBook(bare.id, { [name]: usual }), bare);
             }
         }

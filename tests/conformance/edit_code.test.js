@@ -16,11 +16,14 @@ const inMs = (ms) => new Date(Date.now() + ms).toISOString();
 const everything = {
     active: false,
     expiresAt: '2028-01-02T03:04:05.678Z',
+    maxRedemptions: 3,
     metadata: { printed: true, 'ü 🎟': ['\u0000', 1.5, null, {}] },
 };
 
 const invalid = (answer, messages) => assertRefused(answer, 400, messages, 'validation_failed');
-const settings = ({ active, expiresAt, metadata }) => ({ active, expiresAt, metadata });
+const settings = ({ active, expiresAt, maxRedemptions, metadata }) => ({
+    ...{ active, expiresAt, maxRedemptions, metadata },
+});
 const show = async (client, code) =>
     (await client.get(`/coupon/code/${encodeURIComponent(code)}`)).body;
 
@@ -143,11 +146,11 @@ describe('PATCH /coupon/code/:code', () => {
             (await c.client.assignAny('ann', id)).body,
             await c.client.mustUnassign('AN-2', 'ann'),
         ]) {
-            assert.deepEqual(settings(answered), { active: true, ...set });
+            assert.deepEqual(settings(answered), { ...codeDefaults, ...set });
         }
         await c.client.mustLock('AN-1', 'ann');
         const { coupon } = await c.client.mustRedeem('AN-1', 'ann');
-        assert.deepEqual(settings(coupon), { active: true, ...set });
+        assert.deepEqual(settings(coupon), { ...codeDefaults, ...set });
     });
 
     it('takes each value there may be', async () => {

@@ -87,7 +87,8 @@ describe('limits of a book', () => {
             '"timeZone":"UTC","maxRedemptions":7,"budget":100.5,"limits":{' +
             '"day":{"maxRedemptions":2,"maxRedemptionsPerUser":1,"budget":null},"week":null,' +
             '"month":{"maxRedemptions":null,"maxRedemptionsPerUser":null,"budget":50}},' +
-            '"maxAssignmentsPerUser":null,"lockTtlSeconds":null';
+            '"maxAssignmentsPerUser":null,"maxRedemptionsPerCode":1,"assignment":"required",' +
+            '"lockTtlSeconds":null';
         await client.upload(id, ['SHOWN']);
         const shown = [
             await client.get(`/coupon/${id}`),

@@ -77,11 +77,13 @@ describe('GET /coupon/code/:code', () => {
             redeemedAt: null,
             active: true,
             expiresAt: null,
+            maxRedemptions: null,
             metadata: {},
             createdAt: free.createdAt,
             bookId: book.id,
             status: 'free',
             lockedUntil: null,
+            redemptionCount: 0,
             redemptions: [],
             types: ['codes_uploaded'],
         });
@@ -106,6 +108,7 @@ describe('GET /coupon/code/:code', () => {
             isRedeemed: true,
             redeemedAt: coupon.redeemedAt,
             status: 'redeemed',
+            redemptionCount: 1,
             redemptions: [
                 {
                     id: redeemed.redemptions[0].id,

@@ -35,6 +35,10 @@ const anothers = {
     message: 'Coupon is not assigned to this user',
 };
 const nobodys = { ...anothers, cure: 'Assign the code to the user first' };
+const usedUp = {
+    code: 'coupon_redemption_limit_reached',
+    message: 'Coupon has been redeemed as often as it may be',
+};
 const redeemed = {
     code: 'coupon_already_redeemed',
     message: 'Coupon has already been redeemed',
@@ -516,7 +520,8 @@ describe('the table of reasons in the description', () => {
     });
 
     it('is what the spec of it says', () => {
-        const cured = [notFound, nobodys, redeemed, archived, inactive, notStarted(past), ended];
+        const used = [notFound, nobodys, redeemed, usedUp];
+        const cured = [...used, archived, inactive, notStarted(past), ended];
         const order = [orderRequired, otherCurrency('JPY'), belowMinimum('8.00')];
         const named = { startsAt: past, currency: 'JPY', missing: '8.00' };
         const limits = [allRedeemed, budgetExhausted, limitReached];
@@ -535,12 +540,14 @@ describe('the table of reasons in the description', () => {
     // code of which the reason of its row is the first.
     it('is what locking, redeeming and validating go by, in its order', async () => {
         const { client } = c;
-        const codes = ['free', 'used', 'hers', 'unlocked'];
-        const { id } = await client.newBookWith(codes, {
-            maxRedemptionsPerUser: 1,
-            combinable: false,
-        });
+        const codes = ['free', 'used', 'twice', 'hers', 'unlocked'];
+        const { id } = await client.newBookWith(codes, { combinable: false });
         await hold(client, 'used', 'ann', { redeemed: true });
+        await hold(client, 'twice', 'ann', { redeemed: true });
+        await client.mustPatchCode('twice', { maxRedemptions: 2 });
+        await client.mustLock('twice', 'ann');
+        await client.mustRedeem('twice', 'ann');
+        await client.mustPatchBook(id, { maxRedemptionsPerUser: 1 });
         const eur = (amount) => ({ id: 'o-1', amount, currency: 'EUR' });
         await client.mustPatchBook(id, {
             discount: { type: 'percent', value: 10, currency: 'EUR', minOrderAmount: 30 },
@@ -556,6 +563,7 @@ describe('the table of reasons in the description', () => {
             coupon_not_found: () => 'none',
             coupon_not_assigned_to_user: () => 'free',
             coupon_already_redeemed: () => 'used',
+            coupon_redemption_limit_reached: () => 'twice',
             coupon_book_archived: () => 'hers',
             coupon_book_inactive: () => client.mustRestore(id),
             coupon_book_not_started: () => client.mustPatchBook(id, { active: true }),
@@ -616,7 +624,7 @@ describe('the table of reasons in the description', () => {
             const named = { startsAt, currency: 'EUR', missing: '0.01' };
             assert.deepEqual(reasons[0], reason(first, named), code);
         }
-        await client.mustPatchBook(id, { maxRedemptionsPerUser: 2 });
+        await client.mustPatchBook(id, { maxRedemptionsPerUser: 4 });
         await assertReasons(client, 'hers', 'ann', [], { order: eur(30) });
         await client.mustRedeem('hers', 'ann', eur(30));
     });
@@ -1160,6 +1168,7 @@ function drawn({ below, pick }, name) {
         name,
         state: pick([
             ...['missing', 'free', 'another’s', 'redeemed', 'redeemed by another', 'run out'],
+            ...['redeemed twice', 'redeemed once of two'],
             ...['assigned', 'assigned', 'assigned', 'locked', 'locked'],
         ]),
         redeemedBefore: below(3),
@@ -1183,6 +1192,9 @@ function drawn({ below, pick }, name) {
     };
 }
 
+const isForTwo = (state) => ['redeemed twice', 'redeemed once of two'].includes(state);
+const timesRedeemed = { redeemed: 1, 'redeemed once of two': 1, 'redeemed twice': 2 };
+
 /** Makes of a new book and its codes what was drawn; returns the book's id. */
 async function arrange(client, { name, state, redeemedBefore, firstLimit, ...drawnRest }) {
     const spent = numbered(`${name}-spent-`, redeemedBefore);
@@ -1197,6 +1209,12 @@ async function arrange(client, { name, state, redeemedBefore, firstLimit, ...dra
             redeemed: state.startsWith('redeemed'),
         });
     }
+    const most = isForTwo(state) ? { maxRedemptions: 2 } : {};
+    if (state === 'redeemed twice') {
+        await client.mustPatchCode(code, most);
+        await client.mustLock(code, name);
+        await client.mustRedeem(code, name);
+    }
     if (state === 'run out') {
         await client.mustPatchBook(id, { lockTtlSeconds: 1 });
         const { lockedUntil } = await client.mustLock(code, name);
@@ -1204,7 +1222,7 @@ async function arrange(client, { name, state, redeemedBefore, firstLimit, ...dra
         await client.mustPatchBook(id, { lockTtlSeconds: null });
     }
     await client.mustPatchBook(id, drawnRest.book);
-    if (state !== 'missing') await client.mustPatchCode(code, drawnRest.code);
+    if (state !== 'missing') await client.mustPatchCode(code, { ...drawnRest.code, ...most });
     if (drawnRest.archived) await client.mustArchive(id);
     return id;
 }
@@ -1215,7 +1233,7 @@ async function tryOut(client, situation) {
     const id = await arrange(client, situation);
     const code = `${name}-code`;
     const book = (await client.get(`/coupon/${id}`)).body;
-    let redeemedTimes = situation.redeemedBefore + (state === 'redeemed' ? 1 : 0);
+    let redeemedTimes = situation.redeemedBefore + (timesRedeemed[state] ?? 0);
     const byOthers = state === 'redeemed by another' ? 1 : 0;
     let takenOffByAll = 0; // at first there was no discount
     const agreed = async (more) => {
@@ -1225,6 +1243,7 @@ async function tryOut(client, situation) {
         const at = more.asOf && Date.parse(more.asOf);
         const { order: sent } = more;
         const asked = { code: found, book, user: name, redeemed: redeemedTimes, at, order: sent };
+        asked.redeemedOfCode = found?.redemptionCount;
         const redeemedByAll = redeemedTimes + byOthers;
         const expected = reasonsOf({ ...asked, redeemedByAll, takenOffByAll });
         const validation = await client.mustValidate(code, name, more);

@@ -78,7 +78,8 @@ struct Shower {
         out << "edit code=" << it.code;
         if (it.wished[0]) out << " active=" << it.wish.active;
         if (it.wished[1]) show(" expires", it.wish.expires_at);
-        if (it.wished[2]) out << " metadata=" << it.wish.metadata;
+        if (it.wished[2]) out << " uses=" << it.wish.max_redemptions.value_or(0);
+        if (it.wished[3]) out << " metadata=" << it.wish.metadata;
     }
     void operator()(const UnlockCode& it) const {
         out << "unlock code=" << it.code << " user=" << it.user_id;
@@ -111,6 +112,8 @@ private:
         if (wished[place::max_assignments_per_user]) {
             out << " assignments=" << wish.max_assignments_per_user.value_or(0);
         }
+        number(place::max_redemptions_per_code, " uses=", wish.max_redemptions_per_code);
+        if (wished[place::open]) out << (wish.open ? " open" : " not open");
         if (wished[place::discount]) show(wish.discount);
         if (wished[place::active]) out << " active=" << wish.active;
         if (wished[place::starts_at]) show(" starts", wish.starts_at);
@@ -337,17 +340,19 @@ rc::Gen<EditBook> any_limiting() {
 
 rc::Gen<EditCode> any_edit_of_code() {
     const auto ends = any_moment({{3, never}, {1, 0}, {1, 1}, {1, ttl_ms}, {1, 9 * ttl_ms}});
-    return rc::gen::map(rc::gen::tuple(any_code(), rc::gen::inRange(1U, 8U), below(3), ends),
-                        [](auto it) {
-                            const auto& [code, members, kind, ends_at] = it;
-                            EditCode edit;
-                            edit.code = code;
-                            edit.wish.active = kind > 0;
-                            edit.wish.expires_at = ends_at;
-                            if (kind > 1) edit.wish.metadata = R"({"kind":2})";
-                            edit.wished = CodeMembers(members);
-                            return edit;
-                        });
+    return rc::gen::map(
+        rc::gen::tuple(any_code(), rc::gen::inRange(1U, 16U), below(3), ends, below(4)),
+        [](auto it) {
+            const auto& [code, members, kind, ends_at, most] = it;
+            EditCode edit;
+            edit.code = code;
+            edit.wish.active = kind > 0;
+            edit.wish.expires_at = ends_at;
+            if (kind > 1) edit.wish.metadata = R"({"kind":2})";
+            if (most > 0) edit.wish.max_redemptions = most;
+            edit.wished = CodeMembers(members);
+            return edit;
+        });
 }
 
 rc::Gen<Command> any_command() {
@@ -373,6 +378,18 @@ rc::Gen<Command> any_command() {
                             edit.book_id = it.first.value_or(1);
                             if (it.second > 0) edit.wish.max_assignments_per_user = it.second;
                             edit.wished.set(place::max_assignments_per_user);
+                            return edit;
+                        }))},
+        {2, command(map(rc::gen::tuple(any_book(), below(5), below(9)),
+                        [](auto it) {
+                            const auto& [id, most, wishes_open] = it;
+                            EditBook edit;
+                            edit.book_id = id.value_or(1);
+                            edit.wish.max_redemptions_per_code.reset();
+                            if (most > 0) edit.wish.max_redemptions_per_code = most;
+                            edit.wished.set(place::max_redemptions_per_code);
+                            edit.wish.open = wishes_open == 1;
+                            if (wishes_open < 2) edit.wished.set(place::open);
                             return edit;
                         }))},
         {1, command(map(any_book(), [](auto id) { return ArchiveBook{id.value_or(1)}; }))},
@@ -617,15 +634,20 @@ rc::Gen<std::vector<Step>> any_history() {
         rc::gen::resize(130, rc::gen::container<std::vector<std::vector<Step>>>(any_steps()));
     return rc::gen::map(
         rc::gen::tuple(all, below(4), rc::gen::weightedElement<int>({{1, 0}, {2, 1}, {9, 2}}),
-                       any_limiting()),
+                       any_limiting(), below(10)),
         [](auto it) {
-            const auto& [parts, first_limit, books, limiting] = it;
+            const auto& [parts, first_limit, books, limiting, uses] = it;
             std::vector<Step> history;
             for (int i = 0; i < books; ++i) {
                 CreateBook book{"first", "p", {}, {}};
                 if (first_limit > 0) book.max_redemptions_per_user = first_limit;
                 if (first_limit > 1) book.discount = from_short_form(50 * first_limit);
                 if (first_limit == 1) set_members(book, limiting.wish, limiting.wished);
+                // Some books are open, and some of others may be used more than once.
+                const bool last = i + 1 == books;
+                if (uses > 4) book.open = last;
+                if (uses > 3) book.max_redemptions_per_code = last ? uses - 3 : uses % 3 + 1;
+                if (uses == 9) book.max_redemptions_per_code.reset();
                 history.push_back({book});
             }
             for (const std::vector<Step>& steps : parts) {
@@ -688,16 +710,17 @@ public:
         for (const auto& [code, state] : model_.codes) {
             const std::int64_t locked_until =
                 backend_.locks() ? state.first_locked_at : state.locked_until;
-            wanted.push_back(code + "|" + std::to_string(state.id) + "|" +
-                             std::to_string(state.book) + "|" + state.holder + "|" +
-                             std::to_string(locked_until) + "|" +
-                             std::to_string(state.redeemed_at) + "|" +
-                             std::to_string(state.created_at) + "|" + row_text(as_settings(state)));
+            wanted.push_back(
+                code + "|" + std::to_string(state.id) + "|" + std::to_string(state.book) + "|" +
+                state.holder + "|" + std::to_string(locked_until) + "|" +
+                std::to_string(state.redeemed_at) + "|" + std::to_string(state.created_at) + "|" +
+                row_text(as_settings(state)) + (state.counted ? "counted true\n" : ""));
         }
         RC_ASSERT(backend_.rows("SELECT code, id, book_id, user_id, coalesce(locked_until, 0), "
                                 "coalesce(redeemed_at, 0), created_at, settings FROM coupon_code "
-                                "LEFT JOIN coupon_user ON number = assigned_to ORDER BY code") ==
-                  wanted);
+                                "LEFT JOIN coupon_user ON number = assigned_to "
+                                "WHERE use_of IS NULL ORDER BY code") == wanted);
+        compare_uses();
         if (backend_.locks() != nullptr) compare_locks();
         compare_books();
         compare_kept_back();
@@ -739,7 +762,7 @@ public:
             "book_id, created_at, locked_until, redeemed_at, code, user_id, settings, "
             "CASE WHEN shuffle_key < 0 THEN 'back' END "
             "FROM coupon_code LEFT JOIN coupon_user ON number = assigned_to "
-            "WHERE code NOT LIKE 'R%' ORDER BY code");
+            "WHERE code NOT LIKE 'R%' AND use_of IS NULL ORDER BY code");
     }
 
 private:
@@ -812,7 +835,7 @@ private:
         Model::Change change{types[static_cast<int>(entry.type)],
                              entry.at.ms,
                              entry.book_id,
-                             entry.code_id,
+                             entry.use_of.value_or(entry.code_id),
                              entry.codes,
                              entry.user_id.value_or(""),
                              entry.locked_until ? entry.locked_until->ms : 0,
@@ -849,6 +872,7 @@ private:
         using enum LedgerEntry::Type;
         std::map<CodeId, EntryId> last;
         std::map<BookId, EntryId> last_of_book;
+        std::map<CodeId, CodeId> use_of;
         for (const LedgerEntry& entry : entries) {
             if (is_of_book(entry)) {
                 const bool first = entry.type == book_created;
@@ -859,7 +883,12 @@ private:
             }
             const bool of_one = entry.type != codes_uploaded && entry.type != user_erased;
             const bool elsewhere = (entry.type == code_locked || entry.type == code_unlocked) &&
-                                   backend_.locks() != nullptr;
+                                   backend_.locks() != nullptr && !entry.use_of;
+            if (entry.use_of && use_of.emplace(entry.code_id, *entry.use_of).second) {
+                RC_ASSERT(entry.type == code_locked && entry.code_id == uses_from + entry.id);
+                last[entry.code_id] = last.at(*entry.use_of);
+            }
+            if (entry.use_of) RC_ASSERT(use_of.at(entry.code_id) == *entry.use_of);
             if (!of_one || elsewhere) {
                 RC_ASSERT(entry.previous == std::nullopt);
             } else {
@@ -901,14 +930,15 @@ private:
                 ++available;
                 ++happened.uploaded;
             }
-            Model::CodeState& code = codes[entry.code_id];
+            Model::CodeState& code = codes[entry.use_of ? 0 : entry.code_id];
+            const bool of_code = !entry.use_of;
             if (entry.type == LedgerEntry::Type::code_assigned) {
                 code.holder = entry.user_id.value();
                 --available;
                 ++happened.assigned;
             }
             if (entry.type == LedgerEntry::Type::code_locked) {
-                if (code.locked_until == 0) ++ever_locked;
+                if (of_code && code.locked_until == 0) ++ever_locked;
                 if (backend_.locks() == nullptr) {
                     code.locked_until = entry.locked_until.value().ms;
                 } else if (code.locked_until == 0) {
@@ -925,13 +955,13 @@ private:
             if (entry.type == LedgerEntry::Type::code_redeemed) {
                 code.redeemed_at = entry.at.ms;
                 code.locked_until = 0;
-                ++redeemed;
+                if (of_code) ++redeemed;
                 ++happened.redeemed;
             }
             if (entry.type == LedgerEntry::Type::redemption_rolled_back) {
                 code.redeemed_at = 0;
                 code.locked_until = entry.at.ms;
-                --redeemed;
+                if (of_code) --redeemed;
                 rolled_back = happened.rolled_back = 1;
             }
             if (entry.discount && entry.discount->amount != 0) {
@@ -977,8 +1007,8 @@ private:
         }
         RC_ASSERT(backend_.rows("SELECT id, book_id, user_id, coalesce(locked_until, 0), "
                                 "coalesce(redeemed_at, 0), created_at FROM coupon_code "
-                                "LEFT JOIN coupon_user ON number = assigned_to ORDER BY id") ==
-                  code_rows);
+                                "LEFT JOIN coupon_user ON number = assigned_to "
+                                "WHERE use_of IS NULL ORDER BY id") == code_rows);
         RC_ASSERT(backend_.rows("SELECT book_id, sum(total), sum(available), sum(redeemed), "
                                 "sum(ever_locked), sum(rolled_back), sum(discount_cents) "
                                 "FROM book_count GROUP BY "
@@ -1020,7 +1050,8 @@ private:
         }
         const auto rows = backend_.rows(
             "SELECT book_id, coalesce(user_id, ''), per, since, coalesce(currency, ''), redeemed, "
-            "amount FROM usage_count LEFT JOIN coupon_user ON number = user_number");
+            "amount FROM usage_count LEFT JOIN coupon_user ON number = user_number "
+            "WHERE code_id = 0");
         for (const std::string& row : rows) {
             std::istringstream in(row);
             std::array<std::string, 5> words;
@@ -1044,6 +1075,55 @@ private:
             if (!is_of(clock_.now().ms)) continue;
             ++answers_given["usage of " + std::string(user.empty() ? "all" : "a user")];
         }
+    }
+
+    /// What there is of codes beside themselves: a row for each redemption that stands, and for
+    /// each lock that lives; and how many there are, which is known of each code that may have some
+    /// once it was locked.
+    void compare_uses() {
+        std::multiset<std::string> redeemed, locked;
+        std::map<std::int64_t, std::pair<std::int64_t, std::int64_t>> counts;
+        for (const auto& [id, made] : model_.redemptions) {
+            if (made.by_use && made.rolled_back_at == 0) {
+                redeemed.insert(made.code + "|" + made.user + "|" + std::to_string(made.at));
+            }
+        }
+        for (const auto& [code, state] : model_.codes) {
+            auto& [uses, locks] = counts[state.id];
+            uses = model_.count_uses(code);
+            for (const auto& [user, until] : state.uses) {
+                if (until <= clock_.now().ms) continue;
+                locked.insert(code + "|" + user + "|" + std::to_string(until));
+                ++locks;
+            }
+        }
+        const auto rows = [this](const std::string& column, const std::string& condition) {
+            const auto found =
+                backend_.rows("SELECT code.code, user_id, use." + column +
+                              " FROM coupon_code AS use "
+                              "JOIN coupon_code AS code ON code.id = use.use_of "
+                              "JOIN coupon_user ON number = use.assigned_to WHERE use." +
+                              condition);
+            return std::multiset<std::string>(found.begin(), found.end());
+        };
+        RC_ASSERT(rows("redeemed_at", "redeemed_at IS NOT NULL") == redeemed);
+        RC_ASSERT(rows("locked_until", "redeemed_at IS NULL AND use.locked_until > " +
+                                           std::to_string(clock_.now().ms)) == locked);
+        for (const std::string& row : backend_.rows(
+                 "SELECT code_id, redeemed, amount FROM usage_count WHERE code_id <> 0")) {
+            std::istringstream in(row);
+            std::array<std::int64_t, 3> numbers{};
+            for (std::int64_t& number : numbers) {
+                std::string word;
+                std::getline(in, word, '|');
+                number = std::stoll(word);
+            }
+            const auto [uses, locks] = counts.at(numbers[0]);
+            counts.erase(numbers[0]);
+            RC_ASSERT(numbers[1] == uses);
+            RC_ASSERT(numbers[2] >= locks);
+        }
+        for (const auto& [id, count] : counts) RC_ASSERT(count == std::pair(0L, 0L));
     }
 
     /// What stands of the redemptions made in each quarter of an hour.
@@ -1097,8 +1177,10 @@ private:
         const std::set<std::string> kept_back(rows.begin(), rows.end());
         for (const auto& [code, state] : model_.codes) {
             const bool free = state.holder.empty();
-            const bool must_be = free && state.settled_at != 0 && !state.works(state.settled_at);
-            const bool may_be = free && !state.works(clock_.now().ms);
+            const bool open = model_.books.at(state.book).open;
+            const bool must_be =
+                free && (open || (state.settled_at != 0 && !state.works(state.settled_at)));
+            const bool may_be = free && (open || !state.works(clock_.now().ms));
             const bool is = kept_back.contains(code);
             RC_ASSERT((is ? may_be : !must_be));
         }
@@ -1114,7 +1196,7 @@ private:
 
     /// Those that stand, as they are shown with the codes of their users; and the sums of all.
     void compare_redemptions() {
-        std::map<std::string, std::map<std::int64_t, std::string>> wanted;  // of users, by codes
+        std::map<std::string, std::multiset<std::string>> wanted;  // of users
         for (const auto& [text, code] : model_.codes) {
             if (!code.holder.empty()) wanted[code.holder];
         }
@@ -1122,7 +1204,7 @@ private:
         std::map<std::string, std::int64_t> sums;
         for (const auto& [id, state] : model_.redemptions) {
             if (state.rolled_back_at == 0) {
-                wanted[state.user][model_.codes.at(state.code).id] = shown(id, state);
+                wanted[state.user].insert(shown(id, state));
             } else {
                 ++rolled_back;
             }
@@ -1134,12 +1216,9 @@ private:
         for (const auto& [user, redemptions] : wanted) {
             const Result<UserPage> page = backend_.reads().find_user({user, 0, 1000});
             RC_ASSERT(page.has_value());
-            std::vector<std::string> found, all;
-            for (const Redemption& redemption : page->redemptions) {
-                found.push_back(shown(redemption));
-            }
-            for (const auto& [code, redemption] : redemptions) all.push_back(redemption);
-            RC_ASSERT(found == all);
+            std::multiset<std::string> found;
+            for (const Redemption& redemption : page->redemptions) found.insert(shown(redemption));
+            RC_ASSERT(found == redemptions);
         }
         const Timestamp from = activity_period(Backend::start());
         const Timestamp to = activity_period(clock_.now()) + 1'800'000;

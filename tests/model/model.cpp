@@ -92,13 +92,9 @@ std::chrono::minutes offset_of(const std::string& zone) {
     return {};
 }
 
-std::string settings_text(bool active, std::int64_t expires_at, const std::string& metadata) {
-    return (active ? "active" : "disabled") + (" expires " + text(expires_at)) + " metadata " +
-           metadata;
-}
-
 std::string settings_text(const Model::CodeState& state) {
-    return settings_text(state.active, state.expires_at, state.metadata);
+    return (state.active ? "active" : "disabled") + (" expires " + text(state.expires_at)) +
+           " most " + text(state.most) + " metadata " + state.metadata;
 }
 
 /// Of a lock that is dead nobody is told.
@@ -110,13 +106,23 @@ std::string shown(const std::string& code, const Model::CodeState& state, std::i
            settings_text(state);
 }
 
+/// The code as a redemption of it shows it.
+Model::CodeState as_used(Model::CodeState code, const Model::RedemptionState& redemption) {
+    if (!redemption.by_use) return code;
+    code.holder = redemption.user;
+    code.locked_until = 0;
+    code.redeemed_at = redemption.at;
+    return code;
+}
+
 std::string shown(const Model::BookState& book) {
     return book.name + " pattern " + book.pattern + " limits " + text(book.limits_ever) +
            text(book.limits) + " discount " + text(book.discount) + " description " +
            book.description + (book.active ? " active" : " inactive") + " from " +
            text(book.starts_at) + " to " + text(book.ends_at) + " zone " + book.zone + " ttl " +
            text(book.ttl_s) + (book.combinable ? "" : " alone") + " held " + text(book.most_held) +
-           " metadata " + book.metadata + " archived " + text(book.archived_at) + " counted " +
+           " per code " + text(book.most_per_code) + (book.open ? " open" : "") + " metadata " +
+           book.metadata + " archived " + text(book.archived_at) + " counted " +
            text(book.counted) + " created " + text(book.created_at) + " updated " +
            text(book.updated_at);
 }
@@ -133,6 +139,9 @@ std::optional<Timestamp> time_of(const std::optional<std::int64_t>& ms) {
 std::int64_t counts_for(Per per, bool of_user) {
     return (of_user ? 2 : 1) << 2 * static_cast<int>(per);
 }
+
+/// The same of how often its codes are redeemed.
+constexpr std::int64_t counts_uses = 256;
 
 /// Makes of `book` what is wished of its members.
 void take(Model::BookState& book, const BookWish& wish, BookMembers wished) {
@@ -154,6 +163,11 @@ void take(Model::BookState& book, const BookWish& wish, BookMembers wished) {
     if (wished[place::lock_ttl_s]) book.ttl_s = wish.lock_ttl_s;
     if (wished[place::combinable]) book.combinable = wish.combinable;
     if (wished[place::max_assignments_per_user]) book.most_held = wish.max_assignments_per_user;
+    if (wished[place::max_redemptions_per_code]) {
+        book.most_per_code = wish.max_redemptions_per_code;
+    }
+    if (wished[place::open]) book.open = wish.open;
+    if (book.open || book.most_per_code != 1) book.counted |= counts_uses;
     if (wished[place::metadata]) book.metadata = wish.metadata;
     for (const Per per : all_pers) {
         const Limits limits = book.limits_per(per);
@@ -259,7 +273,8 @@ std::string Model::edit(const EditBook& command, std::int64_t now) {
     if (books.count(command.book_id) == 0) return "refused book_not_found";
     BookState wished = books[command.book_id];
     take(wished, command.wish, command.wished);
-    const std::set<Fault> faults = faults_of(wished);
+    std::set<Fault> faults = faults_of(wished);
+    if (wished.open != books[command.book_id].open) faults.insert(Fault::assignment_fixed);
     if (!faults.empty()) return contradicted(faults);
     return "changed: " + become(command.book_id, wished, "book_changed", now);
 }
@@ -360,6 +375,7 @@ std::string Model::assign_any(const AssignAny& command, std::int64_t now,
                               const std::string& given) {
     if (command.book_id) {
         if (books.count(*command.book_id) == 0) return "refused book_not_found";
+        if (books.at(*command.book_id).open) return "refused book_open";
         const std::string why = closed(*command.book_id, now);
         if (!why.empty()) return why;
         if (holds_most(*command.book_id, command.user_id)) {
@@ -368,7 +384,7 @@ std::string Model::assign_any(const AssignAny& command, std::int64_t now,
     }
     const auto fits = [&](const CodeState& code) {
         return code.holder.empty() && (!command.book_id || code.book == *command.book_id) &&
-               closed(code.book, now).empty() && code.works(now);
+               !books.at(code.book).open && closed(code.book, now).empty() && code.works(now);
     };
     // Of any book: who draws a code of one of which they hold enough is told so.
     std::set<std::string> told;
@@ -424,7 +440,7 @@ std::string Model::assign(const AssignCode& command, std::int64_t now) {
         return "refused assigned_to_another_user";
     }
     if (code.holder.empty()) {
-        std::string why = closed(code.book, now);
+        std::string why = books.at(code.book).open ? "refused book_open" : closed(code.book, now);
         if (why.empty()) why = useless(code, now);
         if (why.empty() && holds_most(code.book, command.user_id)) {
             why = "refused user_assignment_limit_reached";
@@ -440,21 +456,65 @@ std::string Model::lock(const LockCode& command, std::int64_t now) {
     const auto found = codes.find(command.code);
     if (found == codes.end()) return "refused code_not_found";
     CodeState& code = found->second;
-    if (code.holder != command.user_id) return "refused not_assigned_to_user";
-    if (code.redeemed_at != 0) return "refused already_redeemed";
-    const std::string why = unusable(code, now);
+    const std::string& user = command.user_id;
+    if (!books[code.book].open && code.holder != user) return "refused not_assigned_to_user";
+    std::string why = used_up(command.code, code);
+    if (why.empty()) why = unusable(code, now);
     if (!why.empty()) return why;
     if (command.order) {
         const std::string misfit = unfit(code.book, command.order);
         if (!misfit.empty()) return misfit;
     }
-    if (now < code.locked_until) return "refused already_locked";
+    if (now < locked_until(code, user)) return "refused already_locked";
+    std::int64_t taken = count_uses(command.code);
+    for (const auto& [_, until] : code.uses) taken += now < until ? 1 : 0;
+    if (code.redeemed_at != 0 || now < code.locked_until) ++taken;
+    const auto most = most_of(code);
+    if (most && taken >= *most) {
+        ++met["all that is left is locked"];
+        return "refused already_locked";
+    }
     const auto ttl_s = books[code.book].ttl_s;
-    code.locked_until = now + (ttl_s ? *ttl_s * 1000 : command.ttl_ms);
+    const std::int64_t until = now + (ttl_s ? *ttl_s * 1000 : command.ttl_ms);
+    if (by_use(code)) {
+        code.uses[user] = until;
+        Change& change = enter("code_locked", code, now);
+        change.user = user;
+        change.locked_until = until;
+        return "locked until " + text(until);
+    }
+    code.locked_until = until;
     code.lock_ended = false;
     if (code.first_locked_at == 0) code.first_locked_at = now;
     enter("code_locked", code, now).locked_until = code.locked_until;
     return "locked until " + text(code.locked_until);
+}
+
+std::optional<std::int64_t> Model::most_of(const CodeState& code) const {
+    return code.most ? code.most : books.at(code.book).most_per_code;
+}
+
+std::int64_t Model::count_uses(const std::string& code) const {
+    return std::count_if(redemptions.begin(), redemptions.end(), [&](const auto& each) {
+        const RedemptionState& made = each.second;
+        return made.code == code && made.by_use && made.rolled_back_at == 0;
+    });
+}
+
+std::string Model::used_up(const std::string& text, const CodeState& code) const {
+    const auto most = most_of(code);
+    if (!most || count_uses(text) + (code.redeemed_at != 0 ? 1 : 0) < *most) return {};
+    return *most == 1 ? "refused already_redeemed" : "refused code_redemption_limit_reached";
+}
+
+bool Model::by_use(const CodeState& code) const {
+    return books.at(code.book).open || code.redeemed_at != 0;
+}
+
+std::int64_t Model::locked_until(const CodeState& code, const std::string& user) const {
+    if (!by_use(code)) return code.locked_until;
+    const auto use = code.uses.find(user);
+    return use == code.uses.end() ? 0 : use->second;
 }
 
 std::string Model::unfit(std::int64_t id, const std::optional<Order>& order) const {
@@ -543,13 +603,18 @@ std::string Model::redeem(const RedeemCode& command, std::int64_t now, std::int6
         const bool same = made.rolled_back_at == 0 && made.code == command.code &&
                           made.user == command.user_id && made.order && command.order &&
                           made.order->id == command.order->id;
-        if (same) return "replayed: " + shown(command.code, code, now) + test::shown(id, made);
+        if (same) {
+            return "replayed: " + shown(command.code, as_used(code, made), now) +
+                   test::shown(id, made);
+        }
     }
-    if (code.holder != command.user_id) return "refused not_assigned_to_user";
-    if (code.redeemed_at != 0) return "refused already_redeemed";
-    std::string why = unusable(code, now);
+    const bool open = books[code.book].open;
+    if (!open && code.holder != command.user_id) return "refused not_assigned_to_user";
+    std::string why = used_up(command.code, code);
+    if (why.empty()) why = unusable(code, now);
     if (!why.empty()) return why;
-    if (now >= code.locked_until) return "refused not_locked";
+    const std::int64_t until = locked_until(code, command.user_id);
+    if (now >= until) return "refused not_locked";
     why = unfit(code.book, command.order);
     if (!why.empty()) return why;
     const BookState& book = books[code.book];
@@ -558,20 +623,28 @@ std::string Model::redeem(const RedeemCode& command, std::int64_t now, std::int6
                                .user = command.user_id,
                                .order = command.order,
                                .discount = {},
-                               .at = now};
+                               .at = now,
+                               .by_use = by_use(code)};
     if (book.discount) redemption.discount = worth(*book.discount, command.order);
     why = limited(code.book, command.user_id, redemption.discount, now);
     if (!why.empty()) return why;
     Change& change = enter("code_redeemed", code, now);
-    change.locked_until = code.locked_until;
+    change.user = command.user_id;
+    change.locked_until = until;
     change.discount = redemption.discount;
     change.order = redemption.order;
     change.redemption = given_id;
-    code.redeemed_at = now;
-    code.locked_until = 0;
-    code.first_locked_at = 0;
+    if (redemption.by_use) {
+        code.uses.erase(command.user_id);
+        ++met[open ? "use of an open code" : "use of a user's code"];
+    } else {
+        code.redeemed_at = now;
+        code.locked_until = 0;
+        code.first_locked_at = 0;
+    }
     if (!redemptions.emplace(given_id, redemption).second) return "an id of its own";
-    return "redeemed: " + shown(command.code, code, now) + test::shown(given_id, redemption);
+    return "redeemed: " + shown(command.code, as_used(code, redemption), now) +
+           test::shown(given_id, redemption);
 }
 
 std::string Model::roll_back(const RollBack& command, std::int64_t now) {
@@ -591,12 +664,14 @@ std::string Model::roll_back(const RollBack& command, std::int64_t now) {
     CodeState& code = codes.at(redemption.code);
     Change& change = enter(
         command.ten_thousandths ? "discount_given_back" : "redemption_rolled_back", code, now);
+    change.user = redemption.user;
     change.discount = back;
     change.redemption = command.redemption_id;
     change.reason = command.reason;
     if (back) redemption.given_back += back->amount;
     if (command.ten_thousandths) return "given-back: " + test::shown(found->first, redemption);
     redemption.rolled_back_at = now;
+    if (redemption.by_use) return "rolled-back: " + test::shown(found->first, redemption);
     code.redeemed_at = 0;
     code.locked_until = code.first_locked_at = now;
     code.lock_ended = true;
@@ -610,8 +685,10 @@ std::string Model::edit(const EditCode& command, std::int64_t now) {
     const std::string before = settings_text(code);
     if (command.wished[0]) code.active = command.wish.active;
     if (command.wished[1]) code.expires_at = ms_of(command.wish.expires_at).value_or(0);
-    if (command.wished[2]) code.metadata = command.wish.metadata;
+    if (command.wished[2]) code.most = command.wish.max_redemptions;
+    if (command.wished[3]) code.metadata = command.wish.metadata;
     if (settings_text(code) != before) {
+        code.counted |= code.most.has_value();
         Change& change = enter("code_changed", code, now);
         change.before = before;
         change.after = settings_text(code);
@@ -624,11 +701,17 @@ std::string Model::unlock(const UnlockCode& command, std::int64_t now) {
     const auto found = codes.find(command.code);
     if (found == codes.end()) return "refused code_not_found";
     CodeState& code = found->second;
-    if (code.holder != command.user_id) return "refused not_assigned_to_user";
-    if (code.redeemed_at != 0) return "refused already_redeemed";
-    if (now < code.locked_until) {
-        enter("code_unlocked", code, now).locked_until = code.locked_until;
-        code.locked_until = now;
+    const std::string& user = command.user_id;
+    if (!books[code.book].open && code.holder != user) return "refused not_assigned_to_user";
+    const bool once = !books[code.book].open && most_of(code) == 1;
+    if (code.redeemed_at != 0 && once) return "refused already_redeemed";
+    const std::int64_t until = locked_until(code, user);
+    if (now < until) {
+        Change& change = enter("code_unlocked", code, now);
+        change.user = user;
+        change.locked_until = until;
+        if (by_use(code)) code.uses[user] = now;
+        if (!by_use(code)) code.locked_until = now;
     }
     return "unlocked";
 }
@@ -641,8 +724,12 @@ std::string Model::unassign(const UnassignCode& command, std::int64_t now) {
         if (command.user_id && code.holder != *command.user_id) {
             return "refused not_assigned_to_user";
         }
-        if (code.redeemed_at != 0) return "refused already_redeemed";
-        if (now < code.locked_until) return "refused already_locked";
+        if (code.redeemed_at != 0 || count_uses(command.code) > 0) {
+            return "refused already_redeemed";
+        }
+        const auto use = code.uses.find(code.holder);
+        const bool is_used = use != code.uses.end() && now < use->second;
+        if (now < code.locked_until || is_used) return "refused already_locked";
         enter("code_unassigned", code, now);
         code.holder.clear();
         code.locked_until = 0;
@@ -657,6 +744,7 @@ std::string Model::erase(const EraseUser& command, std::int64_t now) {
     const auto is_theirs = [&](const Change& change) { return change.user == command.user_id; };
     if (std::none_of(changes.begin(), changes.end(), is_theirs)) return "refused user_not_found";
     for (auto& [text, code] : codes) {
+        code.uses.erase(command.user_id);
         if (code.holder != command.user_id) continue;
         code.holder = command.erased_id;
         code.locked_until = std::min(code.locked_until, now);
@@ -677,7 +765,7 @@ namespace {
 
 std::string shown(const Code& code, std::int64_t now) {
     Model::CodeState state;
-    state.id = code.id;
+    state.id = code.shown_id();
     state.book = code.book_id;
     state.holder = code.assigned_to.value_or("");
     state.locked_until = code.lock ? code.lock->until.ms : 0;
@@ -685,6 +773,7 @@ std::string shown(const Code& code, std::int64_t now) {
     state.created_at = code.created_at.ms;
     state.active = code.active;
     state.expires_at = ms_of(code.expires_at).value_or(0);
+    state.most = code.max_redemptions;
     state.metadata = code.metadata;
     return shown(code.code, state, now);
 }
@@ -768,6 +857,8 @@ std::string shown(const Book& book) {
         .ttl_s = book.lock_ttl_s,
         .combinable = book.combinable,
         .most_held = book.max_assignments_per_user,
+        .most_per_code = book.max_redemptions_per_code,
+        .open = book.open,
         .metadata = book.metadata,
         .archived_at = ms_of(book.archived_at),
         .counted = book.counted,
@@ -776,8 +867,12 @@ std::string shown(const Book& book) {
 }
 
 std::string shown(const CodeSettings& settings) {
-    return settings_text(settings.active, ms_of(settings.expires_at).value_or(0),
-                         settings.metadata);
+    Model::CodeState state;
+    state.active = settings.active;
+    state.expires_at = ms_of(settings.expires_at).value_or(0);
+    state.most = settings.max_redemptions;
+    state.metadata = settings.metadata;
+    return settings_text(state);
 }
 
 std::string shown(std::int64_t id, const Model::RedemptionState& state) {
@@ -815,6 +910,8 @@ Book as_book(const Model::BookState& state) {
     book.lock_ttl_s = state.ttl_s;
     book.combinable = state.combinable;
     book.max_assignments_per_user = state.most_held;
+    book.max_redemptions_per_code = state.most_per_code;
+    book.open = state.open;
     book.metadata = state.metadata;
     book.archived_at = time_of(state.archived_at);
     book.counted = state.counted;
@@ -827,6 +924,7 @@ CodeSettings as_settings(const Model::CodeState& state) {
     CodeSettings settings;
     settings.active = state.active;
     if (state.expires_at != 0) settings.expires_at = Timestamp{state.expires_at};
+    settings.max_redemptions = state.most;
     settings.metadata = state.metadata;
     return settings;
 }

@@ -30,6 +30,8 @@ enum : std::size_t {
     budget,
     limits,
     max_assignments_per_user,
+    max_redemptions_per_code,
+    open,
     lock_ttl_s,
     combinable,
     metadata
@@ -62,6 +64,11 @@ public:
         bool active = true;
         std::int64_t expires_at = 0;  ///< 0: never
         std::string metadata = "{}";
+        std::optional<std::int64_t> most =
+            {};                ///< how often it may be redeemed, if it says so itself
+        bool counted = false;  ///< has said so
+        /// Of what is used of it besides itself: until when users have locked that.
+        std::map<std::string, std::int64_t> uses = {};
         bool lock_ended = false;           ///< by the erasure of its holder
         std::int64_t first_locked_at = 0;  ///< 0: never, or it is redeemed
         std::int64_t settled_at = 0;       ///< when its settings or its holder were taken from it
@@ -80,6 +87,8 @@ public:
         std::optional<std::int64_t> ttl_s;
         bool combinable = true;
         std::optional<std::int64_t> most_held;  ///< by a user
+        std::optional<std::int64_t> most_per_code = 1;
+        bool open = false;
         std::string metadata = "{}";
         std::optional<std::int64_t> archived_at;
         std::int64_t counted = 0;  ///< of what it has ever had limits: see counts_for()
@@ -98,6 +107,7 @@ public:
         std::int64_t given_back = 0;
         std::int64_t at = 0;
         std::int64_t rolled_back_at = 0;  ///< 0: it stands
+        bool by_use = false;              ///< not of the code itself
     };
     /// What the ledger should tell of a change.
     struct Change {
@@ -140,6 +150,9 @@ public:
     Use count_use(std::int64_t book, const std::string& user, std::int64_t since,
                   const std::optional<Currency>& currency) const;
 
+    /// How many redemptions of a code stand; without its own.
+    std::int64_t count_uses(const std::string& code) const;
+
 private:
     /// The id that follows `last`; `given`, where it may.
     std::int64_t next_id(std::int64_t last, std::int64_t given) const;
@@ -176,6 +189,14 @@ private:
     std::string limited(std::int64_t book, const std::string& user,
                         const std::optional<Money>& worth, std::int64_t now);
     Change& enter(const std::string& type, const CodeState& code, std::int64_t now);
+    /// How often a code may be redeemed; nothing: no limit.
+    std::optional<std::int64_t> most_of(const CodeState& code) const;
+    /// The reason why a code cannot be redeemed once more; empty: it can.
+    std::string used_up(const std::string& text, const CodeState& code) const;
+    /// Whether who locks or redeems a code does so beside the code itself.
+    bool by_use(const CodeState& code) const;
+    /// Until when a user has locked a code, by itself or beside it.
+    std::int64_t locked_until(const CodeState& code, const std::string& user) const;
 
     const bool ids_may_skip_;
     std::int64_t last_code_id_ = 0;

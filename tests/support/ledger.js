@@ -106,6 +106,9 @@ export function verifyEntries(
     const states = new Map(); // code → what the entries so far have made of it
     const settings = new Map(); // code → what it was set to, where it was changed
     const redemptions = new Map(); // id → what was redeemed, and what is left of it
+    // code → the users of its uses, beside what the code itself has gone through, and until when
+    // they have locked it; and how many of its uses stand
+    const uses = new Map();
     for (const entry of entries) {
         const text = JSON.stringify(entry);
         const others = requests.get(entry.requestId) ?? [];
@@ -141,9 +144,22 @@ export function verifyEntries(
         const before = states.get(entry.code) ?? { bookId: entry.bookId, status: 'free' };
         assert.equal(before.bookId, entry.bookId, text);
         const unknown = losesLocks || unknownLocks.has(`${entry.code}\n${entry.userId}`);
-        assertFollows(entry, before, unknown, text);
-        if (entry.type !== 'discount_given_back') {
-            states.set(entry.code, { bookId: entry.bookId, ...entry.after });
+        const of = uses.get(entry.code) ?? { standing: 0, locks: new Map() };
+        uses.set(entry.code, of);
+        const { maxRedemptions } = settings.get(entry.code) ?? codeDefaults;
+        const most = maxRedemptions ?? book.book.maxRedemptionsPerCode ?? Infinity;
+        const isUse = takesBack(entry)
+            ? redemptions.get(entry.redemptionId)?.isUse
+            : ['code_locked', 'code_redeemed', 'code_unlocked'].includes(entry.type) &&
+              (book.book.assignment === 'open' || before.status === 'redeemed');
+        if (isUse) {
+            assertUse(entry, before, of, { most, open: book.book.assignment === 'open' }, text);
+        } else {
+            assertFollows(entry, before, unknown, text);
+            if (entry.type === 'code_redeemed') assert.ok(of.standing < most, text);
+            if (entry.type !== 'discount_given_back') {
+                states.set(entry.code, { bookId: entry.bookId, ...entry.after });
+            }
         }
         if (entry.type === 'code_assigned' || entry.type === 'code_unassigned') {
             const given = entry.type === 'code_assigned' ? 1 : -1;
@@ -155,16 +171,16 @@ export function verifyEntries(
             assert.ok(within, `more than ${maxAssignmentsPerUser} held: ${text}`);
         }
         if (entry.type === 'code_redeemed') {
-            book.redeemed += 1;
+            if (!isUse) book.redeemed += 1;
             assertWithinLimits(entry, book, text);
             assert.equal(entry.redemptionId, entry.id, text);
             const { code, userId, at, discount: worth } = entry;
-            const redemption = { code, userId, at: timeOf(at), worth, back: 0n };
+            const redemption = { code, userId, at: timeOf(at), worth, back: 0n, isUse };
             redemptions.set(entry.id, redemption);
             book.standing.add(redemption);
         }
         if (entry.type === 'redemption_rolled_back') {
-            book.redeemed -= 1;
+            if (!isUse) book.redeemed -= 1;
             book.standing.delete(redemptions.get(entry.redemptionId));
         }
         if (takesBack(entry)) takeBack(entry, redemptions, text);
@@ -188,9 +204,9 @@ export function verifyEntries(
             const state = states.get(code.code);
             states.delete(code.code);
             const text = `${JSON.stringify(code)}, the ledger: ${JSON.stringify(state)}`;
-            const { active, expiresAt, metadata } = code;
+            const { active, expiresAt, maxRedemptions, metadata } = code;
             const set = settings.get(code.code) ?? codeDefaults;
-            assert.deepEqual({ active, expiresAt, metadata }, set, text);
+            assert.deepEqual({ active, expiresAt, maxRedemptions, metadata }, set, text);
             assert.equal(state?.bookId ?? book.id, book.id, text);
             assert.equal(state?.assignedTo ?? null, code.assignedTo, text);
             assert.equal(state?.redeemedAt ?? null, code.redeemedAt, text);
@@ -292,6 +308,37 @@ function assertAllowed({ type, at, after }, book, code, text) {
     if (type === 'code_locked' && book.lockTtlSeconds !== null) {
         assert.equal(timeOf(after.lockedUntil) - timeOf(at), 1000 * book.lockTtlSeconds, told);
     }
+}
+
+/**
+ * An entry about a use of a code that may be redeemed `most` times: each user has one lock at a time,
+ * and no more are locked and redeemed than that.
+ */
+function assertUse({ type, at, userId, before, after }, code, uses, { most, open }, text) {
+    const { locks } = uses;
+    const now = timeOf(at);
+    const locked = [...locks.values()].filter((until) => now < until).length;
+    const taken = uses.standing + (code.status === 'redeemed' ? 1 : 0);
+    assert.equal(before.assignedTo, userId, text);
+    assert.equal(after.assignedTo, userId, text);
+    if (!open) assert.equal(code.assignedTo, userId, text);
+    if (type === 'code_locked') {
+        assert.ok(timeOf(after.lockedUntil) > now, text);
+        assert.ok(now >= (locks.get(userId) ?? 0), text);
+        assert.ok(taken + locked < most, `${locked} locked, ${taken} redeemed of ${most}: ${text}`);
+        locks.set(userId, timeOf(after.lockedUntil));
+    }
+    if (type === 'code_unlocked' || type === 'code_redeemed') {
+        assert.ok(now < locks.get(userId), text);
+        assert.equal(timeOf(before.lockedUntil), locks.get(userId), text);
+        locks.delete(userId);
+    }
+    if (type === 'code_redeemed') {
+        assert.ok(taken < most, `${taken} redeemed of ${most}: ${text}`);
+        assert.equal(after.redeemedAt, at, text);
+        uses.standing += 1;
+    }
+    if (type === 'redemption_rolled_back') uses.standing -= 1;
 }
 
 /** An entry about a code starts from what the one before it has left. */

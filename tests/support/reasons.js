@@ -45,7 +45,8 @@ export function reason(code, { cured = true, ...named } = {}) {
 
 /**
  * Of a `code` and its `book` as they are answered; of a code that is not there, nothing. `user` is
- * who asks, and has redeemed `redeemed` codes of the book, all users `redeemedByAll`, which took
+ * who asks, and has redeemed `redeemed` codes of the book, all users `redeemedByAll`, of them this
+ * code `redeemedOfCode` times, which took
  * off `takenOffByAll` of its discount's currency; `at`: as of when, in milliseconds. Limits of days,
  * weeks and months are none of this.
  */
@@ -55,6 +56,7 @@ export function reasonsOf({
     user,
     redeemed = 0,
     redeemedByAll = redeemed,
+    redeemedOfCode = code?.isRedeemed ? 1 : 0,
     takenOffByAll = 0,
     at = Date.now(),
     order,
@@ -64,9 +66,12 @@ export function reasonsOf({
     const { currency = null, minOrderAmount = null } = book.discount ?? {};
     const mismatch = Boolean(order) && currency !== null && currency !== order.currency;
     const below = Boolean(order) && !mismatch && shortOf(book, order) > 0n;
+    const open = book.assignment === 'open';
+    const most = code.maxRedemptions ?? book.maxRedemptionsPerCode ?? Infinity;
     const so = {
-        coupon_not_assigned_to_user: code.assignedTo !== user,
-        coupon_already_redeemed: code.isRedeemed,
+        coupon_not_assigned_to_user: !open && code.assignedTo !== user,
+        coupon_already_redeemed: most === 1 && redeemedOfCode >= most,
+        coupon_redemption_limit_reached: most !== 1 && redeemedOfCode >= most,
         coupon_book_archived: book.archivedAt !== null,
         coupon_book_inactive: !book.active,
         coupon_book_not_started: book.startsAt !== null && !reached(book.startsAt),

@@ -17,6 +17,16 @@ export const refusals = {
     expired: [409, 'Coupon has expired', 'coupon_expired'],
     notCombinable: [409, 'Coupon cannot be combined with others', 'coupon_not_combinable'],
     redeemed: [409, 'Coupon has already been redeemed', 'coupon_already_redeemed'],
+    usedUp: [
+        409,
+        'Coupon has been redeemed as often as it may be',
+        'coupon_redemption_limit_reached',
+    ],
+    bookOpen: [
+        409,
+        'Coupons of this book can be used by anybody and are not assigned',
+        'coupon_book_open',
+    ],
     anothersCode: [
         409,
         'Coupon is already assigned to another user',

@@ -17,6 +17,8 @@ export const bookMembers = [
     'budget',
     'limits',
     'maxAssignmentsPerUser',
+    'maxRedemptionsPerCode',
+    'assignment',
     'lockTtlSeconds',
     'combinable',
     'metadata',
@@ -33,6 +35,7 @@ export const codeMembers = [
     'redeemedAt',
     'active',
     'expiresAt',
+    'maxRedemptions',
     'metadata',
     'createdAt',
 ];
@@ -50,11 +53,18 @@ export const bookDefaults = {
     budget: null,
     limits: { day: null, week: null, month: null },
     maxAssignmentsPerUser: null,
+    maxRedemptionsPerCode: 1,
+    assignment: 'required',
     lockTtlSeconds: null,
     combinable: true,
     metadata: {},
 };
-export const codeDefaults = { active: true, expiresAt: null, metadata: {} };
+export const codeDefaults = {
+    active: true,
+    expiresAt: null,
+    maxRedemptions: null,
+    metadata: {},
+};
 export const limitsMembers = ['day', 'week', 'month'];
 export const periodLimitsMembers = ['maxRedemptions', 'maxRedemptionsPerUser', 'budget'];
 export const discountMembers = ['type', 'value', 'currency', 'maxAmount', 'minOrderAmount'];

@@ -37,7 +37,8 @@ const Statement reserve_book_ids{
 
 const Statement reserve_code_ids{
     "UPDATE id_counter SET next = $1::bigint + "
-    "greatest(next, (SELECT coalesce(max(id), 0) + 1 FROM coupon_code)) "
+    "greatest(next, (SELECT coalesce(max(id), 0) + 1 FROM coupon_code "
+    "WHERE id < 4611686018427387904)) "  // uses_from
     "WHERE \"of\" = 'coupon_code' RETURNING next - $1::bigint"};
 
 const Statement select_codes{
@@ -48,9 +49,39 @@ const Statement select_codes{
 const Statement select_codes_of_redemptions{
     "SELECT " COUPOND_CODE_COLUMNS
     " FROM unnest($1::bigint[]) AS need (id) CROSS JOIN LATERAL "
-    "(SELECT code_id FROM ledger WHERE id = need.id AND type = 5 OFFSET 0) AS entry "
+    "(SELECT code_id, use_of FROM ledger WHERE id = need.id AND type = 5 OFFSET 0) AS entry "
+    "CROSS JOIN LATERAL unnest(ARRAY[entry.code_id, entry.use_of]) AS named (id) "
+    "CROSS JOIN LATERAL (SELECT ctid, * FROM coupon_code WHERE id = named.id OFFSET 0"
+    ") AS code " COUPOND_HOLDER};
+
+// By which codes were redeemed for orders.
+const Statement select_uses_of_orders{
+    "SELECT " COUPOND_CODE_COLUMNS
+    " FROM unnest($1::text[], $2::text[]) AS need (code, order_id) CROSS JOIN LATERAL "
+    "(SELECT id FROM coupon_code WHERE code = need.code OFFSET 0) AS known "
+    "CROSS JOIN LATERAL (SELECT code_id FROM ledger WHERE order_id = need.order_id "
+    "AND use_of = known.id OFFSET 0) AS entry "
     "CROSS JOIN LATERAL (SELECT ctid, * FROM coupon_code WHERE id = entry.code_id OFFSET 0"
     ") AS code " COUPOND_HOLDER};
+
+// Of users who are there: the uses of codes that they have and that are not redeemed, of several of
+// one code the one that is locked longest.
+const Statement select_open_uses{
+    "SELECT " COUPOND_CODE_COLUMNS
+    ", need.n FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS need (code_id, user_id, n) "
+    "CROSS JOIN LATERAL (SELECT number, user_id FROM coupon_user WHERE user_id = need.user_id "
+    "OFFSET 0) AS holder "
+    "CROSS JOIN LATERAL (SELECT ctid, * FROM coupon_code WHERE use_of = need.code_id "
+    "AND assigned_to = holder.number AND redeemed_at IS NULL ORDER BY locked_until + 0 DESC LIMIT 1"
+    ") AS code"};
+
+// How many uses of codes are locked beyond $2.
+const Statement select_locked_uses{
+    "SELECT (SELECT count(*) FROM coupon_code WHERE use_of = need.code_id "
+    "AND redeemed_at IS NULL AND locked_until > $2::bigint) "
+    "FROM unnest($1::bigint[]) WITH ORDINALITY AS need (code_id, n) ORDER BY need.n"};
+
+const Statement select_uses_of_codes{COUPOND_USES_OF_CODES};
 
 const Statement select_redemptions{"SELECT " COUPOND_REDEMPTION_COLUMNS
                                    " FROM unnest($1::bigint[]) AS need (id) CROSS JOIN LATERAL "
@@ -62,17 +93,17 @@ const Statement select_redemptions_of_orders{
     " FROM unnest($1::text[], $2::text[]) AS need (code, order_id) CROSS JOIN LATERAL "
     "(SELECT id FROM coupon_code WHERE code = need.code OFFSET 0) AS known "
     "CROSS JOIN LATERAL (SELECT * FROM ledger WHERE order_id = need.order_id "
-    "AND code_id = known.id OFFSET 0) AS entry" COUPOND_REDEMPTION_JOINS};
+    "AND coalesce(use_of, code_id) = known.id OFFSET 0) AS entry" COUPOND_REDEMPTION_JOINS};
 
 const Statement select_usages_of_users{COUPOND_USAGE_OF_USERS};
 
 const Statement select_usages_of_books{COUPOND_USAGE_OF_BOOKS};
 
-// Whoever redeems in a limited book changes what is counted of it, so others wait instead of
-// meeting conflicts. Not for the rows: who waits for those has a transaction's id, by which the
-// ledger's entries are ordered, before having seen what they waited for. Each book has one of so
-// many locks.
-constexpr BookId book_locks = 64;
+// Whoever redeems in a limited book, or of a code that has uses, changes what is counted of it, so
+// others wait instead of meeting conflicts. Not for the rows: who waits for those has a
+// transaction's id, by which the ledger's entries are ordered, before having seen what they waited
+// for. Each book and each code has one of so many locks.
+constexpr std::int64_t turns = 64;
 const Statement take_turns{"SELECT coupond_take_turns($1::bigint[]::int[])"};
 
 // What users who are there hold of books.
@@ -83,7 +114,8 @@ const Statement select_holdings{
     "CROSS JOIN LATERAL (SELECT number, version FROM coupon_user WHERE user_id = need.user_id "
     "OFFSET 0) AS who "
     "CROSS JOIN LATERAL (SELECT count(*) AS codes, min(id) AS first FROM coupon_code "
-    "WHERE assigned_to = who.number AND book_id = need.book_id OFFSET 0) AS held "
+    "WHERE assigned_to = who.number AND book_id = need.book_id AND use_of IS NULL OFFSET 0"
+    ") AS held "
     "LEFT JOIN LATERAL (SELECT ctid, * FROM coupon_code WHERE id = held.first OFFSET 0"
     ") AS code ON true" COUPOND_HOLDER "ORDER BY need.n"};
 
@@ -154,6 +186,7 @@ public:
         begin();
         if (!needs_.codes.empty()) ask_codes();
         ask_redemptions();
+        if (!known_.uses && !needs_.orders.empty()) ask_orders(false);
         ask_books();
         if (needs_.only_book) ask_only_book();
         if (!needs_.new_codes.empty()) ask_existing();
@@ -161,19 +194,24 @@ public:
         if (!needs_.keys.empty()) ask_memories();
         if (!needs_.erased.empty()) ask_users();
         const auto any = needs_.pools.find(PoolScope{});
-        const bool in_parts = any != needs_.pools.end() || may_be_limited() || may_hold_most();
+        const bool with_uses = known_.uses;
+        const bool in_parts =
+            any != needs_.pools.end() || may_be_limited() || may_hold_most() || with_uses;
         if (in_parts) {
             receive();
             take_known();
             if (any != needs_.pools.end()) ask_any_free(any->second);
-            if (may_be_limited()) ask_usages();
+            if (with_uses || may_be_limited()) ask_usages();
+            if (with_uses) ask_uses();
+            if (with_uses && !needs_.orders.empty()) ask_orders(true);
             if (may_hold_most()) ask_holdings();
         }
         ask_name();
         receive();
         take_known();
         require_books();
-        if (!in_parts && (may_be_limited() || may_hold_most())) {
+        const bool is_limited = !in_parts && (may_be_limited() || may_hold_most());
+        if (is_limited || (known_.uses && !with_uses)) {
             throw Rejected{{"40001", "a book is limited", {}}};
         }
         return std::move(world_);
@@ -216,7 +254,7 @@ private:
             transaction_.erasures = rows.integer(0, 0);
             world_.others_were_alone = known_.alone != rows.integer(0, 1);
             if (world_.others_were_alone || known_.books.size() > most_known) {
-                known_ = {rows.integer(0, 1), {}};
+                known_ = {rows.integer(0, 1), {}, known_.uses};
             }
         });
     }
@@ -262,30 +300,54 @@ private:
     /// After their codes, all of which change with them: so who takes one back and finds its code
     /// as it was has found all that was taken back of it.
     void ask_redemptions() {
-        const auto take = [this](const Rows& rows) {
-            for (int row = 0; row < rows.size(); ++row) {
-                Redemption redemption = read_redemption(rows, row);
-                const CodeRow* const code = world_.find(redemption.code);
-                if (code != nullptr) world_.add(std::move(redemption));
-            }
-        };
-        if (!needs_.redemptions.empty()) {
-            BigintArray ids;
-            for (const EntryId id : needs_.redemptions) ids.add(id);
-            ask(select_codes_of_redemptions, Parameters(ids), [this](const Rows& rows) {
-                for (int row = 0; row < rows.size(); ++row) {
-                    if (world_.find(rows.text(row, 2)) == nullptr) add_code(rows, row);
-                }
-            });
-            ask(select_redemptions, Parameters(ids), take);
-        }
-        if (needs_.orders.empty()) return;
+        if (needs_.redemptions.empty()) return;
+        BigintArray ids;
+        for (const EntryId id : needs_.redemptions) ids.add(id);
+        ask(select_codes_of_redemptions, Parameters(ids),
+            [this](const Rows& rows) { take_codes(rows); });
+        ask(select_redemptions, Parameters(ids),
+            [this](const Rows& rows) { take_redemptions(rows); });
+    }
+
+    /// After their codes, and the uses of those: one that is made in between is found here, or its
+    /// code or use has been found as it was before.
+    void ask_orders(bool with_uses) {
         TextArray codes, orders;
         for (const auto& [code, order_id] : needs_.orders) {
             codes.add(code);
             orders.add(order_id);
         }
-        ask(select_redemptions_of_orders, Parameters(codes, orders), take);
+        if (with_uses) {
+            ask(select_uses_of_orders, Parameters(codes, orders),
+                [this](const Rows& rows) { take_codes(rows); });
+        }
+        ask(select_redemptions_of_orders, Parameters(codes, orders),
+            [this](const Rows& rows) { take_redemptions(rows); });
+    }
+
+    void take_codes(const Rows& rows) {
+        for (int row = 0; row < rows.size(); ++row) take_code(rows, row);
+    }
+
+    /// Adds what a row has that begins with COUPOND_CODE_COLUMNS, if it is not there already.
+    CodeRow& take_code(const Rows& rows, int row) {
+        CodeRow* const known = find_code(rows, row);
+        if (known == nullptr) return add_code(rows, row);
+        if (known->loaded_entry != read_code(rows, row).last_entry) {
+            throw Rejected{{"40001", "a code was changed meanwhile", {}}};
+        }
+        return *known;
+    }
+
+    void take_redemptions(const Rows& rows) {
+        for (int row = 0; row < rows.size(); ++row) {
+            Redemption redemption = read_redemption(rows, row);
+            const CodeRow* const code = world_.find(redemption.code);
+            if (redemption.use_of) known_.uses = true;
+            const bool has_use =
+                !redemption.use_of || world_.find_use(redemption.code_id) != nullptr;
+            if (code != nullptr && has_use) world_.add(std::move(redemption));
+        }
     }
 
     /// Whether some redemption may be of a book of which something is counted.
@@ -318,7 +380,7 @@ private:
                 if (book != world_.books.end()) need(book->second, user_id);
             } else if (!code.empty()) {
                 const CodeRow* const row = world_.find(code);
-                if (row != nullptr) need(world_.books.at(row->code.book_id), user_id);
+                if (row != nullptr) need(book_of(*row), user_id);
             } else {
                 for (const FreeCodes& free : available_) {
                     const auto book = known_.books.find(free.book_id);
@@ -344,42 +406,104 @@ private:
                         rows.integer(row, code_columns + 1);
                     holdings.at(n)->codes = rows.integer(row, code_columns + 2);
                     if (rows.is_null(row, 0)) continue;
-                    CodeRow* const known = world_.find(rows.text(row, 2));
-                    if (known != nullptr &&
-                        known->loaded_entry != read_code(rows, row).last_entry) {
-                        throw Rejected{{"40001", "a code was given away meanwhile", {}}};
-                    }
-                    holdings.at(n)->first = known != nullptr ? known : &add_code(rows, row);
+                    holdings.at(n)->first = &take_code(rows, row);
+                }
+            });
+    }
+
+    /// Those that are not redeemed, of the codes that may have some; and, where it matters, how
+    /// many are locked.
+    void ask_uses() {
+        BigintArray codes;
+        TextArray users;
+        std::vector<CodeRow**> places;
+        std::map<CodeId, const CodeRow*> limited;
+        const auto need = [&](const CodeRow& row, std::string_view user) {
+            const Book& book = book_of(row);
+            if (!may_have_uses(book, row.code)) return;
+            if (most_redemptions(book, row.code)) limited[row.code.id] = &row;
+            const std::string who =
+                user.empty() ? row.code.assigned_to.value_or("") : std::string(user);
+            if (who.empty()) return;
+            const auto [use, added] =
+                world_.open_uses.try_emplace(std::pair(row.code.id, who), nullptr);
+            if (!added) return;
+            codes.add(row.code.id);
+            users.add(who);
+            places.push_back(&use->second);
+        };
+        for (const Needs::CodeNeed& one : needs_.codes) {
+            const CodeRow* const row = world_.find(one.code);
+            if (row != nullptr) need(*row, one.user);
+        }
+        for (const EntryId id : needs_.redemptions) {
+            const Redemption* const redemption = world_.find_redemption(id);
+            if (redemption != nullptr) need(*world_.find(redemption->code), redemption->user_id);
+        }
+        if (!places.empty()) {
+            ask(select_open_uses, Parameters(codes, users), [this, places](const Rows& rows) {
+                for (int row = 0; row < rows.size(); ++row) {
+                    const auto n = static_cast<std::size_t>(rows.integer(row, code_columns)) - 1;
+                    *places.at(n) = &take_code(rows, row);
+                }
+            });
+        }
+        if (limited.empty()) return;
+        receive();
+        BigintArray nearly_used_up;
+        std::vector<Usage*> counts;
+        for (const auto& [id, row] : limited) {
+            const Book& book = book_of(*row);
+            Usage& uses = world_.usages.at(uses_need(book.id, id).key).now;
+            if (!is_nearly_used_up(book, row->code, uses)) continue;
+            nearly_used_up.add(id);
+            counts.push_back(&uses);
+        }
+        if (counts.empty()) return;
+        ask(select_locked_uses, Parameters(nearly_used_up, needs_.at.ms),
+            [counts](const Rows& rows) {
+                for (int row = 0; row < rows.size(); ++row) {
+                    counts.at(static_cast<std::size_t>(row))->amount = rows.integer(row, 0);
                 }
             });
     }
 
     void ask_usages() {
-        std::vector<UsageNeed> of_books, of_users;
-        const auto need = [&](BookId id, const std::string& redeemer) {
-            for (const std::string& of : {std::string(), redeemer}) {
-                for (UsageNeed& one : usage_needs(world_.books.at(id), of, needs_.at)) {
-                    World::UsageRow none;
-                    none.now = {one.since, 0, 0, one.currency};
-                    if (!world_.usages.try_emplace(one.key, none).second) continue;
-                    (of.empty() ? of_books : of_users).push_back(std::move(one));
-                }
-            }
+        std::vector<UsageNeed> of_books, of_users, of_codes;
+        const auto take = [&](UsageNeed need, std::vector<UsageNeed>& asked) {
+            World::UsageRow none;
+            none.now = {need.since, 0, 0, need.currency};
+            if (world_.usages.try_emplace(need.key, none).second) asked.push_back(std::move(need));
         };
-        for (const auto& [code, redeemer] : needs_.codes) {
-            const CodeRow* const row = redeemer.empty() ? nullptr : world_.find(code);
-            if (row != nullptr) need(row->code.book_id, std::string(redeemer));
+        const auto need = [&](const CodeRow& row, const std::string& redeemer) {
+            const Book& book = book_of(row);
+            if (may_have_uses(book, row.code)) take(uses_need(book.id, row.code.id), of_codes);
+            if (redeemer.empty()) return;
+            for (UsageNeed& one : usage_needs(book, "", needs_.at)) take(one, of_books);
+            for (UsageNeed& one : usage_needs(book, redeemer, needs_.at)) take(one, of_users);
+        };
+        for (const Needs::CodeNeed& one : needs_.codes) {
+            const CodeRow* const row = world_.find(one.code);
+            if (row != nullptr) need(*row, std::string(one.redeemer));
         }
         for (const EntryId id : needs_.redemptions) {
             const Redemption* const redemption = world_.find_redemption(id);
-            if (redemption != nullptr) need(redemption->book_id, redemption->user_id);
+            if (redemption != nullptr) need(*world_.find(redemption->code), redemption->user_id);
+        }
+        if (!of_books.empty() || !of_codes.empty()) {
+            std::set<std::int64_t> numbers;  // in one order in every process
+            for (const UsageNeed& one : of_books) numbers.insert(one.key.book_id % turns);
+            for (const UsageNeed& one : of_codes) numbers.insert(one.key.code_id % turns);
+            BigintArray locks;
+            for (const std::int64_t number : numbers) locks.add(number);
+            ask(take_turns, Parameters(locks), [](const Rows&) {});
+        }
+        if (!of_codes.empty()) {
+            UsagesAsked asked(of_codes);
+            ask(select_uses_of_codes, Parameters(asked.books, asked.codes),
+                [this, of_codes](const Rows& rows) { take_usages(rows, of_codes); });
         }
         if (!of_books.empty()) {
-            std::set<BookId> numbers;  // in one order in every process
-            for (const UsageNeed& one : of_books) numbers.insert(one.key.book_id % book_locks);
-            BigintArray locks;
-            for (const BookId number : numbers) locks.add(number);
-            ask(take_turns, Parameters(locks), [](const Rows&) {});
             UsagesAsked asked(of_books);
             ask(select_usages_of_books,
                 Parameters(asked.books, asked.pers, asked.since, asked.currencies),
@@ -398,8 +522,21 @@ private:
         }
     }
 
+    const Book& book_of(const CodeRow& row) {
+        const Book* const book = world_.find_book(row.code.book_id);
+        if (book == nullptr) throw Rejected{{data_corrupted, "a code without its book", ""}};
+        return *book;
+    }
+
+    /// That of a row which begins with COUPOND_CODE_COLUMNS, if it is there already.
+    CodeRow* find_code(const Rows& rows, int row) {
+        return rows.is_null(row, 10) ? world_.find(rows.text(row, 2))
+                                     : world_.find_use(rows.integer(row, 0));
+    }
+
     CodeRow& add_code(const Rows& rows, int row) {
         CodeRow& added = world_.add(read_code(rows, row));
+        known_.uses |= added.code.counted || added.code.use_of.has_value();
         stored_.emplace(added.code.id, read_stored(rows, row));
         code_books_.insert(added.code.book_id);
         return added;
@@ -408,6 +545,7 @@ private:
     void take_books(const Rows& rows) {
         for (int row = 0; row < rows.size(); ++row) {
             Book book = read_book(rows, row);
+            known_.uses |= may_have_uses(book, {});
             known_.books.insert_or_assign(book.id, std::move(book));
         }
     }

@@ -22,6 +22,7 @@ using StoredCodes = std::unordered_map<CodeId, Stored>;
 struct KnownBooks {
     std::int64_t alone = 0;  ///< how many times somebody was, and changed something; 0: not known
     std::unordered_map<BookId, Book> books;
+    bool uses = false;  ///< a code was met that may have uses
 };
 
 /// What `needs` names, and how its codes are `stored`. `transaction` is the one that is open on

@@ -59,7 +59,7 @@ struct PlaceArray : Array {
 /// The parameters $1, $2, ... of a statement. Arrays and texts must live as long as it.
 class Parameters {
 public:
-    static constexpr std::size_t most = 18;
+    static constexpr std::size_t most = 19;
 
     template <class... Values>
     explicit Parameters(Values&&... values) {

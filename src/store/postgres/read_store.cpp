@@ -91,7 +91,7 @@ const BookStatements& statements_of(const BookQuery& query) {
 // Of these books; none where there are more than $2 of them.
 const Statement select_codes{"SELECT " COUPOND_CODE_COLUMNS
                              " FROM coupon_code AS code" COUPOND_HOLDER
-                             "WHERE code.book_id = ANY($1::bigint[]) "
+                             "WHERE code.book_id = ANY($1::bigint[]) AND code.use_of IS NULL "
                              "AND (SELECT coalesce(sum(total), 0) FROM book_count "
                              "WHERE book_id = ANY($1::bigint[])) <= $2::bigint "
                              "ORDER BY code.book_id, code.id"};
@@ -134,14 +134,19 @@ const Statement select_last{
 #define COUPOND_ELSEWHERE(type)                                                              \
     "SELECT entry.id FROM code CROSS JOIN LATERAL (SELECT id FROM ledger WHERE type = " type \
     " AND previous_id IS NULL AND code_id = code.id OFFSET 0) AS entry"
-#define COUPOND_CODE_ENTRIES                                                                       \
+#define COUPOND_CODE_ENTRIES \
     "WITH RECURSIVE code AS MATERIALIZED (SELECT id, last_entry_id FROM coupon_code "              \
     "WHERE code = $5::text), "                                                                     \
     "chain (id) AS (SELECT last_entry_id FROM code UNION ALL SELECT entry.previous_id "            \
     "FROM chain CROSS JOIN LATERAL (SELECT previous_id FROM ledger WHERE id = chain.id OFFSET 0) " \
     "AS entry WHERE entry.previous_id IS NOT NULL), "                                              \
     "member AS (SELECT id FROM chain UNION ALL " COUPOND_ELSEWHERE(                                \
-        "4") " UNION ALL " COUPOND_ELSEWHERE("12") ") SELECT " COUPOND_ENTRY_COLUMNS               \
+        "4") " UNION ALL " COUPOND_ELSEWHERE(                                                     \
+        "12") " UNION ALL (SELECT entry.id FROM code CROSS JOIN LATERAL (SELECT id FROM ledger "   \
+              "WHERE use_of = code.id AND id > $1::bigint "                                        \
+              "AND book_id = coalesce($2::bigint, book_id) "                                       \
+              "AND type = coalesce($3::bigint, type) ORDER BY id LIMIT $4::bigint) AS entry)"      \
+              ") SELECT " COUPOND_ENTRY_COLUMNS                                                    \
                                                    " FROM member CROSS JOIN LATERAL (SELECT * "    \
                                                    "FROM ledger WHERE id = member.id OFFSET 0) "   \
                                                    "AS "                                           \
@@ -167,8 +172,17 @@ const Statement select_history{COUPOND_CODE_ENTRIES "ORDER BY entry.id LIMIT $4:
     " FROM change CROSS JOIN LATERAL (SELECT * FROM ledger WHERE id = change.id OFFSET 0) "     \
     "AS entry" COUPOND_REDEMPTION_JOINS "WHERE change.type = 5 ORDER BY change.of_code"
 
-const Statement select_redemption{
-    COUPOND_REDEMPTIONS("SELECT * FROM coupon_code WHERE code = $1::text")};
+// Of a code, and the last $2 of its uses.
+const Statement select_redemptions_of_code{COUPOND_REDEMPTIONS(
+    "SELECT id, redeemed_at, last_entry_id FROM coupon_code WHERE code = $1::text UNION ALL "
+    "(SELECT id, redeemed_at, last_entry_id FROM coupon_code WHERE use_of = (SELECT id "
+    "FROM coupon_code WHERE code = $1::text) AND redeemed_at IS NOT NULL "
+    "ORDER BY redeemed_at DESC, id DESC LIMIT $2::bigint)")};
+
+const Statement select_uses_of_code{
+    "SELECT coalesce(sum(redeemed), 0)::bigint FROM coupon_code AS code JOIN usage_count AS count "
+    "ON count.book_id = code.book_id AND user_number = 0 AND code_id = code.id AND per = 0 "
+    "WHERE code = $1::text"};
 
 const Statement select_code{"SELECT " COUPOND_CODE_COLUMNS
                             " FROM coupon_code AS code" COUPOND_HOLDER
@@ -189,6 +203,8 @@ const Statement select_usages_of_users{COUPOND_USAGE_OF_USERS};
 
 const Statement select_usages_of_books{COUPOND_USAGE_OF_BOOKS};
 
+const Statement select_uses_of_codes{COUPOND_USES_OF_CODES};
+
 const Statement select_book{"SELECT id FROM coupon_book WHERE id = $1::bigint"};
 
 // The end of what is looked at for a page, $1: of a book, or of what a user holds.
@@ -206,7 +222,7 @@ const Statement select_book{"SELECT id FROM coupon_book WHERE id = $1::bigint"};
     "WHEN 4 THEN redeemed_at IS NOT NULL "                                                   \
     "WHEN 5 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL ELSE true END "             \
     "AND starts_with(code.code, coalesce($7::text, '')) ORDER BY code.id LIMIT $8::bigint"
-#define COUPOND_OF_BOOK "code.book_id = $1::bigint"
+#define COUPOND_OF_BOOK "code.book_id = $1::bigint AND code.id < 4611686018427387904"  // uses_from
 #define COUPOND_OF_USER \
     "code.assigned_to = (SELECT number FROM coupon_user WHERE user_id = $1::text)"
 
@@ -244,9 +260,10 @@ const Statement select_refusals{
 const Statement select_book_ids{"SELECT id FROM coupon_book ORDER BY id"};
 
 // What a user holds, and of those of them that are redeemed the last changes.
-#define COUPOND_HELD                                  \
-    "FROM coupon_code AS code WHERE " COUPOND_OF_USER \
-    " AND code.id > $2::bigint ORDER BY code.id LIMIT $3::bigint"
+#define COUPOND_HELD                                                                       \
+    "FROM coupon_code AS code WHERE " COUPOND_OF_USER                                      \
+    " AND code.id > $2::bigint AND (code.use_of IS NULL OR code.redeemed_at IS NOT NULL) " \
+    "ORDER BY code.id LIMIT $3::bigint"
 
 const Statement select_held{"SELECT " COUPOND_CODE_COLUMNS " FROM (SELECT ctid, * " COUPOND_HELD
                             ") AS code" COUPOND_HOLDER "ORDER BY code.id"};
@@ -563,15 +580,22 @@ private:
         connection.execute(select_code, Parameters(code));
         connection.execute(select_history, Parameters(std::int64_t{0}, any, any,
                                                       static_cast<std::int64_t>(limit) + 1, code));
-        connection.execute(select_redemption, Parameters(code));
+        connection.execute(select_uses_of_code, Parameters(code));
+        connection.execute(select_redemptions_of_code,
+                           Parameters(code, static_cast<std::int64_t>(limits::code_redemptions)));
         connection.execute("COMMIT");
         connection.sync();
         const Replies replies = connection.receive_all(deadline);
         const Rows& found = replies.rows.at(2);
         if (found.size() == 0) return std::nullopt;
-        CodeHistory history{read_code(found, 0), read_entries(replies.rows.at(3), 0, limit), {}};
-        const Rows& redemption = replies.rows.at(4);
-        if (redemption.size() == 1) history.redemption = read_redemption(redemption, 0);
+        CodeHistory history{read_code(found, 0), read_entries(replies.rows.at(3), 0, limit), 0, {}};
+        history.redemption_count =
+            replies.rows.at(4).integer(0, 0) + (history.code.redeemed_at ? 1 : 0);
+        const Rows& redemptions = replies.rows.at(5);
+        for (int row = 0; row < redemptions.size(); ++row) {
+            history.redemptions.push_back(read_redemption(redemptions, row));
+        }
+        std::ranges::sort(history.redemptions, {}, &Redemption::id);
         return history;
     }
 
@@ -593,14 +617,19 @@ private:
             books.emplace(book.id, std::move(book));
         }
         std::vector<std::optional<CodeForUser>> found(asked.size());
-        std::vector<UsageNeed> need_of_books, need_of_users;
+        std::vector<UsageNeed> need_of_books, need_of_users, need_of_codes;
         std::vector<Usage*> used_of_books, used_of_users;
+        std::vector<Used*> used_of_codes;
         const Rows& of_codes = replies.rows.at(2);
         for (int row = 0; row < of_codes.size(); ++row) {
             const auto n = static_cast<std::size_t>(of_codes.integer(row, code_columns)) - 1;
             CodeForUser& code = found.at(n).emplace();
             code.code = read_code(of_codes, row);
             code.book = books.at(code.code.book_id);
+            if (may_have_uses(code.book, code.code)) {
+                need_of_codes.push_back(uses_need(code.book.id, code.code.id));
+                used_of_codes.push_back(&code.used);
+            }
             const auto at = moment_of(*asked[n], code.book, now);
             if (!at) continue;
             for (UsageNeed& need : usage_needs(code.book, "", *at)) {
@@ -612,17 +641,24 @@ private:
                 need_of_users.push_back(std::move(need));
             }
         }
-        UsagesAsked books_asked(need_of_books), users_asked(need_of_users);
+        UsagesAsked books_asked(need_of_books), users_asked(need_of_users),
+            codes_asked(need_of_codes);
         connection.execute(select_usages_of_books,
                            Parameters(books_asked.books, books_asked.pers, books_asked.since,
                                       books_asked.currencies));
         connection.execute(select_usages_of_users, Parameters(users_asked.books, users_asked.users,
                                                               users_asked.pers, users_asked.since));
+        connection.execute(select_uses_of_codes, Parameters(codes_asked.books, codes_asked.codes));
         connection.execute("COMMIT");
         connection.sync();
         const Replies usages = connection.receive_all(deadline);
         take_usages(usages.rows.at(0), need_of_books, used_of_books);
         take_usages(usages.rows.at(1), need_of_users, used_of_users);
+        const Rows& uses = usages.rows.at(2);
+        for (int row = 0; row < uses.size(); ++row) {
+            const auto n = static_cast<std::size_t>(uses.integer(row, 0)) - 1;
+            used_of_codes.at(n)->uses = read_usage(uses, row, need_of_codes.at(n)).now.redeemed;
+        }
         return found;
     }
 

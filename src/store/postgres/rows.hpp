@@ -7,10 +7,12 @@
 
 namespace coupond::postgres {
 
-#define COUPOND_CODE_COLUMNS                                                 \
-    "code.id, code.book_id, code.code, holder.user_id, code.locked_until, "  \
-    "code.redeemed_at, code.created_at, code.last_entry_id, code.settings, " \
-    "code.shuffle_key < 0, code.assigned_to, code.ctid"
+#define COUPOND_CODE_COLUMNS                                                \
+    "code.id, code.book_id, code.code, holder.user_id, code.locked_until, " \
+    "code.redeemed_at, code.created_at, code.last_entry_id, "               \
+    "CASE WHEN code.use_of IS NULL THEN code.settings ELSE "                \
+    "(SELECT settings FROM coupon_code WHERE id = code.use_of) END, "       \
+    "code.shuffle_key < 0, code.use_of, code.assigned_to, code.ctid"
 /// To be joined with `code`. OFFSET 0: each row on the left is looked up by itself, whatever else
 /// the planner would think of.
 #define COUPOND_HOLDER                                                                     \
@@ -33,7 +35,7 @@ namespace coupond::postgres {
     "WITH ORDINALITY AS need (book_id, user_id, per, since, n) "                                 \
     "CROSS JOIN LATERAL (SELECT number FROM coupon_user WHERE user_id = need.user_id OFFSET 0"   \
     ") AS who LEFT JOIN LATERAL (SELECT * FROM usage_count WHERE book_id = need.book_id "        \
-    "AND user_number = who.number AND per = need.per OFFSET 0) AS old ON true"
+    "AND user_number = who.number AND code_id = 0 AND per = need.per OFFSET 0) AS old ON true"
 #define COUPOND_IF_OF_THAT_TIME(count, else_sum)                                            \
     "CASE WHEN old.since = need.since AND old.currency IS NOT DISTINCT FROM need.currency " \
     "THEN old." count " ELSE (SELECT coalesce(sum(standing), 0)::bigint FROM " else_sum     \
@@ -41,16 +43,23 @@ namespace coupond::postgres {
 /// By all. $1: books, $2: per, $3: since, $4: currencies.
 #define COUPOND_USAGE_OF_BOOKS \
     "SELECT need.n, old.since, old.redeemed, old.amount, old.currency, " COUPOND_IF_OF_THAT_TIME( \
-        "redeemed", "activity_count WHERE book_id = need.book_id") ", "                           \
-    COUPOND_IF_OF_THAT_TIME("amount",                                                             \
-                            "discount_count WHERE book_id = need.book_id "                        \
-                            "AND currency = need.currency")                                       \
-    ", old.version FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) "                         \
-    "WITH ORDINALITY AS need (book_id, per, since, currency, n) "                                 \
-    "LEFT JOIN LATERAL (SELECT * FROM usage_count WHERE book_id = need.book_id "                  \
-    "AND user_number = 0 AND per = need.per OFFSET 0) AS old ON true"
+        "redeemed", "activity_count WHERE book_id = need.book_id") ", " \
+    COUPOND_IF_OF_THAT_TIME("amount", \
+                            "discount_count WHERE book_id = need.book_id " \
+                            "AND currency = need.currency") \
+    ", old.version FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) " \
+    "WITH ORDINALITY AS need (book_id, per, since, currency, n) " \
+    "LEFT JOIN LATERAL (SELECT * FROM usage_count WHERE book_id = need.book_id " \
+    "AND user_number = 0 AND code_id = 0 AND per = need.per OFFSET 0) AS old ON true"
+/// Uses of codes. $1: books, $2: codes.
+#define COUPOND_USES_OF_CODES                                                                \
+    "SELECT need.n, old.since, old.redeemed, old.amount, old.currency, "                     \
+    "coalesce(old.redeemed, 0), coalesce(old.amount, 0), old.version "                       \
+    "FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS need (book_id, code_id, n) " \
+    "LEFT JOIN LATERAL (SELECT * FROM usage_count WHERE book_id = need.book_id "             \
+    "AND user_number = 0 AND code_id = need.code_id AND per = 0 OFFSET 0) AS old ON true"
 
-inline constexpr int code_columns = 12;
+inline constexpr int code_columns = 13;
 inline constexpr int book_columns = 9;
 
 inline std::optional<Timestamp> optional_time(const Rows& rows, int row, int column) {
@@ -71,7 +80,7 @@ inline Code read_code(const Rows& rows, int row) {
     Code code;
     code.id = rows.integer(row, 0);
     code.book_id = rows.integer(row, 1);
-    code.code = rows.text(row, 2);
+    code.code = shown_text(rows.text(row, 2));
     code.assigned_to = rows.optional_text(row, 3);
     if (!rows.is_null(row, 4)) {
         code.lock = Lock{std::string(rows.text(row, 3)), {rows.integer(row, 4)}};
@@ -81,6 +90,7 @@ inline Code read_code(const Rows& rows, int row) {
     code.last_entry = rows.integer(row, 7);
     code.ever_locked = code.lock || code.redeemed_at;
     code.kept_back = rows.boolean(row, 9);
+    code.use_of = rows.optional_integer(row, 10);
     if (!rows.is_null(row, 8) && !read_row_text(rows.text(row, 8), code)) {
         throw Rejected{{data_corrupted, "a code of such settings", ""}};
     }
@@ -142,7 +152,7 @@ inline std::optional<Order> read_order(const Rows& rows, int row, int column,
     return Order{rows.optional_text(row, column), *amount, *currency};
 }
 
-/// From a row of COUPOND_USAGE_OF_USERS or COUPOND_USAGE_OF_BOOKS.
+/// From a row of COUPOND_USAGE_OF_USERS, COUPOND_USAGE_OF_BOOKS or COUPOND_USES_OF_CODES.
 inline World::UsageRow read_usage(const Rows& rows, int row, const UsageNeed& need) {
     World::UsageRow usage;
     if (!rows.is_null(row, 1)) {
@@ -156,26 +166,28 @@ inline World::UsageRow read_usage(const Rows& rows, int row, const UsageNeed& ne
     return usage;
 }
 
-/// What COUPOND_USAGE_OF_USERS or COUPOND_USAGE_OF_BOOKS asks for.
+/// What COUPOND_USAGE_OF_USERS, COUPOND_USAGE_OF_BOOKS or COUPOND_USES_OF_CODES asks for.
 struct UsagesAsked {
     explicit UsagesAsked(std::span<const UsageNeed> asked) {
         for (const UsageNeed& need : asked) {
             books.add(need.key.book_id);
             users.add(need.key.user_id);
+            codes.add(need.key.code_id);
             pers.add(static_cast<std::int64_t>(need.key.per));
             since.add(need.since);
             need.currency ? currencies.add(need.currency->code()) : currencies.add_null();
         }
     }
 
-    BigintArray books, pers, since;
+    BigintArray books, codes, pers, since;
     TextArray users, currencies;
 };
 
 // A redemption, from the `entry` of which it is the id.
-#define COUPOND_REDEMPTION_COLUMNS                                                        \
-    "entry.id, entry.code_id, code.code, entry.book_id, holder.user_id, entry.currency, " \
-    "entry.order_id, entry.order_amount, entry.discount_cents, taken.back, entry.at, taken.at"
+#define COUPOND_REDEMPTION_COLUMNS                                                               \
+    "entry.id, entry.code_id, code.code, entry.book_id, holder.user_id, entry.currency, "        \
+    "entry.order_id, entry.order_amount, entry.discount_cents, taken.back, entry.at, taken.at, " \
+    "entry.use_of"
 #define COUPOND_REDEMPTION_JOINS                                                                 \
     " CROSS JOIN LATERAL (SELECT code FROM coupon_code WHERE id = entry.code_id OFFSET 0"        \
     ") AS code CROSS JOIN LATERAL (SELECT user_id FROM coupon_user "                             \
@@ -188,21 +200,22 @@ inline Redemption read_redemption(const Rows& rows, int row) {
     const std::optional<Currency> currency = read_currency(rows, row, 5);
     return sound(Redemption{rows.integer(row, 0),
                             rows.integer(row, 1),
-                            std::string(rows.text(row, 2)),
+                            std::string(shown_text(rows.text(row, 2))),
                             rows.integer(row, 3),
                             std::string(rows.text(row, 4)),
                             read_order(rows, row, 6, currency),
                             read_money(rows, row, 8, currency),
                             rows.integer(row, 9),
                             {rows.integer(row, 10)},
-                            optional_time(rows, row, 11)});
+                            optional_time(rows, row, 11),
+                            rows.optional_integer(row, 12)});
 }
 
 #define COUPOND_ENTRY_COLUMNS                                                                    \
     "entry.id, entry.at, entry.type, entry.book_id, coalesce(entry.code_id, 0), "                \
     "coalesce(entry.codes, 0), holder.user_id, entry.locked_until, entry.discount_cents, "       \
     "entry.previous_id, entry.request_id, coalesce(code.code, ''), coalesce(entry.detail, ''), " \
-    "entry.currency, entry.order_id, entry.order_amount, entry.redemption_id"
+    "entry.currency, entry.order_id, entry.order_amount, entry.redemption_id, entry.use_of"
 /// To be joined with `entry`.
 #define COUPOND_ENTRY_JOINS                                                                 \
     " LEFT JOIN LATERAL (SELECT user_id FROM coupon_user WHERE number = entry.user_number " \
@@ -225,9 +238,10 @@ inline EntryListing read_entry(const Rows& rows, int row) {
     entry.discount = read_money(rows, row, 8, currency);
     entry.order = read_order(rows, row, 14, currency);
     entry.redemption_id = rows.optional_integer(row, 16);
+    entry.use_of = rows.optional_integer(row, 17);
     entry.previous = rows.optional_integer(row, 9);
     entry.request_id = rows.text(row, 10);
-    listing.code = rows.text(row, 11);
+    listing.code = shown_text(rows.text(row, 11));
     entry.detail = rows.text(row, 12);
     return sound(std::move(listing));
 }

@@ -53,12 +53,12 @@ const Statement expect_holders{
 
 const Statement insert_codes{
     "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, locked_until, redeemed_at, "
-    "last_entry_id, assigned_to, code, settings) SELECT id, book_id, shuffle_key, created_at, "
-    "locked_until, redeemed_at, last_entry_id, known.number, code, settings "
+    "last_entry_id, assigned_to, code, settings, use_of) SELECT id, book_id, shuffle_key, "
+    "created_at, locked_until, redeemed_at, last_entry_id, known.number, code, settings, use_of "
     "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], "
-    "$6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[]) "
+    "$6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::bigint[]) "
     "AS new (id, book_id, shuffle_key, created_at, locked_until, redeemed_at, last_entry_id, code, "
-    "user_id, settings)" COUPOND_NUMBER};
+    "user_id, settings, use_of)" COUPOND_NUMBER};
 
 // A code is changed where it was loaded, if it is still there and as it was: MERGE because it tells
 // for each row which of the two it is, and by place because that needs no index.
@@ -110,15 +110,15 @@ const Statement rewrite_codes{
 // Counts whose row, if there was one, is still of the version that was loaded; from now on it is of
 // this transaction's.
 const Statement save_usages{
-    "WITH counted AS (INSERT INTO usage_count AS old (book_id, user_number, per, since, redeemed, "
-    "amount, currency, version) SELECT book_id, CASE WHEN user_id = '' THEN 0 ELSE known.number "
-    "END, per, since, redeemed, amount, currency, "
+    "WITH counted AS (INSERT INTO usage_count AS old (book_id, user_number, code_id, per, since, "
+    "redeemed, amount, currency, version) SELECT book_id, CASE WHEN user_id = '' THEN 0 "
+    "ELSE known.number END, code_id, per, since, redeemed, amount, currency, "
     "coalesce(loaded_version, pg_current_xact_id()::text::bigint) "
     "FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], "
-    "$6::bigint[], $7::text[], $8::bigint[]) AS new (book_id, user_id, per, since, redeemed, "
-    "amount, currency, loaded_version)" COUPOND_NUMBER
+    "$6::bigint[], $7::text[], $8::bigint[], $9::bigint[]) AS new (book_id, user_id, per, since, "
+    "redeemed, amount, currency, loaded_version, code_id)" COUPOND_NUMBER
     " WHERE user_id = '' OR known.number IS NOT NULL "
-    "ON CONFLICT (book_id, user_number, per) DO UPDATE SET since = excluded.since, "
+    "ON CONFLICT (book_id, user_number, code_id, per) DO UPDATE SET since = excluded.since, "
     "redeemed = excluded.redeemed, amount = excluded.amount, currency = excluded.currency, "
     "version = pg_current_xact_id()::text::bigint "
     "WHERE old.version = excluded.version RETURNING 1) "
@@ -142,18 +142,18 @@ const Statement sweep_memories{
 const Statement insert_entries{
     "INSERT INTO ledger (id, at, book_id, code_id, codes, user_number, previous_id, locked_until, "
     "discount_cents, type, request_id, codes_digest, detail, currency, order_id, order_amount, "
-    "redemption_id) SELECT id, $2::bigint, book_id, "
+    "redemption_id, use_of) SELECT id, $2::bigint, book_id, "
     "code_id, codes, coalesce(user_number, known.number), previous_id, locked_until, "
     "discount_cents, type::smallint, request_id, codes_digest, detail, currency, order_id, "
-    "order_amount, redemption_id FROM unnest($1::bigint[], "
+    "order_amount, redemption_id, use_of FROM unnest($1::bigint[], "
     "$3::bigint[], "
     "$4::bigint[], "
     "$5::bigint[], "
     "$6::bigint[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], "
     "$12::text[], $13::bytea[], $14::text[], $15::text[], $16::text[], $17::bigint[], "
-    "$18::bigint[]) AS new (id, book_id, code_id, codes, user_number, "
+    "$18::bigint[], $19::bigint[]) AS new (id, book_id, code_id, codes, user_number, "
     "user_id, previous_id, locked_until, discount_cents, type, request_id, codes_digest, "
-    "detail, currency, order_id, order_amount, redemption_id)" COUPOND_NUMBER};
+    "detail, currency, order_id, order_amount, redemption_id, use_of)" COUPOND_NUMBER};
 
 const Statement add_counts{
     "INSERT INTO book_count AS old (book_id, slot, total, available, redeemed, ever_locked, "
@@ -255,7 +255,9 @@ std::optional<Timestamp> locked_until(const Code& code) {
 void send_users(Connection& connection, const Delta& delta) {
     std::set<std::string_view> users;
     for (const LedgerEntry& entry : delta.entries) {
-        if (entry.type == LedgerEntry::Type::code_assigned) users.insert(*entry.user_id);
+        const bool may_be_new = entry.type == LedgerEntry::Type::code_assigned ||
+                                (entry.type == LedgerEntry::Type::code_locked && entry.use_of);
+        if (may_be_new) users.insert(*entry.user_id);
     }
     if (users.empty()) return;
     TextArray ids;
@@ -302,16 +304,17 @@ void send_changed_books(Connection& connection, const Delta& delta) {
 }
 
 void add_settings(TextArray& array, const Code& code) {
-    const std::string text = row_text(code);
+    const std::string text = code.use_of ? "" : row_text(code);
     text.empty() ? array.add_null() : array.add(text);
 }
 
 /// By their texts: whoever brings the same one waits for it.
 void send_new_codes(Connection& connection, const Delta& delta) {
     std::vector<const CodeRow*> rows(delta.new_codes.begin(), delta.new_codes.end());
-    std::sort(rows.begin(), rows.end(),
-              [](const CodeRow* a, const CodeRow* b) { return a->code.code < b->code.code; });
-    BigintArray ids, books, shuffle_keys, created, until, redeemed, entries;
+    std::sort(rows.begin(), rows.end(), [](const CodeRow* a, const CodeRow* b) {
+        return std::tie(a->code.code, a->code.id) < std::tie(b->code.code, b->code.id);
+    });
+    BigintArray ids, books, shuffle_keys, created, until, redeemed, entries, uses;
     TextArray codes, holders, settings;
     for (const CodeRow* const row : rows) {
         const Code& code = row->code;
@@ -322,12 +325,13 @@ void send_new_codes(Connection& connection, const Delta& delta) {
         until.add(locked_until(code));
         redeemed.add(code.redeemed_at);
         entries.add(code.last_entry);
-        codes.add(code.code);
+        codes.add(stored_text(code));
         holders.add(code.assigned_to);
         add_settings(settings, code);
+        uses.add(code.use_of);
     }
     connection.execute(insert_codes, Parameters(ids, books, shuffle_keys, created, until, redeemed,
-                                                entries, codes, holders, settings));
+                                                entries, codes, holders, settings, uses));
 }
 
 /// How much of a code's row has changed.
@@ -406,14 +410,15 @@ void send_changed_codes(Connection& connection, const Delta& delta, const Stored
     }
 }
 
-/// By book, user and time.
+/// By book, user, time and code.
 void send_usages(Connection& connection, const Delta& delta) {
     if (delta.usages.empty()) return;
-    BigintArray books, pers, since, redeemed, amounts, versions;
+    BigintArray books, codes, pers, since, redeemed, amounts, versions;
     TextArray users, currencies;
     for (const auto& [key, loaded, version, now] : delta.usages) {
         books.add(key->book_id);
         users.add(key->user_id);
+        codes.add(key->code_id);
         pers.add(static_cast<std::int64_t>(key->per));
         since.add(now.since);
         redeemed.add(now.redeemed);
@@ -422,7 +427,7 @@ void send_usages(Connection& connection, const Delta& delta) {
         versions.add(version);
     }
     connection.execute(save_usages, Parameters(books, users, pers, since, redeemed, amounts,
-                                               currencies, versions));
+                                               currencies, versions, codes));
 }
 
 void send_counts(Connection& connection, const Delta& delta, std::int64_t slot) {
@@ -524,7 +529,7 @@ void send_entries(Connection& connection, const Delta& delta, const StoredCodes&
         return value == 0 ? std::nullopt : std::optional(value);
     };
     BigintArray ids, books, codes, counts, numbers, previous, until, discounts, types,
-        order_amounts, redemptions;
+        order_amounts, redemptions, uses;
     TextArray users, requests, details, currencies, orders;
     ByteaArray digests;
     for (const LedgerEntry& entry : delta.entries) {
@@ -545,6 +550,7 @@ void send_entries(Connection& connection, const Delta& delta, const StoredCodes&
         orders.add(entry.order ? entry.order->id : std::nullopt);
         order_amounts.add(entry.order ? std::optional(entry.order->amount) : std::nullopt);
         redemptions.add(entry.redemption_id);
+        uses.add(entry.use_of);
         types.add(static_cast<std::int64_t>(entry.type));
         requests.add(entry.request_id);
         const auto& digest = entry.codes_digest;
@@ -554,7 +560,7 @@ void send_entries(Connection& connection, const Delta& delta, const StoredCodes&
     connection.execute(insert_entries,
                        Parameters(ids, delta.at.ms, books, codes, counts, numbers, users, previous,
                                   until, discounts, types, requests, digests, details, currencies,
-                                  orders, order_amounts, redemptions));
+                                  orders, order_amounts, redemptions, uses));
 }
 
 /// Whether what was sent has looked up users by their ids, which may have meant others by then than

@@ -27,7 +27,7 @@ namespace {
 #define COUPOND_SCANNED_CODES(those)                                                 \
     "SELECT max(id), count(*) FROM (SELECT id FROM coupon_code AS code WHERE " those \
     " AND id > ?2 ORDER BY id LIMIT ?3)"
-#define COUPOND_OF_BOOK "code.book_id = ?1"
+#define COUPOND_OF_BOOK "code.book_id = ?1 AND code.id < 4611686018427387904"  // uses_from
 #define COUPOND_OF_USER "code.assigned_to = (SELECT number FROM coupon_user WHERE user_id = ?8)"
 
 class SqliteReadStore final : public ReadStore {
@@ -68,7 +68,7 @@ public:
             CodeHistory found;
             found.code = read_code(code_);
             code_.reset();
-            found.redemption = find_redemption(found.code);
+            read_redemptions(found);
             EntryQuery history;
             history.limit = limit;
             history.code = code;
@@ -144,6 +144,7 @@ private:
             code.book = book->second;
             const auto at = moment_of(*asked[i], code.book, now);
             if (at) code.used = read_used(code.book, asked[i]->user_id, *at);
+            code.used.uses = read_uses(code.book, code.code);
         }
         return found;
     }
@@ -167,6 +168,15 @@ private:
             usage_of_user_.reset();
         }
         return used;
+    }
+
+    std::int64_t read_uses(const Book& book, const Code& code) {
+        if (!may_have_uses(book, code)) return 0;
+        if (!uses_of_code_.bind(book.id, code.id).step()) return 0;
+        const std::int64_t uses =
+            read_usage(uses_of_code_, uses_need(book.id, code.id)).now.redeemed;
+        uses_of_code_.reset();
+        return uses;
     }
 
     BookPage read_page(const BookQuery& query) {
@@ -305,6 +315,23 @@ private:
         return page;
     }
 
+    void read_redemptions(CodeHistory& found) {
+        const Code& code = found.code;
+        if (!book_.bind(code.book_id).step()) throw corrupt("a code without its book");
+        const Book book = read_book(book_);
+        book_.reset();
+        found.redemption_count = read_uses(book, code) + (code.redeemed_at ? 1 : 0);
+        std::vector<Code> redeemed;
+        redeemed_uses_.bind(code.id, static_cast<std::int64_t>(limits::code_redemptions));
+        while (redeemed_uses_.step()) redeemed.push_back(read_code(redeemed_uses_));
+        redeemed.push_back(code);
+        for (const Code& use : redeemed) {
+            auto redemption = find_redemption(use);
+            if (redemption) found.redemptions.push_back(std::move(*redemption));
+        }
+        std::ranges::sort(found.redemptions, {}, &Redemption::id);
+    }
+
     std::optional<Redemption> find_redemption(const Code& code) {
         if (!code.redeemed_at || !redemption_.bind(code.last_entry).step()) return std::nullopt;
         Redemption redemption = read_redemption(redemption_);
@@ -380,11 +407,15 @@ private:
                         "WHERE book_id = ? AND since >= ? AND since < ?"};
     Statement book_ids_{connection_, "SELECT id FROM coupon_book ORDER BY id"};
     Statement codes_{connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
-                                  " WHERE code.book_id = ? ORDER BY code.id"};
+                                  " WHERE " COUPOND_OF_BOOK " ORDER BY code.id"};
     Statement book_{connection_,
                     "SELECT " COUPOND_BOOK_COLUMNS " FROM coupon_book AS book WHERE id = ?"};
     Statement usage_of_user_{connection_, COUPOND_USAGE_OF_USER};
     Statement usage_of_book_{connection_, COUPOND_USAGE_OF_BOOK};
+    Statement uses_of_code_{connection_, COUPOND_USES_OF_CODE};
+    Statement redeemed_uses_{connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
+                                          " WHERE code.use_of = ? AND code.redeemed_at IS NOT NULL "
+                                          "ORDER BY code.redeemed_at DESC, code.id DESC LIMIT ?"};
     Statement book_exists_{connection_, "SELECT 1 FROM coupon_book WHERE id = ?"};
     Statement codes_of_book_{connection_, COUPOND_LISTED_CODES(COUPOND_OF_BOOK)};
     Statement codes_of_user_{connection_, COUPOND_LISTED_CODES(COUPOND_OF_USER)};
@@ -393,7 +424,8 @@ private:
     Statement held_{connection_,
                     "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
                     " WHERE code.assigned_to = (SELECT number FROM coupon_user WHERE user_id = ?) "
-                    "AND code.id > ? ORDER BY code.id LIMIT ?"};
+                    "AND code.id > ? AND (code.use_of IS NULL OR code.redeemed_at IS NOT NULL) "
+                    "ORDER BY code.id LIMIT ?"};
     Statement code_{connection_,
                     "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE code.code = ?"};
     Statement entries_{connection_,
@@ -414,14 +446,18 @@ private:
                        "SELECT max(id), count(*) FROM "
                        "(SELECT id FROM ledger WHERE id > ? ORDER BY id LIMIT ?)"};
     Statement last_{connection_, "SELECT coalesce(max(id), 0) FROM ledger"};
-    // From the code's last change back to its upload.
+    // From the code's last change back to its upload, and those of its uses.
     Statement code_entries_{
         connection_,
         "WITH RECURSIVE chain (id) AS (SELECT last_entry_id FROM coupon_code WHERE code = ?5 "
         "UNION ALL SELECT previous_id FROM chain JOIN ledger USING (id) "
         "WHERE previous_id IS NOT NULL) "
         "SELECT " COUPOND_ENTRY_COLUMNS
-        " FROM chain JOIN ledger AS entry ON entry.id = chain.id" COUPOND_ENTRY_JOINS
+        " FROM (SELECT id FROM chain UNION ALL SELECT id FROM (SELECT id FROM ledger "
+        "WHERE use_of = (SELECT id FROM coupon_code WHERE code = ?5) AND id > ?1 "
+        "AND book_id = coalesce(?2, book_id) AND type = coalesce(?3, type) "
+        "ORDER BY id LIMIT ?4)) AS chain JOIN ledger AS entry ON entry.id = "
+        "chain.id" COUPOND_ENTRY_JOINS
         "WHERE entry.id > ?1 AND entry.book_id = coalesce(?2, entry.book_id) "
         "AND entry.type = coalesce(?3, entry.type) ORDER BY entry.id LIMIT ?4"};
     Health health_{log::side_lists};

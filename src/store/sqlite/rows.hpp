@@ -7,10 +7,12 @@
 
 namespace coupond::sqlite {
 
-#define COUPOND_CODE_COLUMNS                                                                   \
-    "code.id, code.book_id, code.code, holder.user_id, code.locked_until, "                    \
-    "code.redeemed_at, code.created_at, code.last_entry_id, code.assigned_to, code.settings, " \
-    "code.shuffle_key < 0"
+#define COUPOND_CODE_COLUMNS                                                    \
+    "code.id, code.book_id, code.code, holder.user_id, code.locked_until, "     \
+    "code.redeemed_at, code.created_at, code.last_entry_id, code.assigned_to, " \
+    "CASE WHEN code.use_of IS NULL THEN code.settings ELSE "                    \
+    "(SELECT settings FROM coupon_code WHERE id = code.use_of) END, "           \
+    "code.shuffle_key < 0, code.use_of"
 #define COUPOND_CODES \
     "coupon_code AS code LEFT JOIN coupon_user AS holder ON holder.number = code.assigned_to"
 #define COUPOND_BOOK_COLUMNS                                                 \
@@ -20,24 +22,29 @@ namespace coupond::sqlite {
 // How much is used of a book (domain/usage.hpp): the row that there is, and what is counted of the
 // time asked for. ?1: the book.
 
+/// Uses of a code, ?2.
+#define COUPOND_USES_OF_CODE                                                       \
+    "SELECT since, redeemed, amount, currency, redeemed, amount FROM usage_count " \
+    "WHERE book_id = ?1 AND user_number = 0 AND code_id = ?2 AND per = 0"
+
 /// By a user, ?2; ?3: per, ?4: since. None where there is no such user.
 #define COUPOND_USAGE_OF_USER                                                                  \
     "SELECT old.since, old.redeemed, old.amount, old.currency, CASE WHEN old.since = ?4 "      \
     "THEN old.redeemed ELSE (SELECT count(*) FROM coupon_code WHERE assigned_to = who.number " \
     "AND book_id = ?1 AND redeemed_at >= ?4) END, 0 FROM coupon_user AS who "                  \
     "LEFT JOIN usage_count AS old ON old.book_id = ?1 AND old.user_number = who.number "       \
-    "AND old.per = ?3 WHERE who.user_id = ?2"
+    "AND old.code_id = 0 AND old.per = ?3 WHERE who.user_id = ?2"
 #define COUPOND_IF_OF_THAT_TIME(count, else_sum)                      \
     "CASE WHEN old.since = ?3 AND old.currency IS ?4 THEN old." count \
     " ELSE (SELECT "                                                  \
     "coalesce(sum(standing), 0) FROM " else_sum " AND since >= max(?3, 0)) END"
 /// By all; ?2: per, ?3: since, ?4: the currency.
 #define COUPOND_USAGE_OF_BOOK \
-    "SELECT old.since, old.redeemed, old.amount, old.currency, " COUPOND_IF_OF_THAT_TIME(      \
-        "redeemed", "activity_count WHERE book_id = ?1") ", "                                  \
-    COUPOND_IF_OF_THAT_TIME("amount", "discount_count WHERE book_id = ?1 AND currency = ?4")   \
-    " FROM (SELECT 1) LEFT JOIN usage_count AS old ON old.book_id = ?1 "                       \
-    "AND old.user_number = 0 AND old.per = ?2"
+    "SELECT old.since, old.redeemed, old.amount, old.currency, " COUPOND_IF_OF_THAT_TIME( \
+        "redeemed", "activity_count WHERE book_id = ?1") ", " \
+    COUPOND_IF_OF_THAT_TIME("amount", "discount_count WHERE book_id = ?1 AND currency = ?4") \
+    " FROM (SELECT 1) LEFT JOIN usage_count AS old ON old.book_id = ?1 " \
+    "AND old.user_number = 0 AND old.code_id = 0 AND old.per = ?2"
 
 inline std::optional<Timestamp> optional_time(const Statement& row, int column) {
     const auto ms = row.optional_integer(column);
@@ -57,7 +64,7 @@ inline Code read_code(const Statement& row) {
     Code code;
     code.id = row.integer(0);
     code.book_id = row.integer(1);
-    code.code = row.text(2);
+    code.code = shown_text(row.text(2));
     code.assigned_to = row.optional_text(3);
     if (!row.is_null(4)) code.lock = Lock{row.text(3), {row.integer(4)}};
     code.redeemed_at = optional_time(row, 5);
@@ -65,6 +72,7 @@ inline Code read_code(const Statement& row) {
     code.last_entry = row.integer(7);
     code.ever_locked = code.lock || code.redeemed_at;
     code.kept_back = row.integer(10) != 0;
+    code.use_of = row.optional_integer(11);
     if (!row.is_null(9) && !read_row_text(row.text(9), code)) {
         throw corrupt("a code of such settings");
     }
@@ -130,7 +138,8 @@ inline World::UsageRow read_usage(const Statement& row, const UsageNeed& need) {
     "entry.id, entry.code_id, code.code, entry.book_id, holder.user_id, entry.currency, "    \
     "entry.order_id, entry.order_amount, entry.discount_cents, "                             \
     "(SELECT coalesce(sum(discount_cents), 0) FROM ledger WHERE redemption_id = entry.id), " \
-    "entry.at, (SELECT max(at) FROM ledger WHERE redemption_id = entry.id AND type = 13)"
+    "entry.at, (SELECT max(at) FROM ledger WHERE redemption_id = entry.id AND type = 13), "  \
+    "entry.use_of"
 #define COUPOND_REDEMPTION_JOINS                            \
     " JOIN coupon_code AS code ON code.id = entry.code_id " \
     "JOIN coupon_user AS holder ON holder.number = entry.user_number "
@@ -139,21 +148,22 @@ inline Redemption read_redemption(const Statement& row) {
     const std::optional<Currency> currency = read_currency(row, 5);
     return sound(Redemption{row.integer(0),
                             row.integer(1),
-                            std::string(row.text(2)),
+                            std::string(shown_text(row.text(2))),
                             row.integer(3),
                             std::string(row.text(4)),
                             read_order(row, 6, currency),
                             read_money(row, 8, currency),
                             row.integer(9),
                             {row.integer(10)},
-                            optional_time(row, 11)});
+                            optional_time(row, 11),
+                            row.optional_integer(12)});
 }
 
 #define COUPOND_ENTRY_COLUMNS                                                                   \
     "entry.id, entry.at, entry.type, entry.book_id, coalesce(entry.code_id, 0), "               \
     "coalesce(entry.codes, 0), coupon_user.user_id, entry.locked_until, entry.discount_cents, " \
     "entry.previous_id, entry.request_id, code.code, coalesce(entry.detail, ''), "              \
-    "entry.currency, entry.order_id, entry.order_amount, entry.redemption_id"
+    "entry.currency, entry.order_id, entry.order_amount, entry.redemption_id, entry.use_of"
 /// To be joined with `entry`.
 #define COUPOND_ENTRY_JOINS                                 \
     " LEFT JOIN coupon_user ON number = entry.user_number " \
@@ -175,9 +185,10 @@ inline EntryListing read_entry(const Statement& row) {
     entry.discount = read_money(row, 8, currency);
     entry.order = read_order(row, 14, currency);
     entry.redemption_id = row.optional_integer(16);
+    entry.use_of = row.optional_integer(17);
     entry.previous = row.optional_integer(9);
     entry.request_id = row.text(10);
-    listing.code = row.text(11);
+    listing.code = shown_text(row.text(11));
     entry.detail = row.text(12);
     return sound(std::move(listing));
 }

@@ -30,9 +30,11 @@ void read(const Statement& row, Snapshot::BookRow& book) {
 }
 
 void read(const Statement& row, Snapshot::CodeRow& code) {
-    code = {row.integer(0),        row.integer(1), {row.integer(2)},        optional_time(row, 3),
-            optional_time(row, 4), row.integer(5), row.optional_integer(6), row.integer(7) != 0,
-            row.text(8),           row.text(9),    row.integer(10) != 0};
+    code = {
+        row.integer(0),        row.integer(1), {row.integer(2)},        optional_time(row, 3),
+        optional_time(row, 4), row.integer(5), row.optional_integer(6), row.integer(7) != 0,
+        row.text(8),           row.text(9),    row.integer(10) != 0,    row.optional_integer(11),
+        row.text(12)};
 }
 
 void read(const Statement& row, std::string& line) {
@@ -90,9 +92,9 @@ void read(const Statement& row, Snapshot::LockCountRow& count) {
 }
 
 void read(const Statement& row, Snapshot::UsageRow& usage) {
-    usage = {row.integer(0), row.integer(1),  row.integer(2),       {row.integer(3)},
-             row.integer(4), row.integer(5),  row.optional_text(6), row.integer(7),
-             row.integer(8), {row.integer(9)}};
+    usage = {row.integer(0), row.integer(1),   row.integer(2),       {row.integer(3)},
+             row.integer(4), row.integer(5),   row.optional_text(6), row.integer(7),
+             row.integer(8), {row.integer(9)}, row.integer(10)};
 }
 
 void read(const Statement& row, Snapshot::HoldingRow& holding) {
@@ -143,7 +145,9 @@ public:
         return stream<CodeRow>(
             "SELECT code.id, book_id, created_at, locked_until, redeemed_at, last_entry_id, "
             "assigned_to, holder.number IS NOT NULL, code, coalesce(settings, ''), "
-            "shuffle_key < 0 FROM coupon_code AS code "
+            "shuffle_key < 0, use_of, coalesce((SELECT used.code FROM coupon_code AS used "
+            "WHERE used.id = code.use_of AND used.book_id = code.book_id), '') "
+            "FROM coupon_code AS code "
             "LEFT JOIN coupon_user AS holder ON holder.number = assigned_to ORDER BY code.id");
     }
 
@@ -203,19 +207,35 @@ public:
             "SELECT code.book_id, code.locked_until, count(*) FROM coupon_code AS code "
             "JOIN ledger AS last ON last.id = last_entry_id WHERE code.locked_until > " +
             std::to_string(now.ms) +
-            " AND last.type IN (4, 10) GROUP BY code.book_id, code.locked_until "
+            " AND code.use_of IS NULL AND last.type IN (4, 10) GROUP BY code.book_id, "
+            "code.locked_until "
             "ORDER BY code.book_id, code.locked_until");
     }
 
     std::unique_ptr<RowStream<UsageRow>> usages() override {
         return stream<UsageRow>(
             "SELECT usage.book_id, user_number, per, since, redeemed, amount, currency, "
-            "count(code.id), coalesce(max(code.last_entry_id), 0), coalesce(max(redeemed_at), 0) "
+            "count(code.id), coalesce(max(code.last_entry_id), 0), "
+            "coalesce(max(redeemed_at), 0), 0 "
             "FROM usage_count AS usage LEFT JOIN coupon_code AS code "
             "ON user_number <> 0 AND code.assigned_to = user_number "
-            "AND code.book_id = usage.book_id AND redeemed_at >= since "
+            "AND code.book_id = usage.book_id AND redeemed_at >= since WHERE code_id = 0 "
             "GROUP BY usage.book_id, user_number, per "
             "ORDER BY usage.book_id, user_number, per");
+    }
+
+    std::unique_ptr<RowStream<UsageRow>> uses() override {
+        return stream<UsageRow>(
+            "SELECT coalesce(kept.book_id, used.book_id, 0), 0, 0, coalesce(since, -1), "
+            "coalesce(redeemed, 0), coalesce(amount, 0), currency, coalesce(used.uses, 0), "
+            "coalesce(used.last, 0), coalesce(used.last_at, 0), code.id "
+            "FROM (SELECT code_id AS id FROM usage_count WHERE code_id <> 0 UNION "
+            "SELECT use_of FROM coupon_code WHERE use_of IS NOT NULL AND redeemed_at IS NOT NULL) "
+            "AS code LEFT JOIN usage_count AS kept ON kept.code_id = code.id "
+            "LEFT JOIN (SELECT use_of, min(book_id) AS book_id, count(*) AS uses, "
+            "max(last_entry_id) AS last, max(redeemed_at) AS last_at FROM coupon_code "
+            "WHERE use_of IS NOT NULL AND redeemed_at IS NOT NULL GROUP BY use_of) AS used "
+            "ON used.use_of = code.id ORDER BY code.id");
     }
 
     std::unique_ptr<RowStream<StandingRow>> standing() override {
@@ -238,7 +258,8 @@ public:
         return stream<HoldingRow>(
             "SELECT held.book_id, held.assigned_to, held.codes, coalesce(last.id, 0), "
             "coalesce(last.at, 0) FROM (SELECT book_id, assigned_to, count(*) AS codes "
-            "FROM coupon_code WHERE assigned_to IS NOT NULL AND book_id IN (SELECT id "
+            "FROM coupon_code WHERE assigned_to IS NOT NULL AND use_of IS NULL "
+            "AND book_id IN (SELECT id "
             "FROM coupon_book WHERE settings LIKE '%max_assignments_per_user %') "
             "GROUP BY book_id, assigned_to) AS held "
             "LEFT JOIN (SELECT book_id, user_number, max(id) AS id, max(at) AS at FROM ledger "

@@ -116,7 +116,7 @@ private:
         at_ = needs.at;
         for (const BookId id : needs.books) load_book(world, id);
         if (needs.only_book) load_only_book(world);
-        for (const auto& [code, redeemer] : needs.codes) load_code(world, code, redeemer);
+        for (const Needs::CodeNeed& need : needs.codes) load_code(world, need);
         for (const auto& [code, order_id] : needs.orders) load_order(world, code, order_id);
         for (const EntryId id : needs.redemptions) load_redemption(world, id);
         for (const std::string_view code : needs.new_codes) {
@@ -153,21 +153,43 @@ private:
         load_book(world, ids.front());
     }
 
-    void load_code(World& world, std::string_view text, std::string_view redeemer) {
-        const CodeRow* row = world.find(text);
+    void load_code(World& world, const Needs::CodeNeed& need) {
+        const CodeRow* row = world.find(need.code);
         if (row == nullptr) {
-            if (!select_code_.bind(text).step()) return;
+            if (!select_code_.bind(need.code).step()) return;
             row = &add_code(world, select_code_);
             select_code_.reset();
         }
-        const BookId book_id = row->code.book_id;
-        load_book(world, book_id);
-        if (world.find_book(book_id) == nullptr) {
-            throw corrupt("a code without its book");
+        load_book(world, row->code.book_id);
+        const Book* const book = world.find_book(row->code.book_id);
+        if (book == nullptr) throw corrupt("a code without its book");
+        if (may_have_uses(*book, row->code)) load_uses(world, *book, row->code, need.user);
+        if (!need.redeemer.empty()) load_usages(world, *book, need.redeemer);
+    }
+
+    void load_uses(World& world, const Book& book, const Code& code, std::string_view user) {
+        const UsageNeed counted = uses_need(book.id, code.id);
+        if (!world.usages.contains(counted.key)) {
+            load_usages(world, {counted});
+            Usage& uses = world.usages.at(counted.key).now;
+            if (is_nearly_used_up(book, code, uses)) {
+                select_locked_uses_.bind(code.id, at_).step();
+                uses.amount = select_locked_uses_.integer(0);
+                select_locked_uses_.reset();
+            }
         }
-        if (redeemer.empty()) return;
-        load_usages(world, usage_needs(*world.find_book(book_id), "", at_));
-        load_usages(world, usage_needs(*world.find_book(book_id), redeemer, at_));
+        const std::string who = user.empty() ? code.assigned_to.value_or("") : std::string(user);
+        if (who.empty()) return;
+        const auto [use, added] = world.open_uses.try_emplace(std::pair(code.id, who), nullptr);
+        if (!added || !select_open_use_.bind(code.id, who).step()) return;
+        CodeRow* const known = world.find_use(select_open_use_.integer(0));
+        use->second = known != nullptr ? known : &add_code(world, select_open_use_);
+        select_open_use_.reset();
+    }
+
+    void load_usages(World& world, const Book& book, std::string_view redeemer) {
+        load_usages(world, usage_needs(book, "", at_));
+        load_usages(world, usage_needs(book, redeemer, at_));
     }
 
     void load_usages(World& world, const std::vector<UsageNeed>& needs) {
@@ -175,9 +197,14 @@ private:
             const auto [usage, added] = world.usages.try_emplace(need.key);
             if (!added) continue;
             const auto per = static_cast<std::int64_t>(need.key.per);
+            const bool of_code = need.key.code_id != 0;
             const bool of_all = need.key.user_id.empty();
-            Statement& select = of_all ? select_usage_of_book_ : select_usage_of_user_;
-            if (of_all) {
+            Statement& select = of_code  ? select_uses_of_code_
+                                : of_all ? select_usage_of_book_
+                                         : select_usage_of_user_;
+            if (of_code) {
+                select.bind(need.key.book_id, need.key.code_id);
+            } else if (of_all) {
                 select.bind(need.key.book_id, per, need.since, code_of(need.currency));
             } else {
                 select.bind(need.key.book_id, need.key.user_id, per, need.since);
@@ -219,16 +246,30 @@ private:
 
     void load_order(World& world, std::string_view code, std::string_view order_id) {
         const CodeRow* const row = world.find(code);
-        if (row == nullptr || !row->code.redeemed_at) return;
+        if (row == nullptr) return;
+        const Book* const book = world.find_book(row->code.book_id);
+        if (!row->code.redeemed_at && !may_have_uses(*book, row->code)) return;
         select_order_.bind(order_id, row->code.id);
-        while (select_order_.step()) world.add(read_redemption(select_order_));
+        std::vector<Redemption> found;
+        while (select_order_.step()) found.push_back(read_redemption(select_order_));
+        for (Redemption& redemption : found) {
+            if (redemption.use_of) load_use(world, redemption.code_id);
+            world.add(std::move(redemption));
+        }
+    }
+
+    void load_use(World& world, CodeId id) {
+        if (world.find_use(id) != nullptr || !select_code_by_id_.bind(id).step()) return;
+        add_code(world, select_code_by_id_);
+        select_code_by_id_.reset();
     }
 
     void load_redemption(World& world, EntryId id) {
         if (!select_redemption_.bind(id).step()) return;
         Redemption redemption = read_redemption(select_redemption_);
         select_redemption_.reset();
-        load_code(world, redemption.code, redemption.user_id);
+        load_code(world, {redemption.code, redemption.user_id, redemption.user_id});
+        if (redemption.use_of) load_use(world, redemption.code_id);
         world.add(std::move(redemption));
     }
 
@@ -353,8 +394,8 @@ private:
         for (const auto& [key, loaded, version, now] : delta.usages) {
             const std::int64_t user = key->user_id.empty() ? 0 : number_of(key->user_id);
             upsert_usage_
-                .bind(key->book_id, user, static_cast<std::int64_t>(key->per), now.since,
-                      now.redeemed, now.amount, code_of(now.currency),
+                .bind(key->book_id, user, key->code_id, static_cast<std::int64_t>(key->per),
+                      now.since, now.redeemed, now.amount, code_of(now.currency),
                       loaded ? std::optional(loaded->since) : std::nullopt,
                       loaded ? std::optional(loaded->redeemed) : std::nullopt,
                       loaded ? std::optional(loaded->amount) : std::nullopt)
@@ -443,7 +484,7 @@ private:
                   entry.detail.empty() ? std::nullopt : std::optional(entry.detail),
                   code_of(entry.currency()), entry.order ? entry.order->id : std::nullopt,
                   entry.order ? std::optional(entry.order->amount) : std::nullopt,
-                  entry.redemption_id)
+                  entry.redemption_id, entry.use_of)
             .run();
     }
 
@@ -457,12 +498,12 @@ private:
             .bind(code.id, code.book_id,
                   code.kept_back ? -1 - random_shuffle_key() : random_shuffle_key(),
                   code.created_at, locked_until, code.redeemed_at, code.last_entry,
-                  number_of(code.assigned_to), code.code, settings_of(code))
+                  number_of(code.assigned_to), stored_text(code), settings_of(code), code.use_of)
             .run();
     }
 
     static std::optional<std::string> settings_of(const Code& code) {
-        std::string text = row_text(code);
+        std::string text = code.use_of ? "" : row_text(code);
         return text.empty() ? std::nullopt : std::optional(std::move(text));
     }
 
@@ -508,7 +549,8 @@ private:
     }
 
     static constexpr const char* max_book_id = "SELECT coalesce(max(id), 0) FROM coupon_book";
-    static constexpr const char* max_code_id = "SELECT coalesce(max(id), 0) FROM coupon_code";
+    static constexpr const char* max_code_id =
+        "SELECT coalesce(max(id), 0) FROM coupon_code WHERE id < 4611686018427387904";  // uses_from
 
     Connection connection_;
     Checkpointer checkpointer_;
@@ -538,13 +580,26 @@ private:
     Statement select_holding_{connection_,
                               "SELECT count(*), min(code.id) FROM coupon_code AS code "
                               "JOIN coupon_user AS holder ON holder.number = code.assigned_to "
-                              "WHERE holder.user_id = ? AND code.book_id = ?"};
+                              "WHERE holder.user_id = ? AND code.book_id = ? "
+                              "AND code.use_of IS NULL"};
+    Statement select_open_use_{
+        connection_,
+        "SELECT " COUPOND_CODE_COLUMNS
+        " FROM coupon_user AS holder "
+        "JOIN coupon_code AS code ON code.assigned_to = holder.number "
+        "AND code.use_of = ?1 AND code.redeemed_at IS NULL "
+        "WHERE holder.user_id = ?2 ORDER BY +code.locked_until DESC LIMIT 1"};  // not by its index
+    Statement select_locked_uses_{connection_,
+                                  "SELECT count(*) FROM coupon_code WHERE use_of = ? "
+                                  "AND redeemed_at IS NULL AND locked_until > ?"};
+    Statement select_uses_of_code_{connection_, COUPOND_USES_OF_CODE};
     Statement select_exists_{connection_, "SELECT 1 FROM coupon_code WHERE code = ?"};
     Statement select_usage_of_user_{connection_, COUPOND_USAGE_OF_USER};
     Statement select_usage_of_book_{connection_, COUPOND_USAGE_OF_BOOK};
     Statement select_order_{connection_, "SELECT " COUPOND_REDEMPTION_COLUMNS
                                          " FROM ledger AS entry" COUPOND_REDEMPTION_JOINS
-                                         "WHERE entry.order_id = ? AND entry.code_id = ?"};
+                                         "WHERE entry.order_id = ? AND "
+                                         "coalesce(entry.use_of, entry.code_id) = ?"};
     Statement select_redemption_{connection_, "SELECT " COUPOND_REDEMPTION_COLUMNS
                                               " FROM ledger AS entry" COUPOND_REDEMPTION_JOINS
                                               "WHERE entry.id = ? AND entry.type = 5"};
@@ -574,8 +629,8 @@ private:
     Statement insert_code_{
         connection_,
         "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, locked_until, "
-        "redeemed_at, last_entry_id, assigned_to, code, settings) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+        "redeemed_at, last_entry_id, assigned_to, code, settings, use_of) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
     // With the key below 0 of those that are not to be given away, where nobody looks for them.
     Statement rewrite_code_{
         connection_,
@@ -591,10 +646,10 @@ private:
         "UPDATE coupon_code SET locked_until = ?, redeemed_at = ?, last_entry_id = ? "
         "WHERE id = ? AND last_entry_id = ?"};
     Statement upsert_usage_{connection_,
-                            "INSERT INTO usage_count AS old VALUES (?, ?, ?, ?4, ?5, ?6, ?7) "
-                            "ON CONFLICT DO UPDATE SET since = ?4, redeemed = ?5, amount = ?6, "
-                            "currency = ?7 WHERE old.since = ?8 AND old.redeemed = ?9 "
-                            "AND old.amount = ?10"};
+                            "INSERT INTO usage_count AS old VALUES (?, ?, ?, ?, ?5, ?6, ?7, ?8) "
+                            "ON CONFLICT DO UPDATE SET since = ?5, redeemed = ?6, amount = ?7, "
+                            "currency = ?8 WHERE old.since = ?9 AND old.redeemed = ?10 "
+                            "AND old.amount = ?11"};
     Statement upsert_standing_{
         connection_,
         "INSERT INTO activity_count AS old VALUES (?, ?, 0, 0, 0, 0, 0, 0, ?) "
@@ -613,8 +668,8 @@ private:
                             "INSERT INTO ledger (id, at, type, book_id, code_id, codes, "
                             "user_number, previous_id, locked_until, discount_cents, request_id, "
                             "codes_digest, detail, currency, order_id, order_amount, "
-                            "redemption_id) "
-                            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+                            "redemption_id, use_of) "
+                            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
     Statement select_memory_{connection_,
                              "SELECT at, fingerprint, request_id, outcome FROM idempotency_key "
                              "WHERE key = ?"};

@@ -156,6 +156,8 @@ BookWish parse_wish(const Words& words) {
     wish.max_redemptions = words.number("most");
     wish.budget = words.number("budget");
     wish.max_assignments_per_user = words.number("assignments");
+    if (words.has("uses")) wish.max_redemptions_per_code = words.number("uses");
+    wish.open = words.has("assignment") && words.text("assignment") == "open";
     for (const auto& [per, word] : per_words) {
         if (!words.has(word)) continue;
         const Limits limits = parse_limits(words.text(word));
@@ -191,8 +193,10 @@ Command parse_command(const Words& words) {
         edit.wished[10] = words.has("budget");
         edit.wished[11] = has_limits(words);
         edit.wished[12] = words.has("assignments");
-        edit.wished[13] = words.has("ttl");
-        edit.wished[14] = words.has("combinable");
+        edit.wished[13] = words.has("uses");
+        edit.wished[14] = words.has("assignment");
+        edit.wished[15] = words.has("ttl");
+        edit.wished[16] = words.has("combinable");
         return edit;
     }
     if (verb == "edit") {
@@ -202,6 +206,8 @@ Command parse_command(const Words& words) {
         if (words.has("active")) edit.wish.active = words.text("active") == "true";
         edit.wished[1] = words.has("expires");
         take_moment(words, "expires", edit.wish.expires_at, edit.expires_on);
+        edit.wished[2] = words.has("uses");
+        edit.wish.max_redemptions = words.number("uses");
         return edit;
     }
     if (verb == "archive") return ArchiveBook{words.number("book").value()};
@@ -271,7 +277,7 @@ struct Printer {
         static constexpr std::array names{"no_such_start",   "no_such_end",
                                           "no_such_expiry",  "ends_before_start",
                                           "amount_too_fine", "budget_without_currency",
-                                          "budget_too_fine"};
+                                          "budget_too_fine", "assignment_fixed"};
         std::string text = "contradicted";
         for (const Fault fault : told.faults) {
             text.append(" ").append(names.at(static_cast<std::size_t>(fault)));
@@ -347,6 +353,9 @@ public:
         const Decision decision = decide(world_, submissions, lines.front().at);
         ASSERT_FALSE(decision.shortage || decision.unforeseen);
         ASSERT_EQ(decision.outcomes.size(), lines.size());
+        for (CodeRow* const row : decision.delta.new_codes) {
+            if (row->code.use_of) uses_.push_back(row);
+        }
         for (std::size_t i = 0; i < lines.size(); ++i) {
             EXPECT_EQ(std::visit(Printer{}, decision.outcomes[i]), lines[i].expected)
                 << "in line " << lines[i].number << " of a batch of " << lines.size();
@@ -370,16 +379,18 @@ private:
 
     void load(const Needs& needed) {
         world_.usages.clear();
-        for (const auto& [code, redeemer] : needed.codes) {
+        world_.open_uses.clear();
+        for (const auto& [code, redeemer, user] : needed.codes) {
             const CodeRow* const row = world_.find(code);
-            if (row != nullptr && !redeemer.empty()) {
-                load_usages(row->code.book_id, redeemer, needed.at);
-            }
+            if (row == nullptr) continue;
+            load_uses(row->code, user, needed.at);
+            if (!redeemer.empty()) load_usages(row->code.book_id, redeemer, needed.at);
         }
         for (const EntryId id : needed.redemptions) {
             const Redemption* const redemption = world_.find_redemption(id);
             if (redemption == nullptr) continue;
             load_usages(redemption->book_id, redemption->user_id, needed.at);
+            load_uses(world_.find(redemption->code)->code, redemption->user_id, needed.at);
         }
         world_.users.clear();
         for (const std::string_view user : needed.erased) {
@@ -387,6 +398,10 @@ private:
                 CodeRow* const row = world_.find(code);
                 if (row->code.assigned_to != user) continue;
                 world_.users[std::string(user)].push_back(row);
+            }
+            for (CodeRow* const use : uses_) {
+                const bool is_theirs = use->code.assigned_to == user && !use->code.redeemed_at;
+                if (is_theirs) world_.users[std::string(user)].push_back(use);
             }
         }
         world_.pools.clear();
@@ -396,7 +411,8 @@ private:
             for (const std::string& code : codes_) {
                 CodeRow* const row = world_.find(code);
                 const bool in_scope = !scope || *scope == row->code.book_id;
-                if (in_scope && !row->code.assigned_to) pool.codes.push_back(row);
+                const bool is_free = !row->code.assigned_to && !row->code.kept_back;
+                if (in_scope && is_free) pool.codes.push_back(row);
             }
         }
         world_.holdings.clear();
@@ -418,6 +434,25 @@ private:
         world_.holdings[{book_id, user_id}] = holding;
     }
 
+    void load_uses(const Code& code, std::string_view user_id, Timestamp at) {
+        const Book& book = *world_.find_book(code.book_id);
+        if (!may_have_uses(book, code)) return;
+        const UsageNeed need = uses_need(book.id, code.id);
+        Usage& uses = world_.usages[need.key].now = count(need);
+        const std::string user(user_id.empty() ? code.assigned_to.value_or("") : user_id);
+        CodeRow*& open = world_.open_uses[{code.id, user}];
+        const auto is_open = [&](const CodeRow* use) {
+            return use->code.use_of == code.id && !use->code.redeemed_at;
+        };
+        open = nullptr;
+        uses.amount = std::ranges::count_if(
+            uses_, [&](const CodeRow* use) { return is_open(use) && use->code.is_locked(at); });
+        for (CodeRow* const use : uses_) {
+            if (!is_open(use) || use->code.assigned_to != user) continue;
+            if (open == nullptr || open->code.lock->until < use->code.lock->until) open = use;
+        }
+    }
+
     void load_usages(BookId book_id, std::string_view user_id, Timestamp at) {
         for (const std::string_view of : {std::string_view(), user_id}) {
             for (const UsageNeed& need : usage_needs(*world_.find_book(book_id), of, at)) {
@@ -432,7 +467,8 @@ private:
             const Redemption& redemption = *world_.find_redemption(id);
             const std::string& of = need.key.user_id;
             if (redemption.book_id != need.key.book_id || redemption.at < need.since ||
-                (!of.empty() && redemption.user_id != of)) {
+                (!of.empty() && redemption.user_id != of) ||
+                (need.key.code_id != 0 && redemption.use_of != need.key.code_id)) {
                 continue;
             }
             if (!redemption.rolled_back_at) ++usage.redeemed;
@@ -447,6 +483,7 @@ private:
     World world_;
     std::set<EntryId> redemptions_;
     std::vector<std::string> codes_;
+    std::vector<CodeRow*> uses_;
 };
 
 class Cases : public testing::TestWithParam<std::string> {};

@@ -74,7 +74,7 @@ protected:
 
     static constexpr std::size_t name = 0, limit = 2, discount = 3, active = 5, starts = 6,
                                  ends = 7, zone = 8, limits = 11;
-    static inline const CodeSettings disabled{false, {}, "{}"};
+    static inline const CodeSettings disabled{false};
     World world_;
     std::deque<Submission> submissions_;
 };
@@ -341,8 +341,8 @@ TEST_F(Changes, AreCountedByWhatIsLeftOfThemAtTheEnd) {
 }
 
 TEST_F(Changes, RandomAssignmentKeepsBackWhatItMeetsExpired) {
-    CodeRow& expired = add("A", {}, {true, noon, "{}"});
-    CodeRow& works = add("B", {}, {true, noon + 1, "{}"});
+    CodeRow& expired = add("A", {}, {true, noon});
+    CodeRow& works = add("B", {}, {true, noon + 1});
     Pool& pool = world_.pools[PoolScope{1}];
     pool.codes = {&expired, &works};
     const Decision decision = decide({AssignAny{"ann", 1}});
@@ -383,7 +383,7 @@ TEST_F(Changes, APoolThatABatchHasClosedIsNotLoadedToItsEnd) {
 }
 
 TEST_F(Changes, APoolOfCodesThatHaveExpiredIsLoadedAgain) {
-    CodeRow& row = add("A", {}, {true, noon, "{}"});
+    CodeRow& row = add("A", {}, {true, noon});
     world_.pools[PoolScope{}].codes = {&row};
     const Decision decision = decide({AssignAny{"bob", {}}});
     EXPECT_TRUE(decision.shortage);

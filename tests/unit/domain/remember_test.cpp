@@ -89,6 +89,8 @@ Book changed_book() {
     book.max_redemptions = 4;
     book.budget = 5;
     book.max_assignments_per_user = 10;
+    book.max_redemptions_per_code = 11;
+    book.open = true;
     book.limits[Per::week] = {6, 7, 8};
     book.counted = 9;
     book.updated_at = noon + 4;
@@ -201,14 +203,14 @@ TEST(Remember, TellsWhatWasContradicted) {
     const std::vector all{Fault::no_such_start,   Fault::no_such_end,
                           Fault::no_such_expiry,  Fault::ends_before_start,
                           Fault::amount_too_fine, Fault::budget_without_currency,
-                          Fault::budget_too_fine};
+                          Fault::budget_too_fine, Fault::assignment_fixed};
     EXPECT_EQ(all.back(), last_fault);
     for (const Fault fault : all) {
         const auto again = told_again<Contradicted>(Contradicted{{fault}}, CreateBook{});
         EXPECT_EQ(again.faults, std::vector{fault});
     }
     EXPECT_EQ(told_again<Contradicted>(Contradicted{all}, CreateBook{}).faults, all);
-    EXPECT_FALSE(recall("contradicted\n7", CreateBook{}));
+    EXPECT_FALSE(recall("contradicted\n8", CreateBook{}));
     EXPECT_FALSE(recall("contradicted\n-1", CreateBook{}));
     EXPECT_FALSE(recall("contradicted\nx", CreateBook{}));
 }

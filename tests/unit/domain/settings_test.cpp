@@ -40,6 +40,9 @@ const std::vector<BookCase> book_cases = {
          book.limits[Per::day] = {1, 2, 3};
      }},
     {"max_assignments_per_user 1", [](Book& book) { book.max_assignments_per_user = 1; }},
+    {"max_redemptions_per_code -",
+     [](Book& book) { book.max_redemptions_per_code = std::nullopt; }},
+    {"open true", [](Book& book) { book.open = true; }},
     {"lock_ttl_s 86400", [](Book& book) { book.lock_ttl_s = 86'400; }},
     {"combinable false", [](Book& book) { book.combinable = false; }},
     {R"(metadata {"a":"b c","d":[1.50,null]})",
@@ -56,6 +59,7 @@ struct CodeCase {
 const std::vector<CodeCase> code_cases = {
     {"active false", [](CodeSettings& code) { code.active = false; }},
     {"expires_at 7", [](CodeSettings& code) { code.expires_at = Timestamp{7}; }},
+    {"max_redemptions 2", [](CodeSettings& code) { code.max_redemptions = 2; }},
     {R"(metadata {"x":"y"})", [](CodeSettings& code) { code.metadata = R"({"x":"y"})"; }},
 };
 
@@ -210,6 +214,13 @@ TEST(Settings, OfACodeAreReadAsTheyWereWritten) {
     Code code;  // it is one
     ASSERT_TRUE(read_row_text(text, code));
     EXPECT_EQ(row_text(code), text);
+    code.counted = true;
+    EXPECT_EQ(row_text(code), text + "counted true\n");
+    Code again;
+    ASSERT_TRUE(read_row_text(row_text(code), again));
+    EXPECT_TRUE(again.counted);
+    EXPECT_EQ(row_text(again), row_text(code));
+    EXPECT_FALSE(read_row_text("counted true\n", read));
 }
 
 TEST(Settings, ThatAreOfNoMemberOrNoValueOrCutAreNotRead) {
@@ -351,7 +362,7 @@ TEST(ChangeTexts, OfACodeTellWhatItsSettingsWereAndAre) {
 
 TEST(Members, AreSetByTheirPlaces) {
     const BookSettings from = full_book();
-    ASSERT_EQ(BookMembers().size(), 16U);
+    ASSERT_EQ(BookMembers().size(), 18U);
     for (std::size_t place = 0; place < BookMembers().size(); ++place) {
         BookSettings to;
         set_members(to, from, BookMembers().set(place));
@@ -425,6 +436,8 @@ RC_GTEST_PROP(Settings, OfRandomBooksAreReadAsTheyWereWritten, ()) {
         book.max_redemptions = number();
         book.budget = number();
         book.max_assignments_per_user = number();
+        book.max_redemptions_per_code = number();
+        book.open = *rc::gen::arbitrary<bool>();
         for (const Per per : {Per::day, Per::week, Per::month}) {
             if (*rc::gen::arbitrary<bool>()) book.limits[per] = {number(), number(), number()};
         }

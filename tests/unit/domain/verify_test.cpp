@@ -53,6 +53,7 @@ struct Rows : Snapshot {
     std::vector<MovedRow> moved_out;
     std::vector<LockCountRow> locks, locked;
     std::vector<UsageRow> used;
+    std::vector<UsageRow> used_codes;
     std::vector<StandingRow> stands;
     std::vector<HoldingRow> held;
     std::vector<UserCountRow> redeemed;
@@ -84,6 +85,7 @@ struct Rows : Snapshot {
         return stream(locked);
     }
     std::unique_ptr<RowStream<UsageRow>> usages() override { return stream(used); }
+    std::unique_ptr<RowStream<UsageRow>> uses() override { return stream(used_codes); }
     std::unique_ptr<RowStream<StandingRow>> standing() override { return stream(stands); }
     std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() override { return stream(redeemed); }
     std::unique_ptr<RowStream<HoldingRow>> holdings() override { return stream(held); }

@@ -34,7 +34,7 @@ Book changed(Book book) {
 }
 
 CodeSettings changed_settings() {
-    return {false, noon + 6, R"({"a":"\u20ac 'b' \\"})"};
+    return {false, noon + 6, 7, R"({"a":"\u20ac 'b' \\"})"};
 }
 
 class ChangesTest : public testing::Test {

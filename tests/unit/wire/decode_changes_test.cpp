@@ -42,6 +42,9 @@ const std::vector<BookMember> book_members_of_json = {
      "limits.day.maxRedemptions must be an integer from 1 to 1000000000"},
     {"maxAssignmentsPerUser", "1", "1.5",
      "maxAssignmentsPerUser must be an integer from 1 to 1000000000"},
+    {"maxRedemptionsPerCode", "7", R"("7")",
+     "maxRedemptionsPerCode must be an integer from 1 to 1000000000"},
+    {"assignment", R"("open")", R"("everybody")", "assignment must be one of required, open"},
     {"lockTtlSeconds", "60", "86401", "lockTtlSeconds must be an integer from 1 to 86400"},
     {"combinable", "false", "1", "combinable must be a boolean"},
     {"metadata", R"({"a":1})", "[]", "metadata must be an object"},
@@ -62,6 +65,8 @@ BookSettings all_good() {
     book.budget = 1;
     book.limits[Per::week] = {std::nullopt, 3, 20'0000};
     book.max_assignments_per_user = 1;
+    book.max_redemptions_per_code = 7;
+    book.open = true;
     book.lock_ttl_s = 60;
     book.combinable = false;
     book.metadata = R"({"a":1})";
@@ -101,6 +106,7 @@ TEST(DecodeBookSettings, AreAsByDefaultWhereTheyAreLeftOutOrNull) {
         nulls += (nulls.empty() ? "\"" : ",\"") + book_members_of_json[i].name + "\":null";
     }
     const BookWish wish = create(nulls);
+    usual.max_redemptions_per_code = std::nullopt;  // no limit
     EXPECT_EQ(static_cast<const BookSettings&>(wish), usual);
     EXPECT_EQ(wish.starts_on + wish.ends_on, "");
 }
@@ -264,6 +270,7 @@ TEST(DecodeEditBook, SetsBackWhatIsNull) {
         BookSettings taken = all_good(), wanted = all_good();
         set_members(taken, value(decoded).wish, value(decoded).wished);
         set_members(wanted, BookSettings(), BookMembers().set(place));
+        if (name == "maxRedemptionsPerCode") wanted.max_redemptions_per_code.reset();  // no limit
         EXPECT_EQ(taken, wanted) << name;
     }
 }
@@ -318,12 +325,13 @@ Strings said_of_code(std::string_view body, std::string_view code = "A") {
 
 TEST(DecodeEditCode, TakesAllMembersAndEachByItself) {
     const EditCode all =
-        edit_code(R"({"metadata":{"a":1},"expiresAt":"2026-11-22T14:00:00Z","active":false})");
+        edit_code(R"({"metadata":{"a":1},"expiresAt":"2026-11-22T14:00:00Z","active":false,)"
+                  R"("maxRedemptions":3})");
     EXPECT_EQ(all.code, "A");
-    EXPECT_EQ(all.wish, (CodeSettings{false, two_o_clock, R"({"a":1})"}));
+    EXPECT_EQ(all.wish, (CodeSettings{false, two_o_clock, 3, R"({"a":1})"}));
     EXPECT_TRUE(all.wished.all());
     const std::vector<std::string> members{R"("active":false)", R"("expiresAt":"2026-11-22")",
-                                           R"("metadata":{"b":2})"};
+                                           R"("maxRedemptions":3)", R"("metadata":{"b":2})"};
     for (std::size_t place = 0; place < members.size(); ++place) {
         EXPECT_EQ(edit_code("{" + members[place] + "}").wished, CodeMembers().set(place));
     }
@@ -333,7 +341,8 @@ TEST(DecodeEditCode, TakesAllMembersAndEachByItself) {
 }
 
 TEST(DecodeEditCode, SetsBackWhatIsNull) {
-    const EditCode all = edit_code(R"({"active":null,"expiresAt":null,"metadata":null})");
+    const EditCode all =
+        edit_code(R"({"active":null,"expiresAt":null,"maxRedemptions":null,"metadata":null})");
     EXPECT_TRUE(all.wished.all());
     EXPECT_EQ(all.wish, CodeSettings());
     EXPECT_EQ(all.expires_on, "");
@@ -343,9 +352,11 @@ TEST(DecodeEditCode, SaysWhatIsWrong) {
     const std::string unfit = "code must be 1 to 128 characters without control characters";
     EXPECT_EQ(said_of_code("{}"), Strings{"body must have at least one member"});
     EXPECT_EQ(said_of_code("{}", "a\tb"), (Strings{unfit, "body must have at least one member"}));
-    EXPECT_EQ(said_of_code(R"({"metadata":[],"expiresAt":5,"active":1,"code":"B"})"),
-              (Strings{"active must be a boolean", "expiresAt" + std::string(a_moment),
-                       "metadata must be an object", "property code should not exist"}));
+    EXPECT_EQ(
+        said_of_code(R"({"metadata":[],"maxRedemptions":0,"expiresAt":5,"active":1,"code":"B"})"),
+        (Strings{"active must be a boolean", "expiresAt" + std::string(a_moment),
+                 "maxRedemptions must be an integer from 1 to 1000000000",
+                 "metadata must be an object", "property code should not exist"}));
     EXPECT_EQ(said_of_code(R"({"expiresAt":"2026-11-22T14:00:00"})"),
               Strings{"expiresAt" + std::string(a_moment)});
     EXPECT_EQ(said_of_code(R"({"metadata":{"a":")" + std::string(16'384, 'x') + "\"}}"),
@@ -552,7 +563,7 @@ TEST(DecodeDiscount, IsChangedWhereEitherFormIsGiven) {
     }
     EXPECT_FALSE(edit(R"({"name":"n"})").wished[3]);
     EXPECT_EQ(edit(R"({"name":"n"})").wished.count(), 1U);
-    EXPECT_TRUE(edit(R"({"discount":null,"metadata":{}})").wished[15]);
+    EXPECT_TRUE(edit(R"({"discount":null,"metadata":{}})").wished[17]);
 }
 
 // Orders.

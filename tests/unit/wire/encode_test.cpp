@@ -13,13 +13,14 @@ constexpr std::string_view request_id = "r-1";
 const std::string usual_book =
     R"("description":"","active":true,"startsAt":null,"endsAt":null,"timeZone":"UTC",)"
     R"("maxRedemptions":null,"budget":null,"limits":{"day":null,"week":null,"month":null},)"
-    R"("maxAssignmentsPerUser":null,)"
+    R"("maxAssignmentsPerUser":null,"maxRedemptionsPerCode":1,"assignment":"required",)"
     R"("lockTtlSeconds":null,"combinable":true,"metadata":{},"archivedAt":null,)";
 /// Of discountAmount 19.99.
 const std::string short_discount =
     R"("discount":{"type":"amount","value":19.99,"currency":null,"maxAmount":null,)"
     R"("minOrderAmount":null},)";
-const std::string usual_code = R"("active":true,"expiresAt":null,"metadata":{},)";
+const std::string usual_code =
+    R"("active":true,"expiresAt":null,"maxRedemptions":null,"metadata":{},)";
 
 Book a_book() {
     Book book;
@@ -188,6 +189,8 @@ Book changed_book() {
     book.limits[Per::month] = {std::nullopt, 4, 1'000'000'000'000'0000};
     book.counted = 1;  // of which nobody is told
     book.max_assignments_per_user = 5;
+    book.max_redemptions_per_code = std::nullopt;
+    book.open = true;
     return book;
 }
 
@@ -202,7 +205,8 @@ const std::string changed_book_text =
     R"("maxRedemptions":1000000000,"budget":1.005,)"
     R"("limits":{"day":{"maxRedemptions":3,"maxRedemptionsPerUser":null,"budget":null},"week":null,)"
     R"("month":{"maxRedemptions":null,"maxRedemptionsPerUser":4,"budget":1000000000000}},)"
-    R"("maxAssignmentsPerUser":5,"lockTtlSeconds":60,"combinable":true,)"
+    R"("maxAssignmentsPerUser":5,"maxRedemptionsPerCode":null,"assignment":"open",)"
+    R"("lockTtlSeconds":60,"combinable":true,)"
     R"("metadata":{"a":[1.50,null]},"archivedAt":"2026-11-22T14:21:13.732Z",)"
     R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z")";
 
@@ -230,6 +234,9 @@ TEST(Encode, BookChanged) {
 TEST(Encode, Contradicted) {
     EXPECT_EQ(complaints(encode(Contradicted{{Fault::ends_before_start}}, now, request_id)),
               std::vector<std::string>{"endsAt must be after startsAt"});
+    EXPECT_EQ(
+        complaints(encode(Contradicted{{Fault::assignment_fixed}}, now, request_id)),
+        std::vector<std::string>{"assignment cannot be changed once the coupon book is made"});
     EXPECT_EQ(complaints(encode(Contradicted{{Fault::amount_too_fine}}, now, request_id)),
               std::vector<std::string>{"amount must have no more decimals than its currency"});
     const std::string moment =
@@ -406,9 +413,11 @@ TEST(Encode, Redemptions) {
                     .ends_with(R"(,"redemptions":[)" + one + "," + one + "]}"));
     CodeHistory history;
     history.code = a_code();
-    history.redemption = a_redemption();
-    EXPECT_NE(text_of(encode(history, now)).find(R"("redemptions":[)" + one + "]"),
-              std::string::npos);
+    history.redemption_count = 2;
+    history.redemptions = {a_redemption()};
+    EXPECT_NE(
+        text_of(encode(history, now)).find(R"("redemptionCount":2,"redemptions":[)" + one + "]"),
+        std::string::npos);
 }
 
 TEST(Encode, DiscountsOfBooks) {
@@ -493,10 +502,12 @@ TEST(Encode, CodeChanged) {
     code.assigned_to = "ann";
     code.active = false;
     code.expires_at = now + 3;
+    code.max_redemptions = 6;
     code.metadata = R"({"a":"b"})";
     const std::string text = R"({"id":42,"code":"SUMMER-1","isLocked":false,"isRedeemed":false,)"
                              R"("assignedTo":"ann","redeemedAt":null,"active":false,)"
-                             R"("expiresAt":"2026-11-22T14:21:13.733Z","metadata":{"a":"b"},)"
+                             R"("expiresAt":"2026-11-22T14:21:13.733Z","maxRedemptions":6,)"
+                             R"("metadata":{"a":"b"},)"
                              R"("createdAt":"2026-11-22T14:21:13.730Z"})";
     Answer answer = encode(CodeChanged{code}, now, request_id);
     EXPECT_EQ(answer.status, 200);
@@ -755,13 +766,13 @@ TEST(Encode, EntriesOfChangesOfABook) {
 
 TEST(Encode, EntriesOfChangesOfACode) {
     EntryListing listing = an_entry(LedgerEntry::Type::code_changed);
-    listing.entry.detail = change_text(CodeSettings(), {false, now, R"({"a":"b"})"});
+    listing.entry.detail = change_text(CodeSettings(), {false, now, 5, R"({"a":"b"})"});
     EXPECT_EQ(encoded(listing),
               R"([{"id":4096,"at":"2026-11-22T14:21:13.730Z","type":"code_changed","bookId":7,)"
               R"("code":"SUMMER-1","userId":"ann","requestId":"r-9",)"
-              R"("before":{"active":true,"expiresAt":null,"metadata":{}},)"
+              R"("before":{"active":true,"expiresAt":null,"maxRedemptions":null,"metadata":{}},)"
               R"("after":{"active":false,"expiresAt":"2026-11-22T14:21:13.730Z",)"
-              R"("metadata":{"a":"b"}}}])");
+              R"("maxRedemptions":5,"metadata":{"a":"b"}}}])");
     listing.entry.user_id.reset();  // of a free one
     EXPECT_NE(encoded(listing).find(R"("userId":null)"), std::string::npos);
 
