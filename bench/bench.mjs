@@ -19,8 +19,8 @@ table in Markdown.
   script/bench --postgres               the same with PostgreSQL 15 and Redis 7, which it starts for
                                         itself, against pgbench: about five minutes
   script/bench --quick                  does it work? in a minute or two; no figures to quote
-  script/bench --phase redeem           only that; again for more: redeem, limited, lock,
-                                        assign, random, validate, pools, lists, statistics,
+  script/bench --phase redeem           only that; again for more: redeem, limited, open,
+                                        lock, assign, random, validate, pools, lists, statistics,
                                         verify, uploads, starts, memory, baseline;
                                         with --postgres: redeem, assign, random, lock, alone
                                         (locks in PostgreSQL too), latency (one connection),

@@ -8,11 +8,11 @@ import { run } from './processes.mjs';
 import { progress, progressOf, root } from './progress.mjs';
 import { Data } from './sqlite_data.mjs';
 
-const commandNames = ['redeem', 'limited', 'lock', 'assign', 'random'];
+const commandNames = ['redeem', 'limited', 'open', 'lock', 'assign', 'random'];
 export const phases = [
     ...commandNames, 'validate', 'pools', 'lists', 'statistics', 'verify', 'uploads', 'starts', 'memory', 'baseline',
 ];
-const defaultConnections = { limited: [256] };
+const defaultConnections = { limited: [256], open: [256] };
 
 const pageCodes = 1_000;
 
@@ -21,7 +21,7 @@ const monthOfActivity = `
     WITH RECURSIVE quarter (since) AS (
         SELECT min(since) - 900000 FROM activity_count UNION ALL
         SELECT since - 900000 FROM quarter LIMIT 2880)
-    INSERT INTO activity_count SELECT 1, since, 0, 3, 2, 1, 500, 0 FROM quarter;
+    INSERT INTO activity_count SELECT 1, since, 0, 3, 2, 1, 500, 0, 1 FROM quarter;
     INSERT INTO refusal_count SELECT 1, since, 'not_locked', 1 FROM activity_count WHERE book_id = 1;`;
 
 /** The middle of how long each path takes on one connection, in ms, asked for in turns. */
