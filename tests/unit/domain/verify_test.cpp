@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 #include <map>
 #include <tuple>
@@ -299,6 +300,28 @@ protected:
     }
     Snapshot::EntryRow& last() { return rows.entries.back(); }
 
+    /// The redeemed code may be redeemed twice, and is so: once more by entry 10, locked by
+    /// entry 9.
+    void redeem_again() {
+        Book book = the_book();
+        book.max_redemptions_per_code = 2;
+        put_book(book);
+        const CodeId id = uses_from + 9;
+        Snapshot::CodeRow use = code(id, 10);
+        use.assigned_to = 7;
+        use.holder_known = true;
+        use.redeemed_at = at_minute(9);
+        use.use_of = 4;
+        use.used = "SAVE";
+        use.code = "SAVE\x1F" + std::to_string(id);
+        rows.code_rows.push_back(use);
+        rows.entries.push_back(change(9, 9, code_locked, id, 8, 13));
+        rows.entries.push_back(change(10, 9, code_redeemed, id, 9, 13));
+        rows.ids.insert(rows.ids.end(), {9, 10});
+        rows.used_codes = {{1, 0, 0, all_times, 1, 0, {}, 1, 10, at_minute(9), 4}};
+    }
+    Snapshot::CodeRow& use() { return rows.code_rows.back(); }
+
     /// Counts what there is, as the figures of a clean database would be kept.
     void keep_counts() {
         std::map<BookId, Snapshot::BookCountRow> counts;
@@ -309,6 +332,7 @@ protected:
             counts[book.book.id].book_id = book.book.id;
         }
         for (const Snapshot::CodeRow& row : rows.code_rows) {
+            if (row.use_of) continue;
             for (const BookId book : {BookId{0}, row.book_id}) {
                 if (!counts.contains(book)) continue;
                 counts[book].total += 1;
@@ -1576,6 +1600,66 @@ TEST_F(Verify, nobody_holds_more_than_they_may) {
     rows.held[1].last_at = at_minute(6);
     EXPECT_EQ(lines().size(), 1U);
     rows.held[1] = {1, 7, 3};
+    EXPECT_EQ(lines(), Lines{});
+}
+
+// Uses of codes.
+
+TEST_F(Verify, uses_are_of_codes_and_made_of_their_texts) {
+    redeem_again();
+    EXPECT_EQ(lines(), Lines{});
+    use().code = "SAVE";
+    EXPECT_EQ(lines(),
+              Lines{"coupon_code 4611686018427387913: code is not made of that of code 4"});
+    use().used.clear();
+    EXPECT_EQ(lines(),
+              Lines{"coupon_code 4611686018427387913: use_of is 4, not there in its book"});
+}
+
+TEST_F(Verify, ids_of_uses_are_greater_than_those_of_codes) {
+    redeem_again();
+    use().id = uses_from;
+    use().code = "SAVE\x1F" + std::to_string(uses_from);
+    for (const std::size_t of_use : {6, 7}) rows.entries[of_use].code_id = uses_from;
+    EXPECT_EQ(lines(), Lines{"coupon_code 4611686018427387904: ids of uses are greater"});
+}
+
+TEST_F(Verify, uses_are_what_their_entries_have_made_of_them) {
+    redeem_again();
+    last().previous = 8;
+    EXPECT_EQ(lines(), Lines{"ledger 10 (code_redeemed, code 4611686018427387913): previous_id is "
+                             "8, the entry before it is 9"});
+    last().previous = 9;
+    last().user = 8;
+    EXPECT_EQ(lines(), Lines{"ledger 10 (code_redeemed, code 4611686018427387913): by user 8, the "
+                             "code is assigned to 7"});
+}
+
+TEST_F(Verify, redeemed_uses_are_counted_by_code) {
+    redeem_again();
+    rows.used_codes[0].redeemed = 2;
+    EXPECT_EQ(lines(),
+              Lines{"usage_count of book 1, code 4: redeemed is 2, by their codes it is 1"});
+    rows.used_codes[0].redeemed = 1;
+    rows.used_codes[0].code_id = 5;
+    EXPECT_EQ(lines(), Lines{"usage_count of book 1, code 5: the code is not there"});
+}
+
+TEST_F(Verify, no_code_is_redeemed_more_often_than_it_may_be) {
+    redeem_again();
+    Book book = the_book();
+    book.max_redemptions_per_code = 1;
+    put_book(book);
+    const Lines once_too_often{"coupon_code 4: it is redeemed 2 times, max_redemptions is 1"};
+    EXPECT_EQ(lines(), once_too_often);
+    CodeSettings twice, usual;
+    twice.max_redemptions = 2;
+    redeemed_code().settings = row_text(twice);
+    EXPECT_EQ(std::ranges::count(lines(), once_too_often[0]), 0);
+    redeemed_code().settings = row_text(usual);
+    // Whoever lowers the limit takes back nothing.
+    book.updated_at = at_minute(9);
+    change_book(11, book_changed, book);
     EXPECT_EQ(lines(), Lines{});
 }
 
