@@ -2,8 +2,8 @@
 --
 --   wrk … -s load.lua URL -- KIND CODES FIRST MOST
 --
--- KIND is redeem, open, lock, assign, random, validate or read; the k-th request is for code k * 618033 mod CODES
--- and starts at k = FIRST. After MOST commands only GET /health/live is sent, so that the last
+-- KIND is redeem, open, lock, assign, random, validate or read; the k-th request is for code
+-- k * 618033 mod CODES and starts at k = FIRST. After MOST commands only GET /health/live is sent, so that the last
 -- commands are still answered. The last line printed is JSON. It says how many commands were sent,
 -- and at what pace: a command is sent when an answer has come, so the time between two of them is
 -- also that of as many answers.

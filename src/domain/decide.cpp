@@ -327,7 +327,7 @@ public:
             return Refusal::not_assigned_to_user;
         }
         if (row->code.redeemed_at || used_of_code(*row).uses > 0) return Refusal::already_redeemed;
-        const CodeRow* const use = open_use(*row, *row->code.assigned_to);
+        const CodeRow* const use = unredeemed_use(*row, *row->code.assigned_to);
         if (row->code.is_locked(now_) || (use != nullptr && use->code.is_locked(now_))) {
             return Refusal::already_locked;
         }
@@ -615,8 +615,8 @@ private:
         World::UsageRow& uses = usage_of(uses_need(row.code.book_id, *row.code.use_of));
         --uses.now.redeemed;
         uses.changed = true;
-        const auto use = world_.open_uses.find({*row.code.use_of, redemption.user_id});
-        if (use != world_.open_uses.end() && use->second == nullptr) use->second = &row;
+        const auto use = world_.unredeemed_uses.find({*row.code.use_of, redemption.user_id});
+        if (use != world_.unredeemed_uses.end() && use->second == nullptr) use->second = &row;
     }
 
     /// Of a code: how many uses of it there are; null where there cannot be any.
@@ -633,21 +633,23 @@ private:
     }
 
     /// A user's use of a code that is not redeemed; null where there is none.
-    CodeRow* open_use(const CodeRow& row, const std::string& user_id) {
+    CodeRow* unredeemed_use(const CodeRow& row, const std::string& user_id) {
         if (!may_have_uses(book_of(row), row.code)) return nullptr;
         const auto [use, unloaded] =
-            world_.open_uses.try_emplace(std::pair(row.code.id, user_id), nullptr);
+            world_.unredeemed_uses.try_emplace(std::pair(row.code.id, user_id), nullptr);
         unforeseen_ |= unloaded;
         return use->second;
     }
 
-    /// By which row a user goes on with a code: its own, as long as one redemption can be kept
-    /// there, or that of their use of it; null where they have none yet.
+    /// By which row a user goes on with a code: that of their use of it, where they have locked
+    /// that, or there is no place in its own for another redemption; null where they have none yet.
     CodeRow* row_of(CodeRow& row, const std::string& user_id) {
         const Book& book = book_of(row);
-        const bool by_uses =
-            book.open || (row.code.redeemed_at && most_redemptions(book, row.code) != 1);
-        return by_uses ? open_use(row, user_id) : &row;
+        CodeRow* const use = unredeemed_use(row, user_id);
+        const bool by_use = book.open ||
+                            (row.code.redeemed_at && most_redemptions(book, row.code) != 1) ||
+                            (use != nullptr && use->code.is_locked(now_));
+        return by_use ? use : &row;
     }
 
     /// Gives a user a use of a code, which the next entry must be about.
@@ -662,7 +664,7 @@ private:
         CodeRow& added = world_.add(std::move(use));
         added.is_new = true;
         new_codes_.push_back(&added);
-        world_.open_uses[{row.code.id, user_id}] = &added;
+        world_.unredeemed_uses[{row.code.id, user_id}] = &added;
         return added;
     }
 
@@ -703,7 +705,7 @@ private:
         const World::UsageRow* const uses = uses_of(row);
         if (!most || uses == nullptr) return false;
         const bool is_taken = row.code.redeemed_at || row.code.is_locked(now_);
-        return uses->now.redeemed + uses->now.amount + (is_taken ? 1 : 0) >= *most;
+        return uses->now.redeemed + uses->now.locked + (is_taken ? 1 : 0) >= *most;
     }
 
     static std::int64_t ttl_ms(const Book& book, std::int64_t usual_ms) {
@@ -743,7 +745,7 @@ private:
         }
         const auto uses = world_.usages.find(uses_need(code.book_id, *code.use_of).key);
         if (uses == world_.usages.end() || !code.is_locked(now_)) return;
-        std::int64_t& locked = uses->second.now.amount;
+        std::int64_t& locked = uses->second.now.locked;
         locked = std::max<std::int64_t>(0, locked + change);
     }
 
@@ -751,7 +753,9 @@ private:
     const Redemption* find_same(const CodeRow& row, const std::string& user_id,
                                 const std::optional<Order>& order) {
         if (!order) return nullptr;
-        return world_.find_redemption(row.code.id, *order->id, user_id);
+        const Redemption* const same = world_.find_redemption(row.code.id, *order->id, user_id);
+        // Where it was made after the row was read, it is no longer as it was.
+        return same != nullptr && code_of(*same, row).redeemed_at ? same : nullptr;
     }
 
     /// Where that is so of each of `rows`.
@@ -850,7 +854,7 @@ private:
         used.redeemed = true;
         reach_lock(used);
         if (used.code.use_of) {
-            world_.open_uses[{row.code.id, user_id}] = nullptr;
+            world_.unredeemed_uses[{row.code.id, user_id}] = nullptr;
         } else {
             ++counts_[book.id].redeemed;
         }

@@ -33,13 +33,13 @@ using PoolScope = std::optional<BookId>;
 
 /// What a batch of commands touches. Views point into the commands. May name a row twice.
 struct Needs {
-    /// A code, with its book; and, for a redemption, all that is counted of that book, and of
-    /// `redeemer` there. Where there may be uses of it: how many, and the one of `user` that is not
+    /// A code, with its book; and, where `user` redeems it, all that is counted of that book, and
+    /// of them there. Where there may be uses of it: how many, and the one of `user` that is not
     /// redeemed.
     struct CodeNeed {
         std::string_view code;
-        std::string_view redeemer = {};  ///< empty: not needed
-        std::string_view user = {};      ///< empty: whoever holds it
+        std::string_view user = {};  ///< empty: whoever holds it
+        bool redeems = false;
     };
 
     /// Of a code, if it is redeemed: its redemptions for an order.
@@ -170,13 +170,13 @@ public:
     std::optional<BookId> only_book;         ///< where Needs::only_book, and there is exactly one
     std::size_t book_count = 0;              ///< where Needs::only_book: 0, 1 or, for more, 2
     std::unordered_set<std::string_view> existing_codes;  ///< of Needs::new_codes; views into Needs
-    /// Of usage_needs() at Needs::at, of each redeemer of a code, and of its book; and uses_need()
+    /// Of usage_needs() at Needs::at, of each who redeems a code, and of its book; and uses_need()
     /// of codes that may have uses, with how many are locked at that time where
     /// is_nearly_used_up().
     std::map<UsageKey, UsageRow> usages;
     /// Of those codes and Needs::CodeNeed::user: the use that is not redeemed, of several the one
     /// that is locked longest; null where there is none.
-    std::map<std::pair<CodeId, std::string>, CodeRow*> open_uses;
+    std::map<std::pair<CodeId, std::string>, CodeRow*> unredeemed_uses;
     std::map<std::pair<BookId, std::string>, Holding> holdings;  ///< of Needs::holdings
     /// Of those users: what a store may tell by that they have been given something of a limited
     /// book since; nothing: there was no such user.

@@ -33,28 +33,28 @@ public:
     }
 
     void operator()(const AssignCode& command) const {
-        needs.codes.push_back({command.code, {}});
+        needs.codes.push_back({command.code});
         needs.holdings.push_back({command.user_id, command.code, {}});
     }
 
     void operator()(const LockCode& command) const {
-        needs.codes.push_back({command.code, {}, command.user_id});
+        needs.codes.push_back({command.code, command.user_id});
     }
 
     void operator()(const RedeemCode& command) const {
-        needs.codes.push_back({command.code, command.user_id, command.user_id});
+        needs.codes.push_back({command.code, command.user_id, true});
         if (command.order) needs.orders.push_back({command.code, *command.order->id});
     }
 
     void operator()(const LockCodes& command) const {
         for (const std::string& code : command.codes) {
-            needs.codes.push_back({code, {}, command.user_id});
+            needs.codes.push_back({code, command.user_id});
         }
     }
 
     void operator()(const RedeemCodes& command) const {
         for (const std::string& code : command.codes) {
-            needs.codes.push_back({code, command.user_id, command.user_id});
+            needs.codes.push_back({code, command.user_id, true});
             needs.orders.push_back({code, *command.order.id});
         }
     }
@@ -63,7 +63,7 @@ public:
         needs.redemptions.push_back(command.redemption_id);
     }
 
-    void operator()(const EditCode& command) const { needs.codes.push_back({command.code, {}}); }
+    void operator()(const EditCode& command) const { needs.codes.push_back({command.code}); }
     void operator()(const UnlockCode& command) const { take_lock(command.code, command.user_id); }
     void operator()(const UnassignCode& command) const { take_lock(command.code); }
 
@@ -71,7 +71,7 @@ public:
 
 private:
     void take_lock(std::string_view code, std::string_view user = {}) const {
-        needs.codes.push_back({code, {}, user});
+        needs.codes.push_back({code, user});
         needs.takes_locks = true;
     }
 

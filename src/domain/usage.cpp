@@ -71,7 +71,7 @@ UsageNeed uses_need(BookId book_id, CodeId code_id) {
 bool is_nearly_used_up(const Book& book, const Code& code, const Usage& uses) {
     const auto most = most_redemptions(book, code);
     constexpr auto batch = static_cast<std::int64_t>(limits::batch_commands);
-    return most && uses.redeemed + uses.amount + batch >= *most;
+    return most && uses.redeemed + uses.locked + batch >= *most;
 }
 
 void count_what_is_limited(Book& book) {

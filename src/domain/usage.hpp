@@ -25,10 +25,10 @@ struct UsageKey {
 struct Usage {
     Timestamp since = all_times;  ///< when the day, week or month began; of Per::ever: all_times
     std::int64_t redeemed = 0;
-    /// Of all users: what of their discounts in `currency` was not given back. Of uses of a code:
-    /// at most so many others are locked.
+    /// Of all users: what of their discounts in `currency` was not given back.
     std::int64_t amount = 0;
     std::optional<Currency> currency = {};  ///< the book's discount's
+    std::int64_t locked = 0;                ///< of uses of a code: at most so many others are
 
     friend bool operator==(const Usage&, const Usage&) = default;
 };

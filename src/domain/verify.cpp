@@ -352,7 +352,7 @@ private:
     void verify_codes() {
         Cursor<Snapshot::EntryRow> uploads(snapshot_.uploads());
         Cursor<Snapshot::EntryRow> entries(snapshot_.code_entries());
-        Cursor<Snapshot::UsageRow> uses(snapshot_.uses());
+        Cursor<Snapshot::UsesRow> uses(snapshot_.uses(now_));
         enter_upload(uploads);
         for (Cursor codes(snapshot_.codes()); !codes.at_end(); codes.advance()) {
             const Snapshot::CodeRow& code = *codes;
@@ -943,7 +943,6 @@ private:
         const auto per = static_cast<std::size_t>(kept.per);
         return "usage_count of book " + show(kept.book_id) +
                (kept.user == 0 ? "" : ", user " + show(kept.user)) +
-               (kept.code_id == 0 ? "" : ", code " + show(kept.code_id)) +
                (per < pers.size() ? std::string(pers.at(per)) : " per " + show(kept.per));
     }
 
@@ -997,19 +996,27 @@ private:
     }
 
     /// The uses of `code`, if it is that: each is verified for itself.
-    void verify_uses(const Snapshot::UsageRow& uses, const Snapshot::CodeRow& code,
+    void verify_uses(const Snapshot::UsesRow& uses, const Snapshot::CodeRow& code,
                      const CodeState& state) {
-        verify_usage(uses, uses.by_codes);
+        constexpr std::string_view counted = "usage_count of code ", source = "its uses";
+        compare(counted, uses.code_id, "redeemed", uses.redeemed, uses.are_redeemed, source);
+        if (uses.locked < uses.are_locked) {
+            differ(counted, uses.code_id, ": locked is ", uses.locked, ", of its uses ",
+                   uses.are_locked, " are");
+        }
         if (uses.code_id != code.id) {
-            differ(row_of(uses), ": the code is not there");
+            differ(counted, uses.code_id, ": the code is not there");
             return;
+        }
+        if (uses.book_id != 0) {
+            compare(counted, uses.code_id, "book_id", uses.book_id, code.book_id, "the code");
         }
         const BookState* const book = find_book(code.book_id);
         Code row;
         if (book == nullptr || !read_row_text(code.settings, row)) return;
         const auto& own = row.max_redemptions;
         const auto most = own ? own : book->max_redemptions_per_code;
-        const std::int64_t redeemed = uses.by_codes + (state.redeemed_at ? 1 : 0);
+        const std::int64_t redeemed = uses.are_redeemed + (state.redeemed_at ? 1 : 0);
         // Its own limit may have been set by its last entry.
         if (uses.last_entry > code.last_entry &&
             is_over(redeemed, most, *book, {uses.last_redeemed_at, uses.last_entry})) {

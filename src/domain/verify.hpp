@@ -117,11 +117,20 @@ public:
         std::int64_t redeemed = 0, amount = 0;
         std::optional<std::string> currency;
         // Of a user: of their codes, those redeemed since then, with their last change and the last
-        // of their redemptions. Of a code: the same of its uses.
+        // of their redemptions.
         std::int64_t by_codes = 0;
         EntryId last_entry = 0;
         Timestamp last_redeemed_at = {};
-        CodeId code_id = 0;  ///< of the uses of a code
+    };
+    /// Of the uses of a code: how many are redeemed, and at most how many locked, as it is counted.
+    struct UsesRow {
+        CodeId code_id = 0;
+        BookId book_id = 0;  ///< 0 where it is not counted
+        std::int64_t redeemed = 0, locked = 0;
+        // How many are, and of the redeemed ones the last change and the last redemption.
+        std::int64_t are_redeemed = 0, are_locked = 0;
+        EntryId last_entry = 0;
+        Timestamp last_redeemed_at = {};
     };
     /// What stands of the redemptions made in a period: of no currency, how many; else what of them
     /// was not given back.
@@ -167,8 +176,8 @@ public:
     /// The same, counted from the codes that were locked last, or changed after that.
     virtual std::unique_ptr<RowStream<LockCountRow>> locked_codes(Timestamp now) = 0;
     virtual std::unique_ptr<RowStream<UsageRow>> usages() = 0;  ///< by book, user and per
-    /// Of each code that has uses, or is counted to have some; by code.
-    virtual std::unique_ptr<RowStream<UsageRow>> uses() = 0;
+    /// Of each code that has uses, or is counted to have some, locked beyond `now`; by code.
+    virtual std::unique_ptr<RowStream<UsesRow>> uses(Timestamp now) = 0;
     virtual std::unique_ptr<RowStream<StandingRow>> standing() = 0;  ///< in no order
     /// Of all books with a limit for each user, if not more; by book and user.
     virtual std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() = 0;

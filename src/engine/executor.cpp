@@ -269,6 +269,7 @@ private:
     /// `asked` for. After the rows, for nobody could name the codes before.
     Result<void> load_locks_of_users(World& world, std::span<const std::string_view> asked) {
         std::vector<std::string_view> codes;
+        const std::unordered_set<std::string_view> known(asked.begin(), asked.end());
         for (const auto& [user_id, rows] : world.users) {
             for (const CodeRow* const row : rows) {
                 if (!row->code.use_of) codes.push_back(row->code.code);
@@ -277,8 +278,7 @@ private:
         for (const auto& [place, holding] : world.holdings) {
             const CodeRow* const first = holding.first;
             if (first == nullptr || first->code.redeemed_at) continue;
-            const bool has_it = std::ranges::find(asked, first->code.code) != asked.end();
-            if (!has_it) codes.push_back(first->code.code);
+            if (!known.contains(first->code.code)) codes.push_back(first->code.code);
         }
         if (codes.empty()) return {};
         auto loaded = asked.empty() ? locks_->load(codes) : locks_->load_more(codes);

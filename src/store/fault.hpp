@@ -4,6 +4,7 @@
 
 #include "base/limits.hpp"
 #include "store/store.hpp"
+#include "store/uses.hpp"
 
 namespace coupond {
 
@@ -47,7 +48,7 @@ inline const char* fault_of(const Book& book) {
 inline const char* fault_of(const Usage& usage) {
     constexpr std::int64_t most = INT64_MAX / 2;
     const bool sound = usage.redeemed >= 0 && usage.redeemed <= most && usage.amount >= -most &&
-                       usage.amount <= most;
+                       usage.amount <= most && usage.locked >= 0 && usage.locked <= most;
     return sound ? nullptr : "a count of so many";
 }
 

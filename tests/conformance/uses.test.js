@@ -331,6 +331,33 @@ describe('codes that their users may redeem more than once', () => {
         assertRefused(await client.lock('M-1', 'ann'), ...refusals.usedUp);
     });
 
+    it('stay whose they are while a redemption beside their own is under way', async () => {
+        const { client } = c;
+        await client.newBookWith(['U-1'], { maxRedemptionsPerCode: 3 });
+        await client.mustAssign('U-1', 'ann');
+        const own = await use(client, 'U-1', 'ann');
+        await client.mustLock('U-1', 'ann');
+        await client.mustRollBack(own.id);
+        assertRefused(await client.unassign('U-1'), ...refusals.locked);
+        assertRefused(await client.lock('U-1', 'ann'), ...refusals.locked);
+        const beside = (await client.mustRedeem('U-1', 'ann')).redemption;
+        assert.deepEqual((await shown(client, 'U-1')).redemptions, [beside]);
+        assertRefused(await client.unassign('U-1'), ...refusals.redeemed);
+        await client.mustRollBack(beside.id);
+        assert.equal((await client.unassign('U-1')).status, 201);
+    });
+
+    it('are shown with their own redemption and the last hundred beside it', async () => {
+        const { client } = c;
+        await client.newBookWith(['Q-1'], { maxRedemptionsPerCode: 200 });
+        await client.mustAssign('Q-1', 'ann');
+        const made = [];
+        for (let i = 0; i < 104; i += 1) made.push(await use(client, 'Q-1', 'ann'));
+        const { redemptionCount, redemptions } = await shown(client, 'Q-1');
+        assert.equal(redemptionCount, 104);
+        assert.deepEqual(redemptions, [made[0], ...made.slice(4)]);
+    });
+
     it('may be redeemed again as soon as the limit is raised', async () => {
         const { client } = c;
         const { id } = await client.newBookWith(['P-1', 'P-2']);

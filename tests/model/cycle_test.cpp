@@ -1110,7 +1110,7 @@ private:
         RC_ASSERT(rows("locked_until", "redeemed_at IS NULL AND use.locked_until > " +
                                            std::to_string(clock_.now().ms)) == locked);
         for (const std::string& row : backend_.rows(
-                 "SELECT code_id, redeemed, amount FROM usage_count WHERE code_id <> 0")) {
+                 "SELECT code_id, redeemed, locked FROM usage_count WHERE code_id <> 0")) {
             std::istringstream in(row);
             std::array<std::int64_t, 3> numbers{};
             for (std::int64_t& number : numbers) {

@@ -465,7 +465,7 @@ std::string Model::lock(const LockCode& command, std::int64_t now) {
         const std::string misfit = unfit(code.book, command.order);
         if (!misfit.empty()) return misfit;
     }
-    if (now < locked_until(code, user)) return "refused already_locked";
+    if (now < locked_until(code, user, now)) return "refused already_locked";
     std::int64_t taken = count_uses(command.code);
     for (const auto& [_, until] : code.uses) taken += now < until ? 1 : 0;
     if (code.redeemed_at != 0 || now < code.locked_until) ++taken;
@@ -476,7 +476,7 @@ std::string Model::lock(const LockCode& command, std::int64_t now) {
     }
     const auto ttl_s = books[code.book].ttl_s;
     const std::int64_t until = now + (ttl_s ? *ttl_s * 1000 : command.ttl_ms);
-    if (by_use(code)) {
+    if (by_use(code, user, now)) {
         code.uses[user] = until;
         Change& change = enter("code_locked", code, now);
         change.user = user;
@@ -507,12 +507,15 @@ std::string Model::used_up(const std::string& text, const CodeState& code) const
     return *most == 1 ? "refused already_redeemed" : "refused code_redemption_limit_reached";
 }
 
-bool Model::by_use(const CodeState& code) const {
-    return books.at(code.book).open || code.redeemed_at != 0;
+bool Model::by_use(const CodeState& code, const std::string& user, std::int64_t now) const {
+    const auto use = code.uses.find(user);
+    const bool is_locked = use != code.uses.end() && now < use->second;
+    return books.at(code.book).open || code.redeemed_at != 0 || is_locked;
 }
 
-std::int64_t Model::locked_until(const CodeState& code, const std::string& user) const {
-    if (!by_use(code)) return code.locked_until;
+std::int64_t Model::locked_until(const CodeState& code, const std::string& user,
+                                 std::int64_t now) const {
+    if (!by_use(code, user, now)) return code.locked_until;
     const auto use = code.uses.find(user);
     return use == code.uses.end() ? 0 : use->second;
 }
@@ -613,7 +616,7 @@ std::string Model::redeem(const RedeemCode& command, std::int64_t now, std::int6
     std::string why = used_up(command.code, code);
     if (why.empty()) why = unusable(code, now);
     if (!why.empty()) return why;
-    const std::int64_t until = locked_until(code, command.user_id);
+    const std::int64_t until = locked_until(code, command.user_id, now);
     if (now >= until) return "refused not_locked";
     why = unfit(code.book, command.order);
     if (!why.empty()) return why;
@@ -624,7 +627,7 @@ std::string Model::redeem(const RedeemCode& command, std::int64_t now, std::int6
                                .order = command.order,
                                .discount = {},
                                .at = now,
-                               .by_use = by_use(code)};
+                               .by_use = by_use(code, command.user_id, now)};
     if (book.discount) redemption.discount = worth(*book.discount, command.order);
     why = limited(code.book, command.user_id, redemption.discount, now);
     if (!why.empty()) return why;
@@ -704,14 +707,13 @@ std::string Model::unlock(const UnlockCode& command, std::int64_t now) {
     const std::string& user = command.user_id;
     if (!books[code.book].open && code.holder != user) return "refused not_assigned_to_user";
     const bool once = !books[code.book].open && most_of(code) == 1;
-    if (code.redeemed_at != 0 && once) return "refused already_redeemed";
-    const std::int64_t until = locked_until(code, user);
+    const std::int64_t until = locked_until(code, user, now);
+    if (code.redeemed_at != 0 && once && now >= until) return "refused already_redeemed";
     if (now < until) {
         Change& change = enter("code_unlocked", code, now);
         change.user = user;
         change.locked_until = until;
-        if (by_use(code)) code.uses[user] = now;
-        if (!by_use(code)) code.locked_until = now;
+        (by_use(code, user, now) ? code.uses[user] : code.locked_until) = now;
     }
     return "unlocked";
 }

@@ -193,10 +193,11 @@ private:
     std::optional<std::int64_t> most_of(const CodeState& code) const;
     /// The reason why a code cannot be redeemed once more; empty: it can.
     std::string used_up(const std::string& text, const CodeState& code) const;
-    /// Whether who locks or redeems a code does so beside the code itself.
-    bool by_use(const CodeState& code) const;
+    /// Whether a user who locks or redeems a code does so beside the code itself.
+    bool by_use(const CodeState& code, const std::string& user, std::int64_t now) const;
     /// Until when a user has locked a code, by itself or beside it.
-    std::int64_t locked_until(const CodeState& code, const std::string& user) const;
+    std::int64_t locked_until(const CodeState& code, const std::string& user,
+                              std::int64_t now) const;
 
     const bool ids_may_skip_;
     std::int64_t last_code_id_ = 0;

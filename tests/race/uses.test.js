@@ -58,6 +58,48 @@ describe('many users of one open code', () => {
         });
     }
 
+    it('find what is taken back, and no more, of the limits of its book', async (t) => {
+        const { server, client } = await testServer(t);
+        const limits = { maxRedemptions: 30, budget: 100, discount, maxRedemptionsPerUser: 3 };
+        await open(client, 'HOT', limits);
+        const random = seededRandom();
+        const standing = [];
+        const told = await inParallel(numbered('step-', 600), width, async () => {
+            const step = random.below(100);
+            if (step < 25 && standing.length > 0) {
+                return `roll back ${codeOf(await client.rollBack(standing.shift()))}`;
+            }
+            if (step < 30) {
+                const maxRedemptions = random.pick([null, 5 + random.below(40)]);
+                return `edit ${(await client.patchCode('HOT', { maxRedemptions })).status}`;
+            }
+            const user = `user-${random.below(24)}`;
+            await client.lock('HOT', user);
+            const { status, body } = await client.redeem('HOT', user);
+            if (status === 201) standing.push(body.redemption.id);
+            return codeOf({ status, body });
+        });
+        t.diagnostic(JSON.stringify(tally(told)));
+        for (const answer of told) {
+            assert.match(
+                answer,
+                /ok$|^edit 200$|not_locked|already_redeemed|limit_reached|budget_exhausted/,
+            );
+        }
+        assert.ok(standing.length <= 20, `${standing.length} of 20 that the budget pays for`);
+        // All that is left of it, and not one more.
+        await client.mustPatchCode('HOT', { maxRedemptions: null });
+        const answers = await inParallel(numbered('other-', 40), width, (user) =>
+            use(client, 'HOT', user),
+        );
+        const left = 20 - standing.length;
+        assert.deepEqual(
+            tally(answers),
+            left > 0 ? { ok: left, budget_exhausted: 40 - left } : { budget_exhausted: 40 },
+        );
+        await agrees(t, server, client);
+    });
+
     it('each redeem it as often as the limit of a user lets them', async (t) => {
         const { server, client } = await testServer(t);
         await open(client, 'HOT', { maxRedemptionsPerUser: 2 });

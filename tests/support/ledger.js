@@ -151,7 +151,9 @@ export function verifyEntries(
         const isUse = takesBack(entry)
             ? redemptions.get(entry.redemptionId)?.isUse
             : ['code_locked', 'code_redeemed', 'code_unlocked'].includes(entry.type) &&
-              (book.book.assignment === 'open' || before.status === 'redeemed');
+              (book.book.assignment === 'open' ||
+                  before.status === 'redeemed' ||
+                  timeOf(entry.at) < (of.locks.get(entry.userId) ?? 0));
         if (isUse) {
             assertUse(entry, before, of, { most, open: book.book.assignment === 'open' }, text);
         } else {

@@ -38,7 +38,8 @@ const Statement reserve_book_ids{
 const Statement reserve_code_ids{
     "UPDATE id_counter SET next = $1::bigint + "
     "greatest(next, (SELECT coalesce(max(id), 0) + 1 FROM coupon_code "
-    "WHERE id < 4611686018427387904)) "  // uses_from
+    "WHERE id < " COUPOND_USES_FROM
+    ")) "
     "WHERE \"of\" = 'coupon_code' RETURNING next - $1::bigint"};
 
 const Statement select_codes{
@@ -66,7 +67,7 @@ const Statement select_uses_of_orders{
 
 // Of users who are there: the uses of codes that they have and that are not redeemed, of several of
 // one code the one that is locked longest.
-const Statement select_open_uses{
+const Statement select_unredeemed_uses{
     "SELECT " COUPOND_CODE_COLUMNS
     ", need.n FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS need (code_id, user_id, n) "
     "CROSS JOIN LATERAL (SELECT number, user_id FROM coupon_user WHERE user_id = need.user_id "
@@ -186,7 +187,10 @@ public:
         begin();
         if (!needs_.codes.empty()) ask_codes();
         ask_redemptions();
-        if (!known_.uses && !needs_.orders.empty()) ask_orders(false);
+        // Which codes have uses is known of none before it is read.
+        const bool knew_uses = known_.uses;
+        const bool with_uses = knew_uses && (!needs_.codes.empty() || !needs_.redemptions.empty());
+        if (!with_uses && !needs_.orders.empty()) ask_orders(false);
         ask_books();
         if (needs_.only_book) ask_only_book();
         if (!needs_.new_codes.empty()) ask_existing();
@@ -194,7 +198,6 @@ public:
         if (!needs_.keys.empty()) ask_memories();
         if (!needs_.erased.empty()) ask_users();
         const auto any = needs_.pools.find(PoolScope{});
-        const bool with_uses = known_.uses;
         const bool in_parts =
             any != needs_.pools.end() || may_be_limited() || may_hold_most() || with_uses;
         if (in_parts) {
@@ -211,7 +214,7 @@ public:
         take_known();
         require_books();
         const bool is_limited = !in_parts && (may_be_limited() || may_hold_most());
-        if (is_limited || (known_.uses && !with_uses)) {
+        if (is_limited || (known_.uses && !knew_uses)) {
             throw Rejected{{"40001", "a book is limited", {}}};
         }
         return std::move(world_);
@@ -353,9 +356,8 @@ private:
     /// Whether some redemption may be of a book of which something is counted.
     bool may_be_limited() const {
         const bool redeems =
-            !needs_.redemptions.empty() || std::ranges::any_of(needs_.codes, [](const auto& need) {
-                return !need.redeemer.empty();
-            });
+            !needs_.redemptions.empty() ||
+            std::ranges::any_of(needs_.codes, [](const auto& need) { return need.redeems; });
         return redeems && std::ranges::any_of(known_.books, [](const auto& book) {
                    return book.second.counted != 0;
                });
@@ -426,7 +428,7 @@ private:
                 user.empty() ? row.code.assigned_to.value_or("") : std::string(user);
             if (who.empty()) return;
             const auto [use, added] =
-                world_.open_uses.try_emplace(std::pair(row.code.id, who), nullptr);
+                world_.unredeemed_uses.try_emplace(std::pair(row.code.id, who), nullptr);
             if (!added) return;
             codes.add(row.code.id);
             users.add(who);
@@ -441,7 +443,7 @@ private:
             if (redemption != nullptr) need(*world_.find(redemption->code), redemption->user_id);
         }
         if (!places.empty()) {
-            ask(select_open_uses, Parameters(codes, users), [this, places](const Rows& rows) {
+            ask(select_unredeemed_uses, Parameters(codes, users), [this, places](const Rows& rows) {
                 for (int row = 0; row < rows.size(); ++row) {
                     const auto n = static_cast<std::size_t>(rows.integer(row, code_columns)) - 1;
                     *places.at(n) = &take_code(rows, row);
@@ -463,7 +465,7 @@ private:
         ask(select_locked_uses, Parameters(nearly_used_up, needs_.at.ms),
             [counts](const Rows& rows) {
                 for (int row = 0; row < rows.size(); ++row) {
-                    counts.at(static_cast<std::size_t>(row))->amount = rows.integer(row, 0);
+                    counts.at(static_cast<std::size_t>(row))->locked = rows.integer(row, 0);
                 }
             });
     }
@@ -475,20 +477,22 @@ private:
             none.now = {need.since, 0, 0, need.currency};
             if (world_.usages.try_emplace(need.key, none).second) asked.push_back(std::move(need));
         };
-        const auto need = [&](const CodeRow& row, const std::string& redeemer) {
+        const auto need = [&](const CodeRow& row, std::string_view user, bool redeems) {
             const Book& book = book_of(row);
             if (may_have_uses(book, row.code)) take(uses_need(book.id, row.code.id), of_codes);
-            if (redeemer.empty()) return;
-            for (UsageNeed& one : usage_needs(book, "", needs_.at)) take(one, of_books);
-            for (UsageNeed& one : usage_needs(book, redeemer, needs_.at)) take(one, of_users);
+            if (!redeems) return;
+            for (UsageNeed& one : usage_needs(book, "", needs_.at)) take(std::move(one), of_books);
+            for (UsageNeed& one : usage_needs(book, user, needs_.at))
+                take(std::move(one), of_users);
         };
         for (const Needs::CodeNeed& one : needs_.codes) {
             const CodeRow* const row = world_.find(one.code);
-            if (row != nullptr) need(*row, std::string(one.redeemer));
+            if (row != nullptr) need(*row, one.user, one.redeems);
         }
         for (const EntryId id : needs_.redemptions) {
             const Redemption* const redemption = world_.find_redemption(id);
-            if (redemption != nullptr) need(*world_.find(redemption->code), redemption->user_id);
+            if (redemption == nullptr) continue;
+            need(*world_.find(redemption->code), redemption->user_id, true);
         }
         if (!of_books.empty() || !of_codes.empty()) {
             std::set<std::int64_t> numbers;  // in one order in every process
@@ -501,7 +505,12 @@ private:
         if (!of_codes.empty()) {
             UsagesAsked asked(of_codes);
             ask(select_uses_of_codes, Parameters(asked.books, asked.codes),
-                [this, of_codes](const Rows& rows) { take_usages(rows, of_codes); });
+                [this, of_codes](const Rows& rows) {
+                    for (int row = 0; row < rows.size(); ++row) {
+                        const auto n = static_cast<std::size_t>(rows.integer(row, 0)) - 1;
+                        world_.usages.at(of_codes.at(n).key) = read_uses(rows, row);
+                    }
+                });
         }
         if (!of_books.empty()) {
             UsagesAsked asked(of_books);

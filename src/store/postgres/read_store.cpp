@@ -222,7 +222,7 @@ const Statement select_book{"SELECT id FROM coupon_book WHERE id = $1::bigint"};
     "WHEN 4 THEN redeemed_at IS NOT NULL "                                                   \
     "WHEN 5 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL ELSE true END "             \
     "AND starts_with(code.code, coalesce($7::text, '')) ORDER BY code.id LIMIT $8::bigint"
-#define COUPOND_OF_BOOK "code.book_id = $1::bigint AND code.id < 4611686018427387904"  // uses_from
+#define COUPOND_OF_BOOK "code.book_id = $1::bigint AND code.id < " COUPOND_USES_FROM
 #define COUPOND_OF_USER \
     "code.assigned_to = (SELECT number FROM coupon_user WHERE user_id = $1::text)"
 
@@ -657,7 +657,7 @@ private:
         const Rows& uses = usages.rows.at(2);
         for (int row = 0; row < uses.size(); ++row) {
             const auto n = static_cast<std::size_t>(uses.integer(row, 0)) - 1;
-            used_of_codes.at(n)->uses = read_usage(uses, row, need_of_codes.at(n)).now.redeemed;
+            used_of_codes.at(n)->uses = read_uses(uses, row).now.redeemed;
         }
         return found;
     }

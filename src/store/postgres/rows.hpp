@@ -43,21 +43,20 @@ namespace coupond::postgres {
 /// By all. $1: books, $2: per, $3: since, $4: currencies.
 #define COUPOND_USAGE_OF_BOOKS \
     "SELECT need.n, old.since, old.redeemed, old.amount, old.currency, " COUPOND_IF_OF_THAT_TIME( \
-        "redeemed", "activity_count WHERE book_id = need.book_id") ", " \
-    COUPOND_IF_OF_THAT_TIME("amount", \
-                            "discount_count WHERE book_id = need.book_id " \
-                            "AND currency = need.currency") \
-    ", old.version FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) " \
-    "WITH ORDINALITY AS need (book_id, per, since, currency, n) " \
-    "LEFT JOIN LATERAL (SELECT * FROM usage_count WHERE book_id = need.book_id " \
+        "redeemed", "activity_count WHERE book_id = need.book_id") ", "                           \
+    COUPOND_IF_OF_THAT_TIME("amount",                                                             \
+                            "discount_count WHERE book_id = need.book_id "                        \
+                            "AND currency = need.currency")                                       \
+    ", old.version FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) "            \
+    "WITH ORDINALITY AS need (book_id, per, since, currency, n) "                                 \
+    "LEFT JOIN LATERAL (SELECT * FROM usage_count WHERE book_id = need.book_id "                  \
     "AND user_number = 0 AND code_id = 0 AND per = need.per OFFSET 0) AS old ON true"
-/// Uses of codes. $1: books, $2: codes.
+/// Uses of codes that have a row. $1: books, $2: codes.
 #define COUPOND_USES_OF_CODES                                                                \
-    "SELECT need.n, old.since, old.redeemed, old.amount, old.currency, "                     \
-    "coalesce(old.redeemed, 0), coalesce(old.amount, 0), old.version "                       \
+    "SELECT need.n, old.redeemed, old.locked, old.version "                                  \
     "FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS need (book_id, code_id, n) " \
-    "LEFT JOIN LATERAL (SELECT * FROM usage_count WHERE book_id = need.book_id "             \
-    "AND user_number = 0 AND code_id = need.code_id AND per = 0 OFFSET 0) AS old ON true"
+    "CROSS JOIN LATERAL (SELECT * FROM usage_count WHERE book_id = need.book_id "            \
+    "AND user_number = 0 AND code_id = need.code_id AND per = 0 OFFSET 0) AS old"
 
 inline constexpr int code_columns = 13;
 inline constexpr int book_columns = 9;
@@ -152,7 +151,13 @@ inline std::optional<Order> read_order(const Rows& rows, int row, int column,
     return Order{rows.optional_text(row, column), *amount, *currency};
 }
 
-/// From a row of COUPOND_USAGE_OF_USERS, COUPOND_USAGE_OF_BOOKS or COUPOND_USES_OF_CODES.
+/// From a row of COUPOND_USES_OF_CODES.
+inline World::UsageRow read_uses(const Rows& rows, int row) {
+    const Usage uses = sound(Usage{all_times, rows.integer(row, 1), 0, {}, rows.integer(row, 2)});
+    return {uses, rows.integer(row, 3), uses};
+}
+
+/// From a row of COUPOND_USAGE_OF_USERS or COUPOND_USAGE_OF_BOOKS.
 inline World::UsageRow read_usage(const Rows& rows, int row, const UsageNeed& need) {
     World::UsageRow usage;
     if (!rows.is_null(row, 1)) {
@@ -166,7 +171,7 @@ inline World::UsageRow read_usage(const Rows& rows, int row, const UsageNeed& ne
     return usage;
 }
 
-/// What COUPOND_USAGE_OF_USERS, COUPOND_USAGE_OF_BOOKS or COUPOND_USES_OF_CODES asks for.
+/// What COUPOND_USAGE_OF_USERS, COUPOND_USAGE_OF_BOOKS or COUPOND_USES_OF_CODES ask for.
 struct UsagesAsked {
     explicit UsagesAsked(std::span<const UsageNeed> asked) {
         for (const UsageNeed& need : asked) {

@@ -111,16 +111,17 @@ const Statement rewrite_codes{
 // this transaction's.
 const Statement save_usages{
     "WITH counted AS (INSERT INTO usage_count AS old (book_id, user_number, code_id, per, since, "
-    "redeemed, amount, currency, version) SELECT book_id, CASE WHEN user_id = '' THEN 0 "
-    "ELSE known.number END, code_id, per, since, redeemed, amount, currency, "
+    "redeemed, amount, currency, locked, version) SELECT book_id, CASE WHEN user_id = '' THEN 0 "
+    "ELSE known.number END, code_id, per, since, redeemed, amount, currency, locked, "
     "coalesce(loaded_version, pg_current_xact_id()::text::bigint) "
     "FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], "
-    "$6::bigint[], $7::text[], $8::bigint[], $9::bigint[]) AS new (book_id, user_id, per, since, "
-    "redeemed, amount, currency, loaded_version, code_id)" COUPOND_NUMBER
+    "$6::bigint[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[]) AS new (book_id, "
+    "user_id, per, since, redeemed, amount, currency, loaded_version, code_id, "
+    "locked)" COUPOND_NUMBER
     " WHERE user_id = '' OR known.number IS NOT NULL "
     "ON CONFLICT (book_id, user_number, code_id, per) DO UPDATE SET since = excluded.since, "
     "redeemed = excluded.redeemed, amount = excluded.amount, currency = excluded.currency, "
-    "version = pg_current_xact_id()::text::bigint "
+    "locked = excluded.locked, version = pg_current_xact_id()::text::bigint "
     "WHERE old.version = excluded.version RETURNING 1) "
     "SELECT CASE WHEN count(*) <> cardinality($1::bigint[]) THEN coupond_conflict() END "
     "FROM counted"};
@@ -413,7 +414,7 @@ void send_changed_codes(Connection& connection, const Delta& delta, const Stored
 /// By book, user, time and code.
 void send_usages(Connection& connection, const Delta& delta) {
     if (delta.usages.empty()) return;
-    BigintArray books, codes, pers, since, redeemed, amounts, versions;
+    BigintArray books, codes, pers, since, redeemed, amounts, locked, versions;
     TextArray users, currencies;
     for (const auto& [key, loaded, version, now] : delta.usages) {
         books.add(key->book_id);
@@ -423,11 +424,12 @@ void send_usages(Connection& connection, const Delta& delta) {
         since.add(now.since);
         redeemed.add(now.redeemed);
         amounts.add(now.amount);
+        locked.add(now.locked);
         now.currency ? currencies.add(now.currency->code()) : currencies.add_null();
         versions.add(version);
     }
     connection.execute(save_usages, Parameters(books, users, pers, since, redeemed, amounts,
-                                               currencies, versions, codes));
+                                               currencies, versions, codes, locked));
 }
 
 void send_counts(Connection& connection, const Delta& delta, std::int64_t slot) {

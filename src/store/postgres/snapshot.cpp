@@ -5,6 +5,7 @@
 #include "base/limits.hpp"
 #include "store/postgres/open_error.hpp"
 #include "store/postgres/rows.hpp"
+#include "store/snapshot_sql.hpp"
 
 namespace coupond::postgres {
 namespace {
@@ -111,7 +112,18 @@ void read(const Rows& rows, int row, Snapshot::UsageRow& usage) {
     usage = {rows.integer(row, 0),       rows.integer(row, 1), rows.integer(row, 2),
              {rows.integer(row, 3)},     rows.integer(row, 4), rows.integer(row, 5),
              rows.optional_text(row, 6), rows.integer(row, 7), rows.integer(row, 8),
-             {rows.integer(row, 9)},     rows.integer(row, 10)};
+             {rows.integer(row, 9)}};
+}
+
+void read(const Rows& rows, int row, Snapshot::UsesRow& uses) {
+    uses = {rows.integer(row, 0),
+            rows.integer(row, 1),
+            rows.integer(row, 2),
+            rows.integer(row, 3),
+            rows.optional_integer(row, 4).value_or(0),
+            rows.optional_integer(row, 5).value_or(0),
+            rows.optional_integer(row, 6).value_or(0),
+            {rows.optional_integer(row, 7).value_or(0)}};
 }
 
 void read(const Rows& rows, int row, Snapshot::HoldingRow& holding) {
@@ -261,7 +273,7 @@ public:
         return stream<UsageRow>(
             "SELECT usage.book_id, user_number, per, since, redeemed, amount, currency, "
             "count(code.id), coalesce(max(code.last_entry_id), 0), "
-            "coalesce(max(redeemed_at), 0), 0::bigint "
+            "coalesce(max(redeemed_at), 0) "
             "FROM usage_count AS usage LEFT JOIN coupon_code AS code "
             "ON user_number <> 0 AND code.assigned_to = user_number "
             "AND code.book_id = usage.book_id AND redeemed_at >= since WHERE code_id = 0 "
@@ -269,25 +281,12 @@ public:
             "ORDER BY usage.book_id, user_number, per");
     }
 
-    std::unique_ptr<RowStream<UsageRow>> uses() override {
-        return stream<UsageRow>(
-            "SELECT coalesce(kept.book_id, used.book_id, 0), 0::bigint, 0::bigint, "
-            "coalesce(since, -1), coalesce(redeemed, 0), coalesce(amount, 0), currency, "
-            "coalesce(used.uses, 0), coalesce(used.last, 0), coalesce(used.last_at, 0), code.id "
-            "FROM (SELECT code_id AS id FROM usage_count WHERE code_id <> 0 UNION "
-            "SELECT use_of FROM coupon_code WHERE use_of IS NOT NULL AND redeemed_at IS NOT NULL) "
-            "AS code LEFT JOIN usage_count AS kept ON kept.code_id = code.id "
-            "LEFT JOIN (SELECT use_of, min(book_id) AS book_id, count(*) AS uses, "
-            "max(last_entry_id) AS last, max(redeemed_at) AS last_at FROM coupon_code "
-            "WHERE use_of IS NOT NULL AND redeemed_at IS NOT NULL GROUP BY use_of) AS used "
-            "ON used.use_of = code.id ORDER BY code.id");
+    std::unique_ptr<RowStream<UsesRow>> uses(Timestamp now) override {
+        return stream<UsesRow>(select_uses(now));
     }
 
     std::unique_ptr<RowStream<StandingRow>> standing() override {
-        return stream<StandingRow>(
-            "SELECT book_id, since, '', standing FROM activity_count WHERE standing <> 0 "
-            "UNION ALL SELECT book_id, since, currency, standing FROM discount_count "
-            "WHERE standing <> 0");
+        return stream<StandingRow>(select_standing);
     }
 
     std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() override {
@@ -300,17 +299,7 @@ public:
     }
 
     std::unique_ptr<RowStream<HoldingRow>> holdings() override {
-        return stream<HoldingRow>(
-            "SELECT held.book_id, held.assigned_to, held.codes, coalesce(last.id, 0), "
-            "coalesce(last.at, 0) FROM (SELECT book_id, assigned_to, count(*) AS codes "
-            "FROM coupon_code WHERE assigned_to IS NOT NULL AND use_of IS NULL "
-            "AND book_id IN (SELECT id "
-            "FROM coupon_book WHERE settings LIKE '%max_assignments_per_user %') "
-            "GROUP BY book_id, assigned_to) AS held "
-            "LEFT JOIN (SELECT book_id, user_number, max(id) AS id, max(at) AS at FROM ledger "
-            "WHERE type = 3 AND book_id IN (SELECT id FROM coupon_book "
-            "WHERE settings LIKE '%max_assignments_per_user %') GROUP BY book_id, user_number"
-            ") AS last ON last.book_id = held.book_id AND last.user_number = held.assigned_to");
+        return stream<HoldingRow>(select_holdings);
     }
 
     std::optional<IdSources> id_sources() override {

@@ -27,7 +27,7 @@ namespace {
 #define COUPOND_SCANNED_CODES(those)                                                 \
     "SELECT max(id), count(*) FROM (SELECT id FROM coupon_code AS code WHERE " those \
     " AND id > ?2 ORDER BY id LIMIT ?3)"
-#define COUPOND_OF_BOOK "code.book_id = ?1 AND code.id < 4611686018427387904"  // uses_from
+#define COUPOND_OF_BOOK "code.book_id = ?1 AND code.id < " COUPOND_USES_FROM
 #define COUPOND_OF_USER "code.assigned_to = (SELECT number FROM coupon_user WHERE user_id = ?8)"
 
 class SqliteReadStore final : public ReadStore {
@@ -144,7 +144,7 @@ private:
             code.book = book->second;
             const auto at = moment_of(*asked[i], code.book, now);
             if (at) code.used = read_used(code.book, asked[i]->user_id, *at);
-            code.used.uses = read_uses(code.book, code.code);
+            code.used.uses = count_uses(code.book, code.code);
         }
         return found;
     }
@@ -170,13 +170,13 @@ private:
         return used;
     }
 
-    std::int64_t read_uses(const Book& book, const Code& code) {
+    /// Those that are redeemed.
+    std::int64_t count_uses(const Book& book, const Code& code) {
         if (!may_have_uses(book, code)) return 0;
         if (!uses_of_code_.bind(book.id, code.id).step()) return 0;
-        const std::int64_t uses =
-            read_usage(uses_of_code_, uses_need(book.id, code.id)).now.redeemed;
+        const std::int64_t redeemed = read_uses(uses_of_code_).now.redeemed;
         uses_of_code_.reset();
-        return uses;
+        return redeemed;
     }
 
     BookPage read_page(const BookQuery& query) {
@@ -320,7 +320,7 @@ private:
         if (!book_.bind(code.book_id).step()) throw corrupt("a code without its book");
         const Book book = read_book(book_);
         book_.reset();
-        found.redemption_count = read_uses(book, code) + (code.redeemed_at ? 1 : 0);
+        found.redemption_count = count_uses(book, code) + (code.redeemed_at ? 1 : 0);
         std::vector<Code> redeemed;
         redeemed_uses_.bind(code.id, static_cast<std::int64_t>(limits::code_redemptions));
         while (redeemed_uses_.step()) redeemed.push_back(read_code(redeemed_uses_));

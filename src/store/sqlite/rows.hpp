@@ -23,8 +23,8 @@ namespace coupond::sqlite {
 // time asked for. ?1: the book.
 
 /// Uses of a code, ?2.
-#define COUPOND_USES_OF_CODE                                                       \
-    "SELECT since, redeemed, amount, currency, redeemed, amount FROM usage_count " \
+#define COUPOND_USES_OF_CODE                    \
+    "SELECT redeemed, locked FROM usage_count " \
     "WHERE book_id = ?1 AND user_number = 0 AND code_id = ?2 AND per = 0"
 
 /// By a user, ?2; ?3: per, ?4: since. None where there is no such user.
@@ -40,10 +40,10 @@ namespace coupond::sqlite {
     "coalesce(sum(standing), 0) FROM " else_sum " AND since >= max(?3, 0)) END"
 /// By all; ?2: per, ?3: since, ?4: the currency.
 #define COUPOND_USAGE_OF_BOOK \
-    "SELECT old.since, old.redeemed, old.amount, old.currency, " COUPOND_IF_OF_THAT_TIME( \
-        "redeemed", "activity_count WHERE book_id = ?1") ", " \
+    "SELECT old.since, old.redeemed, old.amount, old.currency, " COUPOND_IF_OF_THAT_TIME(    \
+        "redeemed", "activity_count WHERE book_id = ?1") ", "                                \
     COUPOND_IF_OF_THAT_TIME("amount", "discount_count WHERE book_id = ?1 AND currency = ?4") \
-    " FROM (SELECT 1) LEFT JOIN usage_count AS old ON old.book_id = ?1 " \
+    " FROM (SELECT 1) LEFT JOIN usage_count AS old ON old.book_id = ?1 "                     \
     "AND old.user_number = 0 AND old.code_id = 0 AND old.per = ?2"
 
 inline std::optional<Timestamp> optional_time(const Statement& row, int column) {
@@ -131,6 +131,12 @@ inline World::UsageRow read_usage(const Statement& row, const UsageNeed& need) {
     }
     usage.now = sound(Usage{need.since, row.integer(4), row.integer(5), need.currency});
     return usage;
+}
+
+/// From a row of COUPOND_USES_OF_CODE.
+inline World::UsageRow read_uses(const Statement& row) {
+    const Usage uses = sound(Usage{all_times, row.integer(0), 0, {}, row.integer(1)});
+    return {uses, {}, uses};
 }
 
 // A redemption, from the `entry` of which it is the id.

@@ -164,32 +164,33 @@ private:
         const Book* const book = world.find_book(row->code.book_id);
         if (book == nullptr) throw corrupt("a code without its book");
         if (may_have_uses(*book, row->code)) load_uses(world, *book, row->code, need.user);
-        if (!need.redeemer.empty()) load_usages(world, *book, need.redeemer);
+        if (!need.redeems) return;
+        load_usages(world, usage_needs(*book, "", at_));
+        load_usages(world, usage_needs(*book, need.user, at_));
     }
 
     void load_uses(World& world, const Book& book, const Code& code, std::string_view user) {
-        const UsageNeed counted = uses_need(book.id, code.id);
-        if (!world.usages.contains(counted.key)) {
-            load_usages(world, {counted});
-            Usage& uses = world.usages.at(counted.key).now;
-            if (is_nearly_used_up(book, code, uses)) {
-                select_locked_uses_.bind(code.id, at_).step();
-                uses.amount = select_locked_uses_.integer(0);
-                select_locked_uses_.reset();
-            }
-        }
+        const auto [uses, unknown] = world.usages.try_emplace(uses_need(book.id, code.id).key);
+        if (unknown) load_count(uses->second, book, code);
         const std::string who = user.empty() ? code.assigned_to.value_or("") : std::string(user);
         if (who.empty()) return;
-        const auto [use, added] = world.open_uses.try_emplace(std::pair(code.id, who), nullptr);
-        if (!added || !select_open_use_.bind(code.id, who).step()) return;
-        CodeRow* const known = world.find_use(select_open_use_.integer(0));
-        use->second = known != nullptr ? known : &add_code(world, select_open_use_);
-        select_open_use_.reset();
+        const auto [use, added] =
+            world.unredeemed_uses.try_emplace(std::pair(code.id, who), nullptr);
+        if (!added || !select_unredeemed_use_.bind(code.id, who).step()) return;
+        CodeRow* const known = world.find_use(select_unredeemed_use_.integer(0));
+        use->second = known != nullptr ? known : &add_code(world, select_unredeemed_use_);
+        select_unredeemed_use_.reset();
     }
 
-    void load_usages(World& world, const Book& book, std::string_view redeemer) {
-        load_usages(world, usage_needs(book, "", at_));
-        load_usages(world, usage_needs(book, redeemer, at_));
+    void load_count(World::UsageRow& uses, const Book& book, const Code& code) {
+        if (select_uses_of_code_.bind(book.id, code.id).step()) {
+            uses = read_uses(select_uses_of_code_);
+            select_uses_of_code_.reset();
+        }
+        if (!is_nearly_used_up(book, code, uses.now)) return;
+        select_locked_uses_.bind(code.id, at_).step();
+        uses.now.locked = select_locked_uses_.integer(0);
+        select_locked_uses_.reset();
     }
 
     void load_usages(World& world, const std::vector<UsageNeed>& needs) {
@@ -197,14 +198,9 @@ private:
             const auto [usage, added] = world.usages.try_emplace(need.key);
             if (!added) continue;
             const auto per = static_cast<std::int64_t>(need.key.per);
-            const bool of_code = need.key.code_id != 0;
             const bool of_all = need.key.user_id.empty();
-            Statement& select = of_code  ? select_uses_of_code_
-                                : of_all ? select_usage_of_book_
-                                         : select_usage_of_user_;
-            if (of_code) {
-                select.bind(need.key.book_id, need.key.code_id);
-            } else if (of_all) {
+            Statement& select = of_all ? select_usage_of_book_ : select_usage_of_user_;
+            if (of_all) {
                 select.bind(need.key.book_id, per, need.since, code_of(need.currency));
             } else {
                 select.bind(need.key.book_id, need.key.user_id, per, need.since);
@@ -268,7 +264,7 @@ private:
         if (!select_redemption_.bind(id).step()) return;
         Redemption redemption = read_redemption(select_redemption_);
         select_redemption_.reset();
-        load_code(world, {redemption.code, redemption.user_id, redemption.user_id});
+        load_code(world, {redemption.code, redemption.user_id, true});
         if (redemption.use_of) load_use(world, redemption.code_id);
         world.add(std::move(redemption));
     }
@@ -395,7 +391,7 @@ private:
             const std::int64_t user = key->user_id.empty() ? 0 : number_of(key->user_id);
             upsert_usage_
                 .bind(key->book_id, user, key->code_id, static_cast<std::int64_t>(key->per),
-                      now.since, now.redeemed, now.amount, code_of(now.currency),
+                      now.since, now.redeemed, now.amount, code_of(now.currency), now.locked,
                       loaded ? std::optional(loaded->since) : std::nullopt,
                       loaded ? std::optional(loaded->redeemed) : std::nullopt,
                       loaded ? std::optional(loaded->amount) : std::nullopt)
@@ -550,7 +546,7 @@ private:
 
     static constexpr const char* max_book_id = "SELECT coalesce(max(id), 0) FROM coupon_book";
     static constexpr const char* max_code_id =
-        "SELECT coalesce(max(id), 0) FROM coupon_code WHERE id < 4611686018427387904";  // uses_from
+        "SELECT coalesce(max(id), 0) FROM coupon_code WHERE id < " COUPOND_USES_FROM;
 
     Connection connection_;
     Checkpointer checkpointer_;
@@ -582,7 +578,7 @@ private:
                               "JOIN coupon_user AS holder ON holder.number = code.assigned_to "
                               "WHERE holder.user_id = ? AND code.book_id = ? "
                               "AND code.use_of IS NULL"};
-    Statement select_open_use_{
+    Statement select_unredeemed_use_{
         connection_,
         "SELECT " COUPOND_CODE_COLUMNS
         " FROM coupon_user AS holder "
@@ -645,11 +641,12 @@ private:
         connection_,
         "UPDATE coupon_code SET locked_until = ?, redeemed_at = ?, last_entry_id = ? "
         "WHERE id = ? AND last_entry_id = ?"};
-    Statement upsert_usage_{connection_,
-                            "INSERT INTO usage_count AS old VALUES (?, ?, ?, ?, ?5, ?6, ?7, ?8) "
-                            "ON CONFLICT DO UPDATE SET since = ?5, redeemed = ?6, amount = ?7, "
-                            "currency = ?8 WHERE old.since = ?9 AND old.redeemed = ?10 "
-                            "AND old.amount = ?11"};
+    Statement upsert_usage_{
+        connection_,
+        "INSERT INTO usage_count AS old VALUES (?, ?, ?, ?, ?5, ?6, ?7, ?8, ?9) "
+        "ON CONFLICT DO UPDATE SET since = ?5, redeemed = ?6, amount = ?7, "
+        "currency = ?8, locked = ?9 WHERE old.since = ?10 "
+        "AND old.redeemed = ?11 AND old.amount = ?12"};
     Statement upsert_standing_{
         connection_,
         "INSERT INTO activity_count AS old VALUES (?, ?, 0, 0, 0, 0, 0, 0, ?) "

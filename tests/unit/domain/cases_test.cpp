@@ -379,12 +379,12 @@ private:
 
     void load(const Needs& needed) {
         world_.usages.clear();
-        world_.open_uses.clear();
-        for (const auto& [code, redeemer, user] : needed.codes) {
+        world_.unredeemed_uses.clear();
+        for (const auto& [code, user, redeems] : needed.codes) {
             const CodeRow* const row = world_.find(code);
             if (row == nullptr) continue;
             load_uses(row->code, user, needed.at);
-            if (!redeemer.empty()) load_usages(row->code.book_id, redeemer, needed.at);
+            if (redeems) load_usages(row->code.book_id, user, needed.at);
         }
         for (const EntryId id : needed.redemptions) {
             const Redemption* const redemption = world_.find_redemption(id);
@@ -440,12 +440,12 @@ private:
         const UsageNeed need = uses_need(book.id, code.id);
         Usage& uses = world_.usages[need.key].now = count(need);
         const std::string user(user_id.empty() ? code.assigned_to.value_or("") : user_id);
-        CodeRow*& open = world_.open_uses[{code.id, user}];
+        CodeRow*& open = world_.unredeemed_uses[{code.id, user}];
         const auto is_open = [&](const CodeRow* use) {
             return use->code.use_of == code.id && !use->code.redeemed_at;
         };
         open = nullptr;
-        uses.amount = std::ranges::count_if(
+        uses.locked = std::ranges::count_if(
             uses_, [&](const CodeRow* use) { return is_open(use) && use->code.is_locked(at); });
         for (CodeRow* const use : uses_) {
             if (!is_open(use) || use->code.assigned_to != user) continue;

@@ -456,7 +456,7 @@ TEST(NeedsOfChanges, AreTheirBooksAndCodesAndSomeAreAloneForThem) {
         for (const BookId book : needed.books) text += "book " + std::to_string(book);
         for (const Needs::CodeNeed& need : needed.codes) {
             text += "code " + std::string(need.code);
-            EXPECT_EQ(need.redeemer, "");
+            EXPECT_FALSE(need.redeems);
         }
         return text + (needed.alone ? " alone" : "") + (needed.takes_locks ? " takes locks" : "");
     };

@@ -54,7 +54,7 @@ struct Rows : Snapshot {
     std::vector<MovedRow> moved_out;
     std::vector<LockCountRow> locks, locked;
     std::vector<UsageRow> used;
-    std::vector<UsageRow> used_codes;
+    std::vector<UsesRow> used_codes;
     std::vector<StandingRow> stands;
     std::vector<HoldingRow> held;
     std::vector<UserCountRow> redeemed;
@@ -86,7 +86,7 @@ struct Rows : Snapshot {
         return stream(locked);
     }
     std::unique_ptr<RowStream<UsageRow>> usages() override { return stream(used); }
-    std::unique_ptr<RowStream<UsageRow>> uses() override { return stream(used_codes); }
+    std::unique_ptr<RowStream<UsesRow>> uses(Timestamp) override { return stream(used_codes); }
     std::unique_ptr<RowStream<StandingRow>> standing() override { return stream(stands); }
     std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() override { return stream(redeemed); }
     std::unique_ptr<RowStream<HoldingRow>> holdings() override { return stream(held); }
@@ -318,7 +318,7 @@ protected:
         rows.entries.push_back(change(9, 9, code_locked, id, 8, 13));
         rows.entries.push_back(change(10, 9, code_redeemed, id, 9, 13));
         rows.ids.insert(rows.ids.end(), {9, 10});
-        rows.used_codes = {{1, 0, 0, all_times, 1, 0, {}, 1, 10, at_minute(9), 4}};
+        rows.used_codes = {{4, 1, 1, 0, 1, 0, 10, at_minute(9)}};
     }
     Snapshot::CodeRow& use() { return rows.code_rows.back(); }
 
@@ -1638,11 +1638,25 @@ TEST_F(Verify, uses_are_what_their_entries_have_made_of_them) {
 TEST_F(Verify, redeemed_uses_are_counted_by_code) {
     redeem_again();
     rows.used_codes[0].redeemed = 2;
-    EXPECT_EQ(lines(),
-              Lines{"usage_count of book 1, code 4: redeemed is 2, by their codes it is 1"});
+    EXPECT_EQ(lines(), Lines{"usage_count of code 4: redeemed is 2, by its uses it is 1"});
     rows.used_codes[0].redeemed = 1;
-    rows.used_codes[0].code_id = 5;
-    EXPECT_EQ(lines(), Lines{"usage_count of book 1, code 5: the code is not there"});
+    rows.used_codes[0].book_id = 2;
+    EXPECT_EQ(lines(), Lines{"usage_count of code 4: book_id is 2, by the code it is 1"});
+    rows.used_codes[0] = {4, 0, 0, 0, 1};
+    EXPECT_EQ(lines(), Lines{"usage_count of code 4: redeemed is 0, by its uses it is 1"});
+    rows.used_codes[0] = {5, 1};
+    EXPECT_EQ(lines(), Lines{"usage_count of code 5: the code is not there"});
+}
+
+TEST_F(Verify, no_more_uses_are_locked_than_is_known) {
+    redeem_again();
+    for (const std::int64_t known : {2, 3}) {  // some of those may have ended
+        rows.used_codes[0].locked = known;
+        rows.used_codes[0].are_locked = 2;
+        EXPECT_EQ(lines(), Lines{});
+    }
+    rows.used_codes[0].locked = 1;
+    EXPECT_EQ(lines(), Lines{"usage_count of code 4: locked is 1, of its uses 2 are"});
 }
 
 TEST_F(Verify, no_code_is_redeemed_more_often_than_it_may_be) {

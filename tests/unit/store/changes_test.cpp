@@ -340,7 +340,11 @@ TEST_F(ChangesTest, CountsWhatUsersHaveRedeemedBeforeThereWasALimit) {
     ASSERT_TRUE(store().save(draft.code(elsewhere).delta));
 
     Needs needs;
-    needs.codes = {{"D", "ann"}, {"D", "bob"}, {"D", "zoe"}, {"A", "ann"}, {"R14", "ann"}};
+    needs.codes = {{"D", "ann", true},
+                   {"D", "bob", true},
+                   {"D", "zoe", true},
+                   {"A", "ann", true},
+                   {"R14", "ann", true}};
     EXPECT_TRUE(loaded(store(), needs)->usages.empty());
     Book limited = *load_book(store(), 1);
     limited.max_redemptions_per_user = 5;
@@ -394,7 +398,7 @@ TEST_F(ChangesTest, SettingsThatNobodyCanHaveWrittenAreNotLoaded) {
     for (const std::string settings : {"x", "expires_at 9999999999999999", "ends_at 1"}) {
         sql.run("UPDATE coupon_code SET settings = '" + settings + "\n' WHERE code = 'A'");
         Needs needs;
-        needs.codes = {{"A", {}}};
+        needs.codes = {{"A"}};
         EXPECT_EQ(loaded(store(), needs).error(), Failure::unavailable) << settings;
         EXPECT_EQ(tested_.reads().find_code("A", 1).error(), Failure::unavailable);
     }

@@ -112,7 +112,7 @@ inline void expect_to_go_on(Store& store, ReadStore& reads) {
     ASSERT_TRUE(run(store, AssignCode{"B1", "bob"}, {8000}));
     const auto redeemed = [&](const char* code, const char* user, BookId book_id) {
         Needs needs;
-        needs.codes = {{code, user}};
+        needs.codes = {{code, user, true}};
         const World world = loaded(store, needs).value();
         EXPECT_TRUE(store.save({}));
         EXPECT_EQ(world.usages.size(), 1U);
@@ -273,7 +273,7 @@ inline void expect_to_count_on(Store& store) {
         ASSERT_FALSE(std::holds_alternative<Refusal>(outcomes->front()));
     }
     Needs needs;
-    needs.codes = {{"A4", "bob"}, {"A4", "ann"}};
+    needs.codes = {{"A4", "bob", true}, {"A4", "ann", true}};
     needs.at = now;
     const World world = loaded(store, needs).value();
     const std::optional<Currency> euros = Currency::find("EUR");

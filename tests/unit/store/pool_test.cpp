@@ -136,7 +136,7 @@ TEST_F(PoolTest, BeginsAtAnotherCodeEachTime) {
 TEST_F(PoolTest, SharesTheRowsOfCodesAndOtherPools) {
     add_book(1, 3);
     Needs needs;
-    needs.codes = {{"B1-free-1", {}}};
+    needs.codes = {{"B1-free-1"}};
     needs.pools[PoolScope{1}] = 9;
     needs.pools[PoolScope{}] = 9;
     Result<World> world = loaded(tested_.store(), needs);

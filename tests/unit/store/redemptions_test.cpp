@@ -867,7 +867,7 @@ TEST_F(UsagesTest, ThatNobodyCanHaveCountedAreNotLoaded) {
     limit();
     use("K");
     Needs needs;
-    needs.codes = {{"P", "ann"}};
+    needs.codes = {{"P", "ann", true}};
     needs.at = clock_.now();
     const ValidateCode validate{"P", "ann"};
     const ValidateCode* const asked[] = {&validate};

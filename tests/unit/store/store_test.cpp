@@ -166,7 +166,11 @@ TEST_F(StoreTest, LoadsTheBookOfACodeAndWhatIsCountedThere) {
     ASSERT_TRUE(store().save(draft.delta));
 
     Needs needs;
-    needs.codes = {{"A", "ann"}, {"A", "bob"}, {"B", "ann"}, {"C", "ann"}, {"none", "ann"}};
+    needs.codes = {{"A", "ann", true},
+                   {"A", "bob", true},
+                   {"B", "ann", true},
+                   {"C", "ann", true},
+                   {"none", "ann", true}};
     Result<World> world = loaded(store(), needs);
     ASSERT_TRUE(world);
     EXPECT_EQ(world->books.size(), 2u);
@@ -434,7 +438,7 @@ TEST_F(StoreTest, LoadsOneMomentOfTheDatabase) {
     save_basics();
     // The pool and the code of a load are from the same snapshot: row by row the same object.
     Needs needs;
-    needs.codes = {{"A", {}}};
+    needs.codes = {{"A"}};
     needs.pools[PoolScope{1}] = 5;
     Result<World> world = loaded(store(), needs);
     ASSERT_TRUE(world);

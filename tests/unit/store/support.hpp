@@ -177,7 +177,7 @@ private:
 /// What a store gives for some codes, which must be there.
 inline std::vector<Code> load_codes(Store& store, const std::vector<std::string_view>& texts) {
     Needs needs;
-    for (const std::string_view text : texts) needs.codes.push_back({text, {}});
+    for (const std::string_view text : texts) needs.codes.push_back({text});
     Result<World> world = loaded(store, needs);
     std::vector<Code> codes;
     for (const std::string_view text : texts) codes.push_back(world.value().find(text)->code);
@@ -197,7 +197,7 @@ inline std::optional<Book> load_book(Store& store, BookId id) {
 /// What a store gives for one code, if it is there.
 inline std::optional<Code> load_code(Store& store, std::string_view text) {
     Needs needs;
-    needs.codes.push_back({text, {}});
+    needs.codes.push_back({text});
     Result<World> world = loaded(store, needs);
     CodeRow* const row = world ? world->find(text) : nullptr;
     return row == nullptr ? std::nullopt : std::optional(row->code);
@@ -207,7 +207,7 @@ inline std::optional<Code> load_code(Store& store, std::string_view text) {
 inline std::map<UsageKey, World::UsageRow> usages_of(Store& store, std::string_view code,
                                                      std::string_view user, Timestamp at = noon) {
     Needs needs;
-    needs.codes.push_back({code, user});
+    needs.codes.push_back({code, user, true});
     needs.at = at;
     Result<World> world = loaded(store, needs);
     EXPECT_TRUE(world);

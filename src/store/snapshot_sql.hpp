@@ -1,0 +1,44 @@
+// What a Snapshot reads by the same words from either database.
+#pragma once
+
+#include <string>
+
+#include "base/time.hpp"
+
+namespace coupond {
+
+/// Snapshot::StandingRow.
+inline constexpr const char* select_standing =
+    "SELECT book_id, since, '', standing FROM activity_count WHERE standing <> 0 "
+    "UNION ALL SELECT book_id, since, currency, standing FROM discount_count "
+    "WHERE standing <> 0";
+
+/// Snapshot::HoldingRow. Whether a book limits it stands in its text (domain/settings.hpp).
+inline constexpr const char* select_holdings =
+    "WITH limited AS (SELECT id FROM coupon_book "
+    "WHERE settings LIKE '%max_assignments_per_user %') "
+    "SELECT held.book_id, held.assigned_to, held.codes, coalesce(last.id, 0), "
+    "coalesce(last.at, 0) FROM (SELECT book_id, assigned_to, count(*) AS codes "
+    "FROM coupon_code WHERE assigned_to IS NOT NULL AND use_of IS NULL "
+    "AND book_id IN (SELECT id FROM limited) GROUP BY book_id, assigned_to) AS held "
+    "LEFT JOIN (SELECT book_id, user_number, max(id) AS id, max(at) AS at FROM ledger "
+    "WHERE type = 3 AND book_id IN (SELECT id FROM limited) GROUP BY book_id, user_number"
+    ") AS last ON last.book_id = held.book_id AND last.user_number = held.assigned_to";
+
+/// Snapshot::UsesRow.
+inline std::string select_uses(Timestamp now) {
+    return "SELECT code.id, coalesce(kept.book_id, 0), coalesce(kept.redeemed, 0), "
+           "coalesce(kept.locked, 0), used.redeemed, used.locked, used.last_entry, used.last_at "
+           "FROM (SELECT code_id AS id FROM usage_count WHERE code_id <> 0 UNION "
+           "SELECT use_of FROM coupon_code WHERE use_of IS NOT NULL) AS code "
+           "LEFT JOIN usage_count AS kept ON kept.code_id = code.id "
+           "LEFT JOIN (SELECT use_of, count(redeemed_at) AS redeemed, "
+           "count(CASE WHEN redeemed_at IS NULL AND locked_until > " +
+           std::to_string(now.ms) +
+           " THEN 1 END) AS locked, "
+           "max(CASE WHEN redeemed_at IS NOT NULL THEN last_entry_id END) AS last_entry, "
+           "max(redeemed_at) AS last_at FROM coupon_code WHERE use_of IS NOT NULL "
+           "GROUP BY use_of) AS used ON used.use_of = code.id ORDER BY code.id";
+}
+
+}  // namespace coupond
