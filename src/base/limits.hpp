@@ -18,6 +18,7 @@ inline constexpr std::size_t bodies_in_flight_bytes =
 inline constexpr std::size_t code_characters = 128;
 inline constexpr std::size_t name_characters = 255;
 inline constexpr std::size_t user_id_characters = 255;
+inline constexpr std::size_t lock_key_characters = 128;
 inline constexpr std::size_t pattern_characters = 255;
 inline constexpr std::size_t description_characters = 2'000;
 inline constexpr std::size_t metadata_bytes = 16 * 1024;  ///< as JSON without white space

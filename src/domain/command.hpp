@@ -60,6 +60,7 @@ struct LockCode {
     std::string user_id;
     std::int64_t ttl_ms = 0;  ///< > 0
     std::optional<Order> order = {};
+    std::string lock_key = {};  ///< Lock::key; a live lock of the same user and key is extended
 };
 
 /// The same user's redemption of the same code for an order of the same id is done once.
@@ -67,6 +68,7 @@ struct RedeemCode {
     std::string code;
     std::string user_id;
     std::optional<Order> order = {};  ///< with an id
+    std::string lock_key = {};        ///< which the lock must have
 };
 
 /// Several codes for one order, each once: all of them or none.
@@ -75,13 +77,15 @@ struct LockCodes {
     std::string user_id;
     std::int64_t ttl_ms = 0;  ///< > 0
     std::optional<Order> order = {};
+    std::string lock_key = {};  ///< Lock::key; a live lock of the same user and key is extended
 };
 
 /// As LockCodes. What each takes off the order is what discounts_on() says.
 struct RedeemCodes {
     std::vector<std::string> codes;
     std::string user_id;
-    Order order;  ///< with an id
+    Order order;                ///< with an id
+    std::string lock_key = {};  ///< which the locks must have
 };
 
 /// Takes a redemption back; or only some of what it was worth.
@@ -103,6 +107,7 @@ struct EditCode {
 struct UnlockCode {
     std::string code;
     std::string user_id;
+    std::string lock_key = {};  ///< which the lock must have
 };
 
 /// Takes a code from whoever holds it.
@@ -149,7 +154,8 @@ enum class Refusal {
     not_assigned_to_user,
     already_locked,
     not_locked,
-    book_open,  ///< its codes are not assigned
+    lock_key_mismatch,  ///< it is locked by another key, or by none
+    book_open,          ///< its codes are not assigned
     book_archived,
     book_inactive,
     book_not_started,

@@ -206,7 +206,7 @@ public:
         if (row == nullptr) return Refusal::code_not_found;
         const Redemption* const same = find_same(*row, command.user_id, command.order);
         if (same != nullptr) return CodeRedeemed{code_of(*same, *row), *same, true};
-        if (const auto no = refuse_redeeming(*row, command.user_id, command.order)) return *no;
+        if (const auto no = refuse_redeeming(*row, command, command.order)) return *no;
         const Book& book = book_of(*row);
         const auto worth = worth_of(book, command.order);
         const Used used = used_of(book, command.user_id);
@@ -226,7 +226,7 @@ public:
         for (std::size_t i = 0; i < rows.size(); ++i) {
             const auto no = rows[i] == nullptr
                                 ? std::optional(Refusal::code_not_found)
-                                : refuse_redeeming(*rows[i], command.user_id, order, rows.size());
+                                : refuse_redeeming(*rows[i], command, order, rows.size());
             if (no) return CodeRefused{*no, command.codes[i]};
         }
         const std::vector<std::optional<Money>> worth = shares(rows, command.order);
@@ -311,6 +311,7 @@ public:
         if (used == nullptr) return CodeUnlocked{};
         if (used->code.redeemed_at) return Refusal::already_redeemed;
         if (!used->code.is_locked(now_)) return CodeUnlocked{};
+        if (used->code.lock->key != command.lock_key) return Refusal::lock_key_mismatch;
 
         if (used->code.use_of) uses_of(*row)->changed = true;
         change(*used, LedgerEntry::Type::code_unlocked).locked_until = used->code.lock->until;
@@ -691,12 +692,24 @@ private:
         if (used == nullptr || !used->code.is_locked(now_)) {
             return is_locked_up(use, row) ? std::optional(Refusal::already_locked) : std::nullopt;
         }
-        // This request may have taken it before, and nobody know yet.
-        const Lock& lock = *used->code.lock;
-        const Timestamp taken_at = lock.until + -ttl_ms(book, command.ttl_ms);
-        const bool own =
-            !key_.empty() && lock.key == key_ && now_ < taken_at + limits::idempotency_ms;
-        return own ? std::nullopt : std::optional(Refusal::already_locked);
+        const bool goes_on = has_taken(*used, command) || extends(*used, command);
+        return goes_on ? std::nullopt : std::optional(Refusal::already_locked);
+    }
+
+    /// Whether this request has taken the lock that is on `row` before, and nobody knows yet.
+    template <class Command>
+    bool has_taken(const CodeRow& row, const Command& command) {
+        const Lock& lock = *row.code.lock;
+        const Timestamp taken_at = lock.until + -ttl_ms(book_of(row), command.ttl_ms);
+        return !key_.empty() && lock.idempotency_key == key_ &&
+               now_ < taken_at + limits::idempotency_ms;
+    }
+
+    /// Whether the lock that is on `row` is the one that `command` may go on with.
+    template <class Command>
+    static bool extends(const CodeRow& row, const Command& command) {
+        const Lock& lock = *row.code.lock;
+        return !lock.key.empty() && lock.key == command.lock_key && lock.user_id == command.user_id;
     }
 
     /// Whether all that is left of a code is locked.
@@ -717,17 +730,29 @@ private:
     Timestamp lock(CodeRow& row, const Command& command) {
         CodeRow* const known = row_of(row, command.user_id);
         CodeRow& used = known != nullptr ? *known : add_use(row, command.user_id);
-        if (!used.code.is_locked(now_)) {
-            if (used.code.lock) count_lock(used.code, -1);  // a dead one
-            used.code.lock = Lock{command.user_id, now_ + ttl_ms(book_of(row), command.ttl_ms),
-                                  std::string(key_)};
+        const bool is_locked = used.code.is_locked(now_);
+        std::string extension;
+        if (!is_locked || !has_taken(used, command)) {
+            Lock lock{command.user_id, now_ + ttl_ms(book_of(row), command.ttl_ms),
+                      command.lock_key, std::string(key_)};
+            if (is_locked) {
+                lock.until = std::max(lock.until, used.code.lock->until);
+                extension = extension_text(used.code.lock->until);
+            }
+            if (used.code.lock) count_lock(used.code, -1);
+            used.code.lock = std::move(lock);
             count_lock(used.code, 1);
+            used.lock_extended = is_locked && (used.lock_extended || !used.lock_changed);
             used.lock_changed = true;
         }
         if (used.code.use_of) rely_on(row);
-        used.first_locked |= !used.code.ever_locked;
-        reach_lock(used);
-        change(used, LedgerEntry::Type::code_locked).locked_until = used.code.lock->until;
+        if (extension.empty()) {  // else who has taken the lock notes that, perhaps right now
+            used.first_locked |= !used.code.ever_locked;
+            reach_lock(used);
+        }
+        LedgerEntry& entry = change(used, LedgerEntry::Type::code_locked);
+        entry.locked_until = used.code.lock->until;
+        entry.detail = std::move(extension);
         return used.code.lock->until;
     }
 
@@ -777,16 +802,19 @@ private:
         return answer;
     }
 
-    /// Of one of so many `codes`: all but the limits of its book.
-    std::optional<Refusal> refuse_redeeming(CodeRow& row, const std::string& user_id,
+    /// `command`: RedeemCode or RedeemCodes, of so many codes. All but the limits of its book.
+    template <class Command>
+    std::optional<Refusal> refuse_redeeming(CodeRow& row, const Command& command,
                                             const std::optional<Order>& order,
                                             std::size_t codes = 1) {
+        const std::string& user_id = command.user_id;
         const Use use{book_of(row), row.code, user_id, now_, order, codes, used_of_code(row)};
         if (const auto refusal = first_refusal(use, Rules::use)) return refusal;
         const CodeRow* const used = row_of(row, user_id);
         if (used == nullptr || !used->code.is_locked(now_) || used->code.lock->user_id != user_id) {
             return Refusal::not_locked;
         }
+        if (used->code.lock->key != command.lock_key) return Refusal::lock_key_mismatch;
         return first_refusal(use, Rules::order);
     }
 
@@ -910,6 +938,7 @@ private:
     /// That a lock ends is no change with an entry of its own, as its running out is none.
     void end_lock(CodeRow& row) {
         if (row.code.is_locked(now_)) move_lock_end(row);
+        if (row.code.lock) row.code.lock->key.clear();
         row.lock_changed = true;
         row.lock_ended = true;
         mark_changed(row);
@@ -1006,7 +1035,7 @@ Activity activity_of(const LedgerEntry& entry) {
         case LedgerEntry::Type::user_erased: break;
         case LedgerEntry::Type::codes_uploaded: activity.uploaded = entry.codes; break;
         case LedgerEntry::Type::code_assigned: activity.assigned = 1; break;
-        case LedgerEntry::Type::code_locked: activity.locked = 1; break;
+        case LedgerEntry::Type::code_locked: activity.locked = entry.detail.empty() ? 1 : 0; break;
         case LedgerEntry::Type::code_redeemed:
             activity.redeemed = 1;
             if (entry.discount) activity.add_discount(*entry.discount);

@@ -97,10 +97,11 @@ struct CodeRow {
     bool rewritten = false;
     bool unassigned = false;  ///< taken it from whoever held it
     bool redeemed = false;
-    bool rolled_back = false;   ///< taken back a redemption of it, or some of one
-    bool lock_changed = false;  ///< taken, replaced or released its lock
-    bool first_locked = false;  ///< given it the first lock that it has had
-    bool lock_ended = false;    ///< let its lock end before its time
+    bool rolled_back = false;    ///< taken back a redemption of it, or some of one
+    bool lock_changed = false;   ///< taken, replaced or released its lock
+    bool lock_extended = false;  ///< made the lock it had last longer, nothing else
+    bool first_locked = false;   ///< given it the first lock that it has had
+    bool lock_ended = false;     ///< let its lock end before its time
     /// Where locks are kept outside the store: the end of the one that the row has all the same,
     /// from a time when they were kept there.
     std::optional<Timestamp> stored_lock = {};

@@ -377,4 +377,13 @@ std::optional<CodeChange> read_code_change(std::string_view text) {
     return change;
 }
 
+std::string extension_text(Timestamp was_until) {
+    return std::to_string(was_until.ms);
+}
+
+std::optional<Timestamp> read_extension(std::string_view text) {
+    Timestamp was_until;
+    return read(text, was_until) ? std::optional(was_until) : std::nullopt;
+}
+
 }  // namespace coupond

@@ -79,4 +79,8 @@ struct CodeChange {
 };
 std::optional<CodeChange> read_code_change(std::string_view text);
 
+/// Until when a lock that was extended has been, in ms.
+std::string extension_text(Timestamp was_until);
+std::optional<Timestamp> read_extension(std::string_view text);
+
 }  // namespace coupond

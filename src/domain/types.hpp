@@ -82,9 +82,11 @@ struct Book : BookSettings {
 struct Lock {
     std::string user_id;
     Timestamp until;
+    /// What its holder goes on by with this lock and no other; empty: by being its holder.
+    std::string key = {};
     /// Where locks are kept outside the database: the idempotency key by which it was taken, as far
     /// as it was asked for. A process may have ended between taking it and noting that it has.
-    std::string key = {};
+    std::string idempotency_key = {};
 };
 
 /// What clients set of a code.
@@ -185,7 +187,8 @@ struct LedgerEntry {
     /// database, which do not change the code there.
     std::optional<EntryId> previous;
     /// Of a book or its creation, and of a code whose settings were changed: what it was before and
-    /// is after (domain/settings.hpp). Of a roll-back: its reason.
+    /// is after; of a lock that was extended: until when it was (domain/settings.hpp). Of a
+    /// roll-back: its reason.
     std::string detail;
     std::string request_id;  ///< of the request that asked for it
     /// Of an upload: of its codes' texts, in the order of their ids.

@@ -528,7 +528,7 @@ private:
         }
         switch (type) {
             case Type::code_assigned: return assign(entry, state);
-            case Type::code_locked: return lock(entry, code, elsewhere, state);
+            case Type::code_locked: return lock(entry, code, elsewhere, behind_moved, state);
             case Type::code_redeemed: return redeem(entry, state);
             case Type::code_changed: return change(entry, state);
             case Type::code_unassigned: return unassign(entry, state);
@@ -551,16 +551,26 @@ private:
     }
 
     void lock(const Snapshot::EntryRow& entry, const Snapshot::CodeRow& code, bool elsewhere,
-              CodeState& state) {
+              bool behind_moved, CodeState& state) {
         verify_holder(entry, state);
         if (!entry.locked_until) differ(entry, ": it has no locked_until");
+        const auto was_until = read_extension(entry.detail);
+        const bool extends = was_until.has_value();
+        if (!extends && !entry.detail.empty()) differ(entry, ": detail is not what it should tell");
+        if (extends && (entry.at >= *was_until || entry.locked_until < was_until)) {
+            differ(entry, ": it extends a lock until ", was_until, " to ", entry.locked_until);
+        }
         if (elsewhere) {
             if (!state.first_elsewhere) state.first_elsewhere = entry.at;
             state.noted_elsewhere |= entry.at == code.locked_until;
             return;
         }
         if (state.redeemed_at) differ(entry, ": the code has been redeemed before");
-        if (state.locked_until && entry.at < *state.locked_until) {
+        if (extends && !behind_moved && was_until != state.locked_until) {
+            differ(entry, ": it extends a lock until ", was_until, ", the one before it is until ",
+                   state.locked_until);
+        }
+        if (!extends && state.locked_until && entry.at < *state.locked_until) {
             differ(entry, ": the code is still locked until ", state.locked_until);
         }
         state.locked_until = entry.locked_until;
@@ -723,6 +733,7 @@ private:
         LedgerEntry entry;
         entry.type = type_of(row);
         entry.codes = row.codes;
+        if (entry.type == Type::code_locked) entry.detail = row.detail;
         const auto currency = row.currency ? Currency::find(*row.currency) : std::nullopt;
         if (row.currency && !currency) {
             differ(row, ": currency is ", row.currency, ", there is none of that name");

@@ -58,7 +58,7 @@ Book* World::find_book(BookId id) {
 
 namespace {
 
-constexpr std::array<std::pair<Refusal, std::string_view>, 32> refusals{{
+constexpr std::array<std::pair<Refusal, std::string_view>, 33> refusals{{
     {Refusal::book_not_found, "book_not_found"},
     {Refusal::book_required, "book_required"},
     {Refusal::codes_already_exist, "codes_already_exist"},
@@ -70,6 +70,7 @@ constexpr std::array<std::pair<Refusal, std::string_view>, 32> refusals{{
     {Refusal::not_assigned_to_user, "not_assigned_to_user"},
     {Refusal::already_locked, "already_locked"},
     {Refusal::not_locked, "not_locked"},
+    {Refusal::lock_key_mismatch, "lock_key_mismatch"},
     {Refusal::book_open, "book_open"},
     {Refusal::book_archived, "book_archived"},
     {Refusal::book_inactive, "book_inactive"},

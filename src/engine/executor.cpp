@@ -55,7 +55,8 @@ private:
             if (code.use_of) continue;  // its lock is kept in the store
             if (row->lock_ended) code.lock.reset();
             if (row->lock_changed) {
-                (code.lock ? acquired : released).push_back({code.code, code.book_id, code.lock});
+                (code.lock ? acquired : released)
+                    .push_back({code.code, code.book_id, code.lock, row->lock_extended});
             }
             code.lock.reset();
             // As a lock that has ended with that, as where locks are kept in the store.
@@ -193,11 +194,12 @@ private:
         return saved;
     }
 
-    /// Not those that have a key: the request may have been repeated elsewhere meanwhile, taken its
-    /// lock over and been answered. Where it has not been, it will find it again.
+    /// Not those of an idempotency key: the request may have been repeated elsewhere meanwhile,
+    /// taken its lock over and been answered. Where it has not been, it will find it again. Nor
+    /// those that were there before, and their holder relies on.
     void give_back(std::vector<LockChange>& acquired, Timestamp now) {
         std::erase_if(acquired, [](const LockChange& change) {
-            return change.lock && !change.lock->key.empty();
+            return change.lock && (change.extends || !change.lock->idempotency_key.empty());
         });
         if (!acquired.empty()) locks_->release(acquired, now);
     }
@@ -257,10 +259,10 @@ private:
             places.push_back(i);
         }
         if (asked.empty()) return {};
-        Result<std::vector<std::string>> keys = locks_->keys(asked);
+        Result<std::vector<std::string>> keys = locks_->idempotency_keys(asked);
         if (!keys) return keys.error();
         for (std::size_t i = 0; i < places.size(); ++i) {
-            found[places[i]]->key = std::move((*keys)[i]);
+            found[places[i]]->idempotency_key = std::move((*keys)[i]);
         }
         return {};
     }

@@ -20,6 +20,7 @@ struct LockChange {
     std::string_view code;
     BookId book_id = 0;
     std::optional<Lock> lock;  ///< nothing: released
+    bool extends = false;      ///< it is one that was there, and lasts longer
 };
 
 /// Locks of codes. Used by one thread at a time. Every call may block on I/O, but ends within
@@ -40,7 +41,8 @@ public:
 
     /// The idempotency keys by which the locks of codes were taken that the last `load` has found,
     /// in the order asked; empty where there was none. Failures: unavailable.
-    virtual Result<std::vector<std::string>> keys(std::span<const std::string_view> codes) = 0;
+    virtual Result<std::vector<std::string>> idempotency_keys(
+        std::span<const std::string_view> codes) = 0;
 
     /// Takes the locks, all or none: each only if it has not been touched since the last `load`,
     /// which must have been asked for its code a few seconds ago at most. A change without a lock

@@ -83,6 +83,10 @@ inline const char* fault_of(const EntryListing& listing) {
         const char* const before = change->before ? fault_of(*change->before) : nullptr;
         return before != nullptr ? before : fault_of(change->after);
     }
+    if (entry.type == LedgerEntry::Type::code_locked && !entry.detail.empty()) {
+        const auto was_until = read_extension(entry.detail);
+        if (!was_until || !has_iso8601(*was_until)) return "an entry of such a time";
+    }
     if (entry.type == LedgerEntry::Type::code_changed) {
         const auto change = read_code_change(entry.detail);
         if (!change) return "an entry about a code that does not tell of it";

@@ -113,6 +113,16 @@ public:
         return text_of(*member, most_characters);
     }
 
+    /// Empty where it is left out or null; otherwise not empty.
+    std::string optional_key(std::size_t most_characters) {
+        Member* const member = next_value();
+        if (member == nullptr) return {};
+        if (member->kind == Kind::string && member->text.empty()) {
+            return complain(" should not be empty");
+        }
+        return text_of(*member, most_characters);
+    }
+
     /// Empty where it is left out or null.
     std::string optional_string(std::size_t most_characters) {
         Member* const member = next_value();
@@ -384,19 +394,6 @@ Decoded<Command> decode(const Request& request, std::span<const MemberSpec> spec
     return command;
 }
 
-/// A decoder of the commands that have a code in the path and a user in the body.
-template <class Command, class Make>
-Decoded<Command> decode_for_user(const Request& request, std::string_view path_code, Make make) {
-    static constexpr std::array specs{MemberSpec{"userId"}};
-    Messages messages;
-    if (!fits_code(path_code)) {
-        messages.emplace_back(unfit_code);
-    }
-    return decode<Command>(request, specs, messages, [&](Members& members) {
-        return make(std::string(path_code), members.required_string(limits::user_id_characters));
-    });
-}
-
 /// A number that is written with digits only.
 std::optional<std::int64_t> read_digits(std::string_view text) {
     if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos) {
@@ -453,22 +450,25 @@ std::optional<Order> read_order(Members& members, bool needs_id, Messages& messa
 }
 
 /// A decoder of those of them that may be for an order.
-template <class Command, class Make>
-Decoded<Command> decode_for_order(const Request& request, std::string_view path_code, Make make) {
-    static constexpr std::array specs{MemberSpec{"userId"},
-                                      MemberSpec{.name = "order", .captured = true}};
+template <class Command>
+Decoded<Command> decode_for_order(const Request& request, std::string_view path_code,
+                                  Command command) {
+    static constexpr std::array specs{
+        MemberSpec{"userId"}, MemberSpec{.name = "order", .captured = true}, MemberSpec{"lockKey"}};
     Messages messages;
     if (!fits_code(path_code)) messages.emplace_back(unfit_code);
     return decode<Command>(request, specs, messages, [&](Members& members) {
-        std::string user_id = members.required_string(limits::user_id_characters);
-        return make(std::string(path_code), std::move(user_id),
-                    read_order(members, true, messages));
+        command.code = path_code;
+        command.user_id = members.required_string(limits::user_id_characters);
+        command.order = read_order(members, true, messages);
+        command.lock_key = members.optional_key(limits::lock_key_characters);
+        return std::move(command);
     });
 }
 
-constexpr std::array codes_of_order_specs{MemberSpec{"userId"},
-                                          MemberSpec{"codes", fits_code, limits::order_codes},
-                                          MemberSpec{.name = "order", .captured = true}};
+constexpr std::array codes_of_order_specs{
+    MemberSpec{"userId"}, MemberSpec{"codes", fits_code, limits::order_codes},
+    MemberSpec{.name = "order", .captured = true}, MemberSpec{"lockKey"}};
 
 /// Each once, one or more.
 std::vector<std::string> read_codes_of_order(Members& members, Messages& messages) {
@@ -817,24 +817,22 @@ Decoded<AssignAny> decode_assign_any(const Request& request) {
 }
 
 Decoded<AssignCode> decode_assign_code(const Request& request, std::string_view path_code) {
-    return decode_for_user<AssignCode>(request, path_code, [](std::string code, std::string user) {
-        return AssignCode{std::move(code), std::move(user)};
+    static constexpr std::array specs{MemberSpec{"userId"}};
+    Messages messages;
+    if (!fits_code(path_code)) messages.emplace_back(unfit_code);
+    return decode<AssignCode>(request, specs, messages, [&](Members& members) {
+        return AssignCode{std::string(path_code),
+                          members.required_string(limits::user_id_characters)};
     });
 }
 
 Decoded<LockCode> decode_lock_code(const Request& request, std::string_view path_code,
                                    std::int64_t ttl_ms) {
-    return decode_for_order<LockCode>(
-        request, path_code, [&](std::string code, std::string user, std::optional<Order> order) {
-            return LockCode{std::move(code), std::move(user), ttl_ms, std::move(order)};
-        });
+    return decode_for_order<LockCode>(request, path_code, LockCode{{}, {}, ttl_ms});
 }
 
 Decoded<RedeemCode> decode_redeem_code(const Request& request, std::string_view path_code) {
-    return decode_for_order<RedeemCode>(
-        request, path_code, [](std::string code, std::string user, std::optional<Order> order) {
-            return RedeemCode{std::move(code), std::move(user), std::move(order)};
-        });
+    return decode_for_order<RedeemCode>(request, path_code, {});
 }
 
 Decoded<LockCodes> decode_lock_codes(const Request& request, std::int64_t ttl_ms) {
@@ -844,6 +842,7 @@ Decoded<LockCodes> decode_lock_codes(const Request& request, std::int64_t ttl_ms
         command.user_id = members.required_string(limits::user_id_characters);
         command.codes = read_codes_of_order(members, messages);
         command.order = read_order(members, true, messages);
+        command.lock_key = members.optional_key(limits::lock_key_characters);
         command.ttl_ms = ttl_ms;
         return command;
     });
@@ -851,8 +850,8 @@ Decoded<LockCodes> decode_lock_codes(const Request& request, std::int64_t ttl_ms
 
 Decoded<RedeemCodes> decode_redeem_codes(const Request& request) {
     Messages messages;
+    std::string user_id, lock_key;
     std::vector<std::string> codes;
-    std::string user_id;
     std::optional<Order> order;
     auto taken = decode<bool>(request, codes_of_order_specs, messages, [&](Members& members) {
         user_id = members.required_string(limits::user_id_characters);
@@ -860,10 +859,11 @@ Decoded<RedeemCodes> decode_redeem_codes(const Request& request) {
         const bool given = !members.is_absent(2) && !members.is_null(2);
         order = read_order(members, true, messages);
         if (!given) messages.emplace_back("order should not be empty");
+        lock_key = members.optional_key(limits::lock_key_characters);
         return true;
     });
     if (auto* const answer = std::get_if<Answer>(&taken)) return std::move(*answer);
-    return RedeemCodes{std::move(codes), std::move(user_id), *order};
+    return RedeemCodes{std::move(codes), std::move(user_id), *order, std::move(lock_key)};
 }
 
 Decoded<RollBack> decode_roll_back(const Request& request, std::string_view path_id) {
@@ -906,8 +906,13 @@ Decoded<EditCode> decode_edit_code(const Request& request, std::string_view path
 }
 
 Decoded<UnlockCode> decode_unlock_code(const Request& request, std::string_view path_code) {
-    return decode_for_user<UnlockCode>(request, path_code, [](std::string code, std::string user) {
-        return UnlockCode{std::move(code), std::move(user)};
+    static constexpr std::array specs{MemberSpec{"userId"}, MemberSpec{"lockKey"}};
+    Messages messages;
+    if (!fits_code(path_code)) messages.emplace_back(unfit_code);
+    return decode<UnlockCode>(request, specs, messages, [&](Members& members) {
+        return UnlockCode{std::string(path_code),
+                          members.required_string(limits::user_id_characters),
+                          members.optional_key(limits::lock_key_characters)};
     });
 }
 

@@ -51,6 +51,9 @@ RefusalText text_of(Refusal refusal) {
             return {409, "coupon_already_locked", "Coupon is already locked"};
         case Refusal::not_locked:
             return {409, "coupon_not_locked", "Coupon must be locked before redemption"};
+        case Refusal::lock_key_mismatch:
+            return {409, "lock_key_mismatch",
+                    "Coupon is locked with another lockKey than this request has"};
         case Refusal::book_open:
             return {409, "coupon_book_open",
                     "Coupons of this book can be used by anybody and are not assigned"};

@@ -48,7 +48,10 @@ std::pair<State, State> states_around(const LedgerEntry& entry) {
     const State locked{"locked", user, entry.locked_until};
     switch (entry.type) {
         case Type::code_assigned: return {free, assigned};
-        case Type::code_locked: return {assigned, locked};
+        case Type::code_locked: {
+            const auto was_until = read_extension(entry.detail);
+            return {was_until ? State{"locked", user, was_until} : assigned, locked};
+        }
         case Type::code_redeemed:
             return {entry.locked_until ? locked : assigned, {"redeemed", user, {}, entry.at}};
         case Type::code_unassigned: return {assigned, free};

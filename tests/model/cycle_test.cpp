@@ -55,10 +55,12 @@ struct Shower {
     }
     void operator()(const LockCode& it) const {
         out << "lock code=" << it.code << " user=" << it.user_id << " ttl=" << it.ttl_ms;
+        show_key(it.lock_key);
         show(it.order);
     }
     void operator()(const RedeemCode& it) const {
         out << "redeem code=" << it.code << " user=" << it.user_id;
+        show_key(it.lock_key);
         show(it.order);
     }
     void operator()(const LockCodes& it) const { show_all("lock", it.codes, it.user_id); }
@@ -83,6 +85,7 @@ struct Shower {
     }
     void operator()(const UnlockCode& it) const {
         out << "unlock code=" << it.code << " user=" << it.user_id;
+        show_key(it.lock_key);
     }
     void operator()(const UnassignCode& it) const {
         out << "unassign code=" << it.code << " user=" << it.user_id.value_or("any");
@@ -92,6 +95,9 @@ struct Shower {
     }
 
 private:
+    void show_key(const std::string& key) const {
+        if (!key.empty()) out << " key=" << key;
+    }
     void show(const std::string& verb, const BookWish& wish, BookMembers wished) const {
         out << verb;
         if (wished[place::name] && !wish.name.empty()) out << " name=" << wish.name;
@@ -153,6 +159,11 @@ void showValue(const Step& step, std::ostream& out) {
 /// Numbers below `bound`, shrinking towards 0.
 rc::Gen<int> below(int bound) {
     return rc::gen::inRange(0, bound);
+}
+
+/// Mostly none.
+rc::Gen<std::string> any_lock_key() {
+    return rc::gen::element<std::string>("", "", "", "k1", "k1", "k2");
 }
 
 rc::Gen<std::string> any_user() {
@@ -395,9 +406,9 @@ rc::Gen<Command> any_command() {
         {1, command(map(any_book(), [](auto id) { return ArchiveBook{id.value_or(1)}; }))},
         {3, command(map(any_book(), [](auto id) { return RestoreBook{id.value_or(1)}; }))},
         {4, command(any_edit_of_code())},
-        {6, command(map(rc::gen::pair(any_code(), any_user()),
+        {6, command(map(rc::gen::tuple(any_code(), any_user(), any_lock_key()),
                         [](auto it) {
-                            return UnlockCode{it.first, it.second};
+                            return UnlockCode{std::get<0>(it), std::get<1>(it), std::get<2>(it)};
                         }))},
         {4, command(map(rc::gen::tuple(any_code(), any_user(), below(2)),
                         [](auto it) {
@@ -421,15 +432,19 @@ rc::Gen<Command> any_command() {
                         [](auto it) {
                             return AssignCode{it.first, it.second};
                         }))},
-        {12, command(map(rc::gen::tuple(any_code(), any_user(), below(2), any_order_or_none()),
+        {12, command(map(rc::gen::tuple(any_code(), any_user(), below(2), any_order_or_none(),
+                                        any_lock_key()),
                          [](auto it) {
                              return LockCode{std::get<0>(it), std::get<1>(it),
-                                             ttl_ms << std::get<2>(it), std::get<3>(it)};
+                                             ttl_ms << std::get<2>(it), std::get<3>(it),
+                                             std::get<4>(it)};
                          }))},
-        {12, command(map(rc::gen::tuple(any_code(), any_user(), any_order_or_none()),
-                         [](auto it) {
-                             return RedeemCode{std::get<0>(it), std::get<1>(it), std::get<2>(it)};
-                         }))},
+        {12,
+         command(map(rc::gen::tuple(any_code(), any_user(), any_order_or_none(), any_lock_key()),
+                     [](auto it) {
+                         return RedeemCode{std::get<0>(it), std::get<1>(it), std::get<2>(it),
+                                           std::get<3>(it)};
+                     }))},
         {6, command(any_roll_back())},
         {2, command(map(any_user(),
                         [](std::string user) {
@@ -442,45 +457,51 @@ rc::Gen<Command> any_command() {
 /// unlocked or disabled for a while before it is redeemed, or be given to somebody else. Redeemed,
 /// it may be so again, and some of that, or all of it, be taken back.
 rc::Gen<std::vector<Command>> any_life() {
-    return rc::gen::map(rc::gen::tuple(any_code(), any_user(), below(3), below(6), below(9),
-                                       any_order_or_none(), any_roll_back(), below(6)),
-                        [](auto it) {
-                            const auto& [code, user, upload, locks, turn, order, back, end] = it;
-                            std::vector<Command> commands;
-                            if (upload > 0) commands.push_back(UploadCodes{upload, {code}});
-                            commands.push_back(AssignCode{code, user});
-                            for (int i = 0; i < 3 - locks / 2; ++i) {
-                                commands.push_back(LockCode{code, user, ttl_ms});
-                            }
-                            if (locks == 5) commands.pop_back();
-                            if (turn == 6) {
-                                commands.push_back(UnlockCode{code, user});
-                                commands.push_back(LockCode{code, user, ttl_ms});
-                            }
-                            if (turn == 7) {
-                                for (const bool active : {false, true}) {
-                                    EditCode edit{code, {}, {}, {}};
-                                    edit.wish.active = active;
-                                    edit.wished[0] = true;
-                                    commands.push_back(edit);
-                                }
-                            }
-                            if (turn == 8) {
-                                commands.push_back(UnlockCode{code, user});
-                                commands.push_back(UnassignCode{code, user});
-                                commands.push_back(AssignCode{code, "bob"});
-                            } else {
-                                commands.push_back(RedeemCode{code, user, order});
-                            }
-                            if (end > 3) commands.push_back(RedeemCode{code, user, order});
-                            if (end > 2) commands.push_back(back);
-                            if (end > 4) {
-                                commands.push_back(LockCode{code, user, ttl_ms});
-                                commands.push_back(RedeemCode{code, user, order});
-                                commands.push_back(RollBack{0, "", {}});
-                            }
-                            return commands;
-                        });
+    return rc::gen::map(
+        rc::gen::tuple(any_code(), any_user(), below(3), below(6), below(9), any_order_or_none(),
+                       any_roll_back(), below(6), any_lock_key()),
+        [](auto it) {
+            const auto& [code, user, upload, locks, turn, order, back, end, key] = it;
+            std::vector<Command> commands;
+            if (upload > 0) commands.push_back(UploadCodes{upload, {code}});
+            commands.push_back(AssignCode{code, user});
+            for (int i = 0; i < 3 - locks / 2; ++i) {
+                commands.push_back(LockCode{code, user, ttl_ms, {}, key});
+            }
+            if (locks == 5) commands.pop_back();
+            if (turn > 3 && turn < 7) {
+                const std::string other = key == "k1" ? "" : "k1";
+                commands.push_back(RedeemCode{code, user, order, other});
+                commands.push_back(UnlockCode{code, user, other});
+            }
+            if (turn == 6) {
+                commands.push_back(UnlockCode{code, user, key});
+                commands.push_back(LockCode{code, user, ttl_ms, {}, key});
+            }
+            if (turn == 7) {
+                for (const bool active : {false, true}) {
+                    EditCode edit{code, {}, {}, {}};
+                    edit.wish.active = active;
+                    edit.wished[0] = true;
+                    commands.push_back(edit);
+                }
+            }
+            if (turn == 8) {
+                commands.push_back(UnlockCode{code, user, key});
+                commands.push_back(UnassignCode{code, user});
+                commands.push_back(AssignCode{code, "bob"});
+            } else {
+                commands.push_back(RedeemCode{code, user, order, key});
+            }
+            if (end > 3) commands.push_back(RedeemCode{code, user, order, key});
+            if (end > 2) commands.push_back(back);
+            if (end > 4) {
+                commands.push_back(LockCode{code, user, ttl_ms, {}, key});
+                commands.push_back(RedeemCode{code, user, order, key});
+                commands.push_back(RollBack{0, "", {}});
+            }
+            return commands;
+        });
 }
 
 /// Somebody who comes with a code, mostly with an order in euros.
@@ -839,6 +860,7 @@ private:
                              entry.codes,
                              entry.user_id.value_or(""),
                              entry.locked_until ? entry.locked_until->ms : 0,
+                             0,
                              entry.discount,
                              entry.request_id,
                              entry.order};
@@ -852,6 +874,8 @@ private:
             const BookChange told = read_book_change(entry.detail).value();
             if (told.before) change.before = shown(*told.before);
             change.after = shown(told.after);
+        } else if (entry.type == LedgerEntry::Type::code_locked && !entry.detail.empty()) {
+            change.extended_from = read_extension(entry.detail).value().ms;
         } else if (entry.redemption_id) {
             change.reason = entry.detail;
         } else {
@@ -944,7 +968,7 @@ private:
                 } else if (code.locked_until == 0) {
                     code.locked_until = entry.at.ms;
                 }
-                ++happened.locked;
+                happened.locked += entry.detail.empty() ? 1 : 0;  // extended: the same one
             }
             if (entry.type == LedgerEntry::Type::user_erased) {
                 for (auto& [id, held] : codes) {
@@ -1326,12 +1350,27 @@ void check(const std::string& what, auto property) {
     const auto expect = [](int least, std::initializer_list<const char*> answers) {
         for (const char* const answer : answers) EXPECT_GE(answers_given[answer], least) << answer;
     };
-    expect(histories_run / 6,
-           {"book", "uploaded", "code", "locked", "redeemed:", "rolled-back:",
-            "refused redemption_not_found", "refused book_not_found", "refused codes_already_exist",
-            "refused no_available_coupons", "refused code_not_found", "refused already_redeemed",
-            "refused assigned_to_another_user", "refused not_assigned_to_user",
-            "refused already_locked", "refused not_locked", "changed:", "edited:", "unlocked"});
+    expect(histories_run / 6, {"book",
+                               "uploaded",
+                               "code",
+                               "locked",
+                               "redeemed:",
+                               "rolled-back:",
+                               "refused redemption_not_found",
+                               "refused book_not_found",
+                               "refused codes_already_exist",
+                               "refused no_available_coupons",
+                               "refused code_not_found",
+                               "refused already_redeemed",
+                               "refused assigned_to_another_user",
+                               "refused not_assigned_to_user",
+                               "refused already_locked",
+                               "refused not_locked",
+                               "refused lock_key_mismatch",
+                               "a lock is extended",
+                               "changed:",
+                               "edited:",
+                               "unlocked"});
     expect(histories_run / 6,
            {"refused redemption_limit_reached", "refused user_redemption_limit_reached",
             "usage of all", "usage of a user"});

@@ -465,29 +465,44 @@ std::string Model::lock(const LockCode& command, std::int64_t now) {
         const std::string misfit = unfit(code.book, command.order);
         if (!misfit.empty()) return misfit;
     }
-    if (now < locked_until(code, user, now)) return "refused already_locked";
+    const std::int64_t was_until = locked_until(code, user, now);
+    const bool extends =
+        now < was_until && !command.lock_key.empty() && key_of(code, user, now) == command.lock_key;
+    if (now < was_until && !extends) return "refused already_locked";
     std::int64_t taken = count_uses(command.code);
     for (const auto& [_, until] : code.uses) taken += now < until ? 1 : 0;
     if (code.redeemed_at != 0 || now < code.locked_until) ++taken;
     const auto most = most_of(code);
-    if (most && taken >= *most) {
+    if (most && taken >= *most && !extends) {
         ++met["all that is left is locked"];
         return "refused already_locked";
     }
     const auto ttl_s = books[code.book].ttl_s;
-    const std::int64_t until = now + (ttl_s ? *ttl_s * 1000 : command.ttl_ms);
+    std::int64_t until = now + (ttl_s ? *ttl_s * 1000 : command.ttl_ms);
+    if (extends) {
+        ++met["a lock is extended"];
+        until = std::max(until, was_until);
+    }
+    key_of(code, user, now) = command.lock_key;
     if (by_use(code, user, now)) {
         code.uses[user] = until;
         Change& change = enter("code_locked", code, now);
         change.user = user;
         change.locked_until = until;
+        if (extends) change.extended_from = was_until;
         return "locked until " + text(until);
     }
     code.locked_until = until;
     code.lock_ended = false;
     if (code.first_locked_at == 0) code.first_locked_at = now;
-    enter("code_locked", code, now).locked_until = code.locked_until;
+    Change& change = enter("code_locked", code, now);
+    change.locked_until = code.locked_until;
+    if (extends) change.extended_from = was_until;
     return "locked until " + text(code.locked_until);
+}
+
+std::string& Model::key_of(CodeState& code, const std::string& user, std::int64_t now) const {
+    return by_use(code, user, now) ? code.use_keys[user] : code.lock_key;
 }
 
 std::optional<std::int64_t> Model::most_of(const CodeState& code) const {
@@ -618,6 +633,10 @@ std::string Model::redeem(const RedeemCode& command, std::int64_t now, std::int6
     if (!why.empty()) return why;
     const std::int64_t until = locked_until(code, command.user_id, now);
     if (now >= until) return "refused not_locked";
+    if (key_of(code, command.user_id, now) != command.lock_key) {
+        ++met["a lock has another key"];
+        return "refused lock_key_mismatch";
+    }
     why = unfit(code.book, command.order);
     if (!why.empty()) return why;
     const BookState& book = books[code.book];
@@ -710,6 +729,7 @@ std::string Model::unlock(const UnlockCode& command, std::int64_t now) {
     const std::int64_t until = locked_until(code, user, now);
     if (code.redeemed_at != 0 && once && now >= until) return "refused already_redeemed";
     if (now < until) {
+        if (key_of(code, user, now) != command.lock_key) return "refused lock_key_mismatch";
         Change& change = enter("code_unlocked", code, now);
         change.user = user;
         change.locked_until = until;

@@ -69,6 +69,9 @@ public:
         bool counted = false;  ///< has said so
         /// Of what is used of it besides itself: until when users have locked that.
         std::map<std::string, std::int64_t> uses = {};
+        /// By which its holder, and those users, have locked; empty: by none.
+        std::string lock_key = {};
+        std::map<std::string, std::string> use_keys = {};
         bool lock_ended = false;           ///< by the erasure of its holder
         std::int64_t first_locked_at = 0;  ///< 0: never, or it is redeemed
         std::int64_t settled_at = 0;       ///< when its settings or its holder were taken from it
@@ -117,7 +120,8 @@ public:
         std::int64_t code = 0;   ///< the first one of an upload; 0: none
         std::int64_t codes = 0;  ///< of an upload
         std::string user = {};
-        std::int64_t locked_until = 0;  ///< 0: nothing
+        std::int64_t locked_until = 0;   ///< 0: nothing
+        std::int64_t extended_from = 0;  ///< until when the lock that was extended was; 0: none was
         std::optional<Money> discount = {};
         std::string request = {};
         std::optional<Order> order = {};
@@ -195,6 +199,8 @@ private:
     std::string used_up(const std::string& text, const CodeState& code) const;
     /// Whether a user who locks or redeems a code does so beside the code itself.
     bool by_use(const CodeState& code, const std::string& user, std::int64_t now) const;
+    /// By which key.
+    std::string& key_of(CodeState& code, const std::string& user, std::int64_t now) const;
     /// Until when a user has locked a code, by itself or beside it.
     std::int64_t locked_until(const CodeState& code, const std::string& user,
                               std::int64_t now) const;

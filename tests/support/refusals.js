@@ -40,6 +40,11 @@ export const refusals = {
     notAssigned: [409, 'Coupon is not assigned to this user', 'coupon_not_assigned_to_user'],
     locked: [409, 'Coupon is already locked', 'coupon_already_locked'],
     notLocked: [409, 'Coupon must be locked before redemption', 'coupon_not_locked'],
+    otherLockKey: [
+        409,
+        'Coupon is locked with another lockKey than this request has',
+        'lock_key_mismatch',
+    ],
     orderRequired: [409, 'An order is required to redeem this coupon', 'order_required'],
     otherCurrency: [
         409,

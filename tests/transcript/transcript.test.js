@@ -608,6 +608,7 @@ describe('the same conversation', () => {
             'coupon_not_assigned_to_user',
             'coupon_already_locked',
             'coupon_not_locked',
+            'lock_key_mismatch',
             'user_redemption_limit_reached',
             'user_assignment_limit_reached',
             'coupon_book_archived',

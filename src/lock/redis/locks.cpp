@@ -45,6 +45,17 @@ std::string image(std::int64_t expiry_ms, std::string_view value) {
     return text += value;
 }
 
+/// The value of a lock's key. No user id has a line break.
+std::string value_of(const Lock& lock) {
+    return lock.key.empty() ? lock.user_id : lock.user_id + "\n" + lock.key;
+}
+
+Lock lock_of(std::string_view value, Timestamp until) {
+    const std::size_t end = std::min(value.find('\n'), value.size());
+    const std::string_view key = value.substr(std::min(end + 1, value.size()));
+    return {std::string(value.substr(0, end)), until, std::string(key)};
+}
+
 /// Whether it is that of a lock, neither of a tombstone nor unknown.
 bool is_lock(const std::string& image) {
     return image.find(' ') < image.size() - 1;
@@ -80,8 +91,10 @@ public:
 
     void release(std::span<const LockChange> changes, Timestamp) override;
 
-    Result<std::vector<std::string>> keys(std::span<const std::string_view> codes) override {
-        return run<std::vector<std::string>>(Purpose::question, [&] { return keys_now(codes); });
+    Result<std::vector<std::string>> idempotency_keys(
+        std::span<const std::string_view> codes) override {
+        return run<std::vector<std::string>>(Purpose::question,
+                                             [&] { return idempotency_keys_now(codes); });
     }
 
     Result<std::vector<std::int64_t>> count(std::span<const BookId> books, Timestamp now) override {
@@ -118,7 +131,7 @@ private:
                      std::span<std::optional<Lock>> locks);
     void acquire_now(std::span<const LockChange> changes, Timestamp now);
     void look_whether_taken(std::span<const LockChange> changes);
-    std::vector<std::string> keys_now(std::span<const std::string_view> codes);
+    std::vector<std::string> idempotency_keys_now(std::span<const std::string_view> codes);
     std::vector<std::int64_t> count_now(std::span<const BookId> books, Timestamp now);
     void ping_now();
     Pipeline acquire_command(std::span<const LockChange* const> locks, Timestamp now) const;
@@ -186,7 +199,7 @@ void RedisLocks::take_loaded(const redisReply& reply, std::span<const std::strin
         seen_.insert_or_assign(std::string(codes[at]), image(expiry_ms, value));
         if (value == tombstone) continue;
         const bool ends = expiry_ms >= 0 && expiry_ms < last_time.ms;
-        locks[at] = Lock{std::string(value), ends ? Timestamp{expiry_ms} : last_time};
+        locks[at] = lock_of(value, ends ? Timestamp{expiry_ms} : last_time);
     }
 }
 
@@ -209,7 +222,7 @@ void RedisLocks::acquire_now(std::span<const LockChange> changes, Timestamp now)
     }
     for (const LockChange* const change : locks) {
         const Lock& lock = *change->lock;
-        seen_.insert_or_assign(std::string(change->code), image(lock.until.ms, lock.user_id));
+        seen_.insert_or_assign(std::string(change->code), image(lock.until.ms, value_of(lock)));
     }
 }
 
@@ -227,7 +240,7 @@ void RedisLocks::look_whether_taken(std::span<const LockChange> changes) {
         if (!change.lock) continue;
         const auto seen = seen_.find(std::string(change.code));
         if (seen == seen_.end() ||
-            seen->second != image(change.lock->until.ms, change.lock->user_id)) {
+            seen->second != image(change.lock->until.ms, value_of(*change.lock))) {
             throw Failed(Failure::conflict, "the locks were not taken");
         }
     }
@@ -251,9 +264,9 @@ Pipeline RedisLocks::acquire_command(std::span<const LockChange* const> locks,
         ++sets.back().size;
         sets.back().last = std::max(sets.back().last, change->lock->until);
     }
-    const auto named = static_cast<std::size_t>(
-        std::count_if(locks.begin(), locks.end(),
-                      [](const LockChange* change) { return !change->lock->key.empty(); }));
+    const auto named = static_cast<std::size_t>(std::count_if(
+        locks.begin(), locks.end(),
+        [](const LockChange* change) { return !change->lock->idempotency_key.empty(); }));
     Pipeline pipeline;
     pipeline.command(6 + 5 * locks.size() + 3 * sets.size() + 2 * named);
     pipeline.word("EVALSHA").word(scripts().acquire.sha).word(locks.size() + sets.size());
@@ -266,13 +279,14 @@ Pipeline RedisLocks::acquire_command(std::span<const LockChange* const> locks,
         const auto seen = seen_.find(std::string(change->code));
         pipeline.word(seen == seen_.end() ? std::string_view() : seen->second);
     }
-    for (const LockChange* const change : locks) pipeline.word(change->lock->user_id);
+    for (const LockChange* const change : locks) pipeline.word(value_of(*change->lock));
     for (const LockChange* const change : locks) {
         pipeline.word(change->lock->until.ms).word(change->code);
     }
     for (const Set& set : sets) pipeline.word(set.size).word(set.last.ms);
     for (std::size_t i = 0; i < locks.size(); ++i) {
-        if (!locks[i]->lock->key.empty()) pipeline.word(i + 1).word(locks[i]->lock->key);
+        const std::string& key = locks[i]->lock->idempotency_key;
+        if (!key.empty()) pipeline.word(i + 1).word(key);
     }
     return pipeline;
 }
@@ -316,12 +330,12 @@ void RedisLocks::release(std::span<const LockChange> changes, Timestamp) {
     session_.post(std::move(pipeline));
 }
 
-std::vector<std::string> RedisLocks::keys_now(std::span<const std::string_view> codes) {
+std::vector<std::string> RedisLocks::idempotency_keys_now(std::span<const std::string_view> codes) {
     std::vector<std::string> keys;
     if (codes.empty()) return keys;
     Pipeline pipeline;
     pipeline.command(1 + codes.size()).word("MGET");
-    for (const std::string_view code : codes) pipeline.word(key_prefix, code);
+    for (const std::string_view code : codes) pipeline.word(idempotency_prefix, code);
     const std::vector<Reply> replies = session_.ask(pipeline);
     const redisReply& reply = *replies.front();
     if (reply.type != REDIS_REPLY_ARRAY || reply.elements != codes.size()) session_.misunderstood();

@@ -1,12 +1,13 @@
 // Coupon locks in Redis 7 (one server or one with replicas, no cluster). The keys, which other
 // programs may read:
-//   coupon:lock:<code>      the user id, until the lock's end; for ten seconds after a release it
-//   is
-//                           empty, which is no lock
-//   coupon:lock-key:<code>  the end of a lock in ms, a space, and the idempotency key of the
-//   request
-//                           that took it, if it had one
-//   coupon:locked:<book id> the book's locked codes, sorted by the end of their locks in ms
+//   coupon:lock:<code>
+//       the user id, and behind a line break the lockKey where it has one, until the lock's end;
+//       for ten seconds after a release it is empty, which is no lock
+//   coupon:lock-idempotency-key:<code>
+//       the end of a lock in ms, a space, and the idempotency key of the request that took it, if
+//       it had one
+//   coupon:locked:<book id>
+//       the book's locked codes, sorted by the end of their locks in ms
 // Redis' clock and this machine's must agree: a lock ends by the one that is ahead.
 #pragma once
 

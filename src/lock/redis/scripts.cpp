@@ -30,7 +30,7 @@ return found
 // KEYS: n locks, at most 1,024, those of a book side by side; then the books' sets, in that order.
 // ARGV: n; the time from which on locks are alive; Redis' time until which what was seen holds;
 //       n times what was seen of a lock: nothing, or its expiry, a space and its value;
-//       n times a user id; n times an expiry and a code;
+//       n times a lock's value; n times an expiry and a code;
 //       for each set how many of the locks are its, and the last expiry among them;
 //       and for each lock that has one: its index from 1, and its idempotency key.
 // Returns 1, or 0 where a lock is no longer as it was seen and nothing was changed. Nothing that
@@ -51,11 +51,11 @@ for i = 1, n do
     if is ~= ARGV[3 + i] then return 0 end
 end
 
-local users, locks, sets = 3 + n, 3 + 2 * n, 3 + 4 * n
+local values_at, locks, sets = 3 + n, 3 + 2 * n, 3 + 4 * n
 local keys = sets + 2 * (#KEYS - n)
 for at = keys + 1, #ARGV, 2 do
     -- Whether they may be used at all.
-    call('EXISTS', 'coupon:lock-key:' .. ARGV[locks + 2 * tonumber(ARGV[at])])
+    call('EXISTS', 'coupon:lock-idempotency-key:' .. ARGV[locks + 2 * tonumber(ARGV[at])])
 end
 for set = 1, #KEYS - n do
     -- The dead have the lowest ranks. Twice as many go as come, so that they never pile up.
@@ -64,7 +64,7 @@ for set = 1, #KEYS - n do
     if dead > 0 then call('ZREMRANGEBYRANK', key, 0, dead - 1) end
 end
 for i = 1, n do
-    call('SET', KEYS[i], ARGV[users + i], 'PXAT', ARGV[locks + 2 * i - 1])
+    call('SET', KEYS[i], ARGV[values_at + i], 'PXAT', ARGV[locks + 2 * i - 1])
 end
 local from = locks + 1
 for set = 1, #KEYS - n do
@@ -76,7 +76,7 @@ end
 for at = keys + 1, #ARGV, 2 do
     local lock = locks + 2 * tonumber(ARGV[at])
     local code, last = ARGV[lock], ARGV[lock - 1]
-    call('SET', 'coupon:lock-key:' .. code, last .. ' ' .. ARGV[at + 1], 'PXAT', last)
+    call('SET', 'coupon:lock-idempotency-key:' .. code, last .. ' ' .. ARGV[at + 1], 'PXAT', last)
 end
 return 1
 )lua";

@@ -24,7 +24,7 @@ const Scripts& scripts();
 inline constexpr std::string_view tombstone;
 
 inline constexpr std::string_view lock_prefix = "coupon:lock:";
-inline constexpr std::string_view key_prefix = "coupon:lock-key:";
+inline constexpr std::string_view idempotency_prefix = "coupon:lock-idempotency-key:";
 inline constexpr std::string_view book_prefix = "coupon:locked:";
 
 }  // namespace coupond::redis

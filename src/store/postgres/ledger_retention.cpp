@@ -19,10 +19,10 @@ const Statement select_superseded{
 
 const Statement remove_entries{
     "WITH removed AS (DELETE FROM ledger WHERE id = ANY($1::bigint[]) "
-    "RETURNING id, book_id, at - at % $2::bigint AS since, type, discount_cents), "
+    "RETURNING id, book_id, at - at % $2::bigint AS since, type, detail, discount_cents), "
     "noted AS (INSERT INTO ledger_moved AS old (book_id, since, last_entry_id, assigned, locked, "
     "redeemed, discount_cents) SELECT book_id, since, max(id), count(*) FILTER (WHERE type = 3), "
-    "count(*) FILTER (WHERE type = 4), count(*) FILTER (WHERE type = 5), "
+    "count(*) FILTER (WHERE type = 4 AND detail IS NULL), count(*) FILTER (WHERE type = 5), "
     "coalesce(sum(discount_cents), 0) FROM removed GROUP BY book_id, since "
     "ORDER BY book_id, since ON CONFLICT (book_id, since) DO UPDATE SET "
     "last_entry_id = greatest(old.last_entry_id, excluded.last_entry_id), "

@@ -12,7 +12,7 @@ namespace coupond::postgres {
     "code.redeemed_at, code.created_at, code.last_entry_id, "               \
     "CASE WHEN code.use_of IS NULL THEN code.settings ELSE "                \
     "(SELECT settings FROM coupon_code WHERE id = code.use_of) END, "       \
-    "code.shuffle_key < 0, code.use_of, code.assigned_to, code.ctid"
+    "code.shuffle_key < 0, code.use_of, code.lock_key, code.assigned_to, code.ctid"
 /// To be joined with `code`. OFFSET 0: each row on the left is looked up by itself, whatever else
 /// the planner would think of.
 #define COUPOND_HOLDER                                                                     \
@@ -58,7 +58,7 @@ namespace coupond::postgres {
     "CROSS JOIN LATERAL (SELECT * FROM usage_count WHERE book_id = need.book_id "            \
     "AND user_number = 0 AND code_id = need.code_id AND per = 0 OFFSET 0) AS old"
 
-inline constexpr int code_columns = 13;
+inline constexpr int code_columns = 14;
 inline constexpr int book_columns = 9;
 
 inline std::optional<Timestamp> optional_time(const Rows& rows, int row, int column) {
@@ -82,7 +82,9 @@ inline Code read_code(const Rows& rows, int row) {
     code.code = shown_text(rows.text(row, 2));
     code.assigned_to = rows.optional_text(row, 3);
     if (!rows.is_null(row, 4)) {
-        code.lock = Lock{std::string(rows.text(row, 3)), {rows.integer(row, 4)}};
+        code.lock = Lock{std::string(rows.text(row, 3)),
+                         {rows.integer(row, 4)},
+                         rows.optional_text(row, 11).value_or("")};
     }
     code.redeemed_at = optional_time(rows, row, 5);
     code.created_at = {rows.integer(row, 6)};

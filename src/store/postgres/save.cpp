@@ -53,12 +53,14 @@ const Statement expect_holders{
 
 const Statement insert_codes{
     "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, locked_until, redeemed_at, "
-    "last_entry_id, assigned_to, code, settings, use_of) SELECT id, book_id, shuffle_key, "
-    "created_at, locked_until, redeemed_at, last_entry_id, known.number, code, settings, use_of "
+    "last_entry_id, assigned_to, code, settings, use_of, lock_key) SELECT id, book_id, "
+    "shuffle_key, created_at, locked_until, redeemed_at, last_entry_id, known.number, code, "
+    "settings, use_of, lock_key "
     "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], "
-    "$6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::bigint[]) "
+    "$6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::bigint[], "
+    "$12::text[]) "
     "AS new (id, book_id, shuffle_key, created_at, locked_until, redeemed_at, last_entry_id, code, "
-    "user_id, settings, use_of)" COUPOND_NUMBER};
+    "user_id, settings, use_of, lock_key)" COUPOND_NUMBER};
 
 // A code is changed where it was loaded, if it is still there and as it was: MERGE because it tells
 // for each row which of the two it is, and by place because that needs no index.
@@ -72,19 +74,22 @@ const Statement insert_codes{
 // has no number was forgotten just now.
 const Statement assign_codes{
     "MERGE INTO coupon_code AS code USING (SELECT new.*, known.number FROM unnest($1::tid[], "
-    "$2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[]) AS new "
-    "(place, id, loaded_entry_id, last_entry_id, locked_until, redeemed_at, user_id)" COUPOND_NUMBER
-    ") AS new " COUPOND_IF_AS_LOADED(
+    "$2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[], "
+    "$8::text[]) AS new "
+    "(place, id, loaded_entry_id, last_entry_id, locked_until, lock_key, redeemed_at, "
+    "user_id)" COUPOND_NUMBER ") AS new " COUPOND_IF_AS_LOADED(
         "UPDATE SET last_entry_id = new.last_entry_id, locked_until = new.locked_until, "
+        "lock_key = new.lock_key, "
         "redeemed_at = new.redeemed_at, "
         "assigned_to = coalesce(new.number, coupond_conflict()::bigint)")};
 
 const Statement change_codes{
     "MERGE INTO coupon_code AS code USING unnest($1::tid[], $2::bigint[], $3::bigint[], "
-    "$4::bigint[], $5::bigint[], $6::bigint[]) "
-    "AS new (place, id, loaded_entry_id, last_entry_id, locked_until, "
+    "$4::bigint[], $5::bigint[], $6::text[], $7::bigint[]) "
+    "AS new (place, id, loaded_entry_id, last_entry_id, locked_until, lock_key, "
     "redeemed_at) " COUPOND_IF_AS_LOADED(
         "UPDATE SET last_entry_id = new.last_entry_id, locked_until = new.locked_until, "
+        "lock_key = new.lock_key, "
         "redeemed_at = new.redeemed_at")};
 
 const Statement expect_codes{
@@ -97,10 +102,12 @@ const Statement expect_codes{
 // nobody looks for them.
 const Statement rewrite_codes{
     "MERGE INTO coupon_code AS code USING (SELECT new.*, known.number FROM unnest($1::tid[], "
-    "$2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], "
-    "$9::bigint[]) AS new (place, id, loaded_entry_id, last_entry_id, locked_until, redeemed_at, "
+    "$2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[], "
+    "$8::text[], $9::text[], $10::bigint[]) "
+    "AS new (place, id, loaded_entry_id, last_entry_id, locked_until, lock_key, redeemed_at, "
     "user_id, settings, is_kept_back)" COUPOND_NUMBER ") AS new " COUPOND_IF_AS_LOADED(
         "UPDATE SET last_entry_id = new.last_entry_id, locked_until = new.locked_until, "
+        "lock_key = new.lock_key, "
         "redeemed_at = new.redeemed_at, settings = new.settings, "
         "shuffle_key = CASE WHEN (code.shuffle_key < 0) = (new.is_kept_back = 1) "
         "THEN code.shuffle_key ELSE -1 - code.shuffle_key END, "
@@ -304,6 +311,11 @@ void send_changed_books(Connection& connection, const Delta& delta) {
     }
 }
 
+void add_lock_key(TextArray& array, const Code& code) {
+    const bool has_key = code.lock && !code.lock->key.empty();
+    has_key ? array.add(code.lock->key) : array.add_null();
+}
+
 void add_settings(TextArray& array, const Code& code) {
     const std::string text = code.use_of ? "" : row_text(code);
     text.empty() ? array.add_null() : array.add(text);
@@ -316,7 +328,7 @@ void send_new_codes(Connection& connection, const Delta& delta) {
         return std::tie(a->code.code, a->code.id) < std::tie(b->code.code, b->code.id);
     });
     BigintArray ids, books, shuffle_keys, created, until, redeemed, entries, uses;
-    TextArray codes, holders, settings;
+    TextArray codes, holders, settings, lock_keys;
     for (const CodeRow* const row : rows) {
         const Code& code = row->code;
         ids.add(code.id);
@@ -330,9 +342,11 @@ void send_new_codes(Connection& connection, const Delta& delta) {
         holders.add(code.assigned_to);
         add_settings(settings, code);
         uses.add(code.use_of);
+        add_lock_key(lock_keys, code);
     }
-    connection.execute(insert_codes, Parameters(ids, books, shuffle_keys, created, until, redeemed,
-                                                entries, codes, holders, settings, uses));
+    connection.execute(
+        insert_codes, Parameters(ids, books, shuffle_keys, created, until, redeemed, entries, codes,
+                                 holders, settings, uses, lock_keys));
 }
 
 /// How much of a code's row has changed.
@@ -384,13 +398,14 @@ void send_changed_codes(Connection& connection, const Delta& delta, const Stored
               [](const CodeRow* a, const CodeRow* b) { return a->code.id < b->code.id; });
     PlaceArray places;
     BigintArray ids, loaded, entries, until, redeemed, kept_back;
-    TextArray holders, settings;
+    TextArray holders, settings, lock_keys;
     for (const CodeRow* const row : rows) {
         places.add(stored.at(row->code.id).place);
         ids.add(row->code.id);
         loaded.add(row->loaded_entry);
         entries.add(row->code.last_entry);
         until.add(locked_until(row->code));
+        add_lock_key(lock_keys, row->code);
         redeemed.add(row->code.redeemed_at);
         if (those != Changed::rest) holders.add(row->code.assigned_to);
         if (those != Changed::all) continue;
@@ -400,14 +415,14 @@ void send_changed_codes(Connection& connection, const Delta& delta, const Stored
     switch (those) {
         case Changed::all:
             return connection.execute(
-                rewrite_codes, Parameters(places, ids, loaded, entries, until, redeemed, holders,
-                                          settings, kept_back));
+                rewrite_codes, Parameters(places, ids, loaded, entries, until, lock_keys, redeemed,
+                                          holders, settings, kept_back));
         case Changed::holder:
-            return connection.execute(
-                assign_codes, Parameters(places, ids, loaded, entries, until, redeemed, holders));
+            return connection.execute(assign_codes, Parameters(places, ids, loaded, entries, until,
+                                                               lock_keys, redeemed, holders));
         case Changed::rest:
-            return connection.execute(change_codes,
-                                      Parameters(places, ids, loaded, entries, until, redeemed));
+            return connection.execute(
+                change_codes, Parameters(places, ids, loaded, entries, until, lock_keys, redeemed));
     }
 }
 

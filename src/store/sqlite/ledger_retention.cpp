@@ -41,6 +41,7 @@ public:
                 ++removed;
                 LedgerEntry entry;
                 entry.type = static_cast<LedgerEntry::Type>(remove_.integer(2));
+                entry.detail = remove_.optional_text(3).value_or("");
                 Moved& sum = moved[{remove_.integer(0), activity_period({remove_.integer(1)})}];
                 sum.last = std::max(sum.last, id);
                 sum.activity += activity_of(entry);
@@ -83,7 +84,9 @@ private:
         "WHERE entry.id = ? AND entry.type IN (3, 4, 10, 11, 12) "
         "AND entry.id <> code.last_entry_id "
         "AND NOT (entry.type = 10 AND entry.at >= coalesce(code.redeemed_at, entry.at + 1))"};
-    Statement remove_{connection_, "DELETE FROM ledger WHERE id = ? RETURNING book_id, at, type"};
+    Statement remove_{connection_,
+                      "DELETE FROM ledger WHERE id = ? "
+                      "RETURNING book_id, at, type, detail"};
     Statement note_{connection_,
                     "INSERT INTO ledger_moved AS old VALUES (?, ?, ?, ?, ?, ?, ?) "
                     "ON CONFLICT DO UPDATE SET "

@@ -12,7 +12,7 @@ namespace coupond::sqlite {
     "code.redeemed_at, code.created_at, code.last_entry_id, code.assigned_to, " \
     "CASE WHEN code.use_of IS NULL THEN code.settings ELSE "                    \
     "(SELECT settings FROM coupon_code WHERE id = code.use_of) END, "           \
-    "code.shuffle_key < 0, code.use_of"
+    "code.shuffle_key < 0, code.use_of, code.lock_key"
 #define COUPOND_CODES \
     "coupon_code AS code LEFT JOIN coupon_user AS holder ON holder.number = code.assigned_to"
 #define COUPOND_BOOK_COLUMNS                                                 \
@@ -66,7 +66,9 @@ inline Code read_code(const Statement& row) {
     code.book_id = row.integer(1);
     code.code = shown_text(row.text(2));
     code.assigned_to = row.optional_text(3);
-    if (!row.is_null(4)) code.lock = Lock{row.text(3), {row.integer(4)}};
+    if (!row.is_null(4)) {
+        code.lock = Lock{row.text(3), {row.integer(4)}, row.optional_text(12).value_or("")};
+    }
     code.redeemed_at = optional_time(row, 5);
     code.created_at = {row.integer(6)};
     code.last_entry = row.integer(7);

@@ -489,14 +489,25 @@ private:
     }
 
     void save_new_code(const Code& code) {
-        const auto locked_until = code.lock ? std::optional(code.lock->until) : std::nullopt;
+        const LockColumns lock(code);
         insert_code_
             .bind(code.id, code.book_id,
                   code.kept_back ? -1 - random_shuffle_key() : random_shuffle_key(),
-                  code.created_at, locked_until, code.redeemed_at, code.last_entry,
-                  number_of(code.assigned_to), stored_text(code), settings_of(code), code.use_of)
+                  code.created_at, lock.until, code.redeemed_at, code.last_entry,
+                  number_of(code.assigned_to), stored_text(code), settings_of(code), code.use_of,
+                  lock.key)
             .run();
     }
+
+    struct LockColumns {
+        explicit LockColumns(const Code& code) {
+            if (!code.lock) return;
+            until = code.lock->until;
+            if (!code.lock->key.empty()) key = code.lock->key;
+        }
+        std::optional<Timestamp> until;
+        std::optional<std::string_view> key;
+    };
 
     static std::optional<std::string> settings_of(const Code& code) {
         std::string text = code.use_of ? "" : row_text(code);
@@ -506,11 +517,11 @@ private:
     bool save_changed_code(const CodeRow& row) {
         const Code& code = row.code;
         if (row.rewritten) {
-            const auto locked_until = code.lock ? std::optional(code.lock->until) : std::nullopt;
+            const LockColumns lock(code);
             rewrite_code_
-                .bind(number_of(code.assigned_to), locked_until, code.redeemed_at, code.last_entry,
-                      settings_of(code), static_cast<std::int64_t>(code.kept_back), code.id,
-                      row.loaded_entry)
+                .bind(number_of(code.assigned_to), lock.until, lock.key, code.redeemed_at,
+                      code.last_entry, settings_of(code), static_cast<std::int64_t>(code.kept_back),
+                      code.id, row.loaded_entry)
                 .run();
             return connection_.changes() == 1;
         }
@@ -521,9 +532,9 @@ private:
             if (connection_.changes() != 1) return false;
             if (!code.lock && !code.redeemed_at) return true;
         }
-        const auto locked_until = code.lock ? std::optional(code.lock->until) : std::nullopt;
+        const LockColumns lock(code);
         update_code_
-            .bind(locked_until, code.redeemed_at, code.last_entry, code.id,
+            .bind(lock.until, lock.key, code.redeemed_at, code.last_entry, code.id,
                   row.assigned ? code.last_entry : row.loaded_entry)
             .run();
         return connection_.changes() == 1;
@@ -625,12 +636,12 @@ private:
     Statement insert_code_{
         connection_,
         "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, locked_until, "
-        "redeemed_at, last_entry_id, assigned_to, code, settings, use_of) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+        "redeemed_at, last_entry_id, assigned_to, code, settings, use_of, lock_key) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
     // With the key below 0 of those that are not to be given away, where nobody looks for them.
     Statement rewrite_code_{
         connection_,
-        "UPDATE coupon_code SET assigned_to = ?, locked_until = ?, redeemed_at = ?, "
+        "UPDATE coupon_code SET assigned_to = ?, locked_until = ?, lock_key = ?, redeemed_at = ?, "
         "last_entry_id = ?, settings = ?, shuffle_key = CASE WHEN (shuffle_key < 0) = ? "
         "THEN shuffle_key ELSE -1 - shuffle_key END WHERE id = ? AND last_entry_id = ?"};
     // Apart, because only an assignment concerns the index of free codes.
@@ -639,8 +650,8 @@ private:
                            "WHERE id = ? AND last_entry_id = ?"};
     Statement update_code_{
         connection_,
-        "UPDATE coupon_code SET locked_until = ?, redeemed_at = ?, last_entry_id = ? "
-        "WHERE id = ? AND last_entry_id = ?"};
+        "UPDATE coupon_code SET locked_until = ?, lock_key = ?, redeemed_at = ?, "
+        "last_entry_id = ? WHERE id = ? AND last_entry_id = ?"};
     Statement upsert_usage_{
         connection_,
         "INSERT INTO usage_count AS old VALUES (?, ?, ?, ?, ?5, ?6, ?7, ?8, ?9) "

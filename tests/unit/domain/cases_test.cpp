@@ -227,21 +227,22 @@ Command parse_command(const Words& words) {
         return RollBack{words.number("id").value(), "", parse_amount(words)};
     }
     const std::string& user = words.text("user");
+    const std::string key = words.has("key") ? words.text("key") : "";
     if (verb == "erase") return EraseUser{user, words.text("as")};
     if (verb == "assign" && !words.has("code")) return AssignAny{user, words.number("book")};
     if (verb == "assign") return AssignCode{words.text("code"), user};
     if (verb == "lock" && words.has("codes")) {
         return LockCodes{parts_of(words.text("codes")), user,
-                         1000 * words.number("ttl").value_or(300), parse_order(words)};
+                         1000 * words.number("ttl").value_or(300), parse_order(words), key};
     }
     if (verb == "redeem" && words.has("codes")) {
-        return RedeemCodes{parts_of(words.text("codes")), user, parse_order(words).value()};
+        return RedeemCodes{parts_of(words.text("codes")), user, parse_order(words).value(), key};
     }
     if (verb == "lock")
         return LockCode{words.text("code"), user, 1000 * words.number("ttl").value_or(300),
-                        parse_order(words)};
-    if (verb == "unlock") return UnlockCode{words.text("code"), user};
-    if (verb == "redeem") return RedeemCode{words.text("code"), user, parse_order(words)};
+                        parse_order(words), key};
+    if (verb == "unlock") return UnlockCode{words.text("code"), user, key};
+    if (verb == "redeem") return RedeemCode{words.text("code"), user, parse_order(words), key};
     throw std::runtime_error("not a command: " + verb);
 }
 

@@ -162,7 +162,7 @@ public:
         for (const std::string_view code : codes) {
             const auto lock = held.find(std::string(code));
             found.push_back(lock == held.end() ? std::nullopt : std::optional(lock->second));
-            if (found.back()) found.back()->key.clear();
+            if (found.back()) found.back()->idempotency_key.clear();
         }
         return found;
     }
@@ -170,9 +170,11 @@ public:
         std::span<const std::string_view> codes) override {
         return load(codes);
     }
-    Result<std::vector<std::string>> keys(std::span<const std::string_view> codes) override {
+    Result<std::vector<std::string>> idempotency_keys(
+        std::span<const std::string_view> codes) override {
         std::vector<std::string> keys;
-        for (const std::string_view code : codes) keys.push_back(held.at(std::string(code)).key);
+        for (const std::string_view code : codes)
+            keys.push_back(held.at(std::string(code)).idempotency_key);
         return keys;
     }
     Result<void> acquire(std::span<const LockChange> changes, Timestamp) override {

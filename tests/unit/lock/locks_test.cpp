@@ -69,20 +69,57 @@ TEST_F(LocksTest, OfCodesOfAnyCharacters) {
         "(nil)",
         "-1",
     };
+    // No user id has a line break (base/text.hpp).
+    const auto user_of = [](std::string_view code) {
+        return std::string(code, 0, code.find('\n'));
+    };
     std::vector<LockChange> changes;
-    for (const auto code : codes) changes.push_back(take(code, std::string(code), until()));
+    for (const auto code : codes) changes.push_back(take(code, user_of(code), until()));
     EXPECT_EQ(load_and_acquire(*locks_, changes), "ok");
     const auto found = others_->load(codes);
     ASSERT_TRUE(found);
     for (std::size_t i = 0; i < codes.size(); ++i) {
         ASSERT_TRUE((*found)[i]) << codes[i];
-        EXPECT_EQ((*found)[i]->user_id, codes[i]);
-        EXPECT_EQ(client_.ask({"GET", "coupon:lock:" + std::string(codes[i])}), codes[i]);
+        EXPECT_EQ((*found)[i]->user_id, user_of(codes[i]));
+        EXPECT_EQ((*found)[i]->key, "");
+        EXPECT_EQ(client_.ask({"GET", "coupon:lock:" + std::string(codes[i])}), user_of(codes[i]));
     }
     EXPECT_EQ(counts({1}), std::vector{std::int64_t(codes.size())});
     locks_->release(changes, now());
     EXPECT_EQ(counts({1}), std::vector{std::int64_t(0)});
     EXPECT_EQ(others_->load(codes)->front(), std::nullopt);
+}
+
+TEST_F(LocksTest, KeepTheirKeys) {
+    const Timestamp end = until();
+    const auto with_key = [&](std::string_view code, const char* key, std::int64_t later_ms) {
+        LockChange change = take(code, "ann k", end + later_ms);
+        change.lock->key = key;
+        return change;
+    };
+    EXPECT_EQ(load_and_acquire(*locks_, {with_key("A", "k 1", 0), with_key("B", "", 0)}), "ok");
+    EXPECT_EQ(client_.ask({"GET", "coupon:lock:A"}), "ann k\nk 1");
+    EXPECT_EQ(client_.ask({"GET", "coupon:lock:B"}), "ann k");
+    const std::vector<std::string_view> codes{"A", "B"};
+    const auto found = others_->load(codes);
+    ASSERT_TRUE(found && (*found)[0] && (*found)[1]);
+    EXPECT_EQ((*found)[0]->user_id, "ann k");
+    EXPECT_EQ((*found)[0]->key, "k 1");
+    EXPECT_EQ((*found)[1]->key, "");
+
+    // A lock that is extended is another one for who has loaded it before.
+    ASSERT_TRUE(locks_->load(codes));
+    EXPECT_EQ(text_of(others_->acquire(std::vector{with_key("A", "k 1", 5)}, now())), "ok");
+    EXPECT_EQ(text_of(locks_->acquire(std::vector{with_key("A", "k 1", 7)}, now())), "conflict");
+    EXPECT_EQ((*others_->load(codes))[0]->until, end + 5);
+    // As is one by the same user and to the same end, but with another key.
+    ASSERT_TRUE(locks_->load(codes));
+    EXPECT_EQ(text_of(others_->acquire(std::vector{with_key("A", "k 2", 5)}, now())), "ok");
+    EXPECT_EQ(text_of(locks_->acquire(std::vector{with_key("A", "k 1", 5)}, now())), "conflict");
+    locks_->release(std::vector{drop("A")}, now());
+    EXPECT_EQ((*others_->load(codes))[0]->key, "k 2");
+    others_->release(std::vector{drop("A"), drop("B")}, now());
+    EXPECT_EQ(loaded(*locks_, codes), (std::vector<std::string>{"-", "-"}));
 }
 
 TEST_F(LocksTest, AreTakenAllOrNone) {

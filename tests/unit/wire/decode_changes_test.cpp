@@ -370,11 +370,47 @@ TEST(DecodeUnlockCode, TakesACodeAndAUser) {
     const auto unlock = value(decode_unlock_code(request(R"({"userId":"ann"})"), "10% OFF/😀"));
     EXPECT_EQ(unlock.code, "10% OFF/😀");
     EXPECT_EQ(unlock.user_id, "ann");
+    EXPECT_EQ(unlock.lock_key, "");
     EXPECT_EQ(complaints(decode_unlock_code(request("{}"), "")),
               (Strings{"code must be 1 to 128 characters without control characters",
                        "userId should not be empty"}));
     EXPECT_EQ(complaints(decode_unlock_code(request(""), "A")),
               Strings{"body must be an object, but is empty"});
+}
+
+TEST(DecodeLockKeys, AreTakenWhereLocksAreTakenUsedAndGivenBack) {
+    const auto body = [](const std::string& key) {
+        return R"({"userId":"ann","codes":["A"],"order":{"id":"o","amount":1,"currency":"EUR"})" +
+               key + "}";
+    };
+    const auto of_one = [](const std::string& key) { return R"({"userId":"ann")" + key + "}"; };
+    const auto keys = [&](const std::string& member) {
+        const std::string one = of_one(member), several = body(member);
+        return Strings{value(decode_lock_code(request(one), "A", 5)).lock_key,
+                       value(decode_redeem_code(request(one), "A")).lock_key,
+                       value(decode_unlock_code(request(one), "A")).lock_key,
+                       value(decode_lock_codes(request(several), 5)).lock_key,
+                       value(decode_redeem_codes(request(several))).lock_key};
+    };
+    EXPECT_EQ(keys(R"(,"lockKey":"käse 1")"), Strings(5, "käse 1"));
+    EXPECT_EQ(keys(R"(,"lockKey":null)"), Strings(5, ""));
+    EXPECT_EQ(keys(""), Strings(5, ""));
+    const std::string longest(128, 'k');
+    EXPECT_EQ(keys(R"(,"lockKey":")" + longest + "\""), Strings(5, longest));
+
+    for (const auto& [member, said] : std::vector<std::pair<std::string, std::string>>{
+             {R"("")", "lockKey should not be empty"},
+             {"1", "lockKey must be a string"},
+             {R"("a\n")", "lockKey must not contain control characters"},
+             {"\"k" + longest + "\"", "lockKey must be shorter than or equal to 128 characters"}}) {
+        const std::string key = R"(,"lockKey":)" + member;
+        const std::string one = of_one(key), several = body(key);
+        EXPECT_EQ(complaints(decode_lock_code(request(one), "A", 5)), Strings{said});
+        EXPECT_EQ(complaints(decode_redeem_code(request(one), "A")), Strings{said});
+        EXPECT_EQ(complaints(decode_unlock_code(request(one), "A")), Strings{said});
+        EXPECT_EQ(complaints(decode_lock_codes(request(several), 5)), Strings{said});
+        EXPECT_EQ(complaints(decode_redeem_codes(request(several))), Strings{said});
+    }
 }
 
 TEST(DecodeUnassignCode, TakesACodeAndMayBeAUser) {
