@@ -202,9 +202,12 @@ enum class Fault {
     amount_too_fine,  ///< it has more decimals than its currency
     budget_without_currency,
     budget_too_fine,
-    assignment_fixed,  ///< whether its codes are assigned is settled when the book is made
+    assignment_fixed,  ///< whether its codes are assigned is settled when the book is made,
+    case_fixed,        ///< and how they are looked up
+    blank_code,        ///< a code that is to be found however spelled has nothing to spell
+    code_named_twice,  ///< of several codes for one order, by two spellings
 };
-inline constexpr Fault last_fault = Fault::assignment_fixed;
+inline constexpr Fault last_fault = Fault::code_named_twice;
 
 struct Contradicted {
     std::vector<Fault> faults;  ///< one or more, each once

@@ -7,6 +7,7 @@
 #include "base/time_zone.hpp"
 #include "domain/domain.hpp"
 #include "domain/rules.hpp"
+#include "domain/spelling.hpp"
 
 namespace coupond {
 namespace {
@@ -77,6 +78,7 @@ public:
         Book wished = *book;
         auto faults = wish(wished, command.wish, command.wished);
         if (wished.open != book->open) faults.push_back(Fault::assignment_fixed);
+        if (wished.case_sensitive != book->case_sensitive) faults.push_back(Fault::case_fixed);
         if (!faults.empty()) return Contradicted{std::move(faults)};
 
         return change(*book, wished, LedgerEntry::Type::book_changed);
@@ -109,9 +111,20 @@ public:
         std::unordered_set<std::string_view> seen;
         seen.reserve(command.codes.size());
         for (const std::string& code : command.codes) {
-            const bool exists =
-                world_.existing_codes.contains(code) || world_.find(code) != nullptr;
+            const bool exists = world_.existing_codes.contains(code) || world_.contains(code);
             if (exists || !seen.insert(code).second) return Refusal::codes_already_exist;
+        }
+        std::unordered_set<std::string> spellings;
+        if (!book->case_sensitive) {
+            for (const std::string& code : command.codes) {
+                std::string spelling = folded(code);
+                if (spelling.empty()) return Contradicted{{Fault::blank_code}};
+                const bool exists =
+                    world_.existing_spellings.contains(code) || world_.contains_spelling(spelling);
+                if (exists || !spellings.insert(std::move(spelling)).second) {
+                    return Refusal::codes_already_exist;
+                }
+            }
         }
 
         CodesUploaded uploaded{*book, world_.next_code_id, command.codes, now_};
@@ -130,6 +143,10 @@ public:
             CodeRow& row = world_.add(std::move(code));
             row.code.kept_back = book->open;
             row.is_new = true;
+            if (!book->case_sensitive) {
+                row.folded = folded(text);
+                world_.add_spellings(row);
+            }
             new_codes_.push_back(&row);
             for (const PoolScope& scope : {PoolScope{book->id}, PoolScope{}}) {
                 const auto pool = world_.pools.find(scope);
@@ -186,12 +203,13 @@ public:
 
     Outcome operator()(const LockCodes& command) {
         std::vector<CodeRow*> rows;
-        for (const std::string& code : command.codes) {
-            rows.push_back(world_.find(code));
-            const auto refusal = rows.back() == nullptr
+        for (const std::string& code : command.codes) rows.push_back(world_.find(code));
+        if (names_twice(rows)) return Contradicted{{Fault::code_named_twice}};
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            const auto refusal = rows[i] == nullptr
                                      ? std::optional(Refusal::code_not_found)
-                                     : refuse_locking(*rows.back(), command, command.codes.size());
-            if (refusal) return CodeRefused{*refusal, code};
+                                     : refuse_locking(*rows[i], command, rows.size());
+            if (refusal) return CodeRefused{*refusal, command.codes[i]};
         }
 
         CodesLocked locked;
@@ -222,6 +240,7 @@ public:
         std::vector<CodeRow*> rows;
         for (const std::string& code : command.codes) rows.push_back(world_.find(code));
         const std::optional<Order> order = command.order;
+        if (names_twice(rows)) return Contradicted{{Fault::code_named_twice}};
         if (auto same = find_same(rows, command.user_id, order)) return std::move(*same);
         for (std::size_t i = 0; i < rows.size(); ++i) {
             const auto no = rows[i] == nullptr
@@ -772,6 +791,13 @@ private:
         if (uses == world_.usages.end() || !code.is_locked(now_)) return;
         std::int64_t& locked = uses->second.now.locked;
         locked = std::max<std::int64_t>(0, locked + change);
+    }
+
+    /// Whether two of them are spellings of one code.
+    static bool names_twice(std::vector<CodeRow*> rows) {
+        std::erase(rows, nullptr);
+        std::ranges::sort(rows);
+        return std::ranges::adjacent_find(rows) != rows.end();
     }
 
     /// The redemption that was asked for before; or null.

@@ -89,7 +89,9 @@ struct CodeRow {
     EntryId loaded_entry = 0;       ///< `code.last_entry` as it was loaded
     bool loaded_kept_back = false;  ///< whether it was free and kept back
     // What commands of this batch have done to it.
-    bool is_new = false;    ///< made it
+    bool is_new = false;  ///< made it
+    /// Where that is so, and it is found however it is spelled: what all spellings have in common.
+    std::string folded = {};
     bool changed = false;   ///< changed it in some way
     bool assigned = false;  ///< given it to a user
     /// Changed its settings, or taken it from its holder; or found that, free as it is, it cannot
@@ -133,8 +135,18 @@ public:
     /// Adds a row that is not there yet.
     CodeRow& add(Code code);
 
-    /// The row of a code, or null. Not of a use of one.
+    /// The row of a code, or null. Not of a use of one. Where there is none of that text, the one
+    /// of another spelling of it, if that is in `spellings`, or the row is new.
     CodeRow* find(std::string_view code);
+
+    /// Whether there is a row of exactly that code; or a new one with that CodeRow::folded.
+    bool contains(std::string_view code) const { return by_code_.contains(code); }
+    bool contains_spelling(const std::string& spelling) const {
+        return new_spellings_.contains(spelling);
+    }
+
+    /// Has find() find a row, which is new, by CodeRow::folded.
+    void add_spellings(CodeRow& row);
 
     /// The row of a use, by its own id, or null.
     CodeRow* find_use(CodeId id);
@@ -171,6 +183,9 @@ public:
     std::optional<BookId> only_book;         ///< where Needs::only_book, and there is exactly one
     std::size_t book_count = 0;              ///< where Needs::only_book: 0, 1 or, for more, 2
     std::unordered_set<std::string_view> existing_codes;  ///< of Needs::new_codes; views into Needs
+    std::unordered_set<std::string_view> existing_spellings;  ///< those that are found by another
+    /// Of Needs::codes that are not there: those that they are spellings of, which are not loaded.
+    std::map<std::string, std::string, std::less<>> spellings;
     /// Of usage_needs() at Needs::at, of each who redeems a code, and of its book; and uses_need()
     /// of codes that may have uses, with how many are locked at that time where
     /// is_nearly_used_up().
@@ -196,6 +211,7 @@ public:
 private:
     std::deque<CodeRow> rows_;
     std::unordered_map<std::string_view, CodeRow*> by_code_;  ///< keys are views into rows_
+    std::unordered_map<std::string, CodeRow*> new_spellings_;
     std::unordered_map<CodeId, CodeRow*> uses_;
     std::unordered_map<EntryId, Redemption> redemptions_;
     std::unordered_multimap<CodeId, EntryId> redemptions_of_codes_;

@@ -214,6 +214,7 @@ const std::array book_row{
     setting("max_assignments_per_user", &BookSettings::max_assignments_per_user),
     setting("max_redemptions_per_code", &BookSettings::max_redemptions_per_code),
     setting("open", &BookSettings::open),
+    setting("case_sensitive", &BookSettings::case_sensitive),
     setting("lock_ttl_s", &BookSettings::lock_ttl_s),
     setting("combinable", &BookSettings::combinable),
     setting("metadata", &BookSettings::metadata),

@@ -27,6 +27,7 @@ inline constexpr std::tuple book_members{&BookSettings::name,
                                          &BookSettings::max_assignments_per_user,
                                          &BookSettings::max_redemptions_per_code,
                                          &BookSettings::open,
+                                         &BookSettings::case_sensitive,
                                          &BookSettings::lock_ttl_s,
                                          &BookSettings::combinable,
                                          &BookSettings::metadata};

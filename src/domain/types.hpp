@@ -47,6 +47,7 @@ struct BookSettings {
     std::optional<std::int64_t> max_redemptions_per_code = 1;
     /// Whether its codes are everybody's: any user may lock and redeem them, and none is assigned.
     bool open = false;
+    bool case_sensitive = true;  ///< else its codes are found however spelled (domain/spelling.hpp)
     std::optional<Discount> discount = {};
     std::string description = {};
     bool active = true;

@@ -11,6 +11,7 @@
 #include "base/digest.hpp"
 #include "base/limits.hpp"
 #include "domain/domain.hpp"
+#include "domain/spelling.hpp"
 #include "domain/use_text.hpp"
 
 namespace coupond {
@@ -173,6 +174,7 @@ private:
         std::optional<Currency> currency;            ///< of its discount
         std::optional<std::int64_t> max_assignments_per_user;
         std::optional<std::int64_t> max_redemptions_per_code;
+        bool case_sensitive = true;
         std::int64_t redemptions = 0;  ///< that stand
         Change last_redeemed;          ///< of its redemptions that stand,
         Change last_worth;             ///< and of those worth something
@@ -235,6 +237,7 @@ private:
             if (book.discount) state.currency = book.discount->currency;
             state.max_assignments_per_user = book.max_assignments_per_user;
             state.max_redemptions_per_code = book.max_redemptions_per_code;
+            state.case_sensitive = book.case_sensitive;
             state.updated_at = book.updated_at;
             state.last_entry = book.last_entry;
         }
@@ -474,6 +477,14 @@ private:
         tell_orphans();
         compare("coupon_code ", code.id, "book_id", code.book_id, upload->book_id, "its upload");
         compare("coupon_code ", code.id, "created_at", code.created_at, upload->at, "its upload");
+        const BookState* const book = find_book(code.book_id);
+        if (book == nullptr) return;
+        const auto spelling =
+            book->case_sensitive ? std::nullopt : std::optional(folded(code.code));
+        if (code.folded != spelling) {
+            differ("coupon_code ", code.id, ": folded is ", code.folded,
+                   ", by its code and book it is ", spelling);
+        }
     }
 
     /// A use goes back to its code.
@@ -483,6 +494,7 @@ private:
         } else if (use.code != use.used + use_mark + show(use.id)) {
             differ("coupon_code ", use.id, ": code is not made of that of code ", use.use_of);
         }
+        if (use.folded) differ("coupon_code ", use.id, ": folded is ", use.folded, ", of a use");
         if (use.id <= uses_from) differ("coupon_code ", use.id, ": ids of uses are greater");
     }
 

@@ -44,6 +44,7 @@ public:
         bool kept_back = false;
         std::optional<CodeId> use_of;  ///< of a use: of which code,
         std::string used;              ///< and its text; empty where there is none in that book
+        std::optional<std::string> folded;  ///< domain/spelling.hpp
     };
     /// Of the ledger; 0 and nothing for what it does not name.
     struct EntryRow {

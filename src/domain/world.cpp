@@ -2,6 +2,7 @@
 
 #include "base/check.hpp"
 #include "domain/domain.hpp"
+#include "domain/spelling.hpp"
 
 namespace coupond {
 
@@ -22,7 +23,19 @@ CodeRow* World::find_use(CodeId id) {
 
 CodeRow* World::find(std::string_view code) {
     const auto found = by_code_.find(code);
-    return found == by_code_.end() ? nullptr : found->second;
+    if (found != by_code_.end()) return found->second;
+    const auto stored = spellings.find(code);
+    if (stored != spellings.end()) {
+        const auto spelled = by_code_.find(stored->second);
+        if (spelled != by_code_.end()) return spelled->second;
+    }
+    if (new_spellings_.empty()) return nullptr;
+    const auto added = new_spellings_.find(folded(code));
+    return added == new_spellings_.end() ? nullptr : added->second;
+}
+
+void World::add_spellings(CodeRow& row) {
+    COUPOND_CHECK(new_spellings_.emplace(row.folded, &row).second);
 }
 
 void World::add(Redemption redemption) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <ranges>
 #include <set>
 #include <unordered_map>
@@ -107,10 +108,12 @@ private:
                                  std::span<Executed> results) {
         std::size_t pool_factor = 1;
         lock_failure_ = LockFailure::none;
+        spellings_.clear();
         for (int reruns = 0; reruns <= limits::batch_reruns && !late(); ++reruns) {
             Needs needed = needs(commands, clock_.now(), pool_factor);
             // Where others are alone again and again, so is who meets that.
             const bool disturbed = reruns >= limits::batch_reruns / 2;
+            if (!spellings_.empty()) respell(needed);
             needed.alone |= locks_ != nullptr && (needed.takes_locks || disturbed);
             std::vector<std::string_view> codes;
             if (locks_ != nullptr) {
@@ -124,6 +127,11 @@ private:
             Result<World> world = store_.load(needed);
             if (!world && world.error() == Failure::conflict) continue;
             if (!world) return fail(results, world.error());
+            if (!world->spellings.empty()) {
+                spellings_.merge(world->spellings);
+                continue;
+            }
+            world->spellings = spellings_;
             if (!codes.empty() && !needed.alone && world->others_were_alone) continue;
             if (locks_ != nullptr && !needed.redemptions.empty()) {
                 const Result<void> released = release_used(*world, needed);
@@ -170,6 +178,18 @@ private:
         log::warn("gave up on commands that met conflicts or lost connections each time",
                   {{"commands", static_cast<std::int64_t>(commands.size())}});
         return fail(results, Failure::unavailable);
+    }
+
+    /// The code that `code` is a spelling of, as far as that is known; or itself.
+    std::string_view stored(std::string_view code) const {
+        const auto spelled = spellings_.find(code);
+        return spelled == spellings_.end() ? code : std::string_view(spelled->second);
+    }
+
+    void respell(Needs& needed) const {
+        for (Needs::CodeNeed& need : needed.codes) need.code = stored(need.code);
+        for (Needs::OrderNeed& need : needed.orders) need.code = stored(need.code);
+        for (Needs::HoldingNeed& need : needed.holdings) need.code = stored(need.code);
     }
 
     /// Locks are released after what is saved, and taken before it, so that whatever fails in
@@ -243,10 +263,10 @@ private:
         for (const Submission* const submission : commands) {
             if (!submission->idempotency) continue;
             if (const auto* const lock = std::get_if<LockCode>(&submission->command)) {
-                askers.emplace(lock->code, lock->user_id);
+                askers.emplace(stored(lock->code), lock->user_id);
             } else if (const auto* const several = std::get_if<LockCodes>(&submission->command)) {
                 for (const std::string& code : several->codes) {
-                    askers.emplace(code, several->user_id);
+                    askers.emplace(stored(code), several->user_id);
                 }
             }
         }
@@ -378,6 +398,9 @@ private:
     const Clock& clock_;
     const std::chrono::steady_clock::time_point deadline_ =
         std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::batch_ms);
+    /// Of codes that the commands name and that are not there, those that they are spellings of.
+    /// Should one come to be there while they are run, they were before it.
+    std::map<std::string, std::string, std::less<>> spellings_;
     LockFailure lock_failure_ = LockFailure::none;  ///< whether it was the locks that failed
     /// Of codes that are redeemed: a process that has ended between its commit and the release of
     /// the lock has left it. Points into the World.

@@ -552,6 +552,7 @@ constexpr std::array book_specs{MemberSpec{"name"},
                                 MemberSpec{"maxAssignmentsPerUser"},
                                 MemberSpec{"maxRedemptionsPerCode"},
                                 MemberSpec{"assignment"},
+                                MemberSpec{"caseSensitive"},
                                 MemberSpec{"lockTtlSeconds"},
                                 MemberSpec{"combinable"},
                                 MemberSpec{.name = "metadata", .captured = true}};
@@ -674,6 +675,8 @@ BookWish read_book(Members& members, bool edits, BookMembers& given, Messages& m
     book.max_redemptions_per_code = members.was_given() ? per_code : 1;
     note();
     book.open = members.optional_assignment();
+    note();
+    book.case_sensitive = members.optional_boolean(true);
     note();
     book.lock_ttl_s =
         members.optional_number(0, 1, limits::lock_ttl_s, " must be an integer from 1 to 86400");

@@ -160,6 +160,12 @@ std::string text_of(Fault fault) {
             return "budget must have no more decimals than the currency of the discount";
         case Fault::assignment_fixed:
             return "assignment cannot be changed once the coupon book is made";
+        case Fault::case_fixed:
+            return "caseSensitive cannot be changed once the coupon book is made";
+        case Fault::blank_code:
+            return "codes must have more than spaces and dashes, for the coupon book is not case "
+                   "sensitive";
+        case Fault::code_named_twice: return "codes must not name the same code twice";
         case Fault::amount_too_fine: return "amount must have no more decimals than its currency";
     }
     check_failed("a fault is one of those above", __FILE__, __LINE__);
@@ -566,6 +572,7 @@ void write_open_book(JsonWriter& json, const Book& book) {
     write_or_null(json.raw(R"(},"maxAssignmentsPerUser":)"), book.max_assignments_per_user);
     write_or_null(json.raw(R"(,"maxRedemptionsPerCode":)"), book.max_redemptions_per_code);
     json.raw(R"(,"assignment":)").string(book.open ? "open" : "required");
+    json.raw(R"(,"caseSensitive":)").boolean(book.case_sensitive);
     write_or_null(json.raw(R"(,"lockTtlSeconds":)"), book.lock_ttl_s);
     json.raw(R"(,"combinable":)").boolean(book.combinable);
     json.raw(R"(,"metadata":)").raw(book.metadata);

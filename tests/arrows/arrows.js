@@ -10,6 +10,7 @@ const frontHeaders = {
         'domain/types.hpp',
         'domain/code_pattern.hpp',
         'domain/verify.hpp',
+        'domain/spelling.hpp',
         'domain/use_text.hpp',
         'domain/validate.hpp',
         'domain/money.hpp',

@@ -120,6 +120,7 @@ private:
         }
         number(place::max_redemptions_per_code, " uses=", wish.max_redemptions_per_code);
         if (wished[place::open]) out << (wish.open ? " open" : " not open");
+        if (wished[place::case_sensitive] && !wish.case_sensitive) out << " folded";
         if (wished[place::discount]) show(wish.discount);
         if (wished[place::active]) out << " active=" << wish.active;
         if (wished[place::starts_at]) show(" starts", wish.starts_at);
@@ -173,7 +174,9 @@ rc::Gen<std::string> any_user() {
 
 /// Few codes, so that most commands meet others.
 rc::Gen<std::string> any_code() {
-    return rc::gen::map(below(9), [](int i) { return "C" + std::to_string(i); });
+    return rc::gen::map(rc::gen::pair(below(9), rc::gen::weightedElement<std::string>(
+                                                    {{9, "C"}, {1, "c"}, {1, "C-"}})),
+                        [](const auto& it) { return it.second + std::to_string(it.first); });
 }
 
 rc::Gen<std::optional<BookId>> any_book() {
@@ -401,6 +404,8 @@ rc::Gen<Command> any_command() {
                             edit.wished.set(place::max_redemptions_per_code);
                             edit.wish.open = wishes_open == 1;
                             if (wishes_open < 2) edit.wished.set(place::open);
+                            edit.wish.case_sensitive = wishes_open != 3;
+                            if (wishes_open == 3) edit.wished.set(place::case_sensitive);
                             return edit;
                         }))},
         {1, command(map(any_book(), [](auto id) { return ArchiveBook{id.value_or(1)}; }))},
@@ -664,6 +669,7 @@ rc::Gen<std::vector<Step>> any_history() {
                 if (first_limit > 0) book.max_redemptions_per_user = first_limit;
                 if (first_limit > 1) book.discount = from_short_form(50 * first_limit);
                 if (first_limit == 1) set_members(book, limiting.wish, limiting.wished);
+                book.case_sensitive = (uses + i) % 3 > 0;
                 // Some books are open, and some of others may be used more than once.
                 const bool last = i + 1 == books;
                 if (uses > 4) book.open = last;

@@ -121,10 +121,10 @@ std::string shown(const Model::BookState& book) {
            book.description + (book.active ? " active" : " inactive") + " from " +
            text(book.starts_at) + " to " + text(book.ends_at) + " zone " + book.zone + " ttl " +
            text(book.ttl_s) + (book.combinable ? "" : " alone") + " held " + text(book.most_held) +
-           " per code " + text(book.most_per_code) + (book.open ? " open" : "") + " metadata " +
-           book.metadata + " archived " + text(book.archived_at) + " counted " +
-           text(book.counted) + " created " + text(book.created_at) + " updated " +
-           text(book.updated_at);
+           " per code " + text(book.most_per_code) + (book.open ? " open" : "") +
+           (book.case_sensitive ? "" : " folded") + " metadata " + book.metadata + " archived " +
+           text(book.archived_at) + " counted " + text(book.counted) + " created " +
+           text(book.created_at) + " updated " + text(book.updated_at);
 }
 
 std::optional<std::int64_t> ms_of(const std::optional<Timestamp>& at) {
@@ -167,6 +167,7 @@ void take(Model::BookState& book, const BookWish& wish, BookMembers wished) {
         book.most_per_code = wish.max_redemptions_per_code;
     }
     if (wished[place::open]) book.open = wish.open;
+    if (wished[place::case_sensitive]) book.case_sensitive = wish.case_sensitive;
     if (book.open || book.most_per_code != 1) book.counted |= counts_uses;
     if (wished[place::metadata]) book.metadata = wish.metadata;
     for (const Per per : all_pers) {
@@ -231,8 +232,35 @@ Limits Model::BookState::limits_per(Per per) const {
     return limits.count(per) > 0 ? limits.at(per) : Limits();
 }
 
+/// Naive: what tells spellings of a code apart is left out.
+std::string spelled(const std::string& code) {
+    std::string text;
+    for (const char c : code) {
+        if (c != '-') text += static_cast<char>(std::toupper(c));
+    }
+    return text;
+}
+
+std::string Model::stored(const std::string& code) const {
+    if (codes.count(code) > 0) return code;
+    for (const auto& [text, state] : codes) {
+        const bool folds = !books.at(state.book).case_sensitive;
+        if (folds && spelled(text) == spelled(code)) return text;
+    }
+    return code;
+}
+
 std::string Model::apply(const Submission& submission, std::int64_t now, const Given& given) {
-    const Command& command = submission.command;
+    Command command = submission.command;
+    std::visit(
+        [this](auto& it) {
+            if constexpr (requires { it.code; }) {
+                const std::string text = stored(it.code);
+                if (text != it.code) ++met["a code is spelled otherwise"];
+                it.code = text;
+            }
+        },
+        command);
     request_ = submission.request_id;
     if (const auto* it = std::get_if<CreateBook>(&command)) return create(*it, now, given.id);
     if (const auto* it = std::get_if<EditBook>(&command)) return edit(*it, now);
@@ -275,6 +303,9 @@ std::string Model::edit(const EditBook& command, std::int64_t now) {
     take(wished, command.wish, command.wished);
     std::set<Fault> faults = faults_of(wished);
     if (wished.open != books[command.book_id].open) faults.insert(Fault::assignment_fixed);
+    if (wished.case_sensitive != books[command.book_id].case_sensitive) {
+        faults.insert(Fault::case_fixed);
+    }
     if (!faults.empty()) return contradicted(faults);
     return "changed: " + become(command.book_id, wished, "book_changed", now);
 }
@@ -342,6 +373,19 @@ std::string Model::upload(const UploadCodes& command, std::int64_t now, std::int
     for (const std::string& code : command.codes) {
         if (codes.count(code) > 0) return "refused codes_already_exist";
         if (std::count(command.codes.begin(), command.codes.end(), code) > 1) {
+            return "refused codes_already_exist";
+        }
+    }
+    for (const std::string& code : command.codes) {
+        if (books[book].case_sensitive) break;
+        const auto alike = [&](const std::string& other) {
+            return spelled(other) == spelled(code);
+        };
+        const auto exists = [&](const auto& one) {
+            return !books.at(one.second.book).case_sensitive && alike(one.first);
+        };
+        if (std::any_of(codes.begin(), codes.end(), exists) ||
+            std::count_if(command.codes.begin(), command.codes.end(), alike) > 1) {
             return "refused codes_already_exist";
         }
     }
@@ -881,6 +925,7 @@ std::string shown(const Book& book) {
         .most_held = book.max_assignments_per_user,
         .most_per_code = book.max_redemptions_per_code,
         .open = book.open,
+        .case_sensitive = book.case_sensitive,
         .metadata = book.metadata,
         .archived_at = ms_of(book.archived_at),
         .counted = book.counted,
@@ -934,6 +979,7 @@ Book as_book(const Model::BookState& state) {
     book.max_assignments_per_user = state.most_held;
     book.max_redemptions_per_code = state.most_per_code;
     book.open = state.open;
+    book.case_sensitive = state.case_sensitive;
     book.metadata = state.metadata;
     book.archived_at = time_of(state.archived_at);
     book.counted = state.counted;

@@ -32,6 +32,7 @@ enum : std::size_t {
     max_assignments_per_user,
     max_redemptions_per_code,
     open,
+    case_sensitive,
     lock_ttl_s,
     combinable,
     metadata
@@ -92,6 +93,7 @@ public:
         std::optional<std::int64_t> most_held;  ///< by a user
         std::optional<std::int64_t> most_per_code = 1;
         bool open = false;
+        bool case_sensitive = true;
         std::string metadata = "{}";
         std::optional<std::int64_t> archived_at;
         std::int64_t counted = 0;  ///< of what it has ever had limits: see counts_for()
@@ -159,6 +161,8 @@ public:
 
 private:
     /// The id that follows `last`; `given`, where it may.
+    /// The code that `code` names.
+    std::string stored(const std::string& code) const;
     std::int64_t next_id(std::int64_t last, std::int64_t given) const;
     std::string create(const CreateBook& command, std::int64_t now, std::int64_t given_id);
     std::string edit(const EditBook& command, std::int64_t now);

@@ -130,6 +130,12 @@ const Statement select_existing{
     "SELECT need.n FROM unnest($1::text[]) WITH ORDINALITY AS need (code, n) "
     "CROSS JOIN LATERAL (SELECT FROM coupon_code WHERE code = need.code OFFSET 0) AS code"};
 
+const Statement select_existing_spellings{
+    "SELECT need.n FROM unnest($1::text[]) WITH ORDINALITY AS need (folded, n) "
+    "CROSS JOIN LATERAL (SELECT FROM coupon_code WHERE folded = need.folded OFFSET 0) AS code"};
+
+const Statement select_spelled{COUPOND_SPELLED};
+
 const Statement select_available{
     "SELECT free.*, book.settings <> '' FROM (SELECT book_id, sum(available - kept_back)::bigint "
     "FROM book_count WHERE book_id > 0 GROUP BY book_id "
@@ -213,6 +219,7 @@ public:
         receive();
         take_known();
         require_books();
+        load_spellings();
         const bool is_limited = !in_parts && (may_be_limited() || may_hold_most());
         if (is_limited || (known_.uses && !knew_uses)) {
             throw Rejected{{"40001", "a book is limited", {}}};
@@ -614,14 +621,41 @@ private:
     }
 
     void ask_existing() {
-        TextArray codes;
-        for (const std::string_view code : needs_.new_codes) codes.add(code);
-        ask(select_existing, Parameters(codes), [this](const Rows& rows) {
+        TextArray codes, spellings;
+        for (const std::string_view code : needs_.new_codes) {
+            codes.add(code);
+            spellings.add(folded(code));
+        }
+        const auto take = [this](std::unordered_set<std::string_view>& existing) {
+            return [this, &existing](const Rows& rows) {
+                for (int row = 0; row < rows.size(); ++row) {
+                    const auto n = static_cast<std::size_t>(rows.integer(row, 0)) - 1;
+                    existing.insert(needs_.new_codes.at(n));
+                }
+            };
+        };
+        ask(select_existing, Parameters(codes), take(world_.existing_codes));
+        ask(select_existing_spellings, Parameters(spellings), take(world_.existing_spellings));
+    }
+
+    /// Of codes that are not there.
+    void load_spellings() {
+        TextArray spellings, codes;
+        std::vector<std::string_view> asked;
+        for (const Needs::CodeNeed& need : needs_.codes) {
+            if (world_.contains(need.code)) continue;
+            spellings.add(folded(need.code));
+            codes.add(need.code);
+            asked.push_back(need.code);
+        }
+        if (asked.empty()) return;
+        ask(select_spelled, Parameters(spellings, codes), [this, asked](const Rows& rows) {
             for (int row = 0; row < rows.size(); ++row) {
                 const auto n = static_cast<std::size_t>(rows.integer(row, 0)) - 1;
-                world_.existing_codes.insert(needs_.new_codes.at(n));
+                world_.spellings.emplace(asked.at(n), rows.text(row, 1));
             }
         });
+        receive();
     }
 
     void ask_memories() {

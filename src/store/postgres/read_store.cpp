@@ -188,6 +188,8 @@ const Statement select_code{"SELECT " COUPOND_CODE_COLUMNS
                             " FROM coupon_code AS code" COUPOND_HOLDER
                             "WHERE code.code = $1::text"};
 
+const Statement select_spelled{COUPOND_SPELLED};
+
 const Statement select_codes_named{
     "SELECT " COUPOND_CODE_COLUMNS
     ", need.n FROM unnest($1::text[]) WITH ORDINALITY AS need (code, n) CROSS JOIN LATERAL "
@@ -283,7 +285,14 @@ public:
 
     Result<EntryPage> list_entries(const EntryQuery& query) override {
         return answer([&](Connection& connection, Deadline deadline) {
-            return list(connection, deadline, query);
+            EntryPage page = list(connection, deadline, query);
+            const auto stored = query.code && page.entries.empty()
+                                    ? code_spelled(connection, deadline, *query.code)
+                                    : std::nullopt;
+            if (!stored) return page;
+            EntryQuery of_stored = query;
+            of_stored.code = stored;
+            return list(connection, deadline, of_stored);
         });
     }
 
@@ -308,7 +317,10 @@ public:
     Result<std::optional<CodeHistory>> find_code(const std::string& code,
                                                  std::size_t limit) override {
         return answer([&](Connection& connection, Deadline deadline) {
-            return find(connection, deadline, code, limit);
+            auto found = find(connection, deadline, code, limit);
+            if (found) return found;
+            const auto stored = code_spelled(connection, deadline, code);
+            return stored ? find(connection, deadline, *stored, limit) : std::nullopt;
         });
     }
 
@@ -340,7 +352,29 @@ public:
     Result<std::vector<std::optional<CodeForUser>>> find_codes(
         std::span<const ValidateCode* const> asked, Timestamp now) override {
         return answer([&](Connection& connection, Deadline deadline) {
-            return find(connection, deadline, asked, now);
+            auto found = find(connection, deadline, asked, now);
+            std::vector<std::string_view> texts;
+            std::vector<std::size_t> unknown;
+            for (std::size_t i = 0; i < asked.size(); ++i) {
+                if (found[i]) continue;
+                texts.emplace_back(asked[i]->code);
+                unknown.push_back(i);
+            }
+            const auto codes = codes_spelled(connection, deadline, texts);
+            std::vector<ValidateCode> respelled;
+            std::vector<std::size_t> places;
+            for (std::size_t i = 0; i < codes.size(); ++i) {
+                if (!codes[i]) continue;
+                respelled.push_back(*asked[unknown[i]]);
+                respelled.back().code = *codes[i];
+                places.push_back(unknown[i]);
+            }
+            if (respelled.empty()) return found;
+            std::vector<const ValidateCode*> again;
+            for (const ValidateCode& one : respelled) again.push_back(&one);
+            auto others = find(connection, deadline, again, now);
+            for (std::size_t i = 0; i < places.size(); ++i) found[places[i]] = std::move(others[i]);
+            return found;
         });
     }
 
@@ -570,6 +604,32 @@ private:
             page.read_to = page.entries.back().entry.id;
         }
         return page;
+    }
+
+    /// The codes that texts are other spellings of.
+    static std::vector<std::optional<std::string>> codes_spelled(
+        Connection& connection, Deadline deadline, std::span<const std::string_view> texts) {
+        std::vector<std::optional<std::string>> codes(texts.size());
+        if (texts.empty()) return codes;
+        TextArray spellings, asked;
+        for (const std::string_view text : texts) {
+            spellings.add(folded(text));
+            asked.add(text);
+        }
+        connection.execute(select_spelled, Parameters(spellings, asked));
+        connection.sync();
+        const Replies replies = connection.receive_all(deadline);
+        const Rows& rows = replies.rows.at(0);
+        for (int row = 0; row < rows.size(); ++row) {
+            codes.at(static_cast<std::size_t>(rows.integer(row, 0)) - 1) = rows.text(row, 1);
+        }
+        return codes;
+    }
+
+    static std::optional<std::string> code_spelled(Connection& connection, Deadline deadline,
+                                                   const std::string& text) {
+        const std::string_view one[] = {text};
+        return codes_spelled(connection, deadline, one).front();
     }
 
     static std::optional<CodeHistory> find(Connection& connection, Deadline deadline,

@@ -1,6 +1,7 @@
 // How rows become things: column lists and what they are read into.
 #pragma once
 
+#include "domain/spelling.hpp"
 #include "store/fault.hpp"
 #include "store/postgres/connection.hpp"
 #include "store/store.hpp"
@@ -57,6 +58,15 @@ namespace coupond::postgres {
     "FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS need (book_id, code_id, n) " \
     "CROSS JOIN LATERAL (SELECT * FROM usage_count WHERE book_id = need.book_id "            \
     "AND user_number = 0 AND code_id = need.code_id AND per = 0 OFFSET 0) AS old"
+
+/// The codes that texts are spellings of, but that none of them is: with the place of the text,
+/// from
+/// 1. $1: the texts folded, $2: the texts.
+#define COUPOND_SPELLED                                                                       \
+    "SELECT need.n, code.code FROM unnest($1::text[], $2::text[]) WITH ORDINALITY "           \
+    "AS need (folded, code, n) CROSS JOIN LATERAL (SELECT code FROM coupon_code "             \
+    "WHERE folded = need.folded OFFSET 0) AS code WHERE NOT EXISTS (SELECT FROM coupon_code " \
+    "AS same WHERE same.code = need.code)"
 
 inline constexpr int code_columns = 14;
 inline constexpr int book_columns = 9;

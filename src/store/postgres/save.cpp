@@ -53,14 +53,14 @@ const Statement expect_holders{
 
 const Statement insert_codes{
     "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, locked_until, redeemed_at, "
-    "last_entry_id, assigned_to, code, settings, use_of, lock_key) SELECT id, book_id, "
+    "last_entry_id, assigned_to, code, settings, use_of, lock_key, folded) SELECT id, book_id, "
     "shuffle_key, created_at, locked_until, redeemed_at, last_entry_id, known.number, code, "
-    "settings, use_of, lock_key "
+    "settings, use_of, lock_key, folded "
     "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], "
     "$6::bigint[], $7::bigint[], $8::text[], $9::text[], $10::text[], $11::bigint[], "
-    "$12::text[]) "
+    "$12::text[], $13::text[]) "
     "AS new (id, book_id, shuffle_key, created_at, locked_until, redeemed_at, last_entry_id, code, "
-    "user_id, settings, use_of, lock_key)" COUPOND_NUMBER};
+    "user_id, settings, use_of, lock_key, folded)" COUPOND_NUMBER};
 
 // A code is changed where it was loaded, if it is still there and as it was: MERGE because it tells
 // for each row which of the two it is, and by place because that needs no index.
@@ -328,7 +328,7 @@ void send_new_codes(Connection& connection, const Delta& delta) {
         return std::tie(a->code.code, a->code.id) < std::tie(b->code.code, b->code.id);
     });
     BigintArray ids, books, shuffle_keys, created, until, redeemed, entries, uses;
-    TextArray codes, holders, settings, lock_keys;
+    TextArray codes, holders, settings, lock_keys, spellings;
     for (const CodeRow* const row : rows) {
         const Code& code = row->code;
         ids.add(code.id);
@@ -343,10 +343,11 @@ void send_new_codes(Connection& connection, const Delta& delta) {
         add_settings(settings, code);
         uses.add(code.use_of);
         add_lock_key(lock_keys, code);
+        row->folded.empty() ? spellings.add_null() : spellings.add(row->folded);
     }
     connection.execute(
         insert_codes, Parameters(ids, books, shuffle_keys, created, until, redeemed, entries, codes,
-                                 holders, settings, uses, lock_keys));
+                                 holders, settings, uses, lock_keys, spellings));
 }
 
 /// How much of a code's row has changed.

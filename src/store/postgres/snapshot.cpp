@@ -51,6 +51,7 @@ void read(const Rows& rows, int row, Snapshot::CodeRow& code) {
     code.kept_back = rows.boolean(row, 10);
     code.use_of = rows.optional_integer(row, 11);
     code.used = rows.text(row, 12);
+    code.folded = rows.optional_text(row, 13);
 }
 
 void read(const Rows& rows, int row, EntryId& id) {
@@ -196,7 +197,7 @@ public:
             "SELECT code.id, book_id, created_at, locked_until, redeemed_at, last_entry_id, "
             "assigned_to, holder.number IS NOT NULL, code, coalesce(settings, ''), "
             "shuffle_key < 0, use_of, coalesce((SELECT used.code FROM coupon_code AS used "
-            "WHERE used.id = code.use_of AND used.book_id = code.book_id), '') "
+            "WHERE used.id = code.use_of AND used.book_id = code.book_id), ''), folded "
             "FROM coupon_code AS code "
             "LEFT JOIN coupon_user AS holder ON holder.number = assigned_to ORDER BY code.id");
     }

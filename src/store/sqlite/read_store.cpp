@@ -45,7 +45,15 @@ public:
     }
 
     Result<EntryPage> list_entries(const EntryQuery& query) override {
-        return of_one_moment([&] { return read_entries(query); });
+        return of_one_moment([&] {
+            EntryPage page = read_entries(query);
+            const auto stored =
+                query.code && page.entries.empty() ? code_spelled(*query.code) : std::nullopt;
+            if (!stored) return page;
+            EntryQuery of_stored = query;
+            of_stored.code = stored;
+            return read_entries(of_stored);
+        });
     }
 
     Result<EntryId> last_entry() override {
@@ -64,14 +72,14 @@ public:
     Result<std::optional<CodeHistory>> find_code(const std::string& code,
                                                  std::size_t limit) override {
         return of_one_moment([&]() -> std::optional<CodeHistory> {
-            if (!code_.bind(code).step()) return std::nullopt;
+            if (!find_row(code)) return std::nullopt;
             CodeHistory found;
             found.code = read_code(code_);
             code_.reset();
             read_redemptions(found);
             EntryQuery history;
             history.limit = limit;
-            history.code = code;
+            history.code = found.code.code;
             found.history = read_entries(history);
             return found;
         });
@@ -126,12 +134,27 @@ private:
         }
     }
 
+    /// Has `code_` stand on the row of a code, whatever spelling of it that is.
+    bool find_row(const std::string& code) {
+        if (code_.bind(code).step()) return true;
+        const auto stored = code_spelled(code);
+        return stored && code_.bind(*stored).step();
+    }
+
+    /// The code that a text is another spelling of.
+    std::optional<std::string> code_spelled(const std::string& text) {
+        if (!spelled_.bind(folded(text), text).step()) return std::nullopt;
+        std::string code(spelled_.text(0));
+        spelled_.reset();
+        return code;
+    }
+
     std::vector<std::optional<CodeForUser>> read_codes_for_users(
         std::span<const ValidateCode* const> asked, Timestamp now) {
         std::vector<std::optional<CodeForUser>> found(asked.size());
         std::unordered_map<BookId, Book> books;
         for (std::size_t i = 0; i < asked.size(); ++i) {
-            if (!code_.bind(asked[i]->code).step()) continue;
+            if (!find_row(asked[i]->code)) continue;
             CodeForUser& code = found[i].emplace();
             code.code = read_code(code_);
             code_.reset();
@@ -384,6 +407,7 @@ private:
 
     Connection connection_;
     BookWalk books_{connection_};
+    Statement spelled_{connection_, COUPOND_SPELLED};
     Statement counts_{connection_,
                       "SELECT total, available, redeemed FROM book_count WHERE book_id = ?"};
     Statement locked_{connection_,

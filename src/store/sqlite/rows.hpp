@@ -1,6 +1,7 @@
 // How rows are read: column lists and what they become.
 #pragma once
 
+#include "domain/spelling.hpp"
 #include "store/fault.hpp"
 #include "store/sqlite/connection.hpp"
 #include "store/store.hpp"
@@ -15,6 +16,10 @@ namespace coupond::sqlite {
     "code.shuffle_key < 0, code.use_of, code.lock_key"
 #define COUPOND_CODES \
     "coupon_code AS code LEFT JOIN coupon_user AS holder ON holder.number = code.assigned_to"
+/// The code that a text is a spelling of, ?1: folded; none where there is a code of that text, ?2.
+#define COUPOND_SPELLED                               \
+    "SELECT code FROM coupon_code WHERE folded = ?1 " \
+    "AND NOT EXISTS (SELECT 1 FROM coupon_code WHERE code = ?2)"
 #define COUPOND_BOOK_COLUMNS                                                 \
     "book.id, book.name, book.code_pattern, book.max_redemptions_per_user, " \
     "book.discount_cents, book.created_at, book.updated_at, book.last_entry_id, book.settings"

@@ -31,11 +31,20 @@ void read(const Statement& row, Snapshot::BookRow& book) {
 }
 
 void read(const Statement& row, Snapshot::CodeRow& code) {
-    code = {
-        row.integer(0),        row.integer(1), {row.integer(2)},        optional_time(row, 3),
-        optional_time(row, 4), row.integer(5), row.optional_integer(6), row.integer(7) != 0,
-        row.text(8),           row.text(9),    row.integer(10) != 0,    row.optional_integer(11),
-        row.text(12)};
+    code = {row.integer(0),
+            row.integer(1),
+            {row.integer(2)},
+            optional_time(row, 3),
+            optional_time(row, 4),
+            row.integer(5),
+            row.optional_integer(6),
+            row.integer(7) != 0,
+            row.text(8),
+            row.text(9),
+            row.integer(10) != 0,
+            row.optional_integer(11),
+            row.text(12),
+            row.optional_text(13)};
 }
 
 void read(const Statement& row, std::string& line) {
@@ -158,7 +167,7 @@ public:
             "SELECT code.id, book_id, created_at, locked_until, redeemed_at, last_entry_id, "
             "assigned_to, holder.number IS NOT NULL, code, coalesce(settings, ''), "
             "shuffle_key < 0, use_of, coalesce((SELECT used.code FROM coupon_code AS used "
-            "WHERE used.id = code.use_of AND used.book_id = code.book_id), '') "
+            "WHERE used.id = code.use_of AND used.book_id = code.book_id), ''), folded "
             "FROM coupon_code AS code "
             "LEFT JOIN coupon_user AS holder ON holder.number = assigned_to ORDER BY code.id");
     }

@@ -124,6 +124,10 @@ private:
                 world.existing_codes.insert(code);
                 select_exists_.reset();
             }
+            if (select_spelled_.bind(folded(code), "").step()) {
+                world.existing_spellings.insert(code);
+                select_spelled_.reset();
+            }
         }
         for (const auto& [scope, count] : needs.pools) load_pool(world, scope, count, needs.at);
         for (const Needs::HoldingNeed& need : needs.holdings) load_holdings(world, need);
@@ -156,7 +160,7 @@ private:
     void load_code(World& world, const Needs::CodeNeed& need) {
         const CodeRow* row = world.find(need.code);
         if (row == nullptr) {
-            if (!select_code_.bind(need.code).step()) return;
+            if (!select_code_.bind(need.code).step()) return load_spelling(world, need.code);
             row = &add_code(world, select_code_);
             select_code_.reset();
         }
@@ -167,6 +171,12 @@ private:
         if (!need.redeems) return;
         load_usages(world, usage_needs(*book, "", at_));
         load_usages(world, usage_needs(*book, need.user, at_));
+    }
+
+    void load_spelling(World& world, std::string_view code) {
+        if (!select_spelled_.bind(folded(code), code).step()) return;
+        world.spellings.emplace(code, select_spelled_.text(0));
+        select_spelled_.reset();
     }
 
     void load_uses(World& world, const Book& book, const Code& code, std::string_view user) {
@@ -365,7 +375,7 @@ private:
                 .run();
             if (connection_.changes() != 1) return false;
         }
-        for (const CodeRow* row : delta.new_codes) save_new_code(row->code);
+        for (const CodeRow* row : delta.new_codes) save_new_code(*row);
         for (const CodeRow* row : delta.changed_codes) {
             if (!save_changed_code(*row)) return false;
         }
@@ -488,14 +498,15 @@ private:
         return currency ? std::optional(currency->code()) : std::nullopt;
     }
 
-    void save_new_code(const Code& code) {
+    void save_new_code(const CodeRow& row) {
+        const Code& code = row.code;
         const LockColumns lock(code);
         insert_code_
             .bind(code.id, code.book_id,
                   code.kept_back ? -1 - random_shuffle_key() : random_shuffle_key(),
                   code.created_at, lock.until, code.redeemed_at, code.last_entry,
                   number_of(code.assigned_to), stored_text(code), settings_of(code), code.use_of,
-                  lock.key)
+                  lock.key, row.folded.empty() ? std::nullopt : std::optional(row.folded))
             .run();
     }
 
@@ -600,6 +611,7 @@ private:
                                   "SELECT count(*) FROM coupon_code WHERE use_of = ? "
                                   "AND redeemed_at IS NULL AND locked_until > ?"};
     Statement select_uses_of_code_{connection_, COUPOND_USES_OF_CODE};
+    Statement select_spelled_{connection_, COUPOND_SPELLED};
     Statement select_exists_{connection_, "SELECT 1 FROM coupon_code WHERE code = ?"};
     Statement select_usage_of_user_{connection_, COUPOND_USAGE_OF_USER};
     Statement select_usage_of_book_{connection_, COUPOND_USAGE_OF_BOOK};
@@ -636,8 +648,8 @@ private:
     Statement insert_code_{
         connection_,
         "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, locked_until, "
-        "redeemed_at, last_entry_id, assigned_to, code, settings, use_of, lock_key) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+        "redeemed_at, last_entry_id, assigned_to, code, settings, use_of, lock_key, "
+        "folded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
     // With the key below 0 of those that are not to be given away, where nobody looks for them.
     Statement rewrite_code_{
         connection_,

@@ -157,6 +157,7 @@ BookWish parse_wish(const Words& words) {
     wish.budget = words.number("budget");
     wish.max_assignments_per_user = words.number("assignments");
     if (words.has("uses")) wish.max_redemptions_per_code = words.number("uses");
+    wish.case_sensitive = !words.has("case") || words.text("case") == "sensitive";
     wish.open = words.has("assignment") && words.text("assignment") == "open";
     for (const auto& [per, word] : per_words) {
         if (!words.has(word)) continue;
@@ -195,8 +196,9 @@ Command parse_command(const Words& words) {
         edit.wished[12] = words.has("assignments");
         edit.wished[13] = words.has("uses");
         edit.wished[14] = words.has("assignment");
-        edit.wished[15] = words.has("ttl");
-        edit.wished[16] = words.has("combinable");
+        edit.wished[15] = words.has("case");
+        edit.wished[16] = words.has("ttl");
+        edit.wished[17] = words.has("combinable");
         return edit;
     }
     if (verb == "edit") {
@@ -275,10 +277,11 @@ struct Printer {
         return book.archived_at ? "archived" : changed.restored ? "restored" : "changed";
     }
     std::string operator()(const Contradicted& told) const {
-        static constexpr std::array names{"no_such_start",   "no_such_end",
-                                          "no_such_expiry",  "ends_before_start",
-                                          "amount_too_fine", "budget_without_currency",
-                                          "budget_too_fine", "assignment_fixed"};
+        static constexpr std::array names{
+            "no_such_start",     "no_such_end",      "no_such_expiry",
+            "ends_before_start", "amount_too_fine",  "budget_without_currency",
+            "budget_too_fine",   "assignment_fixed", "case_fixed",
+            "blank_code",        "code_named_twice"};
         std::string text = "contradicted";
         for (const Fault fault : told.faults) {
             text.append(" ").append(names.at(static_cast<std::size_t>(fault)));

@@ -200,17 +200,18 @@ TEST(Remember, TellsOfBooksAndCodesAsTheyWereSet) {
 }
 
 TEST(Remember, TellsWhatWasContradicted) {
-    const std::vector all{Fault::no_such_start,   Fault::no_such_end,
-                          Fault::no_such_expiry,  Fault::ends_before_start,
-                          Fault::amount_too_fine, Fault::budget_without_currency,
-                          Fault::budget_too_fine, Fault::assignment_fixed};
+    const std::vector all{
+        Fault::no_such_start,     Fault::no_such_end,      Fault::no_such_expiry,
+        Fault::ends_before_start, Fault::amount_too_fine,  Fault::budget_without_currency,
+        Fault::budget_too_fine,   Fault::assignment_fixed, Fault::case_fixed,
+        Fault::blank_code,        Fault::code_named_twice};
     EXPECT_EQ(all.back(), last_fault);
     for (const Fault fault : all) {
         const auto again = told_again<Contradicted>(Contradicted{{fault}}, CreateBook{});
         EXPECT_EQ(again.faults, std::vector{fault});
     }
     EXPECT_EQ(told_again<Contradicted>(Contradicted{all}, CreateBook{}).faults, all);
-    EXPECT_FALSE(recall("contradicted\n8", CreateBook{}));
+    EXPECT_FALSE(recall("contradicted\n11", CreateBook{}));
     EXPECT_FALSE(recall("contradicted\n-1", CreateBook{}));
     EXPECT_FALSE(recall("contradicted\nx", CreateBook{}));
 }

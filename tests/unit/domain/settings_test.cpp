@@ -43,6 +43,7 @@ const std::vector<BookCase> book_cases = {
     {"max_redemptions_per_code -",
      [](Book& book) { book.max_redemptions_per_code = std::nullopt; }},
     {"open true", [](Book& book) { book.open = true; }},
+    {"case_sensitive false", [](Book& book) { book.case_sensitive = false; }},
     {"lock_ttl_s 86400", [](Book& book) { book.lock_ttl_s = 86'400; }},
     {"combinable false", [](Book& book) { book.combinable = false; }},
     {R"(metadata {"a":"b c","d":[1.50,null]})",
@@ -362,7 +363,7 @@ TEST(ChangeTexts, OfACodeTellWhatItsSettingsWereAndAre) {
 
 TEST(Members, AreSetByTheirPlaces) {
     const BookSettings from = full_book();
-    ASSERT_EQ(BookMembers().size(), 18U);
+    ASSERT_EQ(BookMembers().size(), 19U);
     for (std::size_t place = 0; place < BookMembers().size(); ++place) {
         BookSettings to;
         set_members(to, from, BookMembers().set(place));

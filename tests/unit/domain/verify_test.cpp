@@ -11,6 +11,7 @@
 
 #include "base/limits.hpp"
 #include "domain/settings.hpp"
+#include "domain/spelling.hpp"
 #include "domain/usage.hpp"
 
 namespace coupond {
@@ -260,6 +261,17 @@ protected:
     }
     Snapshot::EntryRow& unlocking() { return rows.entries[3]; }
 
+    /// The lock of the locked code is extended by entry 9.
+    void extend_lock() {
+        rows.entries.insert(rows.entries.begin() + 3, change(9, 9, code_locked, 3, 5, 15));
+        extension().detail = extension_text(at_minute(13));
+        locked_code().locked_until = at_minute(15);
+        locked_code().last_entry = 9;
+        rows.locks = rows.locked = {{1, at_minute(15), 1}};
+        rows.ids.push_back(9);
+    }
+    Snapshot::EntryRow& extension() { return rows.entries[3]; }
+
     /// Entry 9 takes the redemption back.
     void roll_back_redemption() {
         Snapshot::EntryRow taken = change(9, 9, redemption_rolled_back, 4, 8);
@@ -348,7 +360,7 @@ protected:
                     Activity& sum = activity[{book, noon}];
                     if (row.type == 2) sum.uploaded = wrapping_sum(sum.uploaded, row.codes);
                     if (row.type == 3) sum.assigned += 1;
-                    if (row.type == 4) sum.locked += 1;
+                    if (row.type == 4 && row.detail.empty()) sum.locked += 1;
                     if (row.type != 5 && row.type != 13 && row.type != 14) continue;
                     if (row.type == 5) sum.redeemed += 1;
                     if (row.type == 13) sum.rolled_back += 1;
@@ -878,6 +890,45 @@ TEST_F(Verify, only_the_holder_locks_and_redeems) {
 TEST_F(Verify, a_lock_has_an_end) {
     lock_of_redeemed().locked_until.reset();
     EXPECT_EQ(lines(), Lines{"ledger 7 (code_locked, code 4): it has no locked_until"});
+}
+
+TEST_F(Verify, a_lock_may_be_extended_while_it_lives) {
+    extend_lock();
+    EXPECT_EQ(lines(), Lines{});
+    const std::string entry = "ledger 9 (code_locked, code 3): ";
+    extension().detail = extension_text(at_minute(12));
+    EXPECT_EQ(lines(), Lines{entry + "it extends a lock until 2026-11-22T12:12:00.000Z, the one "
+                                     "before it is until 2026-11-22T12:13:00.000Z"});
+    extension().detail = "13";
+    EXPECT_EQ(lines().size(), 2U);
+    extension().detail = "so";
+    EXPECT_EQ(lines(), (Lines{entry + "detail is not what it should tell",
+                              entry + "the code is still locked until 2026-11-22T12:13:00.000Z"}));
+    extension().detail = "";
+    EXPECT_EQ(lines().back(), entry + "the code is still locked until 2026-11-22T12:13:00.000Z");
+    extension().detail = extension_text(at_minute(13));
+    extension().locked_until = locked_code().locked_until = at_minute(12);
+    rows.locks = rows.locked = {{1, at_minute(12), 1}};
+    EXPECT_EQ(lines(), Lines{entry + "it extends a lock until 2026-11-22T12:13:00.000Z to "
+                                     "2026-11-22T12:12:00.000Z"});
+    lock_of_locked().locked_until = at_minute(9);
+    extension().detail = extension_text(at_minute(9));
+    EXPECT_EQ(lines(), Lines{entry + "it extends a lock until 2026-11-22T12:09:00.000Z to "
+                                     "2026-11-22T12:12:00.000Z"});
+}
+
+TEST_F(Verify, codes_are_found_by_their_spellings_where_their_book_says_so) {
+    free_code().folded = "X";
+    EXPECT_EQ(lines(), Lines{"coupon_code 1: folded is X, by its code and book it is nothing"});
+    free_code().folded.reset();
+    Book book = the_book();
+    book.case_sensitive = false;
+    put_book(book);
+    EXPECT_EQ(lines().size(), 4U);
+    for (Snapshot::CodeRow& row : rows.code_rows) row.folded = folded(row.code);
+    EXPECT_EQ(lines(), Lines{});
+    free_code().folded = "x";
+    EXPECT_EQ(lines().size(), 1U);
 }
 
 TEST_F(Verify, a_locked_code_is_locked_again_when_its_lock_is_dead) {

@@ -262,9 +262,17 @@ TEST_F(Plans, OfFreeCodesWalkTheIndexOfFreeCodes) {
 
 TEST_F(Plans, OfACodeUseItsUniqueIndex) {
     const auto found = plans("code = ?");
-    EXPECT_EQ(found.size(), 4u);
+    EXPECT_EQ(found.size(), 6u);
     for (const std::string& plan : found) {
         EXPECT_NE(plan.find("INDEX coupon_code_code (code=?)"), std::string::npos) << plan;
+    }
+}
+
+TEST_F(Plans, OfSpellingsUseTheirUniqueIndex) {
+    const auto found = plans("folded = ?");
+    EXPECT_EQ(found.size(), 2u);
+    for (const std::string& plan : found) {
+        EXPECT_NE(plan.find("INDEX coupon_code_folded (folded=?)"), std::string::npos) << plan;
     }
 }
 

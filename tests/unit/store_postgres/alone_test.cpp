@@ -33,7 +33,7 @@ protected:
     static EditBook with_ttl(std::int64_t seconds) {
         EditBook edit{1, {}, {}};
         edit.wish.lock_ttl_s = seconds;
-        edit.wished.set(15);
+        edit.wished.set(16);
         return edit;
     }
 

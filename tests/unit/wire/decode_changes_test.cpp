@@ -45,6 +45,7 @@ const std::vector<BookMember> book_members_of_json = {
     {"maxRedemptionsPerCode", "7", R"("7")",
      "maxRedemptionsPerCode must be an integer from 1 to 1000000000"},
     {"assignment", R"("open")", R"("everybody")", "assignment must be one of required, open"},
+    {"caseSensitive", "false", R"("no")", "caseSensitive must be a boolean"},
     {"lockTtlSeconds", "60", "86401", "lockTtlSeconds must be an integer from 1 to 86400"},
     {"combinable", "false", "1", "combinable must be a boolean"},
     {"metadata", R"({"a":1})", "[]", "metadata must be an object"},
@@ -67,6 +68,7 @@ BookSettings all_good() {
     book.max_assignments_per_user = 1;
     book.max_redemptions_per_code = 7;
     book.open = true;
+    book.case_sensitive = false;
     book.lock_ttl_s = 60;
     book.combinable = false;
     book.metadata = R"({"a":1})";
@@ -599,7 +601,7 @@ TEST(DecodeDiscount, IsChangedWhereEitherFormIsGiven) {
     }
     EXPECT_FALSE(edit(R"({"name":"n"})").wished[3]);
     EXPECT_EQ(edit(R"({"name":"n"})").wished.count(), 1U);
-    EXPECT_TRUE(edit(R"({"discount":null,"metadata":{}})").wished[17]);
+    EXPECT_TRUE(edit(R"({"discount":null,"metadata":{}})").wished[18]);
 }
 
 // Orders.

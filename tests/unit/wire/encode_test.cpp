@@ -13,7 +13,7 @@ constexpr std::string_view request_id = "r-1";
 const std::string usual_book =
     R"("description":"","active":true,"startsAt":null,"endsAt":null,"timeZone":"UTC",)"
     R"("maxRedemptions":null,"budget":null,"limits":{"day":null,"week":null,"month":null},)"
-    R"("maxAssignmentsPerUser":null,"maxRedemptionsPerCode":1,"assignment":"required",)"
+    R"("maxAssignmentsPerUser":null,"maxRedemptionsPerCode":1,"assignment":"required","caseSensitive":true,)"
     R"("lockTtlSeconds":null,"combinable":true,"metadata":{},"archivedAt":null,)";
 /// Of discountAmount 19.99.
 const std::string short_discount =
@@ -191,6 +191,7 @@ Book changed_book() {
     book.max_assignments_per_user = 5;
     book.max_redemptions_per_code = std::nullopt;
     book.open = true;
+    book.case_sensitive = false;
     return book;
 }
 
@@ -205,7 +206,7 @@ const std::string changed_book_text =
     R"("maxRedemptions":1000000000,"budget":1.005,)"
     R"("limits":{"day":{"maxRedemptions":3,"maxRedemptionsPerUser":null,"budget":null},"week":null,)"
     R"("month":{"maxRedemptions":null,"maxRedemptionsPerUser":4,"budget":1000000000000}},)"
-    R"("maxAssignmentsPerUser":5,"maxRedemptionsPerCode":null,"assignment":"open",)"
+    R"("maxAssignmentsPerUser":5,"maxRedemptionsPerCode":null,"assignment":"open","caseSensitive":false,)"
     R"("lockTtlSeconds":60,"combinable":true,)"
     R"("metadata":{"a":[1.50,null]},"archivedAt":"2026-11-22T14:21:13.732Z",)"
     R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z")";
@@ -237,6 +238,14 @@ TEST(Encode, Contradicted) {
     EXPECT_EQ(
         complaints(encode(Contradicted{{Fault::assignment_fixed}}, now, request_id)),
         std::vector<std::string>{"assignment cannot be changed once the coupon book is made"});
+    EXPECT_EQ(
+        complaints(encode(Contradicted{{Fault::case_fixed}}, now, request_id)),
+        std::vector<std::string>{"caseSensitive cannot be changed once the coupon book is made"});
+    EXPECT_EQ(complaints(encode(Contradicted{{Fault::blank_code}}, now, request_id)),
+              std::vector<std::string>{"codes must have more than spaces and dashes, for the "
+                                       "coupon book is not case sensitive"});
+    EXPECT_EQ(complaints(encode(Contradicted{{Fault::code_named_twice}}, now, request_id)),
+              std::vector<std::string>{"codes must not name the same code twice"});
     EXPECT_EQ(complaints(encode(Contradicted{{Fault::amount_too_fine}}, now, request_id)),
               std::vector<std::string>{"amount must have no more decimals than its currency"});
     const std::string moment =
