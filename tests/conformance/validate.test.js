@@ -576,6 +576,11 @@ describe('the table of reasons in the description', () => {
                 await client.mustPatchCode('unlocked', { active: true, expiresAt: null });
                 return 'unlocked';
             },
+            lock_key_mismatch: async () => {
+                const sent = { userId: 'ann', lockKey: 'other' };
+                assert.equal((await client.post('/coupon/lock/unlocked', sent)).status, 201);
+                return 'unlocked';
+            },
             order_required: () => 'hers',
             order_currency_mismatch: () => ({ ...eur(1), currency: 'KWD' }),
             order_below_minimum: () => eur(29.99),
@@ -617,7 +622,7 @@ describe('the table of reasons in the description', () => {
                 assertCodeRefused(answer, asked, status, message, code);
             }
             const { reasons } = await client.mustValidate(asked, 'ann', order && { order });
-            const withoutOrder = ['coupon_not_combinable', 'coupon_not_locked'].includes(code);
+            const withoutOrder = !order && code !== 'coupon_already_locked';
             const first = checkers.includes('validate')
                 ? code
                 : withoutOrder ? 'order_required' : 'user_redemption_limit_reached';
