@@ -84,7 +84,8 @@ describe('maxAssignmentsPerUser of a book', () => {
         const { id } = await client.newBookWith(['SHOWN'], { maxAssignmentsPerUser: 7 });
         const text =
             '"limits":{"day":null,"week":null,"month":null},"maxAssignmentsPerUser":7,' +
-            '"maxRedemptionsPerCode":1,"assignment":"required","lockTtlSeconds":null';
+            '"maxRedemptionsPerCode":1,"assignment":"required","caseSensitive":true,' +
+            '"lockTtlSeconds":null';
         const shown = [
             await client.get(`/coupon/${id}`),
             await client.get(`/coupon?limit=1&after=${id - 1}`),

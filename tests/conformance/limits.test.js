@@ -88,7 +88,7 @@ describe('limits of a book', () => {
             '"day":{"maxRedemptions":2,"maxRedemptionsPerUser":1,"budget":null},"week":null,' +
             '"month":{"maxRedemptions":null,"maxRedemptionsPerUser":null,"budget":50}},' +
             '"maxAssignmentsPerUser":null,"maxRedemptionsPerCode":1,"assignment":"required",' +
-            '"lockTtlSeconds":null';
+            '"caseSensitive":true,"lockTtlSeconds":null';
         await client.upload(id, ['SHOWN']);
         const shown = [
             await client.get(`/coupon/${id}`),
