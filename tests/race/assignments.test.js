@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { assertRefused, inParallel, numbered, tally, tallyStatus } from '../support/client.js';
 import { testServer } from '../support/harness.js';
-import { verifyLedger } from '../support/ledger.js';
+import { verifyServer } from '../support/ledger.js';
 import { seededRandom } from '../support/random.js';
 import { RawConnection, requestText } from '../support/raw.js';
 import { refusals } from '../support/refusals.js';
@@ -46,13 +46,6 @@ async function holdings(client) {
     return held;
 }
 
-async function agrees(t, server, client) {
-    const entries = await verifyLedger(client);
-    t.diagnostic(JSON.stringify(tally(entries.map(({ type }) => type))));
-    await server.data.verify();
-    return entries;
-}
-
 describe('one user who asks at once', () => {
     it('for any code is told one, where one is the limit', async (t) => {
         const { server, client } = await testServer(t);
@@ -66,7 +59,7 @@ describe('one user who asks at once', () => {
             assertAnswers(answers, user);
             assert.equal((await client.get(`/coupon/${id}`)).body.counts.available, 99);
         }
-        const entries = await agrees(t, server, client);
+        const entries = await verifyServer(t, server, client);
         assert.equal(entries.filter(({ type }) => type === 'code_assigned').length, 8);
     });
 
@@ -82,7 +75,7 @@ describe('one user who asks at once', () => {
                 assert.equal(givenBy(answers).length, limit);
                 assertAnswers(answers, user, 'assignmentLimit');
             }
-            await agrees(t, server, client);
+            await verifyServer(t, server, client);
         });
 
         it(`for certain ones and for any is given ${limit}`, async (t) => {
@@ -98,7 +91,7 @@ describe('one user who asks at once', () => {
                 const any = answers.filter((_, index) => index % 2 === 0);
                 if (limit === 1) assert.deepEqual(tallyStatus(any), { 201: any.length });
             }
-            await agrees(t, server, client);
+            await verifyServer(t, server, client);
         });
     }
 
@@ -116,7 +109,7 @@ describe('one user who asks at once', () => {
             const { refusals: told } = (await client.get(`/coupon/${id}/stats`)).body;
             assert.deepEqual(told, { user_assignment_limit_reached: 100 - limit });
         }
-        await agrees(t, server, client);
+        await verifyServer(t, server, client);
     });
 
     it('with keys of their own, and with one, is told the same', async (t) => {
@@ -133,7 +126,7 @@ describe('one user who asks at once', () => {
         assertAnswers(others, 'ann');
         assert.equal(new Set(others.map(({ text }) => text)).size, 1);
         assert.ok(others.length >= 60);
-        await agrees(t, server, client);
+        await verifyServer(t, server, client);
     });
 });
 
@@ -162,7 +155,7 @@ describe('many users who ask at once', () => {
         again.forEach(({ status, body }, index) => {
             if (status === 201) assert.equal(body.code, told.get(users[index]));
         });
-        await agrees(t, server, client);
+        await verifyServer(t, server, client);
     });
 
     it('are told one each, who ask several times, of as many codes as there are users', async (t) => {
@@ -182,7 +175,7 @@ describe('many users who ask at once', () => {
             });
         }
         assert.equal(new Set(given).size, given.length);
-        await agrees(t, server, client);
+        await verifyServer(t, server, client);
     });
 
     for (const limit of [1, 3]) {
@@ -202,7 +195,7 @@ describe('many users who ask at once', () => {
             });
             const held = await holdings(client);
             for (const user of users) assert.equal(held.get(user)?.length, limit, user);
-            await agrees(t, server, client);
+            await verifyServer(t, server, client);
         });
     }
 
@@ -236,7 +229,7 @@ describe('many users who ask at once', () => {
         );
         for (const [user, codes] of told) assert.equal(codes.size, 1, user);
         assert.equal(new Set([...told.values()].flatMap((codes) => [...codes])).size, 40);
-        await agrees(t, server, client);
+        await verifyServer(t, server, client);
     });
 });
 
@@ -259,7 +252,7 @@ describe('codes of any book at once', () => {
             const counts = tally(held.get(user).map((code) => code.split('-')[0]));
             assert.ok(counts[1] <= 1 && counts[2] <= 2, JSON.stringify(counts));
         }
-        await agrees(t, server, client);
+        await verifyServer(t, server, client);
     });
 
     it('that were drawn for who may not have them are there for who may', async (t) => {
@@ -284,7 +277,7 @@ describe('codes of any book at once', () => {
                 assert.ok(givenBy(answers).every((code) => code === held[0]));
             }
         }
-        await agrees(t, server, client);
+        await verifyServer(t, server, client);
     });
 });
 
@@ -321,7 +314,7 @@ describe('assigning at once beside unassigning', () => {
                 }
             }
             for (const held of (await holdings(client)).values()) assert.equal(held.length, limit);
-            await agrees(t, server, client);
+            await verifyServer(t, server, client);
         });
     }
 
@@ -343,7 +336,7 @@ describe('assigning at once beside unassigning', () => {
             if (given === 0) assert.equal((await client.assignAny('ann', id)).status, 201);
             assertRefused(await client.assignAny('ann', id), ...refusals.assignmentLimit);
         }
-        await agrees(t, server, client);
+        await verifyServer(t, server, client);
     });
 });
 
@@ -374,7 +367,7 @@ describe('limits that change, and users who are erased, at once', () => {
         t.diagnostic(JSON.stringify(told));
         for (const { status, text } of answers) assert.ok([200, 201, 404, 409].includes(status), text);
         assert.ok(told.user_assignment_limit_reached > 20, 'refused too rarely');
-        await agrees(t, server, client);
+        await verifyServer(t, server, client);
     });
 
     it('count what was given while there was none', async (t) => {
@@ -390,7 +383,7 @@ describe('limits that change, and users who are erased, at once', () => {
             const answers = await inParallel(requests, width, (send) => send());
             for (const { status, text } of answers) assert.ok([200, 201, 409].includes(status), text);
         }
-        await agrees(t, server, client);
+        await verifyServer(t, server, client);
     });
 
     it('hold no more under any id', async (t) => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { inParallel, numbered, tally, tallyStatus } from '../support/client.js';
 import { testServer } from '../support/harness.js';
-import { verifyLedger } from '../support/ledger.js';
+import { verifyServer } from '../support/ledger.js';
 import { seededRandom } from '../support/random.js';
 
 const width = 64;
@@ -12,13 +12,6 @@ const open = (client, code, members) =>
     client.newBookWith([code], { assignment: 'open', maxRedemptionsPerCode: null, ...members });
 const shown = async (client, code) => (await client.get(`/coupon/code/${code}`)).body;
 const codeOf = ({ status, body }) => (status === 201 ? 'ok' : body.code);
-
-async function agrees(t, server, client) {
-    const entries = await verifyLedger(client);
-    t.diagnostic(JSON.stringify(tally(entries.map(({ type }) => type))));
-    await server.data.verify();
-    return entries;
-}
 
 /** Locks and redeems; how the last of it was answered. */
 async function use(client, code, user, order) {
@@ -54,7 +47,7 @@ describe('many users of one open code', () => {
             }
             assert.deepEqual(tally(answers), { ok: 50, [refusal]: 150 });
             assert.equal((await shown(client, 'HOT')).redemptionCount, 50);
-            await agrees(t, server, client);
+            await verifyServer(t, server, client);
         });
     }
 
@@ -97,7 +90,7 @@ describe('many users of one open code', () => {
             tally(answers),
             left > 0 ? { ok: left, budget_exhausted: 40 - left } : { budget_exhausted: 40 },
         );
-        await agrees(t, server, client);
+        await verifyServer(t, server, client);
     });
 
     it('each redeem it as often as the limit of a user lets them', async (t) => {
@@ -107,7 +100,7 @@ describe('many users of one open code', () => {
         const asked = users.flatMap((user) => Array.from({ length: 12 }, () => user));
         await inParallel(asked, width, (user) => use(client, 'HOT', user));
         for (const user of users) await use(client, 'HOT', user);
-        const entries = await agrees(t, server, client);
+        const entries = await verifyServer(t, server, client);
         const redeemed = entries.filter(({ type }) => type === 'code_redeemed');
         for (const user of users) {
             assert.equal(redeemed.filter(({ userId }) => userId === user).length, 2, user);
@@ -124,7 +117,7 @@ describe('many users of one open code', () => {
         await inParallel(holders.slice(0, 5), width, (user) => client.mustUnlock('HOT', user));
         const again = await inParallel(users, width, (user) => client.lock('HOT', user));
         assert.equal(again.filter(({ status }) => status === 201).length, 5);
-        await agrees(t, server, client);
+        await verifyServer(t, server, client);
     });
 
     it('redeem it for the same order once', async (t) => {
@@ -139,7 +132,7 @@ describe('many users of one open code', () => {
             assert.equal(new Set(answers.map(({ body }) => body.redemption.id)).size, 1);
         }
         assert.equal((await shown(client, 'HOT')).redemptionCount, 8);
-        await agrees(t, server, client);
+        await verifyServer(t, server, client);
     });
 
     it('lock, unlock, redeem and give back at random, while its limit changes', async (t) => {
@@ -173,7 +166,7 @@ describe('many users of one open code', () => {
             );
         }
         assert.equal((await shown(client, 'HOT')).redemptionCount, standing.length);
-        await agrees(t, server, client);
+        await verifyServer(t, server, client);
     });
 });
 
@@ -192,6 +185,6 @@ describe('one user of a code that may be redeemed more than once', () => {
         const { redemptionCount, status } = await shown(client, 'MINE');
         assert.deepEqual([redemptionCount, status], [8, 'redeemed']);
         assert.equal((await client.lock('MINE', 'ann')).body.code, 'coupon_redemption_limit_reached');
-        await agrees(t, server, client);
+        await verifyServer(t, server, client);
     });
 });

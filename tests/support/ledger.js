@@ -8,9 +8,11 @@
 //   await settledEntries(client, query)         those asked for, none of which is still to come
 //   verifyEntries(entries, books, options)      entries and books tell of the same changes
 //   await verifyLedger(client)                  so do those that there are now
+//   await verifyServer(t, server, client)       and so does what its database holds
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { periodOf, pers } from './calendar.js';
+import { tally } from './client.js';
 import { defaultBackend } from './data.js';
 import { decimals, discountOf, sharesOf } from './reasons.js';
 import { codeDefaults } from './shapes.js';
@@ -88,6 +90,17 @@ export async function verifyLedger(client) {
             if (!(error instanceof assert.AssertionError) || Date.now() > deadline) throw error;
         }
     }
+}
+
+/**
+ * The ledger, the books and the rows of a test's server tell of the same. Returns the entries, of which it
+ * tells how many there are of each type.
+ */
+export async function verifyServer(t, server, client) {
+    const entries = await verifyLedger(client);
+    t.diagnostic(JSON.stringify(tally(entries.map(({ type }) => type))));
+    await server.data.verify();
+    return entries;
 }
 
 /**
