@@ -114,16 +114,15 @@ public:
             const bool exists = world_.existing_codes.contains(code) || world_.contains(code);
             if (exists || !seen.insert(code).second) return Refusal::codes_already_exist;
         }
-        std::unordered_set<std::string> spellings;
+        std::unordered_map<std::string_view, std::string> spellings;  // of `seen`
         if (!book->case_sensitive) {
+            std::unordered_set<std::string_view> spelled;
             for (const std::string& code : command.codes) {
-                std::string spelling = folded(code);
+                const std::string& spelling = spellings[code] = folded(code);
                 if (spelling.empty()) return Contradicted{{Fault::blank_code}};
                 const bool exists =
                     world_.existing_spellings.contains(code) || world_.contains_spelling(spelling);
-                if (exists || !spellings.insert(std::move(spelling)).second) {
-                    return Refusal::codes_already_exist;
-                }
+                if (exists || !spelled.insert(spelling).second) return Refusal::codes_already_exist;
             }
         }
 
@@ -144,7 +143,7 @@ public:
             row.code.kept_back = book->open;
             row.is_new = true;
             if (!book->case_sensitive) {
-                row.folded = folded(text);
+                row.folded = std::move(spellings.at(text));
                 world_.add_spellings(row);
             }
             new_codes_.push_back(&row);

@@ -184,7 +184,8 @@ public:
     std::size_t book_count = 0;              ///< where Needs::only_book: 0, 1 or, for more, 2
     std::unordered_set<std::string_view> existing_codes;  ///< of Needs::new_codes; views into Needs
     std::unordered_set<std::string_view> existing_spellings;  ///< those that are found by another
-    /// Of Needs::codes that are not there: those that they are spellings of, which are not loaded.
+    /// Of texts that no code has: those that they are spellings of. A load names those of
+    /// Needs::codes, without their rows; who then loads these rows leaves it to find().
     std::map<std::string, std::string, std::less<>> spellings;
     /// Of usage_needs() at Needs::at, of each who redeems a code, and of its book; and uses_need()
     /// of codes that may have uses, with how many are locked at that time where

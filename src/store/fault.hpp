@@ -4,7 +4,6 @@
 
 #include "base/limits.hpp"
 #include "store/store.hpp"
-#include "store/uses.hpp"
 
 namespace coupond {
 

@@ -7,9 +7,11 @@
 #include <set>
 #include <unordered_set>
 
+#include "domain/spelling.hpp"
 #include "store/pool_draw.hpp"
 #include "store/postgres/rows.hpp"
 #include "store/postgres/statements.hpp"
+#include "store/uses.hpp"
 
 namespace coupond::postgres {
 namespace {

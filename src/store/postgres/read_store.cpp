@@ -4,11 +4,13 @@
 
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "domain/spelling.hpp"
 #include "store/book_order.hpp"
 #include "store/postgres/health.hpp"
 #include "store/postgres/rows.hpp"
 #include "store/postgres/statements.hpp"
 #include "store/postgres/stores.hpp"
+#include "store/uses.hpp"
 
 namespace coupond::postgres {
 namespace {

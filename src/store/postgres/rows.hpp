@@ -1,7 +1,6 @@
 // How rows become things: column lists and what they are read into.
 #pragma once
 
-#include "domain/spelling.hpp"
 #include "store/fault.hpp"
 #include "store/postgres/connection.hpp"
 #include "store/store.hpp"

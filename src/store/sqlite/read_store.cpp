@@ -5,10 +5,12 @@
 
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "domain/spelling.hpp"
 #include "store/sqlite/book_walk.hpp"
 #include "store/sqlite/connection.hpp"
 #include "store/sqlite/rows.hpp"
 #include "store/sqlite/stores.hpp"
+#include "store/uses.hpp"
 
 namespace coupond::sqlite {
 namespace {

@@ -1,7 +1,6 @@
 // How rows are read: column lists and what they become.
 #pragma once
 
-#include "domain/spelling.hpp"
 #include "store/fault.hpp"
 #include "store/sqlite/connection.hpp"
 #include "store/store.hpp"

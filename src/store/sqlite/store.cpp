@@ -5,11 +5,13 @@
 #include "base/limits.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
+#include "domain/spelling.hpp"
 #include "store/pool_draw.hpp"
 #include "store/sqlite/checkpointer.hpp"
 #include "store/sqlite/connection.hpp"
 #include "store/sqlite/rows.hpp"
 #include "store/sqlite/stores.hpp"
+#include "store/uses.hpp"
 
 namespace coupond::sqlite {
 namespace {
