@@ -688,11 +688,14 @@ private:
     }
 
     /// As it was used for a redemption of it.
-    const Code& code_of(const Redemption& redemption, const CodeRow& row) {
+    Code code_of(const Redemption& redemption, const CodeRow& row) {
         if (!redemption.use_of) return row.code;
         const CodeRow* const use = world_.find_use(redemption.code_id);
         COUPOND_CHECK(use != nullptr);
-        return use->code;
+        Code code = use->code;
+        // Which this batch may have changed since the use was loaded.
+        static_cast<CodeSettings&>(code) = row.code;
+        return code;
     }
 
     /// `command`: LockCode or LockCodes, of so many codes.

@@ -411,6 +411,23 @@ TEST_F(Changes, UnlockingEndsALockNow) {
     EXPECT_EQ(delta.entries[0].previous, 20);
 }
 
+TEST_F(Changes, OfACodeShowInARedemptionByAUseOfIt) {
+    book().open = true;
+    book().max_redemptions_per_code.reset();
+    count_what_is_limited(book());
+    const CodeRow& row = add("A");
+    world_.usages[uses_need(1, row.code.id).key];
+    world_.unredeemed_uses[{row.code.id, "ann"}] = nullptr;
+    EditCode edit{"A", {}, {}, {}};
+    edit.wish.max_redemptions = 7;
+    edit.wished.set();
+    const Decision decision = decide({LockCode{"A", "ann", hour_ms}, edit, RedeemCode{"A", "ann"}});
+    EXPECT_FALSE(decision.unforeseen);
+    const auto& redeemed = std::get<CodeRedeemed>(decision.outcomes.at(2));
+    EXPECT_TRUE(redeemed.redemption.use_of);
+    EXPECT_EQ(redeemed.code.max_redemptions, 7);
+}
+
 TEST_F(Changes, ACodeThatIsTakenBackIsAsIfNobodyHadHadIt) {
     CodeRow& row = add("A", "ann");
     row.code.lock = Lock{"ann", noon};
