@@ -194,10 +194,16 @@ public:
     Outcome operator()(const LockCode& command) {
         CodeRow* const row = world_.find(command.code);
         if (row == nullptr) return Refusal::code_not_found;
-        const auto refusal = refuse_locking(*row, command);
-        if (refusal) return *refusal;
+        if (const auto no = refuse_locking(*row, command)) return *no;
+        const Book& book = book_of(*row);
+        const auto worth = worth_of(book, command.order);
+        if (!goes_on(*row, command)) {
+            const Used taken = taken_of(book, command.user_id);
+            const auto no = refuse_lock(*row, command.user_id, command.order, taken, worth);
+            if (no) return *no;
+        }
 
-        return CodeLocked{lock(*row, command)};
+        return CodeLocked{lock(*row, command, worth)};
     }
 
     Outcome operator()(const LockCodes& command) {
@@ -211,9 +217,29 @@ public:
             if (refusal) return CodeRefused{*refusal, command.codes[i]};
         }
 
+        std::vector<std::optional<Money>> worth(rows.size());
+        if (command.order) {
+            worth = shares(rows, *command.order);
+        } else {
+            std::ranges::transform(rows, worth.begin(), [this](const CodeRow* row) {
+                return worth_of(book_of(*row), std::nullopt);
+            });
+        }
+        std::map<BookId, Used> taken;  // with what this command takes
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            if (goes_on(*rows[i], command)) continue;
+            const Book& book = book_of(*rows[i]);
+            const auto [of_book, first] = taken.try_emplace(book.id);
+            if (first) of_book->second = taken_of(book, command.user_id);
+            const auto no =
+                refuse_lock(*rows[i], command.user_id, command.order, of_book->second, worth[i]);
+            if (no) return CodeRefused{*no, rows[i]->code.code};
+            add(of_book->second, worth[i]);
+        }
+
         CodesLocked locked;
-        for (CodeRow* const row : rows) {
-            locked.locks.push_back({row->code.code, lock(*row, command)});
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            locked.locks.push_back({rows[i]->code.code, lock(*rows[i], command, worth[i])});
         }
         return locked;
     }
@@ -335,6 +361,7 @@ public:
         change(*used, LedgerEntry::Type::code_unlocked).locked_until = used->code.lock->until;
         move_lock_end(*used);
         used->lock_changed = true;
+        count_for_limits(*used, std::nullopt);
         return CodeUnlocked{};
     }
 
@@ -406,6 +433,7 @@ public:
             if (row.changed)
                 delta.usages.push_back({&key, row.loaded, row.loaded_version, row.now});
         }
+        delta.counted_locks = std::move(counted_locks_);
         delta.standing = std::move(standing_);
         for (const auto* const codes : {&delta.new_codes, &delta.changed_codes}) {
             for (const CodeRow* const row : *codes) count_kept_back(*row);
@@ -435,6 +463,7 @@ public:
 
     bool shortage() const { return shortage_; }
     bool unforeseen() const { return unforeseen_; }
+    bool locks_uncounted() const { return locks_uncounted_; }
 
 private:
     void count(Refusal refusal, BookId book) {
@@ -596,6 +625,18 @@ private:
         return used;
     }
 
+    /// The same, with what is locked besides.
+    Used taken_of(const Book& book, const std::string& user_id) {
+        Used taken = used_of(book, user_id);
+        for (auto* const usages : {&taken.by_all, &taken.by_user}) {
+            for (Usage& usage : *usages) {
+                usage.redeemed += usage.locked;
+                usage.amount += usage.locked_amount;
+            }
+        }
+        return taken;
+    }
+
     /// Counts `redemptions` made at `at` and what they are worth; or, where that is less than
     /// nothing, that they are taken back.
     void count_use(const Book& book, const std::string& user_id, Timestamp at,
@@ -710,11 +751,18 @@ private:
             if (const auto refusal = first_refusal(use, Rules::order)) return refusal;
         }
         const CodeRow* const used = row_of(row, command.user_id);
-        if (used == nullptr || !used->code.is_locked(now_)) {
-            return is_locked_up(use, row) ? std::optional(Refusal::already_locked) : std::nullopt;
-        }
-        const bool goes_on = has_taken(*used, command) || extends(*used, command);
-        return goes_on ? std::nullopt : std::optional(Refusal::already_locked);
+        const bool is_refused = used != nullptr && used->code.is_locked(now_)
+                                    ? !goes_on(row, command)
+                                    : is_locked_up(use, row);
+        return is_refused ? std::optional(Refusal::already_locked) : std::nullopt;
+    }
+
+    /// Whether it has the lock that `command` asks for, and that takes nothing more.
+    template <class Command>
+    bool goes_on(CodeRow& row, const Command& command) {
+        const CodeRow* const used = row_of(row, command.user_id);
+        return used != nullptr && used->code.is_locked(now_) &&
+               (has_taken(*used, command) || extends(*used, command));
     }
 
     /// Whether this request has taken the lock that is on `row` before, and nobody knows yet.
@@ -746,9 +794,9 @@ private:
         return book.lock_ttl_s ? 1000 * *book.lock_ttl_s : usual_ms;
     }
 
-    /// Until when.
+    /// Until when. `worth`: of the redemption, where that is known.
     template <class Command>
-    Timestamp lock(CodeRow& row, const Command& command) {
+    Timestamp lock(CodeRow& row, const Command& command, const std::optional<Money>& worth) {
         CodeRow* const known = row_of(row, command.user_id);
         CodeRow& used = known != nullptr ? *known : add_use(row, command.user_id);
         const bool is_locked = used.code.is_locked(now_);
@@ -774,7 +822,40 @@ private:
         LedgerEntry& entry = change(used, LedgerEntry::Type::code_locked);
         entry.locked_until = used.code.lock->until;
         entry.detail = std::move(extension);
+        if (counts_redemptions(book_of(row))) {
+            count_for_limits(used, CountedLock{command.user_id, used.code.lock->until, worth});
+        }
         return used.code.lock->until;
+    }
+
+    /// Has `lock` be the one of a code that counts for the limits of its book.
+    void count_for_limits(CodeRow& row, std::optional<CountedLock> lock) {
+        if (row.counted_lock == lock) return;
+        count_for_limits(row, -1);
+        row.counted_lock = std::move(lock);
+        count_for_limits(row, 1);
+        note_counted_lock(row);
+    }
+
+    void count_for_limits(const CodeRow& row, std::int64_t change) {
+        if (!row.counted_lock || now_ >= row.counted_lock->until) return;
+        const auto& [user_id, until, worth] = *row.counted_lock;
+        for (const std::string& of : {std::string(), user_id}) {
+            for (const UsageNeed& need : usage_needs(book_of(row), of, now_)) {
+                // One that Redis has lost may be of somebody else, whom nobody has asked for.
+                if (change < 0 && !world_.usages.contains(need.key)) continue;
+                World::UsageRow& usage = usage_of(need);
+                usage.changed = true;
+                usage.now.locked = std::max<std::int64_t>(0, usage.now.locked + change);
+                if (!worth || !worth->currency || worth->currency != usage.now.currency) continue;
+                usage.now.locked_amount =
+                    std::max<std::int64_t>(0, usage.now.locked_amount + change * worth->amount);
+            }
+        }
+    }
+
+    void note_counted_lock(CodeRow& row) {
+        if (!std::exchange(row.counted_lock_changed, true)) counted_locks_.push_back(&row);
     }
 
     /// Of a code of which a use is changed: nobody else may have changed it, or uses of it.
@@ -866,6 +947,21 @@ private:
         return refusal;
     }
 
+    /// The same, where so much is used or locked by others, or may be.
+    std::optional<Refusal> refuse_lock(const CodeRow& row, const std::string& user_id,
+                                       const std::optional<Order>& order, const Used& taken,
+                                       const std::optional<Money>& worth) {
+        const auto refusal = refuse_use(row, user_id, order, taken, worth);
+        if (!refusal) return refusal;
+        for (const std::string& of : {std::string(), user_id}) {
+            for (const UsageNeed& need : usage_needs(book_of(row), of, now_)) {
+                const World::UsageRow& usage = usage_of(need);
+                locks_uncounted_ |= usage.now.locked > 0 && !usage.locks_counted;
+            }
+        }
+        return refusal;
+    }
+
     /// What each of the codes takes off the order; nothing for those without a discount.
     std::vector<std::optional<Money>> shares(const std::vector<CodeRow*>& rows,
                                              const Order& order) {
@@ -908,6 +1004,7 @@ private:
         used.lock_changed = true;
         used.code.redeemed_at = now_;
         used.redeemed = true;
+        count_for_limits(used, std::nullopt);
         reach_lock(used);
         if (used.code.use_of) {
             world_.unredeemed_uses[{row.code.id, user_id}] = nullptr;
@@ -969,6 +1066,8 @@ private:
         if (row.code.lock) row.code.lock->key.clear();
         row.lock_changed = true;
         row.lock_ended = true;
+        row.counted_lock.reset();
+        note_counted_lock(row);
         mark_changed(row);
     }
 
@@ -1024,6 +1123,7 @@ private:
     std::string_view key_;         ///< its idempotency key; empty: none
     bool shortage_ = false;
     bool unforeseen_ = false;
+    bool locks_uncounted_ = false;
     /// Books or codes have been changed in what decides whether they are given away: what the pools
     /// were loaded by.
     bool pools_outdated_ = false;
@@ -1033,6 +1133,7 @@ private:
     std::vector<CodeRow*> new_codes_;
     std::vector<CodeRow*> changed_codes_;
     std::vector<const CodeRow*> relied_on_;
+    std::vector<const CodeRow*> counted_locks_;
     std::vector<LedgerEntry> entries_;
     std::vector<Delta::Memory> memories_;
     std::vector<Delta::Erasure> erasures_;
@@ -1092,6 +1193,7 @@ Decision decide(World& world, std::span<const Submission* const> submissions, Ti
     decision.delta = decider.take_delta();
     decision.shortage = decider.shortage();
     decision.unforeseen = decider.unforeseen();
+    decision.locks_uncounted = decider.locks_uncounted();
     return decision;
 }
 

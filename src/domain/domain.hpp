@@ -33,13 +33,13 @@ using PoolScope = std::optional<BookId>;
 
 /// What a batch of commands touches. Views point into the commands. May name a row twice.
 struct Needs {
-    /// A code, with its book; and, where `user` redeems it, all that is counted of that book, and
-    /// of them there. Where there may be uses of it: how many, and the one of `user` that is not
-    /// redeemed.
+    /// A code, with its book; and, where `user` locks, unlocks or redeems it, all that is counted
+    /// of that book, and of them there. Where there may be uses of it: how many, and the one of
+    /// `user` that is not redeemed.
     struct CodeNeed {
         std::string_view code;
         std::string_view user = {};  ///< empty: whoever holds it
-        bool redeems = false;
+        bool uses = false;
     };
 
     /// Of a code, if it is redeemed: its redemptions for an order.
@@ -68,6 +68,7 @@ struct Needs {
     /// goes by: what books are like; and, where locks are kept outside the store, what takes_locks.
     bool alone = false;
     bool takes_locks = false;                ///< from who has them, or what they rest on
+    bool counts_locks = false;               ///< how many there are, where else `at most` would do
     bool only_book = false;                  ///< whether there is exactly one book, and it
     std::map<PoolScope, std::size_t> pools;  ///< how many free codes, at random
     std::size_t book_ids = 0;                ///< how many new ids to set aside
@@ -82,6 +83,15 @@ Needs needs(std::span<const Submission* const> submissions, Timestamp at,
 
 /// Whether codes of `book` may be given away at `at`.
 bool gives_codes(const Book& book, Timestamp at);
+
+/// A lock that counts for the limits of its code's book, for as long as it lives.
+struct CountedLock {
+    std::string user_id;
+    Timestamp until;
+    std::optional<Money> worth = {};  ///< of the redemption, where that was known
+
+    friend bool operator==(const CountedLock&, const CountedLock&) = default;
+};
 
 /// A code in the World.
 struct CodeRow {
@@ -104,6 +114,9 @@ struct CodeRow {
     bool lock_extended = false;  ///< made the lock it had last longer, nothing else
     bool first_locked = false;   ///< given it the first lock that it has had
     bool lock_ended = false;     ///< let its lock end before its time
+    /// Of a code that is used in a book that counts_redemptions().
+    std::optional<CountedLock> counted_lock = {};
+    bool counted_lock_changed = false;
     /// Where locks are kept outside the store: the end of the one that the row has all the same,
     /// from a time when they were kept there.
     std::optional<Timestamp> stored_lock = {};
@@ -170,7 +183,8 @@ public:
         /// What a store may tell by that it has been another one in between.
         std::optional<std::int64_t> loaded_version = {};
         Usage now;
-        bool changed = false;  ///< by this batch
+        bool changed = false;        ///< by this batch
+        bool locks_counted = false;  ///< there are just so many locks as `now` has
     };
 
     /// What a user holds of a book that limits it.
@@ -187,8 +201,9 @@ public:
     /// Of texts that no code has: those that they are spellings of. A load names those of
     /// Needs::codes, without their rows; who then loads these rows leaves it to find().
     std::map<std::string, std::string, std::less<>> spellings;
-    /// Of usage_needs() at Needs::at, of each who redeems a code, and of its book; and uses_need()
-    /// of codes that may have uses, with how many are locked at that time where
+    /// Of usage_needs() at Needs::at, of each who uses a code, and of its book, with how many locks
+    /// count at that time where Needs::counts_locks, or may_be_locked_up(), or that was not kept;
+    /// and uses_need() of codes that may have uses, with how many are locked at that time where
     /// is_nearly_used_up().
     std::map<UsageKey, UsageRow> usages;
     /// Of those codes and Needs::CodeNeed::user: the use that is not redeemed, of several the one
@@ -217,6 +232,13 @@ private:
     std::unordered_map<EntryId, Redemption> redemptions_;
     std::unordered_multimap<CodeId, EntryId> redemptions_of_codes_;
 };
+
+/// Whether locks were counted with it: it is of the time, and in the currency, that is asked for.
+bool is_of_that_time(const World::UsageRow& usage);
+
+/// Whether a store has to count the locks of what `key` is about; else what it kept will do.
+bool must_count_locks(const Book& book, const UsageKey& key, const World::UsageRow& usage,
+                      bool asked);
 
 /// What a batch changes. Points into the World it was decided on.
 struct Delta {
@@ -273,8 +295,9 @@ struct Delta {
     /// changed. One that another process has redeemed meanwhile, under this lock, notes nothing
     /// and is in `ever_locked` already: the store does not count it there again.
     std::vector<CodeId> first_locks;
-    std::vector<LedgerEntry> entries;                           ///< by id
-    std::vector<UsageChange> usages;                            ///< by key
+    std::vector<LedgerEntry> entries;           ///< by id
+    std::vector<UsageChange> usages;            ///< by key
+    std::vector<const CodeRow*> counted_locks;  ///< whose CodeRow::counted_lock has changed
     std::map<std::pair<BookId, Timestamp>, Standing> standing;  ///< to be added; by period
     struct Erasure {
         std::string user_id;    ///< there must still be somebody of that id,
@@ -296,8 +319,8 @@ struct Delta {
     bool empty() const {
         return new_books.empty() && changed_books.empty() && new_codes.empty() &&
                changed_codes.empty() && entries.empty() && memories.empty() && erasures.empty() &&
-               usages.empty() && standing.empty() && counts.empty() && locks.empty() &&
-               activity.empty() && refusals.empty();
+               usages.empty() && counted_locks.empty() && standing.empty() && counts.empty() &&
+               locks.empty() && activity.empty() && refusals.empty();
     }
 };
 
@@ -311,6 +334,8 @@ struct Decision {
     /// while the batch was loaded, or whose time zone the batch changes. Decide in smaller batches;
     /// a batch of one never says so.
     bool unforeseen = false;
+    /// A lock was refused for others of which there may be fewer: load how many, and decide again.
+    bool locks_uncounted = false;
 };
 
 /// What an entry of the ledger counts as.

@@ -38,7 +38,7 @@ public:
     }
 
     void operator()(const LockCode& command) const {
-        needs.codes.push_back({command.code, command.user_id});
+        needs.codes.push_back({command.code, command.user_id, true});
     }
 
     void operator()(const RedeemCode& command) const {
@@ -48,7 +48,7 @@ public:
 
     void operator()(const LockCodes& command) const {
         for (const std::string& code : command.codes) {
-            needs.codes.push_back({code, command.user_id});
+            needs.codes.push_back({code, command.user_id, true});
         }
     }
 
@@ -71,7 +71,7 @@ public:
 
 private:
     void take_lock(std::string_view code, std::string_view user = {}) const {
-        needs.codes.push_back({code, user});
+        needs.codes.push_back({code, user, !user.empty()});
         needs.takes_locks = true;
     }
 

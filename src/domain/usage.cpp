@@ -5,6 +5,7 @@
 #include "base/check.hpp"
 #include "base/limits.hpp"
 #include "base/time_zone.hpp"
+#include "domain/money.hpp"
 
 namespace coupond {
 namespace {
@@ -72,6 +73,20 @@ bool is_nearly_used_up(const Book& book, const Code& code, const Usage& uses) {
     const auto most = most_redemptions(book, code);
     constexpr auto batch = static_cast<std::int64_t>(limits::batch_commands);
     return most && uses.redeemed + uses.locked + batch >= *most;
+}
+
+bool counts_redemptions(const Book& book) {
+    return (book.counted & (codes_bit - 1)) != 0;
+}
+
+bool may_be_locked_up(const Book& book, const UsageKey& key, const Usage& usage) {
+    if (usage.locked == 0) return false;
+    const Limits limits = book.limits_per(key.per);
+    const auto most =
+        key.user_id.empty() ? limits.max_redemptions : limits.max_redemptions_per_user;
+    if (most && usage.redeemed + usage.locked >= *most) return true;
+    return key.user_id.empty() && limits.budget &&
+           usage.amount + usage.locked_amount >= minor_units_in(*limits.budget, usage.currency);
 }
 
 void count_what_is_limited(Book& book) {

@@ -28,7 +28,9 @@ struct Usage {
     /// Of all users: what of their discounts in `currency` was not given back.
     std::int64_t amount = 0;
     std::optional<Currency> currency = {};  ///< the book's discount's
-    std::int64_t locked = 0;                ///< of uses of a code: at most so many others are
+    /// At most so many locks count besides; of uses of a code: so many are locked.
+    std::int64_t locked = 0;
+    std::int64_t locked_amount = 0;  ///< as `amount`: at most what these are worth
 
     friend bool operator==(const Usage&, const Usage&) = default;
 };
@@ -58,6 +60,13 @@ UsageNeed uses_need(BookId book_id, CodeId code_id);
 /// Whether a batch may lock all that is left of a code that has so many uses: then it has to be
 /// known how many are locked.
 bool is_nearly_used_up(const Book& book, const Code& code, const Usage& uses);
+
+/// Whether redemptions are counted of `book`, or of each user there. Locks count there then.
+bool counts_redemptions(const Book& book);
+
+/// Whether a limit of what `key` is about leaves no place for another lock: then it has to be known
+/// how many there are.
+bool may_be_locked_up(const Book& book, const UsageKey& key, const Usage& usage);
 
 /// Has all be counted from now on that the limits of `book` need. What was once counted always is:
 /// who goes by a count can rely on it.

@@ -153,6 +153,7 @@ public:
         verify_lock_counts();
         verify_standing();
         verify_usages();
+        verify_counted_locks();
         verify_limits();
         verify_ids();
         return std::move(result_);
@@ -899,7 +900,7 @@ private:
 
     /// Those of whole books; to be called before the codes are read.
     void read_usages() {
-        for (Cursor usages(snapshot_.usages()); !usages.at_end(); usages.advance()) {
+        for (Cursor usages(snapshot_.usages(now_)); !usages.at_end(); usages.advance()) {
             if (usages->user == 0) usages_[usages->book_id].push_back({*usages, {}});
         }
     }
@@ -916,7 +917,7 @@ private:
                     verify_limits(*book, kept, counted);
             }
         }
-        for (Cursor usages(snapshot_.usages()); !usages.at_end(); usages.advance()) {
+        for (Cursor usages(snapshot_.usages(now_)); !usages.at_end(); usages.advance()) {
             if (usages->user == 0) continue;
             verify_usage(*usages, usages->by_codes);
             const BookState* const book = find_book(usages->book_id);
@@ -972,8 +973,27 @@ private:
     void verify_usage(const Snapshot::UsageRow& kept, std::int64_t redeemed) {
         const std::string row = row_of(kept);
         if (find_book(kept.book_id) == nullptr) differ(row, ": the book is not there");
+        if (kept.locked < kept.are_locked) {
+            differ(row, ": locked is ", kept.locked, ", by counted_lock it is ", kept.are_locked);
+        }
+        if (kept.locked_amount < kept.are_locked_amount) {
+            differ(row, ": locked_amount is ", kept.locked_amount, ", by counted_lock it is ",
+                   kept.are_locked_amount);
+        }
         if (kept.redeemed == redeemed) return;
         differ(row, ": redeemed is ", kept.redeemed, ", by their codes it is ", redeemed);
+    }
+
+    void verify_counted_locks() {
+        for (Cursor locks(snapshot_.counted_locks(now_)); !locks.at_end(); locks.advance()) {
+            if (!locks->may_be) {
+                differ("counted_lock of code ", locks->code_id, " until ", locks->until,
+                       ": there is no such code in book ", locks->book_id, " that could be locked");
+            } else if (locks->locked_until && locks->locked_until != locks->until) {
+                differ("counted_lock of code ", locks->code_id, " until ", locks->until,
+                       ": the code is locked until ", locks->locked_until);
+            }
+        }
     }
 
     /// A code with what its entries have made of it.

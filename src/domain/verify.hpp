@@ -122,6 +122,17 @@ public:
         std::int64_t by_codes = 0;
         EntryId last_entry = 0;
         Timestamp last_redeemed_at = {};
+        // At most how many locks count there, and what they are worth in `currency`, as it is
+        // counted; and as it is.
+        std::int64_t locked = 0, locked_amount = 0, are_locked = 0, are_locked_amount = 0;
+    };
+    /// A lock that counts for the limits of a book.
+    struct CountedLockRow {
+        CodeId code_id = 0;  ///< or that of a use
+        BookId book_id = 0;
+        Timestamp until;
+        bool may_be = false;  ///< there is such a code in the book, somebody's and not redeemed
+        std::optional<Timestamp> locked_until;  ///< of the code's own row, if it has such a lock
     };
     /// Of the uses of a code: how many are redeemed, and at most how many locked, as it is counted.
     struct UsesRow {
@@ -176,7 +187,10 @@ public:
     virtual std::unique_ptr<RowStream<LockCountRow>> lock_counts(Timestamp now) = 0;
     /// The same, counted from the codes that were locked last, or changed after that.
     virtual std::unique_ptr<RowStream<LockCountRow>> locked_codes(Timestamp now) = 0;
-    virtual std::unique_ptr<RowStream<UsageRow>> usages() = 0;  ///< by book, user and per
+    /// With locks beyond `now`; by book, user and per.
+    virtual std::unique_ptr<RowStream<UsageRow>> usages(Timestamp now) = 0;
+    /// Of locks beyond `now`; in no order.
+    virtual std::unique_ptr<RowStream<CountedLockRow>> counted_locks(Timestamp now) = 0;
     /// Of each code that has uses, or is counted to have some, locked beyond `now`; by code.
     virtual std::unique_ptr<RowStream<UsesRow>> uses(Timestamp now) = 0;
     virtual std::unique_ptr<RowStream<StandingRow>> standing() = 0;  ///< in no order

@@ -64,6 +64,16 @@ const Redemption* World::find_redemption(CodeId code_id, std::string_view order_
     return nullptr;
 }
 
+bool is_of_that_time(const World::UsageRow& usage) {
+    return usage.loaded && usage.loaded->since == usage.now.since &&
+           usage.loaded->currency == usage.now.currency;
+}
+
+bool must_count_locks(const Book& book, const UsageKey& key, const World::UsageRow& usage,
+                      bool asked) {
+    return asked || !is_of_that_time(usage) || may_be_locked_up(book, key, usage.now);
+}
+
 Book* World::find_book(BookId id) {
     const auto found = books.find(id);
     return found == books.end() ? nullptr : &found->second;

@@ -107,6 +107,7 @@ private:
     Result<void> try_until_saved(std::span<const Submission* const> commands,
                                  std::span<Executed> results) {
         std::size_t pool_factor = 1;
+        bool counts_locks = false;
         lock_failure_ = LockFailure::none;
         spellings_.clear();
         for (int reruns = 0; reruns <= limits::batch_reruns && !late(); ++reruns) {
@@ -114,6 +115,7 @@ private:
             // Where others are alone again and again, so is who meets that.
             const bool disturbed = reruns >= limits::batch_reruns / 2;
             if (!spellings_.empty()) respell(needed);
+            needed.counts_locks = counts_locks;
             needed.alone |= locks_ != nullptr && (needed.takes_locks || disturbed);
             std::vector<std::string_view> codes;
             if (locks_ != nullptr) {
@@ -164,6 +166,10 @@ private:
             if (decision.unforeseen) {
                 COUPOND_CHECK(commands.size() > 1);
                 return Failure::conflict;
+            }
+            if (decision.locks_uncounted) {
+                counts_locks = true;
+                continue;
             }
             const Result<void> saved = save(decision.delta, now);
             if (!saved && saved.error() == Failure::conflict) continue;

@@ -47,8 +47,14 @@ inline const char* fault_of(const Book& book) {
 inline const char* fault_of(const Usage& usage) {
     constexpr std::int64_t most = INT64_MAX / 2;
     const bool sound = usage.redeemed >= 0 && usage.redeemed <= most && usage.amount >= -most &&
-                       usage.amount <= most && usage.locked >= 0 && usage.locked <= most;
+                       usage.amount <= most && usage.locked >= 0 && usage.locked <= most &&
+                       usage.locked_amount >= 0 && usage.locked_amount <= most;
     return sound ? nullptr : "a count of so many";
+}
+
+inline const char* fault_of(const CountedLock& lock) {
+    const bool sound = !lock.worth || is_amount(lock.worth->amount);
+    return sound ? nullptr : "a lock of what is worth so much";
 }
 
 inline const char* fault_of(const Code& code) {

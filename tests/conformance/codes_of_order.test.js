@@ -43,6 +43,12 @@ async function held(client, codes, members, { user = 'ann', locked = false } = {
 
 const locked = (client, codes, members, user) => held(client, codes, members, { user, locked: true });
 
+/** The same, locked before their book lets a user redeem no more than `most`. */
+async function lockedBefore(client, codes, most) {
+    const { id } = await locked(client, codes, {});
+    return client.mustPatchBook(id, { maxRedemptionsPerUser: most });
+}
+
 /** A code of a new book each, for one discount each; returns the codes and the books. */
 async function ofEach(client, prefix, discounts, options = { locked: true }) {
     const codes = numbered(prefix, discounts.length);
@@ -661,8 +667,8 @@ describe('maxRedemptionsPerUser', () => {
     it('counts the codes of a request one after the other', async () => {
         const { client } = c;
         const codes = numbered('A-', 5);
-        const { id } = await locked(client, codes, { maxRedemptionsPerUser: 2 });
-        await locked(client, ['B-0', 'B-1'], { maxRedemptionsPerUser: 1 });
+        const { id } = await lockedBefore(client, codes, 2);
+        await lockedBefore(client, ['B-0', 'B-1'], 1);
         await locked(client, ['C-0'], {});
         const redeem = (some, name = 'o-1') =>
             client.redeemAll(some, 'ann', order(9, 'EUR', name));
@@ -689,7 +695,7 @@ describe('maxRedemptionsPerUser', () => {
     it('is what a roll-back gives back, of one of several', async () => {
         const { client } = c;
         const codes = ['D-0', 'D-1', 'D-2'];
-        await locked(client, codes, { maxRedemptionsPerUser: 2 });
+        await lockedBefore(client, codes, 2);
         const { redemptions } = await client.mustRedeemAll(['D-0', 'D-1'], 'ann', order(9));
         const sent = order(9, 'EUR', 'o-2');
         const full = await client.redeemAll(['D-2'], 'ann', sent);
@@ -701,14 +707,16 @@ describe('maxRedemptionsPerUser', () => {
         await client.mustRedeemAll(['D-2'], 'ann', sent);
     });
 
-    it('does not keep codes from being locked, and is every user’s own', async () => {
+    it('keeps codes from being locked, too, and is every user’s own', async () => {
         const { client } = c;
         await held(client, ['E-0', 'E-1'], { maxRedemptionsPerUser: 1 });
-        await client.mustLockAll(['E-0', 'E-1'], 'ann');
+        const none = await client.lockAll(['E-0', 'E-1'], 'ann');
+        assertCodeRefused(none, 'E-1', ...refusals.limitReached);
+        await client.mustLockAll(['E-1'], 'ann');
+        assertCodeRefused(await client.lockAll(['E-0'], 'ann'), 'E-0', ...refusals.limitReached);
         await held(client, ['F-0', 'F-1'], { maxRedemptionsPerUser: 2 }, { user: 'fay' });
         await client.mustLockAll(['F-0', 'F-1'], 'fay');
-        const anns = await client.redeemAll(['E-0', 'E-1'], 'ann', order(9));
-        assertCodeRefused(anns, 'E-1', ...refusals.limitReached);
+        await client.mustRedeemAll(['E-1'], 'ann', order(9));
         await client.mustRedeemAll(['F-0', 'F-1'], 'fay', order(9));
     });
 });

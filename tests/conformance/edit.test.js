@@ -634,8 +634,9 @@ describe('maxRedemptionsPerUser', () => {
 
     it('counts at once when it is lowered and raised, and what is redeemed stays', async () => {
         const codes = numbered('LR-', 6);
-        const { id } = await c.client.newBookWith(codes, { maxRedemptionsPerUser: 3 });
+        const { id } = await c.client.newBookWith(codes);
         await locked(codes, 'ann');
+        await limit(id, 3);
         for (const code of codes.slice(0, 2)) await c.client.mustRedeem(code, 'ann');
         await limit(id, 2);
         assertRefused(await c.client.redeem('LR-2', 'ann'), ...refusals.limitReached);
@@ -671,8 +672,9 @@ describe('maxRedemptionsPerUser', () => {
 
     it('that a book gets again counts what was redeemed without one', async () => {
         const codes = numbered('AG-', 5);
-        const { id } = await c.client.newBookWith(codes, { maxRedemptionsPerUser: 1 });
+        const { id } = await c.client.newBookWith(codes);
         await locked(codes, 'ann');
+        await limit(id, 1);
         await c.client.mustRedeem('AG-0', 'ann');
         await limit(id, null);
         for (const code of ['AG-1', 'AG-2']) await c.client.mustRedeem(code, 'ann');
@@ -943,10 +945,11 @@ describe('why a code is refused, in order', () => {
 
     it('redeem', async () => {
         const codes = ['RD', 'RD-redeemed', 'RD-locked'];
-        const { id } = await c.client.newBookWith(codes, { maxRedemptionsPerUser: 1 });
+        const { id } = await c.client.newBookWith(codes);
         await use(c.client, 'RD-redeemed', 'ann');
         await hold(c.client, 'RD', 'ann');
         await hold(c.client, 'RD-locked', 'ann', { locked: true });
+        await c.client.mustPatchBook(id, { maxRedemptionsPerUser: 1 });
         await spoil(c.client, id, codes);
         for (const [refusal, amend] of wrongs) {
             assertRefused(await c.client.redeem('nope', 'ann'), ...refusals.codeNotFound);

@@ -18,7 +18,7 @@ const erase = (client, user, key) =>
 
 /** Five codes: ann's are A, L (locked) and R (redeemed), B is bob's, F nobody's. */
 async function prepare(client) {
-    const book = await client.newBookWith(['A', 'L', 'R', 'B', 'F'], { maxRedemptionsPerUser: 1 });
+    const book = await client.newBookWith(['A', 'L', 'R', 'B', 'F'], { maxRedemptionsPerUser: 2 });
     for (const code of ['A', 'L', 'R']) await client.mustAssign(code, 'ann');
     await client.mustAssign('B', 'bob');
     for (const code of ['L', 'R']) await client.mustLock(code, 'ann');
@@ -93,13 +93,15 @@ describe('DELETE /coupon/users/:userId', () => {
         // By the id that it has now, it is one to lock and redeem like any other.
         const other = code.assignedTo;
         await client.mustLock('L', other);
-        assertRefused(await client.redeem('L', other), ...refusals.limitReached);
+        await client.mustRedeem('L', other);
+        assertRefused(await client.lock('A', other), ...refusals.limitReached);
         await client.mustRedeem('B', 'bob');
     });
 
     it('leaves nothing to whoever comes with that id later', async (t) => {
         const { client } = await testServer(t);
         const { id } = await prepare(client);
+        await client.mustPatchBook(id, { maxRedemptionsPerUser: 1 });
         assert.equal((await erase(client, 'ann')).status, 200);
         assertRefused(await client.lock('A', 'ann'), ...refusals.notAssigned);
         assertRefused(await client.redeem('L', 'ann'), ...refusals.notAssigned);

@@ -21,15 +21,15 @@ describe('the ready line', () => {
 describe('a restart', () => {
     it('keeps everything, to the byte', async (t) => {
         const { server, client } = await testServer(t);
-        await client.newBookWith(numbered('K-', 40), {
+        const { id } = await client.newBookWith(numbered('K-', 40), {
             name: 'Été 🎟',
-            maxRedemptionsPerUser: 3,
             discountAmount: 0.29,
         });
         await client.newBookWith(['unicode 🎟️', 'a/b', ' ']);
         for (const code of numbered('K-', 30)) await client.mustAssign(code, 'ann');
         for (const code of numbered('K-', 20)) await client.mustLock(code, 'ann');
         for (const code of numbered('K-', 3)) await client.mustRedeem(code, 'ann');
+        await client.mustPatchBook(id, { maxRedemptionsPerUser: 3 });
         const before = await client.get('/coupon?include=codes');
 
         await server.stop();
@@ -40,6 +40,7 @@ describe('a restart', () => {
         assertRefused(await client.lock('K-10', 'ann'), ...refusals.locked);
         assertRefused(await client.redeem('K-0', 'ann'), ...refusals.redeemed);
         assertRefused(await client.redeem('K-10', 'ann'), ...refusals.limitReached);
+        assertRefused(await client.lock('K-25', 'ann'), ...refusals.limitReached);
         assertRefused(await client.assign('K-25', 'bob'), ...refusals.anothersCode);
         assertRefused(await client.upload(after.body[1].id, ['K-39']), ...refusals.codesExist);
         const [one, two] = after.body;

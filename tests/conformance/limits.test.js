@@ -19,11 +19,21 @@ const fixed = (value, currency = 'EUR') => ({ type: 'fixed_price', value, curren
 const none = { day: null, week: null, month: null };
 const zone = quietZone();
 
-/** Codes of a new book, all `user`'s and locked; returns the book. */
+/**
+ * Codes of a new book, all `user`'s and locked, which they are before the book has its limits: so that
+ * more of them are than may be redeemed; returns the book.
+ */
 async function locked(client, codes, members = {}, user = 'ann') {
-    const book = await client.newBookWith(codes, { timeZone: zone, ...members });
+    const {
+        maxRedemptions = null,
+        maxRedemptionsPerUser = null,
+        budget = null,
+        limits = null,
+        ...rest
+    } = members;
+    const { id } = await client.newBookWith(codes, { timeZone: zone, ...rest });
     for (const code of codes) await lockFor(client, code, user);
-    return book;
+    return client.mustPatchBook(id, { maxRedemptions, maxRedemptionsPerUser, budget, limits });
 }
 
 async function lockFor(client, code, user) {
@@ -315,19 +325,20 @@ describe('a limit', () => {
                 assertRefused(await client.redeem(each, 'ann', order(9)), ...refusals[refusal]);
                 await assertReasons(client, each, 'ann', [code], { againAt: anew(per) });
             }
-            // It does not keep codes from being locked, nor from what was redeemed being so.
+            // Nor can a code be locked.
             await client.mustUnlock(own[3], 'ann');
-            await client.mustLock(own[3], 'ann', order(9));
+            assertRefused(await client.lock(own[3], 'ann', order(9)), ...refusals[refusal]);
             const { body } = await client.get(`/coupon/${id}`);
-            assert.deepEqual([body.counts.redeemed, body.counts.locked], [2, 2]);
+            assert.deepEqual([body.counts.redeemed, body.counts.locked], [2, 1]);
             const { refusals: told } = (await client.get(`/coupon/${id}/stats`)).body;
-            assert.deepEqual(told, { [code]: 4 });
+            assert.deepEqual(told, { [code]: 5 });
             // Another user has redeemed nothing.
             await client.upload(id, [`${own[0]}b`]);
-            await lockFor(client, `${own[0]}b`, 'bob');
-            const bobs = await client.redeem(`${own[0]}b`, 'bob');
-            if (name === 'maxRedemptionsPerUser') assert.equal(bobs.status, 201, bobs.text);
-            else assertRefused(bobs, ...refusals[refusal]);
+            await client.mustAssign(`${own[0]}b`, 'bob');
+            const bobs = await client.lock(`${own[0]}b`, 'bob');
+            if (name !== 'maxRedemptionsPerUser') return assertRefused(bobs, ...refusals[refusal]);
+            assert.equal(bobs.status, 201, bobs.text);
+            await redeem(client, `${own[0]}b`, 'bob');
         });
 
         it(`of ${name}, ${per}, that is set, raised or lowered counts what was redeemed`, async () => {
@@ -405,7 +416,8 @@ describe('a limit', () => {
         const erased = await client.request('DELETE', '/coupon/users/eve');
         assert.ok(erased.status < 300, erased.text);
         await client.upload(id, ['E-2', 'E-3']);
-        for (const code of ['E-2', 'E-3']) await lockFor(client, code, 'eve');
+        await lockFor(client, 'E-2', 'eve');
+        await client.mustAssign('E-3', 'eve');
         await redeem(client, 'E-2', 'eve');
         const codes = kinds.map(([, , , code]) => code);
         await assertReasons(client, 'E-3', 'eve', codes);
@@ -661,6 +673,104 @@ describe('a budget', () => {
         await change({ budget: 11 });
         await redeem(client, 'H-5', 'ann', order(9));
         await refused('H-6');
+    });
+});
+
+describe('locks in a book with limits', () => {
+    const c = suiteServer();
+
+    /** Codes of a new book with these limits, all `ann`'s and free to be locked; returns the book. */
+    async function held(client, codes, members, user = 'ann') {
+        const book = await client.newBookWith(codes, { timeZone: zone, ...members });
+        for (const code of codes) await client.mustAssign(code, user);
+        return book;
+    }
+
+    for (const [per, name, value, refusal] of every) {
+        it(`take of ${name}, ${per}, what redeeming would, for as long as they live`, async () => {
+            const { client } = c;
+            const own = numbered(`LK ${name} ${per} `, 4);
+            const [one, two, three, four] = own;
+            const members = { discount: off(5), ...limiting(per, name, value(2)) };
+            const { id } = await held(client, own, members);
+            const refused = async (code) =>
+                assertRefused(await client.lock(code, 'ann'), ...refusals[refusal]);
+            await client.mustLock(one, 'ann');
+            await client.mustLock(two, 'ann', order(9));
+            await refused(three);
+            assertRefused(await client.redeem(three, 'ann'), ...refusals.notLocked);
+            assertRefused(await client.lock(two, 'ann'), ...refusals.locked);
+            // Whoever has a lock can use it; what was given back can be locked again.
+            await redeem(client, one);
+            await refused(three);
+            await client.mustUnlock(two, 'ann');
+            const byKey = (action) =>
+                client.post(`/coupon/${action}/${encodeURIComponent(three)}`, {
+                    userId: 'ann',
+                    lockKey: 'cart',
+                });
+            assert.equal((await byKey('lock')).status, 201);
+            await refused(two);
+            // The same lock takes nothing more.
+            assert.equal((await byKey('lock')).status, 201);
+            await refused(four);
+            // Raised, it lets another one in; lowered, those go on who have locked.
+            await client.mustPatchBook(id, limiting(per, name, value(3)));
+            await client.mustLock(four, 'ann');
+            await client.mustPatchBook(id, limiting(per, name, value(2)));
+            await redeem(client, four);
+            assertRefused(await byKey('redeem'), ...refusals[refusal]);
+            assert.equal((await byKey('unlock')).status, 201);
+            await refused(two);
+        });
+    }
+
+    it('are over when their time is', async () => {
+        const { client } = c;
+        const members = { maxRedemptions: 1, maxRedemptionsPerUser: 1, lockTtlSeconds: 1 };
+        await held(client, ['OV-1', 'OV-2'], members);
+        const { lockedUntil } = await client.mustLock('OV-1', 'ann');
+        for (let answer; answer?.status !== 201; ) {
+            if (answer) assertRefused(answer, ...refusals.allRedeemed);
+            answer = await client.lock('OV-2', 'ann');
+        }
+        assert.ok(Date.now() >= Date.parse(lockedUntil));
+        await redeem(client, 'OV-2');
+    });
+
+    it('of several codes are taken one after the other, all or none', async () => {
+        const { client } = c;
+        const codes = ['SV-1', 'SV-2', 'SV-3'];
+        const { id } = await held(client, codes, { discount: off(5), budget: 12 });
+        const lock = (own, amount) => client.lockAll(own, 'ann', amount && order(amount));
+        assertCodeRefused(await lock(codes, 99), 'SV-3', ...refusals.budgetExhausted);
+        assertCodeRefused(await lock(codes), 'SV-3', ...refusals.budgetExhausted);
+        assert.equal((await client.get(`/coupon/${id}`)).body.counts.locked, 0);
+        // Of the order nothing but 2 is left for the third.
+        assert.equal((await lock(codes, 12)).status, 201);
+    });
+
+    it('of an open code are each user’s', async () => {
+        const { client } = c;
+        const members = { assignment: 'open', maxRedemptionsPerCode: null };
+        await client.newBookWith(['OP'], { ...members, maxRedemptions: 2, maxRedemptionsPerUser: 1 });
+        await client.mustLock('OP', 'ann');
+        await redeem(client, 'OP', 'ann');
+        assertRefused(await client.lock('OP', 'ann'), ...refusals.limitReached);
+        await client.mustLock('OP', 'bob');
+        assertRefused(await client.lock('OP', 'cid'), ...refusals.allRedeemed);
+        const erased = await client.request('DELETE', '/coupon/users/bob');
+        assert.ok(erased.status < 300, erased.text);
+        await client.mustLock('OP', 'cid');
+    });
+
+    it('that were there before do not count', async () => {
+        const { client } = c;
+        await locked(client, ['BF-1', 'BF-2'], { maxRedemptions: 1 });
+        await client.mustUnlock('BF-2', 'ann');
+        await client.mustLock('BF-2', 'ann');
+        await redeem(client, 'BF-1');
+        assertRefused(await client.redeem('BF-2', 'ann'), ...refusals.allRedeemed);
     });
 });
 

@@ -175,7 +175,7 @@ describe('PostgreSQL is named', () => {
         const { client } = await testServer(t, {
             data: new PostgresData({ postgres, through: bouncer }),
         });
-        const book = await client.newBookWith(['B-1', 'B-2'], { maxRedemptionsPerUser: 1 });
+        const book = await client.newBookWith(['B-1', 'B-2'], { maxRedemptionsPerUser: 2 });
         for (const code of ['B-1', 'B-2']) {
             await client.mustAssign(code, 'ann');
             await client.mustLock(code, 'ann');

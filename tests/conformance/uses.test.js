@@ -178,11 +178,13 @@ describe('codes of open books', () => {
         const { client } = c;
         const { id } = await open(client, ['R-1'], { maxRedemptionsPerUser: 1, maxRedemptions: 2 });
         await use(client, 'R-1', 'ann');
-        await client.mustLock('R-1', 'ann');
-        assertRefused(await client.redeem('R-1', 'ann'), ...refusals.limitReached);
+        assertRefused(await client.lock('R-1', 'ann'), ...refusals.limitReached);
         await assertReasons(client, 'R-1', 'ann', ['user_redemption_limit_reached']);
         await use(client, 'R-1', 'bob');
+        assertRefused(await client.lock('R-1', 'cid'), ...refusals.allRedeemed);
+        await client.mustPatchBook(id, { maxRedemptions: null });
         await client.mustLock('R-1', 'cid');
+        await client.mustPatchBook(id, { maxRedemptions: 1 });
         assertRefused(await client.redeem('R-1', 'cid'), ...refusals.allRedeemed);
         await client.mustPatchBook(id, { maxRedemptions: null });
         await client.mustPatchCode('R-1', { active: false });

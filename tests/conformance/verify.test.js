@@ -204,7 +204,13 @@ describe('coupond verify finds', () => {
             /^ledger \d+ \(code_redeemed, code \d+\): at 20.*, under a lock until nothing$/],
         ['an id that is none', `UPDATE ledger SET id = -id ${entry(3, 'V-2')}`,
             /^ledger -\d+: ids are positive$/],
+        ['fewer locks that count for limits than there are', 'UPDATE usage_count SET locked = 0',
+            /^usage_count of book 1, user 1: locked is 0, by counted_lock it is 1$/],
+        ['a lock that counts, but could not be', 'UPDATE counted_lock SET book_id = 2',
+            /^counted_lock of code \d+ until 20.*: there is no such code in book 2 that could be locked$/],
         ...(backend === 'redis' ? [] : [
+            ['a lock that counts until another time', 'UPDATE counted_lock SET locked_until = locked_until + 1',
+                /^counted_lock of code \d+ until 20.*: the code is locked until 20/],
             ['a count of locks that is gone', 'DELETE FROM lock_count',
                 /^lock_count of book 1 until 20.*: codes is 0, by its codes it is 1$/],
             ['a lock until another time', `UPDATE ledger SET locked_until = locked_until + 1 ${entry(4, 'V-1')}`,
@@ -225,7 +231,7 @@ describe('coupond verify finds', () => {
     ];
 
     const tables = ['coupon_book', 'coupon_user', 'coupon_code', 'book_count', 'lock_count', 'activity_count',
-        'usage_count', 'ledger', ...(sqlite ? [] : ['id_counter', 'ledger_origin'])];
+        'usage_count', 'counted_lock', 'ledger', ...(sqlite ? [] : ['id_counter', 'ledger_origin'])];
     let filled;
 
     /** The server's data, filled once, as copies of its tables; then the server is not needed. */

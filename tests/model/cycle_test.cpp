@@ -748,6 +748,7 @@ public:
                                 "LEFT JOIN coupon_user ON number = assigned_to "
                                 "WHERE use_of IS NULL ORDER BY code") == wanted);
         compare_uses();
+        compare_counted_locks();
         if (backend_.locks() != nullptr) compare_locks();
         compare_books();
         compare_kept_back();
@@ -1070,17 +1071,21 @@ private:
     }
 
     /// How much of books is used, as their limits go by it: each row holds what was redeemed since
-    /// it says, and in its currency, and still stands. Where codes of a book were redeemed, or that
-    /// taken back, after its last change, its rows are of that time.
+    /// it says, and in its currency, and still stands, and at least the locks that count now. Where
+    /// codes of a book were redeemed, or that taken back, after its last change, its rows are of
+    /// that time; or of when one was locked after that.
     void compare_usages() {
-        std::map<std::int64_t, std::int64_t> used_at;  // of books, after their last changes
+        std::map<std::int64_t, std::vector<std::int64_t>> used_at;  // of books
         for (const Model::Change& change : model_.changes) {
             if (change.type.starts_with("book_")) used_at.erase(change.book);
-            if (change.redemption != 0) used_at[change.book] = change.at;
+            if (change.redemption != 0) used_at[change.book] = {change.at};
+            const bool locks = change.type == "code_locked" || change.type == "code_unlocked";
+            if (locks && used_at.contains(change.book)) used_at[change.book].push_back(change.at);
         }
         const auto rows = backend_.rows(
             "SELECT book_id, coalesce(user_id, ''), per, since, coalesce(currency, ''), redeemed, "
-            "amount FROM usage_count LEFT JOIN coupon_user ON number = user_number "
+            "amount, locked, locked_amount FROM usage_count LEFT JOIN coupon_user ON number = "
+            "user_number "
             "WHERE code_id = 0");
         for (const std::string& row : rows) {
             std::istringstream in(row);
@@ -1093,7 +1098,13 @@ private:
             const auto [redeemed, amount] = model_.count_use(id, user, since, currency);
             std::string wanted;
             for (const std::string& word : words) wanted += word + "|";
-            RC_ASSERT(row == wanted + std::to_string(redeemed) + "|" + std::to_string(amount));
+            wanted += std::to_string(redeemed) + "|" + std::to_string(amount) + "|";
+            RC_ASSERT(row.starts_with(wanted));
+            std::istringstream at_most(row.substr(wanted.size()));
+            std::int64_t locked = 0, locked_amount = 0;
+            at_most >> locked;
+            at_most.ignore();
+            at_most >> locked_amount;
 
             const Model::BookState& book = model_.books.at(id);
             if (!user.empty()) RC_ASSERT(!currency);
@@ -1101,10 +1112,38 @@ private:
                 const auto its = book.discount ? book.discount->currency : std::nullopt;
                 return since == begin(book.zone, per, at) && (!user.empty() || currency == its);
             };
-            if (user.empty() && used_at.contains(id)) RC_ASSERT(is_of(used_at.at(id)));
+            if (user.empty() && used_at.contains(id)) {
+                RC_ASSERT(std::ranges::any_of(used_at.at(id), is_of));
+            }
             if (!is_of(clock_.now().ms)) continue;
+            const auto locks = model_.count_locks(id, user, clock_.now().ms, currency);
+            RC_ASSERT(locked >= locks.redeemed);
+            RC_ASSERT(locked_amount >= locks.amount);
             ++answers_given["usage of " + std::string(user.empty() ? "all" : "a user")];
         }
+    }
+
+    /// The locks that count now for the limits of books.
+    void compare_counted_locks() {
+        std::multiset<std::string> wanted;
+        for (const auto& [place, lock] : model_.counted_locks) {
+            if (lock.until <= clock_.now().ms) continue;
+            const auto& currency = lock.worth ? lock.worth->currency : std::nullopt;
+            wanted.insert(place.first + "|" + std::to_string(lock.book) + "|" + lock.user + "|" +
+                          std::to_string(lock.until) + "|" +
+                          (lock.worth ? std::to_string(lock.worth->amount) : "none") + "|" +
+                          (currency ? std::string(currency->code()) : ""));
+        }
+        const auto rows = backend_.rows(
+            "SELECT named.code, lock.book_id, user_id, lock.locked_until, "
+            "coalesce(cast(amount AS text), 'none'), coalesce(currency, '') "
+            "FROM counted_lock AS lock JOIN coupon_user ON number = user_number "
+            "JOIN coupon_code AS code ON code.id = lock.code_id "
+            "JOIN coupon_code AS named ON named.id = coalesce(code.use_of, code.id) "
+            "WHERE lock.locked_until > " +
+            std::to_string(clock_.now().ms));
+        RC_ASSERT(std::multiset<std::string>(rows.begin(), rows.end()) == wanted);
+        if (!wanted.empty()) ++answers_given["locks that count"];
     }
 
     /// What there is of codes beside themselves: a row for each redemption that stands, and for
@@ -1396,6 +1435,10 @@ void check(const std::string& what, auto property) {
             expect(histories_run / 60, {(limit + per).c_str()});
         }
     }
+    expect(histories_run / 60,
+           {"locks that count", "a lock: redemption_limit_reached", "a lock: budget_exhausted",
+            "a lock: user_redemption_limit_reached", "a redemption: redemption_limit_reached",
+            "a redemption: budget_exhausted", "a redemption: user_redemption_limit_reached"});
     expect(histories_run / 60, {"anew day", "anew week", "anew month"});
     expect(histories_run / 150, {"as by UTC it would not be"});
 }

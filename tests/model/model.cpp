@@ -521,6 +521,13 @@ std::string Model::lock(const LockCode& command, std::int64_t now) {
         ++met["all that is left is locked"];
         return "refused already_locked";
     }
+    const BookState& book = books.at(code.book);
+    const auto value =
+        book.discount ? worth(*book.discount, command.order) : std::optional<Money>();
+    if (!extends) {
+        why = limited(code.book, user, value, now, true);
+        if (!why.empty()) return why;
+    }
     const auto ttl_s = books[code.book].ttl_s;
     std::int64_t until = now + (ttl_s ? *ttl_s * 1000 : command.ttl_ms);
     if (extends) {
@@ -528,6 +535,9 @@ std::string Model::lock(const LockCode& command, std::int64_t now) {
         until = std::max(until, was_until);
     }
     key_of(code, user, now) = command.lock_key;
+    if ((book.counted & ~counts_uses) != 0) {
+        counted_locks[place_of(command.code, code, user, now)] = {code.book, user, until, value};
+    }
     if (by_use(code, user, now)) {
         code.uses[user] = until;
         Change& change = enter("code_locked", code, now);
@@ -613,24 +623,50 @@ Model::Use Model::count_use(std::int64_t book, const std::string& user, std::int
     return use;
 }
 
+Model::Use Model::count_locks(std::int64_t book, const std::string& user, std::int64_t now,
+                              const std::optional<Currency>& currency) const {
+    Use use;
+    for (const auto& [_, lock] : counted_locks) {
+        if (lock.book != book || now >= lock.until) continue;
+        if (!user.empty() && lock.user != user) continue;
+        ++use.redeemed;
+        if (currency && lock.worth && lock.worth->currency == currency) {
+            use.amount += lock.worth->amount;
+        }
+    }
+    return use;
+}
+
+std::pair<std::string, std::string> Model::place_of(const std::string& text, const CodeState& code,
+                                                    const std::string& user,
+                                                    std::int64_t now) const {
+    return {text, by_use(code, user, now) ? user : ""};
+}
+
 std::string Model::limited(std::int64_t id, const std::string& user,
-                           const std::optional<Money>& worth, std::int64_t now) {
+                           const std::optional<Money>& worth, std::int64_t now, bool locks) {
     const BookState& book = books.at(id);
     const auto currency = book.discount ? book.discount->currency : std::nullopt;
+    const auto taken = [&](const std::string& of, std::int64_t since) {
+        Use use = count_use(id, of, since, currency);
+        if (!locks) return use;
+        const Use locked = count_locks(id, of, now, currency);
+        return Use{use.redeemed + locked.redeemed, use.amount + locked.amount};
+    };
     // Whether, per some time, so much is used since then that it refuses.
     const auto most = [&](Per per, std::int64_t since) {
         const auto limit = book.limits_per(per).max_redemptions;
-        return limit && count_use(id, "", since, {}).redeemed + 1 > *limit;
+        return limit && taken("", since).redeemed + 1 > *limit;
     };
     const auto budget = [&](Per per, std::int64_t since) {
         const auto limit = book.limits_per(per).budget;
         if (!limit || !worth || worth->amount == 0) return false;
-        const std::int64_t all = count_use(id, "", since, currency).amount + worth->amount;
+        const std::int64_t all = taken("", since).amount + worth->amount;
         return all * minor_unit(currency) > *limit;
     };
     const auto most_of_user = [&](Per per, std::int64_t since) {
         const auto limit = book.limits_per(per).max_redemptions_per_user;
-        return limit && count_use(id, user, since, {}).redeemed + 1 > *limit;
+        return limit && taken(user, since).redeemed + 1 > *limit;
     };
     std::set<std::string> begun_anew;
     const auto refuses = [&](const std::string& reason, auto limit) {
@@ -646,6 +682,7 @@ std::string Model::limited(std::int64_t id, const std::string& user,
                 begun_anew.insert({reason + " anew", "anew " + name_of(per)});
             }
         }
+        if (is_refused) ++met[(locks ? "a lock: " : "a redemption: ") + reason];
         return is_refused;
     };
     if (refuses("redemption_limit_reached", most)) return "refused redemption_limit_reached";
@@ -692,8 +729,9 @@ std::string Model::redeem(const RedeemCode& command, std::int64_t now, std::int6
                                .at = now,
                                .by_use = by_use(code, command.user_id, now)};
     if (book.discount) redemption.discount = worth(*book.discount, command.order);
-    why = limited(code.book, command.user_id, redemption.discount, now);
+    why = limited(code.book, command.user_id, redemption.discount, now, false);
     if (!why.empty()) return why;
+    counted_locks.erase(place_of(command.code, code, command.user_id, now));
     Change& change = enter("code_redeemed", code, now);
     change.user = command.user_id;
     change.locked_until = until;
@@ -777,6 +815,7 @@ std::string Model::unlock(const UnlockCode& command, std::int64_t now) {
         Change& change = enter("code_unlocked", code, now);
         change.user = user;
         change.locked_until = until;
+        counted_locks.erase(place_of(command.code, code, user, now));
         (by_use(code, user, now) ? code.uses[user] : code.locked_until) = now;
     }
     return "unlocked";
@@ -816,6 +855,8 @@ std::string Model::erase(const EraseUser& command, std::int64_t now) {
         code.locked_until = std::min(code.locked_until, now);
         code.lock_ended = true;
     }
+    std::erase_if(counted_locks,
+                  [&](const auto& lock) { return lock.second.user == command.user_id; });
     for (Change& change : changes) {
         if (is_theirs(change)) change.user = command.erased_id;
     }

@@ -114,6 +114,13 @@ public:
         std::int64_t rolled_back_at = 0;  ///< 0: it stands
         bool by_use = false;              ///< not of the code itself
     };
+    /// A lock that counts for the limits of a book.
+    struct CountedLock {
+        std::int64_t book = 0;
+        std::string user;
+        std::int64_t until = 0;
+        std::optional<Money> worth;
+    };
     /// What the ledger should tell of a change.
     struct Change {
         std::string type;
@@ -143,7 +150,9 @@ public:
     std::map<std::string, CodeState> codes;
     std::map<std::int64_t, BookState> books;
     std::map<std::int64_t, RedemptionState> redemptions;  ///< by id, also those rolled back
-    std::vector<Change> changes;                          ///< in the order made
+    /// By code; and user, where it is of a use beside the code's own.
+    std::map<std::pair<std::string, std::string>, CountedLock> counted_locks;
+    std::vector<Change> changes;  ///< in the order made
     /// How often limits of each kind have refused a redemption, or have begun anew for one: shows
     /// that they have been tested.
     std::map<std::string, int> met;
@@ -155,6 +164,9 @@ public:
     /// What stands of the redemptions made in a book since then, by all users or by one.
     Use count_use(std::int64_t book, const std::string& user, std::int64_t since,
                   const std::optional<Currency>& currency) const;
+    /// What locks that live at `now` would add to that.
+    Use count_locks(std::int64_t book, const std::string& user, std::int64_t now,
+                    const std::optional<Currency>& currency) const;
 
     /// How many redemptions of a code stand; without its own.
     std::int64_t count_uses(const std::string& code) const;
@@ -192,10 +204,13 @@ private:
     std::string unusable(const CodeState& code, std::int64_t now) const;
     /// The reason why a code of a book cannot be used for an order, or without one; empty: it can.
     std::string unfit(std::int64_t book, const std::optional<Order>& order) const;
-    /// The reason why the limits of a book do not let a user redeem what is worth that; empty: they
-    /// do.
+    /// The reason why the limits of a book do not let a user redeem what is worth that, or lock it;
+    /// empty: they do.
     std::string limited(std::int64_t book, const std::string& user,
-                        const std::optional<Money>& worth, std::int64_t now);
+                        const std::optional<Money>& worth, std::int64_t now, bool locks);
+    /// The place in counted_locks of the lock that a user has, or takes, of a code.
+    std::pair<std::string, std::string> place_of(const std::string& text, const CodeState& code,
+                                                 const std::string& user, std::int64_t now) const;
     Change& enter(const std::string& type, const CodeState& code, std::int64_t now);
     /// How often a code may be redeemed; nothing: no limit.
     std::optional<std::int64_t> most_of(const CodeState& code) const;

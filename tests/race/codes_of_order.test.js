@@ -344,12 +344,14 @@ describe('sets of codes and the limit of a user', () => {
         for (const [index, maxRedemptionsPerUser] of limits.entries()) {
             const codes = users.map((user) => [user, numbered(`${user}-${index}-`, 12)]);
             const all = codes.flatMap(([, some]) => some);
-            books.push((await client.newBookWith(all, { maxRedemptionsPerUser })).id);
+            const { id } = await client.newBookWith(all);
+            books.push(id);
             for (const [user, some] of codes) {
                 await inParallel(some, width, (code) => client.mustAssign(code, user));
                 await inParallel(some, width, (code) => client.mustLock(code, user));
                 own.get(user).push(...some);
             }
+            await client.mustPatchBook(id, { maxRedemptionsPerUser });
         }
         await inParallel(numbered('', 600), width, (_, index) => {
             const user = users[index % users.length];
@@ -428,7 +430,10 @@ describe('sets of codes and the limit of a user', () => {
         assert.ok(counts.redeemed <= limit, JSON.stringify(counts));
         const listed = (await client.bookWithCodes(id)).codes;
         const open = listed.filter(({ isRedeemed }) => !isRedeemed);
+        // So that more are locked than may be redeemed.
+        await client.mustPatchBook(id, { maxRedemptionsPerUser: null });
         for (const { code, isLocked } of open) if (!isLocked) await client.mustLock(code, 'ann');
+        await client.mustPatchBook(id, { maxRedemptionsPerUser: limit });
         const rest = open.slice(0, limit - counts.redeemed + 1).map(({ code }) => code);
         const much = await sets.redeem(client, rest, 'ann', order(9, 'EUR', 'rest'));
         assertCodeRefused(much, rest.at(-1), ...refusals.limitReached);

@@ -28,12 +28,15 @@ const ever = ['ever', ...pers];
 const limiting = (per, name, value) =>
     per === 'ever' ? { [name]: value } : { limits: { [per]: { [name]: value } } };
 
-/** `codes`, such as ann-1 of ann, of a new book where no day ends soon, locked; returns its id. */
-async function locked(client, codes, members) {
-    const timeZone = quietZone();
-    const { id } = await client.newBookWith(codes, { discount: off(5), timeZone, ...members });
+/**
+ * `codes`, such as ann-1 of ann, of a new book where no day ends soon, locked before it had the limits
+ * `limits`, so that more of them are than may be redeemed; returns its id.
+ */
+async function locked(client, codes, limits, discount = off(5)) {
+    const { id } = await client.newBookWith(codes, { discount, timeZone: quietZone() });
     await inParallel(codes, width, (code) => client.mustAssign(code, holder(code)));
     await inParallel(codes, width, (code) => client.mustLock(code, holder(code)));
+    if (Object.keys(limits).length > 0) await client.mustPatchBook(id, limits);
     return id;
 }
 
@@ -51,8 +54,9 @@ async function takenOff(client, id) {
 
 /** Redeems the code, which is locked or can be; a refusal is `name`. */
 async function tryOne(client, code, name, sent) {
-    await client.lock(code, holder(code));
-    const answer = await client.redeem(code, holder(code), sent);
+    const lock = await client.lock(code, holder(code));
+    const goesOn = lock.status === 201 || lock.body.code === 'coupon_already_locked';
+    const answer = goesOn ? await client.redeem(code, holder(code), sent) : lock;
     if (answer.status !== 201) assertRefused(answer, ...refusals[name]);
     return answer;
 }
@@ -180,6 +184,76 @@ describe('redeeming at once', () => {
     });
 });
 
+describe('locking at once', () => {
+    /** Answers of all who try to lock at once; asserts how they are refused. */
+    async function lockers(client, codes, refusal) {
+        const answers = await inParallel(codes, width, (code) => client.lock(code, holder(code)));
+        for (const answer of answers) {
+            if (answer.status !== 201) assertRefused(answer, ...refusals[refusal]);
+        }
+        return codes.filter((_, index) => answers[index].status === 201);
+    }
+
+    for (const per of ever) {
+        for (const [name, value, refusal] of [...ofAll, ...ofUser]) {
+            it(`takes what ${name} has left, ${per}, and no more, for as long as it is held`, async (t) => {
+                const { server, client } = await testServer(t);
+                const isOfUser = name === ofUser[0][0];
+                const [users, each] = isOfUser ? [4, 20] : [40, 2];
+                const most = isOfUser ? 3 : 13;
+                const total = isOfUser ? most * users : most;
+                const codes = codesOf(users, each);
+                const members = { discount: off(5), timeZone: quietZone() };
+                const { id } = await client.newBookWith(codes, {
+                    ...members,
+                    ...limiting(per, name, value(most)),
+                });
+                await inParallel(codes, width, (code) => client.mustAssign(code, holder(code)));
+                const first = await lockers(client, codes, refusal);
+                assert.equal(first.length, total);
+                // Some are redeemed and some given back, while others try.
+                const [redeemed, kept] = [first.slice(0, 4), first.slice(8)];
+                const others = codes.filter((code) => !first.includes(code));
+                const [second] = await Promise.all([
+                    lockers(client, others, refusal),
+                    inParallel(redeemed, 4, (code) => client.mustRedeem(code, holder(code))),
+                    inParallel(first.slice(4, 8), 4, (code) => client.mustUnlock(code, holder(code))),
+                ]);
+                const third = await lockers(
+                    client,
+                    codes.filter((code) => ![...redeemed, ...kept, ...second].includes(code)),
+                    refusal,
+                );
+                assert.equal(kept.length + second.length + third.length, total - 4);
+                // Whoever has a lock can redeem.
+                await inParallel([...kept, ...second, ...third], width, (code) =>
+                    client.mustRedeem(code, holder(code)),
+                );
+                assert.equal(await redeemedOf(client, id), total);
+                await verifyServer(t, server, client);
+            });
+        }
+    }
+
+    it('of an open code takes what its book has left', async (t) => {
+        const { server, client } = await testServer(t);
+        const members = { assignment: 'open', maxRedemptionsPerCode: null, maxRedemptions: 20 };
+        await client.newBookWith(['OPEN'], members);
+        const users = numbered('user', 100);
+        const locks = await inParallel(users, width, (user) => client.lock('OPEN', user));
+        const winners = users.filter((_, index) => locks[index].status === 201);
+        assert.equal(winners.length, 20);
+        const both = await inParallel(users, width, (user) =>
+            winners.includes(user) ? client.redeem('OPEN', user) : client.lock('OPEN', user),
+        );
+        for (const [index, answer] of both.entries()) {
+            if (winners.includes(users[index])) assert.equal(answer.status, 201, answer.text);
+            else assertRefused(answer, ...refusals.allRedeemed);
+        }
+        await verifyServer(t, server, client);
+    });
+});
+
 describe('redeeming at once beside roll-backs', () => {
     for (const per of ever) {
         for (const [name, value, refusal] of [...ofAll, ...ofUser]) {
@@ -227,8 +301,7 @@ describe('redeeming at once beside roll-backs', () => {
         for (const per of ever) {
             const codes = numbered(`${per}-`, 240);
             const budget = 40.03;
-            const members = { discount: percent(10), ...limiting(per, 'budget', budget) };
-            const id = await locked(client, codes, members);
+            const id = await locked(client, codes, limiting(per, 'budget', budget), percent(10));
             const random = seededRandom();
             const made = [];
             let next = 0;
@@ -284,6 +357,8 @@ describe('limits that change at once', () => {
             budget: random.pick([null, 4.99, 20, 77.7, 300]),
         });
         const made = [];
+        const names = ['allRedeemed', 'budgetExhausted', 'limitReached'];
+        const isLimited = ({ body }) => names.some((name) => refusals[name][2] === body.code);
         const redeem = async (own, sent) => {
             const answer = await client.redeemAll(own, holder(own[0]), sent);
             if (answer.status !== 201) return answer;
@@ -293,13 +368,15 @@ describe('limits that change at once', () => {
         const work = [
             ...Array(8).fill(async () => {
                 const code = random.pick(codes);
-                await client.lock(code, holder(code));
+                const lock = await client.lock(code, holder(code));
+                if (isLimited(lock)) return lock;
                 return redeem([code], order(1 + random.below(20), 'EUR', `${random.below(1e9)}`));
             }),
             ...Array(3).fill(async () => {
                 const user = `user${random.below(6)}`;
                 const own = [...new Set([1, 2, 3].map(() => `${user}-${random.below(20)}`))];
-                await client.lockAll(own, user);
+                const lock = await client.lockAll(own, user);
+                if (isLimited(lock)) return lock;
                 return redeem(own, order(1 + random.below(40), 'EUR', `${random.below(1e9)}`));
             }),
             ...Array(5).fill(() => client.rollBack(random.pick(made.slice(-40)) ?? 1)),
@@ -319,7 +396,7 @@ describe('limits that change at once', () => {
         for (const answer of answers) {
             assert.ok([200, 201, 404, 409].includes(answer.status), answer.text);
         }
-        for (const name of ['allRedeemed', 'budgetExhausted', 'limitReached']) {
+        for (const name of names) {
             assert.ok(told[refusals[name][2]] > 5, `${name} was too rare`);
         }
         await verifyServer(t, server, client);

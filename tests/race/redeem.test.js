@@ -113,10 +113,8 @@ describe('redeeming at once', () => {
         const { client } = await testServer(t);
         for (let round = 0; round < 5; round += 1) {
             const codes = numbered(`LIM-${round}-`, 20);
-            const book = await prepare(client, codes, {
-                locked: true,
-                members: { maxRedemptionsPerUser: 5 },
-            });
+            const book = await prepare(client, codes, { locked: true });
+            await client.mustPatchBook(book.id, { maxRedemptionsPerUser: 5 });
             const answers = await inParallel(codes, 20, (code) => client.redeem(code, 'ann'));
             assert.deepEqual(tallyStatus(answers), { 201: 5, 409: 15 });
             for (const answer of answers) {
@@ -137,9 +135,10 @@ describe('redeeming at once', () => {
         const users = numbered('user-', 40);
         const codes = users.flatMap((user) => numbered(`${user}-`, 3));
         const holder = (code) => code.slice(0, code.lastIndexOf('-'));
-        await client.newBookWith(codes, { maxRedemptionsPerUser: 1 });
+        const { id } = await client.newBookWith(codes);
         await inParallel(codes, width, (code) => client.mustAssign(code, holder(code)));
         await inParallel(codes, width, (code) => client.mustLock(code, holder(code)));
+        await client.mustPatchBook(id, { maxRedemptionsPerUser: 1 });
         const answers = await inParallel(codes, width, (code) => client.redeem(code, holder(code)));
         const won = codes.filter((_, index) => answers[index].status === 201).map(holder);
         assert.deepEqual(won.sort(), [...users].sort());

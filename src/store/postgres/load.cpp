@@ -71,12 +71,14 @@ const Statement select_uses_of_orders{
 // one code the one that is locked longest.
 const Statement select_unredeemed_uses{
     "SELECT " COUPOND_CODE_COLUMNS
-    ", need.n FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS need (code_id, user_id, n) "
+    ", need.n, counted.locked_until, counted.amount, counted.currency "
+    "FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS need (code_id, user_id, n) "
     "CROSS JOIN LATERAL (SELECT number, user_id FROM coupon_user WHERE user_id = need.user_id "
     "OFFSET 0) AS holder "
     "CROSS JOIN LATERAL (SELECT ctid, * FROM coupon_code WHERE use_of = need.code_id "
     "AND assigned_to = holder.number AND redeemed_at IS NULL ORDER BY locked_until + 0 DESC LIMIT 1"
-    ") AS code"};
+    ") AS code LEFT JOIN LATERAL (SELECT * FROM counted_lock WHERE code_id = code.id OFFSET 0"
+    ") AS counted ON true"};
 
 // How many uses of codes are locked beyond $2.
 const Statement select_locked_uses{
@@ -101,6 +103,26 @@ const Statement select_redemptions_of_orders{
 const Statement select_usages_of_users{COUPOND_USAGE_OF_USERS};
 
 const Statement select_usages_of_books{COUPOND_USAGE_OF_BOOKS};
+
+// Of codes, not of uses.
+const Statement select_counted_locks{
+    "SELECT need.code, who.user_id, held.locked_until, held.amount, held.currency "
+    "FROM unnest($1::bigint[], $2::text[]) AS need (id, code) CROSS JOIN LATERAL "
+    "(SELECT * FROM counted_lock WHERE code_id = need.id OFFSET 0) AS held "
+    "CROSS JOIN LATERAL (SELECT user_id FROM coupon_user WHERE number = held.user_number OFFSET 0"
+    ") AS who"};
+
+// How many locks count beyond $4: of a book, with what they are worth in a currency, or of a user
+// there.
+const Statement select_lock_counts{
+    "SELECT CASE WHEN need.user_id = '' THEN (SELECT count(*) FROM counted_lock "
+    "WHERE book_id = need.book_id AND locked_until > $4::bigint) ELSE (SELECT count(*) "
+    "FROM counted_lock WHERE user_number = (SELECT number FROM coupon_user "
+    "WHERE user_id = need.user_id) AND book_id = need.book_id AND locked_until > $4::bigint) END, "
+    "CASE WHEN need.currency IS NULL THEN 0 ELSE (SELECT coalesce(sum(amount), 0)::bigint "
+    "FROM counted_lock WHERE book_id = need.book_id AND locked_until > $4::bigint "
+    "AND currency = need.currency) END FROM unnest($1::bigint[], $2::text[], $3::text[]) "
+    "WITH ORDINALITY AS need (book_id, user_id, currency, n) ORDER BY need.n"};
 
 // Whoever redeems in a limited book, or of a code that has uses, changes what is counted of it, so
 // others wait instead of meeting conflicts. Not for the rows: who waits for those has a
@@ -213,6 +235,7 @@ public:
             take_known();
             if (any != needs_.pools.end()) ask_any_free(any->second);
             if (with_uses || may_be_limited()) ask_usages();
+            if (may_be_limited()) ask_counted_locks();
             if (with_uses) ask_uses();
             if (with_uses && !needs_.orders.empty()) ask_orders(true);
             if (may_hold_most()) ask_holdings();
@@ -221,6 +244,7 @@ public:
         receive();
         take_known();
         require_books();
+        if (in_parts) count_locks();
         load_spellings();
         const bool is_limited = !in_parts && (may_be_limited() || may_hold_most());
         if (is_limited || (known_.uses && !knew_uses)) {
@@ -362,14 +386,13 @@ private:
         }
     }
 
-    /// Whether some redemption may be of a book of which something is counted.
+    /// Whether some code that is used may be of a book of which something is counted.
     bool may_be_limited() const {
-        const bool redeems =
+        const bool uses =
             !needs_.redemptions.empty() ||
-            std::ranges::any_of(needs_.codes, [](const auto& need) { return need.redeems; });
-        return redeems && std::ranges::any_of(known_.books, [](const auto& book) {
-                   return book.second.counted != 0;
-               });
+            std::ranges::any_of(needs_.codes, [](const auto& need) { return need.uses; });
+        return uses && std::ranges::any_of(
+                           known_.books, [](const auto& book) { return book.second.counted != 0; });
     }
 
     /// Whether some code may be given away of a book that limits how many a user holds.
@@ -455,7 +478,11 @@ private:
             ask(select_unredeemed_uses, Parameters(codes, users), [this, places](const Rows& rows) {
                 for (int row = 0; row < rows.size(); ++row) {
                     const auto n = static_cast<std::size_t>(rows.integer(row, code_columns)) - 1;
-                    *places.at(n) = &take_code(rows, row);
+                    CodeRow& use = take_code(rows, row);
+                    *places.at(n) = &use;
+                    if (rows.is_null(row, code_columns + 1)) continue;
+                    use.counted_lock =
+                        read_counted_lock(rows, row, *use.code.assigned_to, code_columns + 1);
                 }
             });
         }
@@ -486,17 +513,17 @@ private:
             none.now = {need.since, 0, 0, need.currency};
             if (world_.usages.try_emplace(need.key, none).second) asked.push_back(std::move(need));
         };
-        const auto need = [&](const CodeRow& row, std::string_view user, bool redeems) {
+        const auto need = [&](const CodeRow& row, std::string_view user, bool uses) {
             const Book& book = book_of(row);
             if (may_have_uses(book, row.code)) take(uses_need(book.id, row.code.id), of_codes);
-            if (!redeems) return;
+            if (!uses) return;
             for (UsageNeed& one : usage_needs(book, "", needs_.at)) take(std::move(one), of_books);
             for (UsageNeed& one : usage_needs(book, user, needs_.at))
                 take(std::move(one), of_users);
         };
         for (const Needs::CodeNeed& one : needs_.codes) {
             const CodeRow* const row = world_.find(one.code);
-            if (row != nullptr) need(*row, one.user, one.redeems);
+            if (row != nullptr) need(*row, one.user, one.uses);
         }
         for (const EntryId id : needs_.redemptions) {
             const Redemption* const redemption = world_.find_redemption(id);
@@ -531,6 +558,63 @@ private:
         UsagesAsked asked(of_users);
         ask(select_usages_of_users, Parameters(asked.books, asked.users, asked.pers, asked.since),
             [this, of_users](const Rows& rows) { take_usages(rows, of_users); });
+    }
+
+    /// Of codes that are used in limited books. Whoever changes one later changes what is counted
+    /// of the book as well.
+    void ask_counted_locks() {
+        BigintArray ids;
+        TextArray codes;
+        for (const Needs::CodeNeed& need : needs_.codes) {
+            const CodeRow* const row = need.uses ? world_.find(need.code) : nullptr;
+            if (row == nullptr || !counts_redemptions(book_of(*row))) continue;
+            ids.add(row->code.id);
+            codes.add(row->code.code);
+        }
+        if (ids.size() == 0) return;
+        ask(select_counted_locks, Parameters(ids, codes), [this](const Rows& rows) {
+            for (int row = 0; row < rows.size(); ++row) {
+                world_.find(rows.text(row, 0))->counted_lock =
+                    read_counted_lock(rows, row, rows.text(row, 1), 2);
+            }
+        });
+    }
+
+    static CountedLock read_counted_lock(const Rows& rows, int row, std::string_view user_id,
+                                         int column) {
+        return sound(
+            CountedLock{std::string(user_id),
+                        {rows.integer(row, column)},
+                        read_money(rows, row, column + 1, read_currency(rows, row, column + 2))});
+    }
+
+    /// Of limited books, and of users there, where that is needed.
+    void count_locks() {
+        BigintArray books;
+        TextArray users, currencies;
+        std::vector<World::UsageRow*> counts;
+        for (auto& [key, usage] : world_.usages) {
+            if (key.code_id != 0) continue;
+            const Book& book = world_.books.at(key.book_id);
+            if (!must_count_locks(book, key, usage, needs_.counts_locks)) continue;
+            books.add(key.book_id);
+            users.add(key.user_id);
+            const auto& currency = usage.now.currency;
+            currency ? currencies.add(currency->code()) : currencies.add_null();
+            counts.push_back(&usage);
+        }
+        if (counts.empty()) return;
+        ask(select_lock_counts, Parameters(books, users, currencies, needs_.at.ms),
+            [counts](const Rows& rows) {
+                for (int row = 0; row < rows.size(); ++row) {
+                    World::UsageRow& usage = *counts.at(static_cast<std::size_t>(row));
+                    usage.now.locked = rows.integer(row, 0);
+                    usage.now.locked_amount = rows.integer(row, 1);
+                    sound(usage.now);
+                    usage.locks_counted = true;
+                }
+            });
+        receive();
     }
 
     void take_usages(const Rows& rows, const std::vector<UsageNeed>& asked) {

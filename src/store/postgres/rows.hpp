@@ -30,8 +30,8 @@ namespace coupond::postgres {
     "SELECT need.n, old.since, old.redeemed, old.amount, old.currency, "                         \
     "CASE WHEN old.since = need.since THEN old.redeemed ELSE (SELECT count(*) FROM coupon_code " \
     "WHERE assigned_to = who.number AND book_id = need.book_id AND redeemed_at >= need.since) "  \
-    "END, 0::bigint, old.version FROM unnest($1::bigint[], $2::text[], $3::bigint[], "           \
-    "$4::bigint[]) "                                                                             \
+    "END, 0::bigint, old.version, old.locked, 0::bigint FROM unnest($1::bigint[], $2::text[], "  \
+    "$3::bigint[], $4::bigint[]) "                                                               \
     "WITH ORDINALITY AS need (book_id, user_id, per, since, n) "                                 \
     "CROSS JOIN LATERAL (SELECT number FROM coupon_user WHERE user_id = need.user_id OFFSET 0"   \
     ") AS who LEFT JOIN LATERAL (SELECT * FROM usage_count WHERE book_id = need.book_id "        \
@@ -47,7 +47,8 @@ namespace coupond::postgres {
     COUPOND_IF_OF_THAT_TIME("amount",                                                             \
                             "discount_count WHERE book_id = need.book_id "                        \
                             "AND currency = need.currency")                                       \
-    ", old.version FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) "            \
+    ", old.version, old.locked, old.locked_amount "                                               \
+    "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) "                          \
     "WITH ORDINALITY AS need (book_id, per, since, currency, n) "                                 \
     "LEFT JOIN LATERAL (SELECT * FROM usage_count WHERE book_id = need.book_id "                  \
     "AND user_number = 0 AND code_id = 0 AND per = need.per OFFSET 0) AS old ON true"
@@ -179,6 +180,10 @@ inline World::UsageRow read_usage(const Rows& rows, int row, const UsageNeed& ne
         usage.loaded_version = rows.integer(row, 7);
     }
     usage.now = sound(Usage{need.since, rows.integer(row, 5), rows.integer(row, 6), need.currency});
+    if (is_of_that_time(usage)) {
+        usage.now.locked = rows.integer(row, 8);
+        usage.now.locked_amount = rows.integer(row, 9);
+    }
     return usage;
 }
 

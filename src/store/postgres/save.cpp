@@ -118,20 +118,35 @@ const Statement rewrite_codes{
 // this transaction's.
 const Statement save_usages{
     "WITH counted AS (INSERT INTO usage_count AS old (book_id, user_number, code_id, per, since, "
-    "redeemed, amount, currency, locked, version) SELECT book_id, CASE WHEN user_id = '' THEN 0 "
+    "redeemed, amount, currency, locked, locked_amount, version) SELECT book_id, CASE WHEN user_id "
+    "= '' THEN 0 "
     "ELSE known.number END, code_id, per, since, redeemed, amount, currency, locked, "
+    "locked_amount, "
     "coalesce(loaded_version, pg_current_xact_id()::text::bigint) "
     "FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], "
-    "$6::bigint[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[]) AS new (book_id, "
-    "user_id, per, since, redeemed, amount, currency, loaded_version, code_id, "
-    "locked)" COUPOND_NUMBER
+    "$6::bigint[], $7::text[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[]) "
+    "AS new (book_id, user_id, per, since, redeemed, amount, currency, loaded_version, code_id, "
+    "locked, locked_amount)" COUPOND_NUMBER
     " WHERE user_id = '' OR known.number IS NOT NULL "
     "ON CONFLICT (book_id, user_number, code_id, per) DO UPDATE SET since = excluded.since, "
     "redeemed = excluded.redeemed, amount = excluded.amount, currency = excluded.currency, "
-    "locked = excluded.locked, version = pg_current_xact_id()::text::bigint "
+    "locked = excluded.locked, locked_amount = excluded.locked_amount, version = "
+    "pg_current_xact_id()::text::bigint "
     "WHERE old.version = excluded.version RETURNING 1) "
     "SELECT CASE WHEN count(*) <> cardinality($1::bigint[]) THEN coupond_conflict() END "
     "FROM counted"};
+
+const Statement delete_counted_locks{"DELETE FROM counted_lock WHERE code_id = ANY($1::bigint[])"};
+
+const Statement save_counted_locks{
+    "INSERT INTO counted_lock AS old (code_id, book_id, user_number, locked_until, amount, "
+    "currency) SELECT code_id, book_id, known.number, locked_until, amount, currency "
+    "FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[]) "
+    "AS new (code_id, book_id, user_id, locked_until, amount, currency)" COUPOND_NUMBER
+    " WHERE known.number IS NOT NULL ORDER BY code_id ON CONFLICT (code_id) DO UPDATE SET "
+    "book_id = excluded.book_id, user_number = excluded.user_number, "
+    "locked_until = excluded.locked_until, amount = excluded.amount, "
+    "currency = excluded.currency"};
 
 // Those that are new, or replace what need not be kept any more.
 const Statement insert_memories{
@@ -430,7 +445,7 @@ void send_changed_codes(Connection& connection, const Delta& delta, const Stored
 /// By book, user, time and code.
 void send_usages(Connection& connection, const Delta& delta) {
     if (delta.usages.empty()) return;
-    BigintArray books, codes, pers, since, redeemed, amounts, locked, versions;
+    BigintArray books, codes, pers, since, redeemed, amounts, locked, locked_amounts, versions;
     TextArray users, currencies;
     for (const auto& [key, loaded, version, now] : delta.usages) {
         books.add(key->book_id);
@@ -441,11 +456,37 @@ void send_usages(Connection& connection, const Delta& delta) {
         redeemed.add(now.redeemed);
         amounts.add(now.amount);
         locked.add(now.locked);
+        locked_amounts.add(now.locked_amount);
         now.currency ? currencies.add(now.currency->code()) : currencies.add_null();
         versions.add(version);
     }
-    connection.execute(save_usages, Parameters(books, users, pers, since, redeemed, amounts,
-                                               currencies, versions, codes, locked));
+    connection.execute(
+        save_usages, Parameters(books, users, pers, since, redeemed, amounts, currencies, versions,
+                                codes, locked, locked_amounts));
+}
+
+/// After what is counted of their books, by which processes take turns.
+void send_counted_locks(Connection& connection, const Delta& delta) {
+    BigintArray ended, codes, books, until, amounts;
+    TextArray users, currencies;
+    for (const CodeRow* const row : delta.counted_locks) {
+        if (!row->counted_lock) {
+            ended.add(row->code.id);
+            continue;
+        }
+        const auto& [user_id, locked_until, worth] = *row->counted_lock;
+        codes.add(row->code.id);
+        books.add(row->code.book_id);
+        users.add(user_id);
+        until.add(locked_until);
+        amounts.add(worth ? std::optional(worth->amount) : std::nullopt);
+        const bool has_currency = worth && worth->currency;
+        has_currency ? currencies.add(worth->currency->code()) : currencies.add_null();
+    }
+    if (ended.size() > 0) connection.execute(delete_counted_locks, Parameters(ended));
+    if (codes.size() == 0) return;
+    connection.execute(save_counted_locks,
+                       Parameters(codes, books, users, until, amounts, currencies));
 }
 
 void send_counts(Connection& connection, const Delta& delta, std::int64_t slot) {
@@ -629,6 +670,7 @@ void Saver::send(Connection& connection, const Delta& delta, const StoredCodes& 
         send_changed_codes(connection, delta, stored, those);
     }
     send_usages(connection, delta);
+    send_counted_locks(connection, delta);
     if (!delta.first_locks.empty()) send_first_locks(connection, delta, slot_);
     if (!delta.counts.empty()) send_counts(connection, delta, slot_);
     if (!delta.activity.empty()) send_activity(connection, delta, slot_);

@@ -110,10 +110,19 @@ void read(const Rows& rows, int row, Snapshot::LockCountRow& count) {
 }
 
 void read(const Rows& rows, int row, Snapshot::UsageRow& usage) {
-    usage = {rows.integer(row, 0),       rows.integer(row, 1), rows.integer(row, 2),
-             {rows.integer(row, 3)},     rows.integer(row, 4), rows.integer(row, 5),
-             rows.optional_text(row, 6), rows.integer(row, 7), rows.integer(row, 8),
-             {rows.integer(row, 9)}};
+    usage = {rows.integer(row, 0),       rows.integer(row, 1),  rows.integer(row, 2),
+             {rows.integer(row, 3)},     rows.integer(row, 4),  rows.integer(row, 5),
+             rows.optional_text(row, 6), rows.integer(row, 7),  rows.integer(row, 8),
+             {rows.integer(row, 9)},     rows.integer(row, 10), rows.integer(row, 11),
+             rows.integer(row, 12),      rows.integer(row, 13)};
+}
+
+void read(const Rows& rows, int row, Snapshot::CountedLockRow& lock) {
+    lock = {rows.integer(row, 0),
+            rows.integer(row, 1),
+            {rows.integer(row, 2)},
+            rows.boolean(row, 3),
+            optional_time(rows, row, 4)};
 }
 
 void read(const Rows& rows, int row, Snapshot::UsesRow& uses) {
@@ -270,16 +279,12 @@ public:
             "ORDER BY code.book_id, code.locked_until");
     }
 
-    std::unique_ptr<RowStream<UsageRow>> usages() override {
-        return stream<UsageRow>(
-            "SELECT usage.book_id, user_number, per, since, redeemed, amount, currency, "
-            "count(code.id), coalesce(max(code.last_entry_id), 0), "
-            "coalesce(max(redeemed_at), 0) "
-            "FROM usage_count AS usage LEFT JOIN coupon_code AS code "
-            "ON user_number <> 0 AND code.assigned_to = user_number "
-            "AND code.book_id = usage.book_id AND redeemed_at >= since WHERE code_id = 0 "
-            "GROUP BY usage.book_id, user_number, code_id, per "
-            "ORDER BY usage.book_id, user_number, per");
+    std::unique_ptr<RowStream<UsageRow>> usages(Timestamp now) override {
+        return stream<UsageRow>(select_usages(now));
+    }
+
+    std::unique_ptr<RowStream<CountedLockRow>> counted_locks(Timestamp now) override {
+        return stream<CountedLockRow>(select_counted_locks(now));
     }
 
     std::unique_ptr<RowStream<UsesRow>> uses(Timestamp now) override {

@@ -35,7 +35,7 @@ namespace coupond::sqlite {
 #define COUPOND_USAGE_OF_USER                                                                  \
     "SELECT old.since, old.redeemed, old.amount, old.currency, CASE WHEN old.since = ?4 "      \
     "THEN old.redeemed ELSE (SELECT count(*) FROM coupon_code WHERE assigned_to = who.number " \
-    "AND book_id = ?1 AND redeemed_at >= ?4) END, 0 FROM coupon_user AS who "                  \
+    "AND book_id = ?1 AND redeemed_at >= ?4) END, 0, old.locked, 0 FROM coupon_user AS who "   \
     "LEFT JOIN usage_count AS old ON old.book_id = ?1 AND old.user_number = who.number "       \
     "AND old.code_id = 0 AND old.per = ?3 WHERE who.user_id = ?2"
 #define COUPOND_IF_OF_THAT_TIME(count, else_sum)                      \
@@ -47,7 +47,8 @@ namespace coupond::sqlite {
     "SELECT old.since, old.redeemed, old.amount, old.currency, " COUPOND_IF_OF_THAT_TIME(    \
         "redeemed", "activity_count WHERE book_id = ?1") ", "                                \
     COUPOND_IF_OF_THAT_TIME("amount", "discount_count WHERE book_id = ?1 AND currency = ?4") \
-    " FROM (SELECT 1) LEFT JOIN usage_count AS old ON old.book_id = ?1 "                     \
+    ", old.locked, old.locked_amount "                                                       \
+    "FROM (SELECT 1) LEFT JOIN usage_count AS old ON old.book_id = ?1 "                      \
     "AND old.user_number = 0 AND old.code_id = 0 AND old.per = ?2"
 
 inline std::optional<Timestamp> optional_time(const Statement& row, int column) {
@@ -136,7 +137,29 @@ inline World::UsageRow read_usage(const Statement& row, const UsageNeed& need) {
             Usage{{row.integer(0)}, row.integer(1), row.integer(2), read_currency(row, 3)};
     }
     usage.now = sound(Usage{need.since, row.integer(4), row.integer(5), need.currency});
+    if (is_of_that_time(usage)) {
+        usage.now.locked = row.integer(6);
+        usage.now.locked_amount = row.integer(7);
+    }
     return usage;
+}
+
+/// Locks that count in a book, ?1, beyond ?2; and what they are worth in a currency, ?3.
+#define COUPOND_LOCKS_OF_BOOK                                                     \
+    "SELECT count(*), coalesce(sum(CASE WHEN currency = ?3 THEN amount END), 0) " \
+    "FROM counted_lock WHERE book_id = ?1 AND locked_until > ?2"
+/// Those of a user, ?3.
+#define COUPOND_LOCKS_OF_USER                                             \
+    "SELECT count(*), 0 FROM coupon_user AS who JOIN counted_lock "       \
+    "ON user_number = who.number AND book_id = ?1 AND locked_until > ?2 " \
+    "WHERE who.user_id = ?3"
+
+/// From a row of one of those, as the counts of `usage`.
+inline void read_locks(const Statement& row, World::UsageRow& usage) {
+    usage.now.locked = row.integer(0);
+    usage.now.locked_amount = row.integer(1);
+    sound(usage.now);
+    usage.locks_counted = true;
 }
 
 /// From a row of COUPOND_USES_OF_CODE.

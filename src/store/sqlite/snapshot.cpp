@@ -102,9 +102,18 @@ void read(const Statement& row, Snapshot::LockCountRow& count) {
 }
 
 void read(const Statement& row, Snapshot::UsageRow& usage) {
-    usage = {row.integer(0), row.integer(1),  row.integer(2),       {row.integer(3)},
-             row.integer(4), row.integer(5),  row.optional_text(6), row.integer(7),
-             row.integer(8), {row.integer(9)}};
+    usage = {row.integer(0),  row.integer(1),   row.integer(2),       {row.integer(3)},
+             row.integer(4),  row.integer(5),   row.optional_text(6), row.integer(7),
+             row.integer(8),  {row.integer(9)}, row.integer(10),      row.integer(11),
+             row.integer(12), row.integer(13)};
+}
+
+void read(const Statement& row, Snapshot::CountedLockRow& lock) {
+    lock = {row.integer(0),
+            row.integer(1),
+            {row.integer(2)},
+            row.integer(3) != 0,
+            optional_time(row, 4)};
 }
 
 void read(const Statement& row, Snapshot::UsesRow& uses) {
@@ -233,16 +242,12 @@ public:
             "ORDER BY code.book_id, code.locked_until");
     }
 
-    std::unique_ptr<RowStream<UsageRow>> usages() override {
-        return stream<UsageRow>(
-            "SELECT usage.book_id, user_number, per, since, redeemed, amount, currency, "
-            "count(code.id), coalesce(max(code.last_entry_id), 0), "
-            "coalesce(max(redeemed_at), 0) "
-            "FROM usage_count AS usage LEFT JOIN coupon_code AS code "
-            "ON user_number <> 0 AND code.assigned_to = user_number "
-            "AND code.book_id = usage.book_id AND redeemed_at >= since WHERE code_id = 0 "
-            "GROUP BY usage.book_id, user_number, per "
-            "ORDER BY usage.book_id, user_number, per");
+    std::unique_ptr<RowStream<UsageRow>> usages(Timestamp now) override {
+        return stream<UsageRow>(select_usages(now));
+    }
+
+    std::unique_ptr<RowStream<CountedLockRow>> counted_locks(Timestamp now) override {
+        return stream<CountedLockRow>(select_counted_locks(now));
     }
 
     std::unique_ptr<RowStream<UsesRow>> uses(Timestamp now) override {

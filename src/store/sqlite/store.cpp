@@ -116,6 +116,7 @@ private:
         World world;
         holders_.clear();
         at_ = needs.at;
+        counts_locks_ = needs.counts_locks;
         for (const BookId id : needs.books) load_book(world, id);
         if (needs.only_book) load_only_book(world);
         for (const Needs::CodeNeed& need : needs.codes) load_code(world, need);
@@ -170,9 +171,22 @@ private:
         const Book* const book = world.find_book(row->code.book_id);
         if (book == nullptr) throw corrupt("a code without its book");
         if (may_have_uses(*book, row->code)) load_uses(world, *book, row->code, need.user);
-        if (!need.redeems) return;
-        load_usages(world, usage_needs(*book, "", at_));
-        load_usages(world, usage_needs(*book, need.user, at_));
+        if (!need.uses || !counts_redemptions(*book)) return;
+        load_usages(world, *book, usage_needs(*book, "", at_));
+        load_usages(world, *book, usage_needs(*book, need.user, at_));
+        load_counted_lock(world.find(need.code));
+        const auto use = world.unredeemed_uses.find({row->code.id, std::string(need.user)});
+        if (use != world.unredeemed_uses.end()) load_counted_lock(use->second);
+    }
+
+    void load_counted_lock(CodeRow* row) {
+        if (row == nullptr || row->counted_lock) return;
+        if (!select_counted_lock_.bind(row->code.id).step()) return;
+        row->counted_lock = sound(CountedLock{
+            select_counted_lock_.text(0),
+            {select_counted_lock_.integer(1)},
+            read_money(select_counted_lock_, 2, read_currency(select_counted_lock_, 3))});
+        select_counted_lock_.reset();
     }
 
     void load_spelling(World& world, std::string_view code) {
@@ -205,7 +219,7 @@ private:
         select_locked_uses_.reset();
     }
 
-    void load_usages(World& world, const std::vector<UsageNeed>& needs) {
+    void load_usages(World& world, const Book& book, const std::vector<UsageNeed>& needs) {
         for (const UsageNeed& need : needs) {
             const auto [usage, added] = world.usages.try_emplace(need.key);
             if (!added) continue;
@@ -218,10 +232,27 @@ private:
                 select.bind(need.key.book_id, need.key.user_id, per, need.since);
             }
             usage->second.now = {need.since, 0, 0, need.currency};
-            if (!select.step()) continue;
-            usage->second = read_usage(select, need);
-            select.reset();
+            if (select.step()) {
+                usage->second = read_usage(select, need);
+                select.reset();
+            }
+            if (must_count_locks(book, need.key, usage->second, counts_locks_)) {
+                load_locks(need, usage->second);
+            }
         }
+    }
+
+    void load_locks(const UsageNeed& need, World::UsageRow& usage) {
+        const bool of_all = need.key.user_id.empty();
+        Statement& select = of_all ? select_locks_of_book_ : select_locks_of_user_;
+        if (of_all) {
+            select.bind(need.key.book_id, at_, code_of(need.currency));
+        } else {
+            select.bind(need.key.book_id, at_, need.key.user_id);
+        }
+        select.step();
+        read_locks(select, usage);
+        select.reset();
     }
 
     void load_holdings(World& world, const Needs::HoldingNeed& need) {
@@ -386,6 +417,7 @@ private:
             if (connection_.changes() != 1) return false;
         }
         if (!save_usages(delta)) return false;
+        for (const CodeRow* row : delta.counted_locks) save_counted_lock(*row);
         for (const auto& [book_id, counts] : delta.counts) {
             update_counts_
                 .bind(counts.total, counts.available, counts.redeemed, counts.ever_locked,
@@ -404,7 +436,7 @@ private:
             upsert_usage_
                 .bind(key->book_id, user, key->code_id, static_cast<std::int64_t>(key->per),
                       now.since, now.redeemed, now.amount, code_of(now.currency), now.locked,
-                      loaded ? std::optional(loaded->since) : std::nullopt,
+                      now.locked_amount, loaded ? std::optional(loaded->since) : std::nullopt,
                       loaded ? std::optional(loaded->redeemed) : std::nullopt,
                       loaded ? std::optional(loaded->amount) : std::nullopt)
                 .run();
@@ -418,6 +450,16 @@ private:
             }
         }
         return true;
+    }
+
+    void save_counted_lock(const CodeRow& row) {
+        if (!row.counted_lock) return delete_counted_lock_.bind(row.code.id).run();
+        const auto& [user_id, until, worth] = *row.counted_lock;
+        upsert_counted_lock_
+            .bind(row.code.id, row.code.book_id, number_of(user_id), until,
+                  worth ? std::optional(worth->amount) : std::nullopt,
+                  code_of(worth ? worth->currency : std::nullopt))
+            .run();
     }
 
     void save_statistics(const Delta& delta) {
@@ -584,6 +626,7 @@ private:
         std::string user_id;
     };
     Timestamp at_;                                         ///< Needs::at of the load of the moment
+    bool counts_locks_ = false;                            ///< the same
     std::unordered_map<CodeId, Holder> holders_;           ///< of what was loaded
     std::unordered_map<std::string, std::int64_t> users_;  ///< the numbers that a save has met
 
@@ -617,6 +660,12 @@ private:
     Statement select_exists_{connection_, "SELECT 1 FROM coupon_code WHERE code = ?"};
     Statement select_usage_of_user_{connection_, COUPOND_USAGE_OF_USER};
     Statement select_usage_of_book_{connection_, COUPOND_USAGE_OF_BOOK};
+    Statement select_locks_of_user_{connection_, COUPOND_LOCKS_OF_USER};
+    Statement select_locks_of_book_{connection_, COUPOND_LOCKS_OF_BOOK};
+    Statement select_counted_lock_{connection_,
+                                   "SELECT who.user_id, locked_until, amount, currency "
+                                   "FROM counted_lock JOIN coupon_user AS who "
+                                   "ON who.number = user_number WHERE code_id = ?"};
     Statement select_order_{connection_, "SELECT " COUPOND_REDEMPTION_COLUMNS
                                          " FROM ledger AS entry" COUPOND_REDEMPTION_JOINS
                                          "WHERE entry.order_id = ? AND "
@@ -668,10 +717,15 @@ private:
         "last_entry_id = ? WHERE id = ? AND last_entry_id = ?"};
     Statement upsert_usage_{
         connection_,
-        "INSERT INTO usage_count AS old VALUES (?, ?, ?, ?, ?5, ?6, ?7, ?8, ?9) "
+        "INSERT INTO usage_count AS old VALUES (?, ?, ?, ?, ?5, ?6, ?7, ?8, ?9, ?10) "
         "ON CONFLICT DO UPDATE SET since = ?5, redeemed = ?6, amount = ?7, "
-        "currency = ?8, locked = ?9 WHERE old.since = ?10 "
-        "AND old.redeemed = ?11 AND old.amount = ?12"};
+        "currency = ?8, locked = ?9, locked_amount = ?10 WHERE old.since = ?11 "
+        "AND old.redeemed = ?12 AND old.amount = ?13"};
+    Statement upsert_counted_lock_{connection_,
+                                   "INSERT INTO counted_lock VALUES (?1, ?2, ?3, ?4, ?5, ?6) "
+                                   "ON CONFLICT DO UPDATE SET book_id = ?2, user_number = ?3, "
+                                   "locked_until = ?4, amount = ?5, currency = ?6"};
+    Statement delete_counted_lock_{connection_, "DELETE FROM counted_lock WHERE code_id = ?"};
     Statement upsert_standing_{
         connection_,
         "INSERT INTO activity_count AS old VALUES (?, ?, 0, 0, 0, 0, 0, 0, ?) "

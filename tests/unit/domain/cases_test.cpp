@@ -384,11 +384,11 @@ private:
     void load(const Needs& needed) {
         world_.usages.clear();
         world_.unredeemed_uses.clear();
-        for (const auto& [code, user, redeems] : needed.codes) {
+        for (const auto& [code, user, uses] : needed.codes) {
             const CodeRow* const row = world_.find(code);
             if (row == nullptr) continue;
             load_uses(row->code, user, needed.at);
-            if (redeems) load_usages(row->code.book_id, user, needed.at);
+            if (uses) load_usages(row->code.book_id, user, needed.at);
         }
         for (const EntryId id : needed.redemptions) {
             const Redemption* const redemption = world_.find_redemption(id);
@@ -460,8 +460,23 @@ private:
     void load_usages(BookId book_id, std::string_view user_id, Timestamp at) {
         for (const std::string_view of : {std::string_view(), user_id}) {
             for (const UsageNeed& need : usage_needs(*world_.find_book(book_id), of, at)) {
-                world_.usages[need.key].now = count(need);
+                World::UsageRow& usage = world_.usages[need.key];
+                usage.now = count(need);
+                usage.locks_counted = true;
+                for (const std::string& code : codes_) count_lock(*world_.find(code), need, at);
+                for (const CodeRow* const use : uses_) count_lock(*use, need, at);
             }
+        }
+    }
+
+    void count_lock(const CodeRow& row, const UsageNeed& need, Timestamp at) {
+        const auto& lock = row.counted_lock;
+        if (!lock || row.code.book_id != need.key.book_id || at >= lock->until) return;
+        if (!need.key.user_id.empty() && need.key.user_id != lock->user_id) return;
+        Usage& now = world_.usages[need.key].now;
+        ++now.locked;
+        if (need.currency && lock->worth && lock->worth->currency == need.currency) {
+            now.locked_amount += lock->worth->amount;
         }
     }
 

@@ -55,6 +55,7 @@ struct Rows : Snapshot {
     std::vector<MovedRow> moved_out;
     std::vector<LockCountRow> locks, locked;
     std::vector<UsageRow> used;
+    std::vector<CountedLockRow> counted;
     std::vector<UsesRow> used_codes;
     std::vector<StandingRow> stands;
     std::vector<HoldingRow> held;
@@ -86,7 +87,10 @@ struct Rows : Snapshot {
     std::unique_ptr<RowStream<LockCountRow>> locked_codes(Timestamp) override {
         return stream(locked);
     }
-    std::unique_ptr<RowStream<UsageRow>> usages() override { return stream(used); }
+    std::unique_ptr<RowStream<UsageRow>> usages(Timestamp) override { return stream(used); }
+    std::unique_ptr<RowStream<CountedLockRow>> counted_locks(Timestamp) override {
+        return stream(counted);
+    }
     std::unique_ptr<RowStream<UsesRow>> uses(Timestamp) override { return stream(used_codes); }
     std::unique_ptr<RowStream<StandingRow>> standing() override { return stream(stands); }
     std::unique_ptr<RowStream<UserCountRow>> redeemed_codes() override { return stream(redeemed); }
@@ -1576,6 +1580,33 @@ TEST_F(Verify, redemptions_and_discounts_of_books_are_counted) {
     EXPECT_EQ(lines(), (Lines{"usage_count of book 2: the book is not there",
                               "usage_count of book 2: redeemed is 1, by their codes it is 0",
                               "usage_count of book 2: amount is 150, by the ledger it is 0"}));
+}
+
+TEST_F(Verify, locks_that_count_are_no_more_than_is_counted) {
+    redemption().currency = "EUR";
+    rows.used = {usage_of_book(Per::ever, all_times)};
+    rows.used[0].locked = rows.used[0].are_locked = 3;
+    rows.used[0].locked_amount = rows.used[0].are_locked_amount = 500;
+    EXPECT_EQ(lines(), Lines{});
+    rows.used[0].are_locked = 2;
+    rows.used[0].are_locked_amount = 0;
+    EXPECT_EQ(lines(), Lines{});
+    rows.used[0].are_locked = 4;
+    rows.used[0].are_locked_amount = 501;
+    EXPECT_EQ(lines(),
+              (Lines{"usage_count of book 1: locked is 3, by counted_lock it is 4",
+                     "usage_count of book 1: locked_amount is 500, by counted_lock it is 501"}));
+}
+
+TEST_F(Verify, locks_that_count_are_those_of_codes) {
+    rows.counted = {{4, 1, at_minute(20), true, {}}, {5, 1, at_minute(20), true, at_minute(20)}};
+    EXPECT_EQ(lines(), Lines{});
+    rows.counted[0].may_be = false;
+    rows.counted[1].locked_until = at_minute(21);
+    EXPECT_EQ(lines(), (Lines{"counted_lock of code 4 until 2026-11-22T12:20:00.000Z: there is no "
+                              "such code in book 1 that could be locked",
+                              "counted_lock of code 5 until 2026-11-22T12:20:00.000Z: the code is "
+                              "locked until 2026-11-22T12:21:00.000Z"}));
 }
 
 TEST_F(Verify, no_more_of_a_book_is_redeemed_than_may_be) {

@@ -93,11 +93,12 @@ TEST_F(ExecutorTest, FindsCodesThatAnotherHasUploadedMeanwhile) {
 }
 
 TEST_F(ExecutorTest, KeepsToAUsersLimitThatAnotherHasUsedUpMeanwhile) {
-    prepare({"A", "B"}, 1);
+    prepare({"A", "B"});
     for (const char* const code : {"A", "B"}) {
         ASSERT_TRUE(run(sqlite_.store(), AssignCode{code, "ann"}, clock_.now()));
         ASSERT_TRUE(run(sqlite_.store(), LockCode{code, "ann", 1000}, clock_.now()));
     }
+    limit(1);
     store_.before_save = once([this] {
         ASSERT_TRUE(run(sqlite_.store(), RedeemCode{"A", "ann"}, clock_.now()));
     });
@@ -830,7 +831,46 @@ TEST_F(ExecutorTest, CountsEarlierRedemptionsOfAUserForACodeUploadedInTheSameBat
     const auto answers = run_batch({UploadCodes{1, {"B"}}, AssignCode{"B", "ann"},
                                     LockCode{"B", "ann", 1000}, RedeemCode{"B", "ann"}});
     EXPECT_TRUE(answers[0].is<CodesUploaded>());
-    EXPECT_TRUE(answers[3].is(Refusal::user_redemption_limit_reached));
+    EXPECT_TRUE(answers[2].is(Refusal::user_redemption_limit_reached));
+    EXPECT_TRUE(answers[3].is(Refusal::not_locked));
+}
+
+TEST_F(ExecutorTest, CountsLocksBeforeItRefusesForThem) {
+    prepare({"A", "B", "C", "D"});
+    limit({}, 2);
+    const auto lock = [](const char* code) { return LockCode{code, "ann", 1000}; };
+    for (const char* const code : {"A", "B", "C", "D"}) {
+        ASSERT_TRUE(run(sqlite_.store(), AssignCode{code, "ann"}, clock_.now()));
+    }
+    EXPECT_TRUE(run_batch({lock("A")})[0].is<CodeLocked>());
+    clock_.advance(1000);
+    // As far as is kept, that lock might live.
+    store_.loads = 0;
+    const auto two = run_batch({lock("B"), lock("C")});
+    EXPECT_TRUE(two[0].is<CodeLocked>() && two[1].is<CodeLocked>());
+    EXPECT_EQ(store_.loads, 2);
+    // So many are kept as there may be: they are counted at once.
+    store_.loads = 0;
+    EXPECT_TRUE(run_batch({lock("D")})[0].is(Refusal::redemption_limit_reached));
+    EXPECT_EQ(store_.loads, 1);
+    clock_.advance(1000);
+    EXPECT_TRUE(run_batch({lock("D"), RedeemCode{"D", "ann"}})[1].is<CodeRedeemed>());
+    EXPECT_EQ(second().integer("SELECT locked FROM usage_count"), 0);
+}
+
+TEST_F(ExecutorTest, LeavesLocksOfOthersWhereRedisHasLostThem) {
+    prepare({"A"});
+    limit(1, 5);
+    FailingLocks locks;
+    ASSERT_TRUE(run(sqlite_.store(), AssignCode{"A", "ann"}, clock_.now()));
+    EXPECT_TRUE(run_batch({LockCode{"A", "ann", 1000}}, &locks)[0].is<CodeLocked>());
+    locks.held.clear();
+    EXPECT_TRUE(run_batch({UnassignCode{"A", {}}}, &locks)[0].is<CodeUnassigned>());
+    ASSERT_TRUE(run(sqlite_.store(), AssignCode{"A", "bob"}, clock_.now()));
+    EXPECT_TRUE(run_batch({LockCode{"A", "bob", 1000}}, &locks)[0].is<CodeLocked>());
+    EXPECT_EQ(second().rows("SELECT user_id FROM counted_lock "
+                            "JOIN coupon_user ON number = user_number"),
+              std::vector<std::string>{"bob"});
 }
 
 }  // namespace

@@ -172,6 +172,15 @@ protected:
         ASSERT_TRUE(run(sqlite_.store(), UploadCodes{{}, std::move(codes)}, clock_.now()));
     }
 
+    /// Of book 1, not through the engine.
+    void limit(std::optional<std::int64_t> of_user, std::optional<std::int64_t> of_all = {}) {
+        EditBook edit{1, {}, {}};
+        edit.wish.max_redemptions_per_user = of_user;
+        edit.wish.max_redemptions = of_all;
+        edit.wished.set(2).set(9);
+        ASSERT_TRUE(run(sqlite_.store(), edit, clock_.now()));
+    }
+
     SecondConnection second() { return SecondConnection(sqlite_.file()); }
 
     SqliteStore sqlite_;

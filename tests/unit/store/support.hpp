@@ -219,8 +219,9 @@ template <class Connection>
 std::vector<std::string> contents_behind(Connection&& connection) {
     std::vector<std::string> all;
     for (const std::string table :
-         {"coupon_book", "coupon_code", "book_count", "lock_count", "usage_count", "coupon_user",
-          "ledger", "activity_count", "discount_count", "refusal_count", "ledger_moved"}) {
+         {"coupon_book", "coupon_code", "book_count", "lock_count", "usage_count", "counted_lock",
+          "coupon_user", "ledger", "activity_count", "discount_count", "refusal_count",
+          "ledger_moved"}) {
         for (const std::string& row :
              connection.rows("SELECT * FROM " + table + " ORDER BY 1, 2")) {
             all.push_back(table + ": " + row);

@@ -14,13 +14,11 @@ constexpr std::int64_t day_ms = 86'400'000;
 class PostgresUsagesTest : public testing::Test {
 protected:
     /// A book with at most three redemptions a day, one that limits those of each user, and one
-    /// without limits; of each, two codes that ann has locked.
+    /// without limits; of each, three codes that ann has locked, before there were any.
     PostgresUsagesTest() {
         // Whatever holds this machine up, nobody goes on without their turn.
         sql_.run("ALTER FUNCTION coupond_take_turns SET lock_timeout = 60000");
-        CreateBook limited{"n", "p"}, of_users{"m", "p", 9}, open{"o", "p"};
-        limited.limits = {{Per::day, {3, {}, {}}}};
-        for (const CreateBook& book : {limited, of_users, open}) run_one(here(), book);
+        for (const char* const name : {"n", "m", "o"}) run_one(here(), CreateBook{name, "p"});
         for (const BookId id : {1, 2, 3}) {
             const std::vector<std::string> codes = numbered("ABC"[id - 1] + std::string(), 3);
             run_one(here(), UploadCodes{id, codes});
@@ -29,6 +27,12 @@ protected:
                 run_one(there(), LockCode{code, "ann", 2 * day_ms});
             }
         }
+        EditBook limited{1, {}, {}}, of_users{2, {}, {}};
+        limited.wish.limits = {{Per::day, {3, {}, {}}}};
+        limited.wished.set(11);
+        of_users.wish.max_redemptions_per_user = 9;
+        of_users.wished.set(2);
+        for (const EditBook& edit : {limited, of_users}) run_one(here(), edit);
     }
 
     static Outcome run_one(Store& store, const Command& command, Timestamp at = noon) {
@@ -100,6 +104,18 @@ TEST_F(PostgresUsagesTest, OfABookAreWaitedForByWhoeverFindsItsLimitReached) {
     EXPECT_EQ(std::get<Refusal>(refused.get()), Refusal::redemption_limit_reached);
 }
 
+TEST_F(PostgresUsagesTest, OfABookAreWaitedForByWhoeverLocksInIt) {
+    redeem(here(), "A0");
+    run_one(here(), UnlockCode{"A2", "ann"});
+    const Open first(here(), RedeemCode{"A1", "ann"});
+    auto second = std::async([&] { return run_one(there(), LockCode{"A2", "ann", 1000}); });
+    wait_for_one_that_waits();
+    ASSERT_TRUE(here().save(first.decision.delta));
+    EXPECT_TRUE(std::holds_alternative<CodeLocked>(second.get()));
+    EXPECT_EQ(sql_.rows("SELECT redeemed, locked FROM usage_count"),
+              std::vector<std::string>{"2|1"});
+}
+
 TEST_F(PostgresUsagesTest, OfABookAreWaitedForByWhoeverRollsBack) {
     const EntryId made = redeem(here(), "A0");
     const Open second(here(), RedeemCode{"A1", "ann"});
@@ -126,8 +142,8 @@ TEST_F(PostgresUsagesTest, AreNotWaitedForByOthers) {
     const EntryId made = redeem(here(), "B0");
     redeem(here(), "A0");
     const Open first(here(), RedeemCode{"A1", "ann"});
-    run_one(there(), LockCode{"A0", "ann", 1000});
-    run_one(there(), UnlockCode{"A2", "ann"});
+    run_one(there(), UnlockCode{"B2", "ann"});
+    run_one(there(), LockCode{"B2", "ann", 1000});
     redeem(there(), "B1");
     run_one(there(), RollBack{made, ""});
     redeem(there(), "C0");
