@@ -26,7 +26,11 @@ export const commands = {
         sql: `UPDATE coupon_book SET max_redemptions_per_user = 1,
                   settings = 'counts_users_since ' || created_at || '\n';
               UPDATE ledger SET detail = detail || 'max_redemptions_per_user 1\n' ||
-                  'counts_users_since ' || at || '\n' WHERE type = 1;`,
+                  'counts_users_since ' || at || '\n' WHERE type = 1;
+              INSERT INTO counted_lock SELECT id, book_id, assigned_to, locked_until, NULL, NULL
+              FROM coupon_code WHERE locked_until IS NOT NULL;
+              INSERT INTO usage_count SELECT book_id, user_number, 0, 0, -1, 0, 0, NULL, count(*), 0
+              FROM counted_lock GROUP BY book_id, user_number;`,
         carriedOut: 'redeemed_at IS NOT NULL',
     },
     open: {
@@ -49,6 +53,11 @@ export const commands = {
               UPDATE activity_count SET assigned = 0, uploaded = (SELECT coalesce(sum(codes), 0)
                   FROM ledger WHERE type = 2 AND at - at % 900000 = since);
               DELETE FROM lock_count;
+              INSERT INTO counted_lock SELECT id, book_id, assigned_to, locked_until, NULL, NULL
+              FROM coupon_code WHERE use_of IS NOT NULL;
+              INSERT INTO usage_count SELECT 1, 0, code_id, 0, -1, 0, 0, NULL, locks, 0
+              FROM (SELECT 0 AS code_id UNION SELECT id FROM open)
+              CROSS JOIN (SELECT count(*) AS locks FROM counted_lock);
               UPDATE coupon_book SET settings = 'max_redemptions 1000000000\n' ||
                   'max_redemptions_per_code 1000000000\n' || 'open true\n' || 'counted 257\n';
               UPDATE ledger SET detail = detail || (SELECT settings FROM coupon_book)
