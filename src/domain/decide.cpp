@@ -667,6 +667,8 @@ private:
         row.code.redeemed_at.reset();
         row.code.lock = Lock{redemption.user_id, now_};
         count_lock(row.code, 1);
+        row.counted_lock.reset();
+        if (counts_redemptions(book_of(row))) note_counted_lock(row);
         ++counts_[redemption.book_id].rolled_back;
         if (!row.code.use_of) {
             --counts_[redemption.book_id].redeemed;
@@ -952,7 +954,10 @@ private:
                                        const std::optional<Order>& order, const Used& taken,
                                        const std::optional<Money>& worth) {
         const auto refusal = refuse_use(row, user_id, order, taken, worth);
-        if (!refusal) return refusal;
+        const auto is_used_up = [&] {
+            return refuse_use(row, user_id, order, used_of(book_of(row), user_id), worth);
+        };
+        if (!refusal || is_used_up()) return refusal;
         for (const std::string& of : {std::string(), user_id}) {
             for (const UsageNeed& need : usage_needs(book_of(row), of, now_)) {
                 const World::UsageRow& usage = usage_of(need);
@@ -1004,7 +1009,9 @@ private:
         used.lock_changed = true;
         used.code.redeemed_at = now_;
         used.redeemed = true;
-        count_for_limits(used, std::nullopt);
+        // Its row stays: of a redeemed code none counts.
+        count_for_limits(used, -1);
+        used.counted_lock.reset();
         reach_lock(used);
         if (used.code.use_of) {
             world_.unredeemed_uses[{row.code.id, user_id}] = nullptr;

@@ -114,7 +114,7 @@ struct CodeRow {
     bool lock_extended = false;  ///< made the lock it had last longer, nothing else
     bool first_locked = false;   ///< given it the first lock that it has had
     bool lock_ended = false;     ///< let its lock end before its time
-    /// Of a code that is used in a book that counts_redemptions().
+    /// Of a code that is used in a book that counts_redemptions(); once it is redeemed, of no use.
     std::optional<CountedLock> counted_lock = {};
     bool counted_lock_changed = false;
     /// Where locks are kept outside the store: the end of the one that the row has all the same,

@@ -84,6 +84,7 @@ bool may_be_locked_up(const Book& book, const UsageKey& key, const Usage& usage)
     const Limits limits = book.limits_per(key.per);
     const auto most =
         key.user_id.empty() ? limits.max_redemptions : limits.max_redemptions_per_user;
+    if (most && usage.redeemed >= *most) return false;  // whatever is locked
     if (most && usage.redeemed + usage.locked >= *most) return true;
     return key.user_id.empty() && limits.budget &&
            usage.amount + usage.locked_amount >= minor_units_in(*limits.budget, usage.currency);

@@ -64,8 +64,8 @@ bool is_nearly_used_up(const Book& book, const Code& code, const Usage& uses);
 /// Whether redemptions are counted of `book`, or of each user there. Locks count there then.
 bool counts_redemptions(const Book& book);
 
-/// Whether a limit of what `key` is about leaves no place for another lock: then it has to be known
-/// how many there are.
+/// Whether a limit of what `key` is about may leave no place for another lock, for the others that
+/// there are: then it has to be known how many that is.
 bool may_be_locked_up(const Book& book, const UsageKey& key, const Usage& usage);
 
 /// Has all be counted from now on that the limits of `book` need. What was once counted always is:

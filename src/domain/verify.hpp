@@ -131,7 +131,7 @@ public:
         CodeId code_id = 0;  ///< or that of a use
         BookId book_id = 0;
         Timestamp until;
-        bool may_be = false;  ///< there is such a code in the book, somebody's and not redeemed
+        bool may_be = false;  ///< there is such a code in the book, which is somebody's
         std::optional<Timestamp> locked_until;  ///< of the code's own row, if it has such a lock
     };
     /// Of the uses of a code: how many are redeemed, and at most how many locked, as it is counted.
@@ -189,7 +189,7 @@ public:
     virtual std::unique_ptr<RowStream<LockCountRow>> locked_codes(Timestamp now) = 0;
     /// With locks beyond `now`; by book, user and per.
     virtual std::unique_ptr<RowStream<UsageRow>> usages(Timestamp now) = 0;
-    /// Of locks beyond `now`; in no order.
+    /// Of locks beyond `now`, of codes that are not redeemed; in no order.
     virtual std::unique_ptr<RowStream<CountedLockRow>> counted_locks(Timestamp now) = 0;
     /// Of each code that has uses, or is counted to have some, locked beyond `now`; by code.
     virtual std::unique_ptr<RowStream<UsesRow>> uses(Timestamp now) = 0;

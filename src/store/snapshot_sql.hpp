@@ -28,11 +28,14 @@ inline constexpr const char* select_holdings =
 /// Snapshot::UsageRow.
 inline std::string select_usages(Timestamp now) {
     const std::string held =
-        "FROM counted_lock AS held WHERE held.book_id = usage.book_id AND held.locked_until > " +
+        "FROM counted_lock AS held JOIN coupon_code AS locked "
+        "ON locked.id = held.code_id AND locked.redeemed_at IS NULL "
+        "WHERE held.book_id = usage.book_id AND held.locked_until > " +
         std::to_string(now.ms);
     return "SELECT usage.book_id, user_number, per, since, redeemed, amount, currency, "
-           "count(code.id), coalesce(max(code.last_entry_id), 0), coalesce(max(redeemed_at), 0), "
-           "locked, locked_amount, CASE WHEN user_number = 0 THEN (SELECT count(*) " +
+           "count(code.id), coalesce(max(code.last_entry_id), 0), coalesce(max(code.redeemed_at), "
+           "0), "
+           "usage.locked, locked_amount, CASE WHEN user_number = 0 THEN (SELECT count(*) " +
            held + ") ELSE (SELECT count(*) " + held +
            " AND held.user_number = usage.user_number) END, CASE WHEN currency IS NULL THEN 0 "
            "ELSE (SELECT CAST(coalesce(sum(held.amount), 0) AS bigint) " +
@@ -40,7 +43,7 @@ inline std::string select_usages(Timestamp now) {
            " AND held.currency = usage.currency) END "
            "FROM usage_count AS usage LEFT JOIN coupon_code AS code "
            "ON user_number <> 0 AND code.assigned_to = user_number "
-           "AND code.book_id = usage.book_id AND redeemed_at >= since WHERE code_id = 0 "
+           "AND code.book_id = usage.book_id AND code.redeemed_at >= since WHERE code_id = 0 "
            "GROUP BY usage.book_id, user_number, code_id, per "
            "ORDER BY usage.book_id, user_number, per";
 }
@@ -48,12 +51,11 @@ inline std::string select_usages(Timestamp now) {
 /// Snapshot::CountedLockRow.
 inline std::string select_counted_locks(Timestamp now) {
     return "SELECT held.code_id, held.book_id, held.locked_until, code.id IS NOT NULL "
-           "AND code.book_id = held.book_id AND code.redeemed_at IS NULL "
-           "AND code.assigned_to IS NOT NULL, "
+           "AND code.book_id = held.book_id AND code.assigned_to IS NOT NULL, "
            "CASE WHEN code.locked_until > " +
            std::to_string(now.ms) +
            " THEN code.locked_until END FROM counted_lock AS held LEFT JOIN coupon_code AS code "
-           "ON code.id = held.code_id WHERE held.locked_until > " +
+           "ON code.id = held.code_id WHERE code.redeemed_at IS NULL AND held.locked_until > " +
            std::to_string(now.ms);
 }
 

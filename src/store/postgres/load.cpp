@@ -112,16 +112,20 @@ const Statement select_counted_locks{
     "CROSS JOIN LATERAL (SELECT user_id FROM coupon_user WHERE number = held.user_number OFFSET 0"
     ") AS who"};
 
-// How many locks count beyond $4: of a book, with what they are worth in a currency, or of a user
-// there.
+// Locks of a book, `held`, that count beyond $4: of a redeemed code none does.
+#define COUPOND_HELD                                                                            \
+    "FROM counted_lock AS held CROSS JOIN LATERAL (SELECT FROM coupon_code WHERE id = "         \
+    "held.code_id AND redeemed_at IS NULL OFFSET 0) AS code WHERE held.book_id = need.book_id " \
+    "AND held.locked_until > $4::bigint"
+
+// How many there are: of a book, with what they are worth in a currency, or of a user there.
 const Statement select_lock_counts{
-    "SELECT CASE WHEN need.user_id = '' THEN (SELECT count(*) FROM counted_lock "
-    "WHERE book_id = need.book_id AND locked_until > $4::bigint) ELSE (SELECT count(*) "
-    "FROM counted_lock WHERE user_number = (SELECT number FROM coupon_user "
-    "WHERE user_id = need.user_id) AND book_id = need.book_id AND locked_until > $4::bigint) END, "
-    "CASE WHEN need.currency IS NULL THEN 0 ELSE (SELECT coalesce(sum(amount), 0)::bigint "
-    "FROM counted_lock WHERE book_id = need.book_id AND locked_until > $4::bigint "
-    "AND currency = need.currency) END FROM unnest($1::bigint[], $2::text[], $3::text[]) "
+    "SELECT CASE WHEN need.user_id = '' THEN (SELECT count(*) " COUPOND_HELD
+    ") ELSE (SELECT count(*) " COUPOND_HELD
+    " AND held.user_number = (SELECT number FROM coupon_user WHERE user_id = need.user_id)) END, "
+    "CASE WHEN need.currency IS NULL THEN 0 ELSE "
+    "(SELECT coalesce(sum(held.amount), 0)::bigint " COUPOND_HELD
+    " AND held.currency = need.currency) END FROM unnest($1::bigint[], $2::text[], $3::text[]) "
     "WITH ORDINALITY AS need (book_id, user_id, currency, n) ORDER BY need.n"};
 
 // Whoever redeems in a limited book, or of a code that has uses, changes what is counted of it, so

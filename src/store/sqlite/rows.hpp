@@ -144,15 +144,18 @@ inline World::UsageRow read_usage(const Statement& row, const UsageNeed& need) {
     return usage;
 }
 
-/// Locks that count in a book, ?1, beyond ?2; and what they are worth in a currency, ?3.
-#define COUPOND_LOCKS_OF_BOOK                                                     \
-    "SELECT count(*), coalesce(sum(CASE WHEN currency = ?3 THEN amount END), 0) " \
-    "FROM counted_lock WHERE book_id = ?1 AND locked_until > ?2"
+/// Locks that count in a book, ?1, beyond ?2; and what they are worth in a currency, ?3. Of a code
+/// that is redeemed none does.
+#define COUPOND_LOCKS_OF_BOOK                                                             \
+    "SELECT count(*), coalesce(sum(CASE WHEN currency = ?3 THEN amount END), 0) "         \
+    "FROM counted_lock AS held CROSS JOIN coupon_code AS code ON code.id = held.code_id " \
+    "AND code.redeemed_at IS NULL WHERE held.book_id = ?1 AND held.locked_until > ?2"
 /// Those of a user, ?3.
-#define COUPOND_LOCKS_OF_USER                                             \
-    "SELECT count(*), 0 FROM coupon_user AS who JOIN counted_lock "       \
-    "ON user_number = who.number AND book_id = ?1 AND locked_until > ?2 " \
-    "WHERE who.user_id = ?3"
+#define COUPOND_LOCKS_OF_USER                                                            \
+    "SELECT count(*), 0 FROM coupon_user AS who CROSS JOIN counted_lock AS held "        \
+    "ON held.user_number = who.number AND held.book_id = ?1 AND held.locked_until > ?2 " \
+    "CROSS JOIN coupon_code AS code ON code.id = held.code_id "                          \
+    "AND code.redeemed_at IS NULL WHERE who.user_id = ?3"
 
 /// From a row of one of those, as the counts of `usage`.
 inline void read_locks(const Statement& row, World::UsageRow& usage) {

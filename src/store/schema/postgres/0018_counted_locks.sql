@@ -1,5 +1,5 @@
--- Locks that count for the limits of their books. A row is of use until the lock ends; a later lock of the code takes
--- its place.
+-- Locks that count for the limits of their books. A row is of use until the lock ends or the code is redeemed;
+-- a later lock of the code takes its place.
 LOCK TABLE usage_count IN ACCESS EXCLUSIVE MODE;
 CREATE TABLE counted_lock (
     code_id      bigint NOT NULL CONSTRAINT counted_lock_pkey PRIMARY KEY,  -- or that of a use of one
