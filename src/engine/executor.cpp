@@ -200,9 +200,9 @@ private:
 
     /// Locks are released after what is saved, and taken before it, so that whatever fails in
     /// between leaves a lock too many rather than one too few. They are taken in batches that save
-    /// nothing but their entries in the ledger, what is remembered, and locks of uses of codes
-    /// (rounds_of), which seldom meets a conflict: what is given back might have been used by its
-    /// holder meanwhile.
+    /// nothing but their entries in the ledger, what is remembered, locks of uses of codes
+    /// (rounds_of) and what counts for limits, so that conflicts are few: what is given back might
+    /// have been used by its holder meanwhile.
     Result<void> save(Delta& delta, Timestamp now) {
         if (locks_ == nullptr) return store_.save(delta);
         LockDelta locks(delta);
