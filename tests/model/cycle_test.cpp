@@ -1437,8 +1437,7 @@ void check(const std::string& what, auto property) {
     }
     expect(histories_run / 60,
            {"locks that count", "a lock: redemption_limit_reached", "a lock: budget_exhausted",
-            "a lock: user_redemption_limit_reached", "a redemption: redemption_limit_reached",
-            "a redemption: budget_exhausted", "a redemption: user_redemption_limit_reached"});
+            "a lock: user_redemption_limit_reached"});
     expect(histories_run / 60, {"anew day", "anew week", "anew month"});
     expect(histories_run / 150, {"as by UTC it would not be"});
 }
