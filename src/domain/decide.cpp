@@ -197,7 +197,7 @@ public:
         if (const auto no = refuse_locking(*row, command)) return *no;
         const Book& book = book_of(*row);
         const auto worth = worth_of(book, command.order);
-        if (!goes_on(*row, command)) {
+        if (counts_redemptions(book) && !goes_on(*row, command)) {
             const Used taken = taken_of(book, command.user_id);
             const auto no = refuse_lock(*row, command.user_id, command.order, taken, worth);
             if (no) return *no;
@@ -227,8 +227,8 @@ public:
         }
         std::map<BookId, Used> taken;  // with what this command takes
         for (std::size_t i = 0; i < rows.size(); ++i) {
-            if (goes_on(*rows[i], command)) continue;
             const Book& book = book_of(*rows[i]);
+            if (!counts_redemptions(book) || goes_on(*rows[i], command)) continue;
             const auto [of_book, first] = taken.try_emplace(book.id);
             if (first) of_book->second = taken_of(book, command.user_id);
             const auto no =
@@ -954,10 +954,9 @@ private:
                                        const std::optional<Order>& order, const Used& taken,
                                        const std::optional<Money>& worth) {
         const auto refusal = refuse_use(row, user_id, order, taken, worth);
-        const auto is_used_up = [&] {
-            return refuse_use(row, user_id, order, used_of(book_of(row), user_id), worth);
-        };
-        if (!refusal || is_used_up()) return refusal;
+        if (!refusal) return refusal;
+        const Used used = used_of(book_of(row), user_id);
+        if (refuse_use(row, user_id, order, used, worth) == refusal) return refusal;
         for (const std::string& of : {std::string(), user_id}) {
             for (const UsageNeed& need : usage_needs(book_of(row), of, now_)) {
                 const World::UsageRow& usage = usage_of(need);

@@ -858,6 +858,22 @@ TEST_F(ExecutorTest, CountsLocksBeforeItRefusesForThem) {
     EXPECT_EQ(second().integer("SELECT locked FROM usage_count"), 0);
 }
 
+TEST_F(ExecutorTest, RefusesForLocksThatThereAreAlsoWhereAnotherLimitIsReached) {
+    prepare({"A", "B", "C", "D"});
+    limit(1, 3);
+    for (const auto& [code, user] : {std::pair("A", "ann"), std::pair("B", "bob"),
+                                     std::pair("C", "cid"), std::pair("D", "ann")}) {
+        ASSERT_TRUE(run(sqlite_.store(), AssignCode{code, user}, clock_.now()));
+    }
+    EXPECT_TRUE(
+        run_batch({LockCode{"A", "ann", 1000}, RedeemCode{"A", "ann"}})[1].is<CodeRedeemed>());
+    EXPECT_TRUE(run_batch({LockCode{"B", "bob", 1000}})[0].is<CodeLocked>());
+    clock_.advance(1000);
+    const auto last = run_batch({LockCode{"C", "cid", 1000}, LockCode{"D", "ann", 1000}});
+    EXPECT_TRUE(last[0].is<CodeLocked>());
+    EXPECT_TRUE(last[1].is(Refusal::user_redemption_limit_reached));
+}
+
 TEST_F(ExecutorTest, LeavesLocksOfOthersWhereRedisHasLostThem) {
     prepare({"A"});
     limit(1, 5);
