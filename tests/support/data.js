@@ -160,9 +160,11 @@ export class PostgresData extends Data {
         const { postgres, database, redis } = this.#options;
         this.postgres = postgres ?? (await sharedPostgres());
         if (database === undefined) await this.postgres.prepareTemplate(migrate);
-        this.database = database ?? (await this.postgres.createDatabase());
         this.#ownRedis = redis === true;
-        this.redis = this.#ownRedis ? await Redis.start() : redis || undefined;
+        [this.database, this.redis] = await Promise.all([
+            database ?? this.postgres.createDatabase(),
+            this.#ownRedis ? Redis.start() : redis || undefined,
+        ]);
     }
 
     /** Settings for coupond. */
@@ -200,9 +202,10 @@ export class PostgresData extends Data {
 
     async remove() {
         if (!this.#prepared) return;
-        if (this.#ownRedis) await this.redis.remove();
-        if (this.#options.database === undefined && this.reachable) {
-            await this.postgres.dropDatabase(this.database);
-        }
+        const ownDatabase = this.#options.database === undefined && this.reachable;
+        await Promise.all([
+            this.#ownRedis && this.redis.remove(),
+            ownDatabase && this.postgres.dropDatabase(this.database),
+        ]);
     }
 }

@@ -2,14 +2,14 @@
 // outlives the test process: it kills what it has started when it ends, and where it is itself
 // killed, the kernel does.
 //
-//   temporaryFolder({user})           a new empty folder
+//   temporaryFolder({user, inMemory}) a new empty folder
 //   freePort()                        a loopback port that nobody listens on
 //   new Child(words, {env, cwd, ...}) a process with its collected output
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chownSync, mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
+import { freemem, tmpdir } from 'node:os';
 import path from 'node:path';
 
 const children = new Set();
@@ -42,9 +42,26 @@ function waitForEnd(pid) {
     }
 }
 
-/** A new empty folder, removed when the test process ends; `user` ({uid, gid}) owns it. */
-export function temporaryFolder({ user } = {}) {
-    const folder = mkdtempSync(path.join(tmpdir(), 'coupond-test-'));
+const memoryDisk = '/dev/shm';
+const plenty = 4 * 2 ** 30;
+
+/** Whether memoryDisk is there, and neither it nor the memory soon full; a container's may be small. */
+function hasMemoryDisk() {
+    try {
+        const { bavail, bsize } = statfsSync(memoryDisk);
+        return Math.min(bavail * bsize, freemem()) >= plenty;
+    } catch {
+        return false;
+    }
+}
+
+/**
+ * A new empty folder, removed when the test process ends; `user` ({uid, gid}) owns it. It is in
+ * memory where `inMemory` asks for that and there is plenty.
+ */
+export function temporaryFolder({ user, inMemory = false } = {}) {
+    const parent = inMemory && hasMemoryDisk() ? memoryDisk : tmpdir();
+    const folder = mkdtempSync(path.join(parent, 'coupond-test-'));
     folders.add(folder);
     if (user) chownSync(folder, user.uid, user.gid);
     return folder;

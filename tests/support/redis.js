@@ -49,6 +49,7 @@ export class Redis extends Server {
             save: '',
             appendonly: 'no',
             'enable-debug-command': 'local',
+            hz: 100, // it looks whether it is to end as often
             ...(password && { requirepass: password }),
             ...(this.#certificates && {
                 port: 0,

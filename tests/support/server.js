@@ -41,9 +41,10 @@ export class Server {
     port;
     #child;
 
-    constructor({ user } = {}) {
+    /** `user` ({uid, gid}): whom it runs as; `inMemory`: its folder is rather in memory. */
+    constructor({ user, inMemory } = {}) {
         this.user = user;
-        this.folder = temporaryFolder({ user });
+        this.folder = temporaryFolder({ user, inMemory });
     }
 
     /**
