@@ -237,7 +237,7 @@ struct CodeRedeemed {
 /// Of several codes: the first that is refused, and why.
 struct CodeRefused {
     Refusal refusal;
-    std::string code;
+    std::string code;  ///< as it was asked for
 };
 
 struct CodesLocked {

@@ -233,7 +233,7 @@ public:
             if (first) of_book->second = taken_of(book, command.user_id);
             const auto no =
                 refuse_lock(*rows[i], command.user_id, command.order, of_book->second, worth[i]);
-            if (no) return CodeRefused{*no, rows[i]->code.code};
+            if (no) return CodeRefused{*no, command.codes[i]};
             add(of_book->second, worth[i]);
         }
 
@@ -280,7 +280,7 @@ public:
             const auto [of_book, first] = used.try_emplace(book.id);
             if (first) of_book->second = used_of(book, command.user_id);
             const auto no = refuse_use(*rows[i], command.user_id, order, of_book->second, worth[i]);
-            if (no) return CodeRefused{*no, rows[i]->code.code};
+            if (no) return CodeRefused{*no, command.codes[i]};
             add(of_book->second, worth[i]);
         }
 

@@ -525,6 +525,7 @@ private:
         } else if (behind_moved && (!state.holder || !state.redeemed_at)) {
             state.holder = entry.user;  // who may be another one than before
         }
+        const bool lock_known = state.lock_known && !behind_moved;
         if (!elsewhere) {
             if (behind_moved) {
                 state.locked_until.reset();
@@ -541,7 +542,7 @@ private:
         }
         switch (type) {
             case Type::code_assigned: return assign(entry, state);
-            case Type::code_locked: return lock(entry, code, elsewhere, behind_moved, state);
+            case Type::code_locked: return lock(entry, code, elsewhere, lock_known, state);
             case Type::code_redeemed: return redeem(entry, state);
             case Type::code_changed: return change(entry, state);
             case Type::code_unassigned: return unassign(entry, state);
@@ -564,7 +565,7 @@ private:
     }
 
     void lock(const Snapshot::EntryRow& entry, const Snapshot::CodeRow& code, bool elsewhere,
-              bool behind_moved, CodeState& state) {
+              bool lock_known, CodeState& state) {
         verify_holder(entry, state);
         if (!entry.locked_until) differ(entry, ": it has no locked_until");
         const auto was_until = read_extension(entry.detail);
@@ -579,7 +580,7 @@ private:
             return;
         }
         if (state.redeemed_at) differ(entry, ": the code has been redeemed before");
-        if (extends && !behind_moved && was_until != state.locked_until) {
+        if (extends && lock_known && was_until != state.locked_until) {
             differ(entry, ": it extends a lock until ", was_until, ", the one before it is until ",
                    state.locked_until);
         }

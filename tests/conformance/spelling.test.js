@@ -110,7 +110,7 @@ describe('caseSensitive', () => {
 
     it('false: several codes for one order are all different ones', async () => {
         const { client } = c;
-        await client.newBookWith(['S-1', 'S-2'], folding);
+        const { id } = await client.newBookWith(['S-1', 'S-2'], folding);
         for (const code of ['s1', 's2']) await client.mustAssign(code, 'ann');
         const { locks } = await client.mustLockAll(['s1', 'S2'], 'ann');
         assert.deepEqual(locks.map(({ code }) => code), ['S-1', 'S-2']);
@@ -119,6 +119,10 @@ describe('caseSensitive', () => {
         invalid(await client.redeemAll(['s1', 'S-1'], 'ann', order('s')), twice);
         const refused = await client.redeemAll(['s1', 'none'], 'ann', order('s'));
         assert.deepEqual([refused.status, refused.body.couponCode], [404, 'none']);
+        await client.mustPatchBook(id, { maxRedemptions: 1 });
+        const limited = await client.redeemAll(['s1', 's2'], 'ann', order('s'));
+        assert.deepEqual([limited.status, limited.body.couponCode], [409, 's2']); // as it was asked for
+        await client.mustPatchBook(id, { maxRedemptions: null });
         const { redemptions } = await client.mustRedeemAll(['s2', 's1'], 'ann', order('s'));
         assert.deepEqual(redemptions.map(({ code }) => code), ['S-2', 'S-1']);
     });

@@ -63,13 +63,17 @@ struct Shower {
         show_key(it.lock_key);
         show(it.order);
     }
-    void operator()(const LockCodes& it) const { show_all("lock", it.codes, it.user_id); }
-    void operator()(const RedeemCodes& it) const { show_all("redeem", it.codes, it.user_id); }
-    void show_all(const char* what, const std::vector<std::string>& codes,
-                  const std::string& user) const {
-        out << what << " codes=";
-        for (const std::string& code : codes) out << code << ' ';
-        out << "user=" << user;
+    void operator()(const LockCodes& it) const {
+        show_all("lock", it.codes);
+        out << "user=" << it.user_id << " ttl=" << it.ttl_ms;
+        show_key(it.lock_key);
+        show(it.order);
+    }
+    void operator()(const RedeemCodes& it) const {
+        show_all("redeem", it.codes);
+        out << "user=" << it.user_id;
+        show_key(it.lock_key);
+        show(it.order);
     }
     /// Its redemption as told by resolved().
     void operator()(const RollBack& it) const {
@@ -95,6 +99,10 @@ struct Shower {
     }
 
 private:
+    void show_all(const char* what, const std::vector<std::string>& codes) const {
+        out << what << " codes=";
+        for (const std::string& code : codes) out << code << ' ';
+    }
     void show_key(const std::string& key) const {
         if (!key.empty()) out << " key=" << key;
     }
@@ -127,6 +135,7 @@ private:
         if (wished[place::ends_at]) show(" ends", wish.ends_at);
         if (wished[place::time_zone]) out << " zone=" << wish.time_zone;
         number(place::lock_ttl_s, " ttl_s=", wish.lock_ttl_s);
+        if (wished[place::combinable]) out << (wish.combinable ? " combinable" : " alone");
     }
     void show(const std::optional<Discount>& discount) const {
         Book book;
@@ -406,6 +415,8 @@ rc::Gen<Command> any_command() {
                             if (wishes_open < 2) edit.wished.set(place::open);
                             edit.wish.case_sensitive = wishes_open != 3;
                             if (wishes_open == 3) edit.wished.set(place::case_sensitive);
+                            edit.wish.combinable = wishes_open > 4;
+                            if (wishes_open > 3) edit.wished.set(place::combinable);
                             return edit;
                         }))},
         {1, command(map(any_book(), [](auto id) { return ArchiveBook{id.value_or(1)}; }))},
@@ -525,27 +536,69 @@ rc::Gen<Use> any_use() {
                         });
 }
 
-/// Some who come to one book one after the other, whose limits may be set in between; and
-/// roll-backs.
+/// Some who come to one book one after the other, whose limits may be set in between, also between
+/// a lock and its redemption; and roll-backs.
 rc::Gen<std::vector<Command>> any_rush() {
-    return rc::gen::map(rc::gen::tuple(any_limiting(), rc::gen::inRange<std::size_t>(0, 9),
+    return rc::gen::map(rc::gen::tuple(any_limiting(), rc::gen::inRange<std::size_t>(0, 6),
                                        rc::gen::container<std::vector<Use>>(4, any_use()),
-                                       any_roll_back(), below(3)),
+                                       any_roll_back(), below(3), below(3)),
                         [](auto it) {
-                            const auto& [limiting, set_before, uses, back, backs] = it;
+                            const auto& [limiting, set_at, uses, back, backs, late] = it;
                             std::vector<Command> commands;
                             for (std::size_t i = 0; i < uses.size(); ++i) {
-                                if (i == set_before) commands.push_back(limiting);
+                                const bool set_here = i == set_at;
+                                if (set_here && late == 0) commands.push_back(limiting);
                                 const auto& [code, user, order] = uses[i];
                                 commands.push_back(UploadCodes{limiting.book_id, {code}});
                                 commands.push_back(AssignCode{code, user});
                                 commands.push_back(LockCode{code, user, ttl_ms});
+                                if (set_here && late > 0) commands.push_back(limiting);
                                 commands.push_back(RedeemCode{code, user, order});
                             }
                             if (backs > 0) commands.push_back(back);
                             if (backs > 1) commands.push_back(RollBack{2, "", {}});
                             return commands;
                         });
+}
+
+/// Somebody with several codes of one book or two for an order, who locks them at once or, some of
+/// them, one by one, and redeems them, and asks again; some of that may be wrong.
+rc::Gen<std::vector<Command>> any_basket() {
+    return rc::gen::map(
+        rc::gen::tuple(rc::gen::container<std::vector<int>>(3, below(60)), any_user(), any_order(),
+                       any_lock_key(), any_limiting(), any_roll_back(), below(12), below(12),
+                       rc::gen::inRange<BookId>(1, 3)),
+        [](auto it) {
+            auto& [numbers, user, order, key, limiting, back, begin, end, book] = it;
+            if (begin % 4 > 0) order.currency = *Currency::find("EUR");
+            std::vector<Command> commands;
+            std::vector<std::string> codes;
+            for (const int number : numbers) {
+                const std::string code = "C" + std::to_string(number);
+                // Mostly each once, whatever is drawn.
+                if (begin > 1 && std::ranges::find(codes, code) != codes.end()) continue;
+                codes.push_back(code);
+                const BookId of = end % 3 == 0 ? 1 + number % 2 : book;
+                commands.push_back(UploadCodes{of, {code}});
+                if (begin != 2 || codes.size() > 1) commands.push_back(AssignCode{code, user});
+            }
+            std::optional<Order> locked_for = order;
+            if (begin % 3 == 0) locked_for.reset();
+            if (begin == 3) commands.push_back(LockCode{codes.back(), user, ttl_ms, {}, "k2"});
+            if (begin == 4) commands.push_back(LockCode{codes.back(), user, ttl_ms, order, key});
+            if (begin != 5) commands.push_back(LockCodes{codes, user, ttl_ms, locked_for, key});
+            if (begin > 8) commands.push_back(LockCodes{codes, user, 2 * ttl_ms, locked_for, key});
+            if (end == 1) commands.push_back(UnlockCode{codes.front(), user, key});
+            if (end == 2) commands.push_back(limiting);
+            if (end == 3) commands.push_back(RedeemCode{codes.front(), user, order, key});
+            commands.push_back(RedeemCodes{codes, user, order, key});
+            std::ranges::reverse(codes);
+            if (end == 4) codes.pop_back();
+            if (end > 3) commands.push_back(RedeemCodes{codes, user, order, key});
+            if (end > 8) commands.push_back(back);
+            if (end > 10) commands.push_back(RedeemCodes{codes, user, order, key});
+            return commands;
+        });
 }
 
 /// A book, or a code, that is of no use for a while, and who meets it then.
@@ -600,7 +653,7 @@ rc::Gen<std::vector<Step>> any_steps() {
     const auto one = rc::gen::map(
         any_command(), [](Command command) { return std::vector<Command>{std::move(command)}; });
     const auto commands = rc::gen::weightedOneOf<std::vector<Command>>(
-        {{9, one}, {4, any_life()}, {3, any_break()}, {6, any_rush()}});
+        {{9, one}, {4, any_life()}, {3, any_break()}, {6, any_rush()}, {6, any_basket()}});
     using Pause = std::pair<Per, std::int64_t>;
     const auto pauses = rc::gen::weightedElement<Pause>({{55, {Per::ever, 0}},
                                                          {2, {Per::ever, 1}},
@@ -675,6 +728,7 @@ rc::Gen<std::vector<Step>> any_history() {
                 if (uses > 4) book.open = last;
                 if (uses > 3) book.max_redemptions_per_code = last ? uses - 3 : uses % 3 + 1;
                 if (uses == 9) book.max_redemptions_per_code.reset();
+                book.combinable = uses + i != 4;
                 history.push_back({book});
             }
             for (const std::vector<Step>& steps : parts) {
@@ -726,6 +780,9 @@ public:
             const bool refused = answer.starts_with("refused ");
             ++answers_given[refused ? answer : answer.substr(0, answer.find(' '))];
             if (refused) ++refusals_[answer.substr(answer.find(' ') + 1)];
+            if (const auto* const of = outcome ? std::get_if<CodeRefused>(&*outcome) : nullptr) {
+                ++refusals_[std::string(to_string(of->refusal))];
+            }
             ran.answers[i] = answer;
         }
         return ran;
@@ -1420,6 +1477,7 @@ void check(const std::string& what, auto property) {
            {"refused redemption_limit_reached", "refused user_redemption_limit_reached",
             "usage of all", "usage of a user"});
     expect(histories_run / 40, {"refused budget_exhausted"});
+    expect(histories_run / 12, {"locked:", "all-redeemed:", "refused:"});
     // What is rare, where there are enough histories to meet it in any case.
     if (histories_run < 200) return;
     expect(histories_run / 60,
@@ -1437,7 +1495,11 @@ void check(const std::string& what, auto property) {
     }
     expect(histories_run / 60,
            {"locks that count", "a lock: redemption_limit_reached", "a lock: budget_exhausted",
-            "a lock: user_redemption_limit_reached"});
+            "a lock: user_redemption_limit_reached", "all-replayed:"});
+    expect(1, {"a redemption: redemption_limit_reached", "a redemption: budget_exhausted",
+               "a redemption: user_redemption_limit_reached", "of several: not_combinable",
+               "of several: redemption_limit_reached", "of several: budget_exhausted",
+               "of several: user_redemption_limit_reached"});
     expect(histories_run / 60, {"anew day", "anew week", "anew month"});
     expect(histories_run / 150, {"as by UTC it would not be"});
 }

@@ -273,6 +273,8 @@ std::string Model::apply(const Submission& submission, std::int64_t now, const G
     if (const auto* it = std::get_if<AssignCode>(&command)) return assign(*it, now);
     if (const auto* it = std::get_if<LockCode>(&command)) return lock(*it, now);
     if (const auto* it = std::get_if<RedeemCode>(&command)) return redeem(*it, now, given.id);
+    if (const auto* it = std::get_if<LockCodes>(&command)) return lock(*it, now);
+    if (const auto* it = std::get_if<RedeemCodes>(&command)) return redeem(*it, now, given.ids);
     if (const auto* it = std::get_if<RollBack>(&command)) return roll_back(*it, now);
     if (const auto* it = std::get_if<EditCode>(&command)) return edit(*it, now);
     if (const auto* it = std::get_if<UnlockCode>(&command)) return unlock(*it, now);
@@ -497,62 +499,145 @@ std::string Model::assign(const AssignCode& command, std::int64_t now) {
 }
 
 std::string Model::lock(const LockCode& command, std::int64_t now) {
-    const auto found = codes.find(command.code);
+    const Asked asked{command.user_id, command.order, command.lock_key};
+    std::string why = unlockable(command.code, asked, now);
+    if (!why.empty()) return why;
+    const auto worth = shares({command.code}, command.order).front();
+    if (!extends(command.code, asked, now)) {
+        why = limited(codes.at(command.code).book, command.user_id, worth, now, true, {});
+        if (!why.empty()) return why;
+    }
+    return "locked until " + text(take_lock(command.code, asked, command.ttl_ms, worth, now));
+}
+
+std::string Model::lock(const LockCodes& command, std::int64_t now) {
+    const Asked asked{command.user_id, command.order, command.lock_key, command.codes.size()};
+    const std::vector<std::string> texts = stored(command.codes);
+    const auto worth = shares(texts, command.order);
+    const std::string why = refuse_all(command.codes, asked, worth, now, true);
+    if (!why.empty()) return why;
+    std::string answer = "locked:";
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        const std::int64_t until = take_lock(texts[i], asked, command.ttl_ms, worth[i], now);
+        answer += " " + texts[i] + " " + text(until);
+    }
+    return answer;
+}
+
+std::vector<std::string> Model::stored(const std::vector<std::string>& named) const {
+    std::vector<std::string> texts;
+    for (const std::string& code : named) texts.push_back(stored(code));
+    return texts;
+}
+
+std::string Model::refuse_all(const std::vector<std::string>& named, const Asked& asked,
+                              const std::vector<std::optional<Money>>& worth, std::int64_t now,
+                              bool locks) {
+    const std::vector<std::string> texts = stored(named);
+    for (const std::string& code : texts) {
+        if (codes.count(code) > 0 && std::count(texts.begin(), texts.end(), code) > 1) {
+            return contradicted({Fault::code_named_twice});
+        }
+    }
+    const auto refused = [&](std::string reason, std::size_t place) {
+        reason = reason.substr(reason.find(' ') + 1);
+        ++met["of several: " + reason];
+        return "refused: " + reason + " of " + named[place];
+    };
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        const std::string why =
+            locks ? unlockable(texts[i], asked, now) : unredeemable(texts[i], asked, now);
+        if (!why.empty()) return refused(why, i);
+    }
+    std::map<std::int64_t, Use> besides;  // of books
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        if (locks && extends(texts[i], asked, now)) continue;
+        Use& of_book = besides[codes.at(texts[i]).book];
+        const std::string why =
+            limited(codes.at(texts[i]).book, asked.user, worth[i], now, locks, of_book);
+        if (!why.empty()) return refused(why, i);
+        ++of_book.redeemed;
+        if (worth[i]) of_book.amount += worth[i]->amount;
+    }
+    return {};
+}
+
+std::vector<std::optional<Money>> Model::shares(const std::vector<std::string>& texts,
+                                                const std::optional<Order>& order) const {
+    using Type = Discount::Type;
+    std::vector<std::optional<Money>> all(texts.size());
+    std::optional<Order> left = order;
+    for (const Type type : {Type::fixed_price, Type::percent, Type::amount, Type::free_shipping}) {
+        for (std::size_t i = 0; i < texts.size(); ++i) {
+            if (codes.count(texts[i]) == 0) continue;
+            const auto& discount = books.at(codes.at(texts[i]).book).discount;
+            if (!discount || discount->type != type) continue;
+            all[i] = worth(*discount, left);
+            if (left) left->amount -= all[i]->amount;
+        }
+    }
+    return all;
+}
+
+std::string Model::unlockable(const std::string& text, const Asked& asked, std::int64_t now) {
+    const auto found = codes.find(text);
     if (found == codes.end()) return "refused code_not_found";
     CodeState& code = found->second;
-    const std::string& user = command.user_id;
-    if (!books[code.book].open && code.holder != user) return "refused not_assigned_to_user";
-    std::string why = used_up(command.code, code);
+    if (!books[code.book].open && code.holder != asked.user) return "refused not_assigned_to_user";
+    std::string why = used_up(text, code);
     if (why.empty()) why = unusable(code, now);
-    if (!why.empty()) return why;
-    if (command.order) {
-        const std::string misfit = unfit(code.book, command.order);
-        if (!misfit.empty()) return misfit;
+    if (why.empty() && asked.codes > 1 && !books[code.book].combinable) {
+        why = "refused not_combinable";
     }
-    const std::int64_t was_until = locked_until(code, user, now);
-    const bool extends =
-        now < was_until && !command.lock_key.empty() && key_of(code, user, now) == command.lock_key;
-    if (now < was_until && !extends) return "refused already_locked";
-    std::int64_t taken = count_uses(command.code);
+    if (why.empty() && asked.order) why = unfit(code.book, asked.order);
+    if (!why.empty()) return why;
+    if (extends(text, asked, now)) return {};
+    if (now < locked_until(code, asked.user, now)) return "refused already_locked";
+    std::int64_t taken = count_uses(text);
     for (const auto& [_, until] : code.uses) taken += now < until ? 1 : 0;
     if (code.redeemed_at != 0 || now < code.locked_until) ++taken;
     const auto most = most_of(code);
-    if (most && taken >= *most && !extends) {
+    if (most && taken >= *most) {
         ++met["all that is left is locked"];
         return "refused already_locked";
     }
+    return {};
+}
+
+bool Model::extends(const std::string& text, const Asked& asked, std::int64_t now) {
+    CodeState& code = codes.at(text);
+    return now < locked_until(code, asked.user, now) && !asked.lock_key.empty() &&
+           key_of(code, asked.user, now) == asked.lock_key;
+}
+
+std::int64_t Model::take_lock(const std::string& text, const Asked& asked, std::int64_t ttl_ms,
+                              const std::optional<Money>& worth, std::int64_t now) {
+    CodeState& code = codes.at(text);
     const BookState& book = books.at(code.book);
-    const auto value =
-        book.discount ? worth(*book.discount, command.order) : std::optional<Money>();
-    if (!extends) {
-        why = limited(code.book, user, value, now, true);
-        if (!why.empty()) return why;
-    }
-    const auto ttl_s = books[code.book].ttl_s;
-    std::int64_t until = now + (ttl_s ? *ttl_s * 1000 : command.ttl_ms);
-    if (extends) {
+    const std::string& user = asked.user;
+    std::int64_t until = now + (book.ttl_s ? *book.ttl_s * 1000 : ttl_ms);
+    const std::int64_t extended_from =
+        extends(text, asked, now) ? locked_until(code, user, now) : 0;
+    if (extended_from != 0) {
         ++met["a lock is extended"];
-        until = std::max(until, was_until);
+        until = std::max(until, extended_from);
     }
-    key_of(code, user, now) = command.lock_key;
+    key_of(code, user, now) = asked.lock_key;
     if ((book.counted & ~counts_uses) != 0) {
-        counted_locks[place_of(command.code, code, user, now)] = {code.book, user, until, value};
+        counted_locks[place_of(text, code, user, now)] = {code.book, user, until, worth};
     }
     if (by_use(code, user, now)) {
         code.uses[user] = until;
-        Change& change = enter("code_locked", code, now);
-        change.user = user;
-        change.locked_until = until;
-        if (extends) change.extended_from = was_until;
-        return "locked until " + text(until);
+    } else {
+        code.locked_until = until;
+        code.lock_ended = false;
+        if (code.first_locked_at == 0) code.first_locked_at = now;
     }
-    code.locked_until = until;
-    code.lock_ended = false;
-    if (code.first_locked_at == 0) code.first_locked_at = now;
     Change& change = enter("code_locked", code, now);
-    change.locked_until = code.locked_until;
-    if (extends) change.extended_from = was_until;
-    return "locked until " + text(code.locked_until);
+    change.user = user;
+    change.locked_until = until;
+    change.extended_from = extended_from;
+    return until;
 }
 
 std::string& Model::key_of(CodeState& code, const std::string& user, std::int64_t now) const {
@@ -644,11 +729,14 @@ std::pair<std::string, std::string> Model::place_of(const std::string& text, con
 }
 
 std::string Model::limited(std::int64_t id, const std::string& user,
-                           const std::optional<Money>& worth, std::int64_t now, bool locks) {
+                           const std::optional<Money>& worth, std::int64_t now, bool locks,
+                           const Use& besides) {
     const BookState& book = books.at(id);
     const auto currency = book.discount ? book.discount->currency : std::nullopt;
     const auto taken = [&](const std::string& of, std::int64_t since) {
         Use use = count_use(id, of, since, currency);
+        use.redeemed += besides.redeemed;
+        use.amount += besides.amount;
         if (!locks) return use;
         const Use locked = count_locks(id, of, now, currency);
         return Use{use.redeemed + locked.redeemed, use.amount + locked.amount};
@@ -695,60 +783,108 @@ std::string Model::limited(std::int64_t id, const std::string& user,
 }
 
 std::string Model::redeem(const RedeemCode& command, std::int64_t now, std::int64_t given_id) {
-    const auto found = codes.find(command.code);
+    const Asked asked{command.user_id, command.order, command.lock_key};
+    const std::int64_t before = same(command.code, asked);
+    if (before != 0) {
+        const RedemptionState& made = redemptions.at(before);
+        return "replayed: " + shown(command.code, as_used(codes.at(command.code), made), now) +
+               test::shown(before, made);
+    }
+    std::string why = unredeemable(command.code, asked, now);
+    if (!why.empty()) return why;
+    const auto worth = shares({command.code}, command.order).front();
+    why = limited(codes.at(command.code).book, command.user_id, worth, now, false, {});
+    if (!why.empty()) return why;
+    const std::string redeemed = take_redemption(command.code, asked, worth, now, given_id);
+    const RedemptionState& made = redemptions.at(given_id);
+    return "redeemed: " + shown(command.code, as_used(codes.at(command.code), made), now) +
+           redeemed;
+}
+
+std::string Model::redeem(const RedeemCodes& command, std::int64_t now,
+                          const std::vector<std::int64_t>& given_ids) {
+    const Asked asked{command.user_id, command.order, command.lock_key, command.codes.size()};
+    const std::vector<std::string> texts = stored(command.codes);
+    std::set<std::string> different;
+    std::set<std::string> currencies;
+    std::string again = "all-replayed:";
+    bool is_again = true;
+    for (const std::string& code : texts) {
+        const std::int64_t before = same(code, asked);
+        is_again &= before != 0 && different.insert(code).second;
+        if (before == 0) continue;
+        again += test::shown(before, redemptions.at(before));
+        currencies.insert(text(redemptions.at(before).order->currency));
+    }
+    if (is_again && currencies.size() == 1) return again;
+    const auto worth = shares(texts, command.order);
+    const std::string why = refuse_all(command.codes, asked, worth, now, false);
+    if (!why.empty()) return why;
+    if (given_ids.size() != texts.size()) return "an id for each";
+    std::string answer = "all-redeemed:";
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        answer += take_redemption(texts[i], asked, worth[i], now, given_ids[i]);
+    }
+    return answer;
+}
+
+std::int64_t Model::same(const std::string& code, const Asked& asked) const {
+    for (const auto& [id, made] : redemptions) {
+        const bool same = made.rolled_back_at == 0 && made.code == code &&
+                          made.user == asked.user && made.order && asked.order &&
+                          made.order->id == asked.order->id;
+        if (same) return id;
+    }
+    return 0;
+}
+
+std::string Model::unredeemable(const std::string& text, const Asked& asked, std::int64_t now) {
+    const auto found = codes.find(text);
     if (found == codes.end()) return "refused code_not_found";
     CodeState& code = found->second;
-    for (const auto& [id, made] : redemptions) {
-        const bool same = made.rolled_back_at == 0 && made.code == command.code &&
-                          made.user == command.user_id && made.order && command.order &&
-                          made.order->id == command.order->id;
-        if (same) {
-            return "replayed: " + shown(command.code, as_used(code, made), now) +
-                   test::shown(id, made);
-        }
-    }
-    const bool open = books[code.book].open;
-    if (!open && code.holder != command.user_id) return "refused not_assigned_to_user";
-    std::string why = used_up(command.code, code);
+    if (!books[code.book].open && code.holder != asked.user) return "refused not_assigned_to_user";
+    std::string why = used_up(text, code);
     if (why.empty()) why = unusable(code, now);
+    if (why.empty() && asked.codes > 1 && !books[code.book].combinable) {
+        why = "refused not_combinable";
+    }
     if (!why.empty()) return why;
-    const std::int64_t until = locked_until(code, command.user_id, now);
-    if (now >= until) return "refused not_locked";
-    if (key_of(code, command.user_id, now) != command.lock_key) {
+    if (now >= locked_until(code, asked.user, now)) return "refused not_locked";
+    if (key_of(code, asked.user, now) != asked.lock_key) {
         ++met["a lock has another key"];
         return "refused lock_key_mismatch";
     }
-    why = unfit(code.book, command.order);
-    if (!why.empty()) return why;
-    const BookState& book = books[code.book];
-    RedemptionState redemption{.code = command.code,
-                               .book = code.book,
-                               .user = command.user_id,
-                               .order = command.order,
-                               .discount = {},
-                               .at = now,
-                               .by_use = by_use(code, command.user_id, now)};
-    if (book.discount) redemption.discount = worth(*book.discount, command.order);
-    why = limited(code.book, command.user_id, redemption.discount, now, false);
-    if (!why.empty()) return why;
-    counted_locks.erase(place_of(command.code, code, command.user_id, now));
+    return unfit(code.book, asked.order);
+}
+
+std::string Model::take_redemption(const std::string& text, const Asked& asked,
+                                   const std::optional<Money>& worth, std::int64_t now,
+                                   std::int64_t given_id) {
+    CodeState& code = codes.at(text);
+    const RedemptionState redemption{.code = text,
+                                     .book = code.book,
+                                     .user = asked.user,
+                                     .order = asked.order,
+                                     .discount = worth,
+                                     .at = now,
+                                     .by_use = by_use(code, asked.user, now)};
+    counted_locks.erase(place_of(text, code, asked.user, now));
     Change& change = enter("code_redeemed", code, now);
-    change.user = command.user_id;
-    change.locked_until = until;
-    change.discount = redemption.discount;
-    change.order = redemption.order;
+    change.user = asked.user;
+    change.locked_until = locked_until(code, asked.user, now);
+    change.discount = worth;
+    change.order = asked.order;
     change.redemption = given_id;
     if (redemption.by_use) {
-        code.uses.erase(command.user_id);
-        ++met[open ? "use of an open code" : "use of a user's code"];
+        code.uses.erase(asked.user);
+        ++met[books[code.book].open ? "use of an open code" : "use of a user's code"];
     } else {
         code.redeemed_at = now;
         code.locked_until = 0;
         code.first_locked_at = 0;
     }
     if (!redemptions.emplace(given_id, redemption).second) return "an id of its own";
-    return "redeemed: " + shown(command.code, as_used(code, redemption), now) +
-           test::shown(given_id, redemption);
+    return test::shown(given_id, redemption);
 }
 
 std::string Model::roll_back(const RollBack& command, std::int64_t now) {
@@ -926,8 +1062,8 @@ struct Describer {
         return text;
     }
     std::string operator()(const CodesRedeemed& it) const {
-        std::string text = it.replayed ? "all replayed:" : "all redeemed:";
-        for (const Redemption& redemption : it.redemptions) text += " " + test::shown(redemption);
+        std::string text = it.replayed ? "all-replayed:" : "all-redeemed:";
+        for (const Redemption& redemption : it.redemptions) text += test::shown(redemption);
         return text;
     }
     std::string operator()(const RolledBack& it) const {
@@ -1043,6 +1179,11 @@ Given given(const Outcome& outcome) {
     if (const auto* const it = std::get_if<CodesUploaded>(&outcome)) return {{}, it->first_id};
     if (const auto* const it = std::get_if<CodeAssigned>(&outcome)) return {it->code.code, 0};
     if (const auto* const it = std::get_if<CodeRedeemed>(&outcome)) return {{}, it->redemption.id};
+    if (const auto* const it = std::get_if<CodesRedeemed>(&outcome)) {
+        Given ids;
+        for (const Redemption& redemption : it->redemptions) ids.ids.push_back(redemption.id);
+        return ids;
+    }
     return {};
 }
 

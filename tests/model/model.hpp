@@ -51,6 +51,7 @@ std::int64_t next(const std::string& zone, Per per, std::int64_t at);
 struct Given {
     std::string code;     ///< to an AssignAny; empty: none
     std::int64_t id = 0;  ///< to a book, to the first code of an upload, or to a redemption
+    std::vector<std::int64_t> ids = {};  ///< to several redemptions
 };
 
 class Model {
@@ -183,7 +184,10 @@ private:
     std::string assign_any(const AssignAny& command, std::int64_t now, const std::string& given);
     std::string assign(const AssignCode& command, std::int64_t now);
     std::string lock(const LockCode& command, std::int64_t now);
+    std::string lock(const LockCodes& command, std::int64_t now);
     std::string redeem(const RedeemCode& command, std::int64_t now, std::int64_t given_id);
+    std::string redeem(const RedeemCodes& command, std::int64_t now,
+                       const std::vector<std::int64_t>& given_ids);
     std::string roll_back(const RollBack& command, std::int64_t now);
     std::string edit(const EditCode& command, std::int64_t now);
     std::string unlock(const UnlockCode& command, std::int64_t now);
@@ -204,10 +208,42 @@ private:
     std::string unusable(const CodeState& code, std::int64_t now) const;
     /// The reason why a code of a book cannot be used for an order, or without one; empty: it can.
     std::string unfit(std::int64_t book, const std::optional<Order>& order) const;
-    /// The reason why the limits of a book do not let a user redeem what is worth that, or lock it;
-    /// empty: they do.
+    /// Who asks for a code, alone or among so many.
+    struct Asked {
+        std::string user;
+        std::optional<Order> order;
+        std::string lock_key;
+        std::size_t codes = 1;
+    };
+    /// The reason why a code cannot be locked, or redeemed, whatever the limits of its book are;
+    /// empty: it can.
+    std::string unlockable(const std::string& code, const Asked& asked, std::int64_t now);
+    std::string unredeemable(const std::string& code, const Asked& asked, std::int64_t now);
+    /// Whether it has the lock already that it asks for.
+    bool extends(const std::string& code, const Asked& asked, std::int64_t now);
+    /// Locks it, and says until when.
+    std::int64_t take_lock(const std::string& code, const Asked& asked, std::int64_t ttl_ms,
+                           const std::optional<Money>& worth, std::int64_t now);
+    /// Redeems it, and says so, as far as that is new.
+    std::string take_redemption(const std::string& code, const Asked& asked,
+                                const std::optional<Money>& worth, std::int64_t now,
+                                std::int64_t given_id);
+    /// What was redeemed for the same order before, and stands; 0: nothing was.
+    std::int64_t same(const std::string& code, const Asked& asked) const;
+    std::vector<std::string> stored(const std::vector<std::string>& codes) const;
+    /// The reason why several codes, which are those, cannot be locked or redeemed; empty: they
+    /// can. `worth` is of each.
+    std::string refuse_all(const std::vector<std::string>& named, const Asked& asked,
+                           const std::vector<std::optional<Money>>& worth, std::int64_t now,
+                           bool locks);
+    /// What each of them takes off an order; without one, what it is worth alone.
+    std::vector<std::optional<Money>> shares(const std::vector<std::string>& codes,
+                                             const std::optional<Order>& order) const;
+    /// The reason why the limits of a book do not let a user redeem what is worth that, or lock it,
+    /// besides what the same command does in that book; empty: they do.
     std::string limited(std::int64_t book, const std::string& user,
-                        const std::optional<Money>& worth, std::int64_t now, bool locks);
+                        const std::optional<Money>& worth, std::int64_t now, bool locks,
+                        const Use& besides);
     /// The place in counted_locks of the lock that a user has, or takes, of a code.
     std::pair<std::string, std::string> place_of(const std::string& text, const CodeState& code,
                                                  const std::string& user, std::int64_t now) const;

@@ -571,6 +571,12 @@ TEST_F(Verify, knows_no_lock_behind_what_was_moved_out) {
     locked_code().last_entry = 10;
     EXPECT_EQ(lines(), Lines{"coupon_code 3: locked_until is 2026-11-22T12:13:00.000Z, by the "
                              "ledger it is 2026-11-22T12:09:00.000Z"});
+    // It may also be extended, whatever it was.
+    rows.entries[2] = change(10, 9, code_locked, 3, 9, 15);
+    rows.entries[2].detail = extension_text(at_minute(13));
+    locked_code().locked_until = at_minute(15);
+    rows.locks = rows.locked = {{1, at_minute(15), 1}};
+    EXPECT_EQ(lines(), Lines{});
 }
 
 TEST_F(Verify, knows_who_has_a_code_whose_redemption_was_taken_back_before_what_was_moved_out) {
