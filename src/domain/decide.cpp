@@ -268,9 +268,13 @@ public:
         if (names_twice(rows)) return Contradicted{{Fault::code_named_twice}};
         if (auto same = find_same(rows, command.user_id, order)) return std::move(*same);
         for (std::size_t i = 0; i < rows.size(); ++i) {
-            const auto no = rows[i] == nullptr
-                                ? std::optional(Refusal::code_not_found)
-                                : refuse_redeeming(*rows[i], command, order, rows.size());
+            auto no = std::optional(Refusal::code_not_found);
+            if (rows[i] != nullptr) {
+                // Also one that may be redeemed more often is so once for an order.
+                no = find_same(*rows[i], command.user_id, order) != nullptr
+                         ? std::optional(Refusal::already_redeemed)
+                         : refuse_redeeming(*rows[i], command, order, rows.size());
+            }
             if (no) return CodeRefused{*no, command.codes[i]};
         }
         const std::vector<std::optional<Money>> worth = shares(rows, command.order);

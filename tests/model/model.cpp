@@ -545,8 +545,12 @@ std::string Model::refuse_all(const std::vector<std::string>& named, const Asked
         return "refused: " + reason + " of " + named[place];
     };
     for (std::size_t i = 0; i < texts.size(); ++i) {
-        const std::string why =
+        std::string why =
             locks ? unlockable(texts[i], asked, now) : unredeemable(texts[i], asked, now);
+        if (!locks && same(texts[i], asked) != 0) {
+            ++met["of several: one for the order before"];
+            why = "refused already_redeemed";
+        }
         if (!why.empty()) return refused(why, i);
     }
     std::map<std::int64_t, Use> besides;  // of books

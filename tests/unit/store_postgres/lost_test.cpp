@@ -48,9 +48,9 @@ protected:
     /// Ends the connections of all stores.
     void terminate() {
         sql_.run(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
             "WHERE application_name = 'coupond' AND datname = current_database()");
-        std::this_thread::sleep_for(milliseconds(20));
+        proxy_.wait_until_unused();
     }
 
     template <class Work>

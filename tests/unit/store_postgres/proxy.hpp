@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <mutex>
@@ -73,6 +74,11 @@ public:
         while (!is_down_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
 
+    /// Waits until all connections have ended, whoever has ended them.
+    void wait_until_unused() {
+        while (is_used_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+
     /// The modes that lose a COMMIT do so once, then pass on.
     std::atomic<Mode> mode = Mode::pass;
 
@@ -129,6 +135,7 @@ private:
                 if (pair.server < 0) close_one(pair.client);
                 if (pair.client >= 0) pairs_.push_back(pair);
             }
+            is_used_ = std::ranges::any_of(pairs_, [](const Pair& it) { return it.client >= 0; });
         }
     }
 
@@ -172,6 +179,7 @@ private:
     int own_port_ = 0;
     std::atomic<bool> stopping_ = false;
     std::atomic<bool> is_down_ = false;
+    std::atomic<bool> is_used_ = false;
     std::vector<Pair> pairs_;
     std::thread thread_;
 };
