@@ -290,6 +290,22 @@ describe('POST /coupon/redeem', () => {
         assertRedeemed(body, ['P-1', 'P-2'], order(9), [4.5, 2.25]);
     });
 
+    it('redeems none again for the order that it was redeemed for', async () => {
+        const { client } = c;
+        await held(client, ['O-1', 'O-2'], { maxRedemptionsPerCode: 9, discountAmount: 1 });
+        await client.mustLockAll(['O-1', 'O-2'], 'ann');
+        const first = await client.mustRedeem('O-1', 'ann', order(9));
+        await client.mustLock('O-1', 'ann');
+        const both = await client.redeemAll(['O-2', 'O-1'], 'ann', order(9));
+        assert.deepEqual(
+            [both.status, both.body.code, both.body.couponCode],
+            [409, 'coupon_already_redeemed', 'O-1'],
+        );
+        const again = await client.mustRedeemAll(['O-1'], 'ann', order(9));
+        assert.equal(again.redemptions[0].id, first.redemption.id);
+        await client.mustRedeemAll(['O-2', 'O-1'], 'ann', order(9, 'EUR', 'o-other'));
+    });
+
     it('keeps them after a restart', async (t) => {
         const { server, client } = await testServer(t);
         await held(client, ['K-1', 'K-2', 'K-3'], { discountAmount: 5 });
