@@ -583,17 +583,24 @@ std::vector<std::optional<Money>> Model::shares(const std::vector<std::string>& 
     return all;
 }
 
-std::string Model::unlockable(const std::string& text, const Asked& asked, std::int64_t now) {
+std::string Model::unavailable(const std::string& text, const Asked& asked,
+                               std::int64_t now) const {
     const auto found = codes.find(text);
     if (found == codes.end()) return "refused code_not_found";
-    CodeState& code = found->second;
-    if (!books[code.book].open && code.holder != asked.user) return "refused not_assigned_to_user";
+    const CodeState& code = found->second;
+    const BookState& book = books.at(code.book);
+    if (!book.open && code.holder != asked.user) return "refused not_assigned_to_user";
     std::string why = used_up(text, code);
     if (why.empty()) why = unusable(code, now);
-    if (why.empty() && asked.codes > 1 && !books[code.book].combinable) {
-        why = "refused not_combinable";
-    }
-    if (why.empty() && asked.order) why = unfit(code.book, asked.order);
+    if (why.empty() && asked.codes > 1 && !book.combinable) why = "refused not_combinable";
+    return why;
+}
+
+std::string Model::unlockable(const std::string& text, const Asked& asked, std::int64_t now) {
+    std::string why = unavailable(text, asked, now);
+    if (!why.empty()) return why;
+    const CodeState& code = codes.at(text);
+    if (asked.order) why = unfit(code.book, asked.order);
     if (!why.empty()) return why;
     if (extends(text, asked, now)) return {};
     if (now < locked_until(code, asked.user, now)) return "refused already_locked";
@@ -843,16 +850,9 @@ std::int64_t Model::same(const std::string& code, const Asked& asked) const {
 }
 
 std::string Model::unredeemable(const std::string& text, const Asked& asked, std::int64_t now) {
-    const auto found = codes.find(text);
-    if (found == codes.end()) return "refused code_not_found";
-    CodeState& code = found->second;
-    if (!books[code.book].open && code.holder != asked.user) return "refused not_assigned_to_user";
-    std::string why = used_up(text, code);
-    if (why.empty()) why = unusable(code, now);
-    if (why.empty() && asked.codes > 1 && !books[code.book].combinable) {
-        why = "refused not_combinable";
-    }
+    const std::string why = unavailable(text, asked, now);
     if (!why.empty()) return why;
+    CodeState& code = codes.at(text);
     if (now >= locked_until(code, asked.user, now)) return "refused not_locked";
     if (key_of(code, asked.user, now) != asked.lock_key) {
         ++met["a lock has another key"];

@@ -215,8 +215,11 @@ private:
         std::string lock_key;
         std::size_t codes = 1;
     };
-    /// The reason why a code cannot be locked, or redeemed, whatever the limits of its book are;
+    /// The reason why a code can be neither locked nor redeemed by who asks, whatever they send;
     /// empty: it can.
+    std::string unavailable(const std::string& code, const Asked& asked, std::int64_t now) const;
+    /// The reason why it cannot be locked, or redeemed, whatever the limits of its book are; empty:
+    /// it can.
     std::string unlockable(const std::string& code, const Asked& asked, std::int64_t now);
     std::string unredeemable(const std::string& code, const Asked& asked, std::int64_t now);
     /// Whether it has the lock already that it asks for.
@@ -224,7 +227,7 @@ private:
     /// Locks it, and says until when.
     std::int64_t take_lock(const std::string& code, const Asked& asked, std::int64_t ttl_ms,
                            const std::optional<Money>& worth, std::int64_t now);
-    /// Redeems it, and says so, as far as that is new.
+    /// Redeems it, and shows the redemption.
     std::string take_redemption(const std::string& code, const Asked& asked,
                                 const std::optional<Money>& worth, std::int64_t now,
                                 std::int64_t given_id);

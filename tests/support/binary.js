@@ -1,4 +1,4 @@
-// The program under test, which COUPOND_BIN names.
+// The program under test, which COUPOND_BIN names; in its build folder (see openapi.js).
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 

@@ -49,7 +49,7 @@ export class Redis extends Server {
             save: '',
             appendonly: 'no',
             'enable-debug-command': 'local',
-            hz: 100, // it looks whether it is to end as often
+            hz: 100, // how often it looks whether it was told to end
             ...(password && { requirepass: password }),
             ...(this.#certificates && {
                 port: 0,
