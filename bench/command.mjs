@@ -33,37 +33,7 @@ export const commands = {
               FROM counted_lock GROUP BY book_id, user_number;`,
         carriedOut: 'redeemed_at IS NOT NULL',
     },
-    open: {
-        from: 'locked',
-        title: 'redeem one open code',
-        // As if its users had locked that one code of the book, which has a limit that is far off.
-        sql: `CREATE TEMPORARY TABLE open AS SELECT max(id) + 1 AS id FROM coupon_code;
-              DELETE FROM ledger WHERE type = 3 OR (type = 2 AND id >
-                  (SELECT min(id) FROM ledger WHERE type = 2));
-              UPDATE ledger SET code_id = (SELECT id FROM open), codes = 1, codes_digest = NULL
-              WHERE type = 2;
-              UPDATE ledger SET code_id = 4611686018427387904 + id, use_of = (SELECT id FROM open),
-                  previous_id = (SELECT id FROM ledger WHERE type = 2) WHERE type = 4;
-              UPDATE coupon_code SET id = 4611686018427387904 + last_entry_id,
-                  code = 'OPEN' || char(31) || (4611686018427387904 + last_entry_id),
-                  use_of = (SELECT id FROM open);
-              INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, last_entry_id, code)
-              SELECT code_id, 1, -1, at, id, 'OPEN' FROM ledger WHERE type = 2;
-              UPDATE book_count SET total = 1, available = 1, ever_locked = 0, kept_back = 1;
-              UPDATE activity_count SET assigned = 0, uploaded = (SELECT coalesce(sum(codes), 0)
-                  FROM ledger WHERE type = 2 AND at - at % 900000 = since);
-              DELETE FROM lock_count;
-              INSERT INTO counted_lock SELECT id, book_id, assigned_to, locked_until, NULL, NULL
-              FROM coupon_code WHERE use_of IS NOT NULL;
-              INSERT INTO usage_count SELECT 1, 0, code_id, 0, -1, 0, 0, NULL, locks, 0
-              FROM (SELECT 0 AS code_id UNION SELECT id FROM open)
-              CROSS JOIN (SELECT count(*) AS locks FROM counted_lock);
-              UPDATE coupon_book SET settings = 'max_redemptions 1000000000\n' ||
-                  'max_redemptions_per_code 1000000000\n' || 'open true\n' || 'counted 257\n';
-              UPDATE ledger SET detail = detail || (SELECT settings FROM coupon_book)
-              WHERE type = 1;`,
-        carriedOut: 'redeemed_at IS NOT NULL',
-    },
+    open: { from: 'open', title: 'redeem one open code', carriedOut: 'redeemed_at IS NOT NULL' },
     lock: { from: 'assigned', title: 'lock', carriedOut: 'locked_until IS NOT NULL' },
     assign: { from: 'free', title: 'assign one code', carriedOut: 'assigned_to IS NOT NULL' },
     random: { from: 'free', title: 'assign a random code', carriedOut: 'assigned_to IS NOT NULL' },

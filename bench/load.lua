@@ -2,8 +2,8 @@
 --
 --   wrk … -s load.lua URL -- KIND CODES FIRST MOST
 --
--- KIND is redeem, open, lock, assign, random, validate or read; the k-th request is for code
--- k * 618033 mod CODES and starts at k = FIRST. After MOST commands only GET /health/live is sent, so that the last
+-- KIND is redeem, open, lock, lock-open, assign, random, validate or read; the k-th request is for code
+-- k * 618033 mod CODES, or its user, and starts at k = FIRST. After MOST commands only GET /health/live is sent, so that the last
 -- commands are still answered. The last line printed is JSON. It says how many commands were sent,
 -- and at what pace: a command is sent when an answer has come, so the time between two of them is
 -- also that of as many answers.
@@ -25,6 +25,7 @@ end
 local templates = {
     redeem = command("redeem/" .. code),
     open = command("redeem/OPEN"),
+    ["lock-open"] = command("lock/OPEN"),
     lock = command("lock/" .. code),
     assign = command("assign/" .. code),
     random = command("assign"),
@@ -76,7 +77,7 @@ function request()
     if kind == "read" then return read end
     if kind == "random" then return template:format(k) end
     local i = k * 618033 % codes
-    if kind == "open" then return template:format(i) end
+    if kind == "open" or kind == "lock-open" then return template:format(i) end
     return template:format(i * 2654435761 % 4294967296, i)
 end
 

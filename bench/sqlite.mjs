@@ -317,6 +317,10 @@ function middleOf(baselines) {
 }
 
 async function makeData(data, codes, wanted) {
+    if (wanted.open) {
+        progress(`locking one open code for ${codes.toLocaleString('en-US')} users`);
+        await data.makeOpen('open', codes);
+    }
     progress(`uploading ${codes.toLocaleString('en-US')} codes`);
     await data.makeFree('free', codes);
     if (!wanted.assigned && !wanted.locked) return;
@@ -352,6 +356,7 @@ export async function measure(chosen, results, folder) {
 
     await makeData(data, chosen.codes, {
         assigned: wants('validate') || names.some((name) => commands[name].from === 'assigned'),
+        open: names.includes('open'),
         locked: program !== undefined || wants('verify') || names.some((name) => commands[name].from === 'locked'),
     });
     await takeBaseline();

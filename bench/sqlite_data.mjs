@@ -1,10 +1,10 @@
 // The data that SQLite is measured on: folders with one book of codes, all free, all assigned or
-// all locked, with entries in the ledger as a migration makes them.
+// all locked, with entries in the ledger as a migration makes them; or of one open code.
 import assert from 'node:assert/strict';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { code, codesPerUpload, longCode, sendUpload, upload } from './codes.mjs';
-import { commands } from './command.mjs';
+import { commands, load } from './command.mjs';
 import { Server, run } from './processes.mjs';
 
 /** An entry of a type for each code, which is then its last. */
@@ -17,6 +17,15 @@ const enter = (type) =>
      FROM coupon_code JOIN entered ORDER BY id;
      UPDATE coupon_code SET last_entry_id = (SELECT most FROM entered) + id;
      DROP TABLE entered;`;
+
+async function post(url, body) {
+    const answer = await fetch(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', connection: 'close' },
+        body: JSON.stringify(body),
+    });
+    assert.equal(answer.status, 201, await answer.text());
+}
 
 const recount = (column, type) =>
     `UPDATE activity_count SET ${column} =
@@ -61,16 +70,18 @@ export class Data {
         return run('sqlite3', ['-bail', this.database(name)], { input: text, withinMs });
     }
 
-    /** A folder of one book of `count` free codes, made by the server itself. */
-    async makeFree(name, count, nameOf = code) {
+    /** A server on a new folder of one book. */
+    async #serveBook(name, members = {}) {
         mkdirSync(this.file(name));
         const server = await Server.start(this.#binary, this.file(name));
-        const answer = await fetch(`${server.url}/coupon`, {
-            method: 'POST',
-            headers: { 'content-type': 'application/json', connection: 'close' },
-            body: JSON.stringify({ name: 'bench', codePattern: 'B-{8}' }),
-        });
-        assert.equal(answer.status, 201, await answer.text());
+        const book = { name: 'bench', codePattern: 'B-{8}', ...members };
+        await post(`${server.url}/coupon`, book);
+        return server;
+    }
+
+    /** A folder of one book of `count` free codes, made by the server itself. */
+    async makeFree(name, count, nameOf = code) {
+        const server = await this.#serveBook(name);
         await this.fill(server, 0, count, nameOf);
         await server.stop();
         if (nameOf !== code) return;
@@ -106,6 +117,38 @@ export class Data {
              ${recount('locked', 4)}
              INSERT INTO lock_count (book_id, locked_until, codes) VALUES (1, ${until}, ${count});`,
         );
+    }
+
+    /**
+     * A folder of one open code that `users` users have locked for a day, in the order in which
+     * load.lua has them redeem it, by the server itself; of a book with a limit that is far off.
+     */
+    async makeOpen(name, users) {
+        const far = 1_000_000_000;
+        const server = await this.#serveBook(name, {
+            assignment: 'open',
+            maxRedemptionsPerCode: far,
+            maxRedemptions: far,
+            lockTtlSeconds: 86_400,
+        });
+        await post(`${server.url}/coupon/codes/1`, { codes: ['OPEN'] });
+        let locked = 0;
+        for (let seconds = 5; locked < users; ) {
+            const figures = await load(server, 'lock-open', {
+                connections: 256,
+                seconds,
+                codes: users,
+                first: locked,
+                most: users - locked,
+            });
+            assert.equal(figures.statusErrors + figures.socketErrors, 0);
+            locked += figures.sent;
+            const pace = figures.requests / figures.seconds;
+            seconds = Math.min(10, 1 + Math.ceil((users - locked) / pace));
+        }
+        await server.stop();
+        const uses = await this.sql(name, 'SELECT count(*) FROM coupon_code WHERE use_of IS NOT NULL');
+        assert.equal(Number(uses), users, 'users who have locked the open code');
     }
 
     async #rewrite(name, changes) {

@@ -174,7 +174,7 @@ private:
         if (!need.uses || !counts_redemptions(*book)) return;
         load_usages(world, *book, usage_needs(*book, "", at_));
         load_usages(world, *book, usage_needs(*book, need.user, at_));
-        load_counted_lock(world.find(need.code));
+        if (!book->open) load_counted_lock(world.find(need.code));  // else uses are locked
         const auto use = world.unredeemed_uses.find({row->code.id, std::string(need.user)});
         if (use != world.unredeemed_uses.end()) load_counted_lock(use->second);
     }
@@ -183,10 +183,22 @@ private:
         if (row == nullptr || row->counted_lock) return;
         if (!select_counted_lock_.bind(row->code.id).step()) return;
         row->counted_lock = sound(CountedLock{
-            select_counted_lock_.text(0),
+            user_of(select_counted_lock_.integer(0), row->code),
             {select_counted_lock_.integer(1)},
             read_money(select_counted_lock_, 2, read_currency(select_counted_lock_, 3))});
         select_counted_lock_.reset();
+    }
+
+    /// Who has that number: mostly the holder of `code`.
+    std::string user_of(std::int64_t number, const Code& code) {
+        const auto holder = holders_.find(code.id);
+        if (holder != holders_.end() && holder->second.number == number) {
+            return holder->second.user_id;
+        }
+        if (!select_user_.bind(number).step()) throw corrupt("a lock of nobody");
+        std::string user_id = select_user_.text(0);
+        select_user_.reset();
+        return user_id;
     }
 
     void load_spelling(World& world, std::string_view code) {
@@ -202,9 +214,13 @@ private:
         if (who.empty()) return;
         const auto [use, added] =
             world.unredeemed_uses.try_emplace(std::pair(code.id, who), nullptr);
-        if (!added || !select_unredeemed_use_.bind(code.id, who).step()) return;
-        CodeRow* const known = world.find_use(select_unredeemed_use_.integer(0));
-        use->second = known != nullptr ? known : &add_code(world, select_unredeemed_use_);
+        if (!added) return;
+        select_unredeemed_use_.bind(code.id, who).step();
+        if (!select_unredeemed_use_.is_null(0)) {
+            CodeRow* const known = world.find_use(select_unredeemed_use_.integer(0));
+            use->second = known != nullptr ? known : &add_code(world, select_unredeemed_use_);
+            static_cast<CodeSettings&>(use->second->code) = code;
+        }
         select_unredeemed_use_.reset();
     }
 
@@ -647,11 +663,12 @@ private:
                               "AND code.use_of IS NULL"};
     Statement select_unredeemed_use_{
         connection_,
-        "SELECT " COUPOND_CODE_COLUMNS
-        " FROM coupon_user AS holder "
+        // Beside a max() SQLite's other columns are of its row; to sort would cost more than the rest.
+        "SELECT " COUPOND_CODE_COLUMNS_WITH("NULL")
+        ", max(+code.locked_until) FROM coupon_user AS holder "  // not by its index
         "JOIN coupon_code AS code ON code.assigned_to = holder.number "
         "AND code.use_of = ?1 AND code.redeemed_at IS NULL "
-        "WHERE holder.user_id = ?2 ORDER BY +code.locked_until DESC LIMIT 1"};  // not by its index
+        "WHERE holder.user_id = ?2"};
     Statement select_locked_uses_{connection_,
                                   "SELECT count(*) FROM coupon_code WHERE use_of = ? "
                                   "AND redeemed_at IS NULL AND locked_until > ?"};
@@ -663,9 +680,9 @@ private:
     Statement select_locks_of_user_{connection_, COUPOND_LOCKS_OF_USER};
     Statement select_locks_of_book_{connection_, COUPOND_LOCKS_OF_BOOK};
     Statement select_counted_lock_{connection_,
-                                   "SELECT who.user_id, locked_until, amount, currency "
-                                   "FROM counted_lock JOIN coupon_user AS who "
-                                   "ON who.number = user_number WHERE code_id = ?"};
+                                   "SELECT user_number, locked_until, amount, currency "
+                                   "FROM counted_lock WHERE code_id = ?"};
+    Statement select_user_{connection_, "SELECT user_id FROM coupon_user WHERE number = ?"};
     Statement select_order_{connection_, "SELECT " COUPOND_REDEMPTION_COLUMNS
                                          " FROM ledger AS entry" COUPOND_REDEMPTION_JOINS
                                          "WHERE entry.order_id = ? AND "
