@@ -1,8 +1,15 @@
-// Code patterns: literal text, and `{n}` for n random characters.
+// Code patterns: literal text, random characters, and a character that checks them.
 //
-//     pattern = 1*( literal / random )
-//     literal = any character but "{", "}" and "\"; or one of these three after a "\"
-//     random  = "{" n "}"        ; n: a decimal number from 1 to 64 without a sign or leading zeros
+//     pattern  = 1*( literal / random / check )
+//     literal  = any character but "{", "}" and "\"; or one of these three after a "\"
+//     random   = "{" n [ ":" alphabet ] "}"
+//     n        = a decimal number from 1 to 64 without a sign or leading zeros
+//     alphabet = "digits" / "letters" / "alnum" / "hex" / "[" 2*128symbol "]"
+//     symbol   = any character but "[", "]" and "\"; or one of these three after a "\"
+//     check    = "{check}" ; once, beside at least one random character
+//
+// in the ABNF of RFC 5234. Without an alphabet the characters are upper-case letters and digits but
+// for those that look alike: 0, 1, I, L and O.
 #pragma once
 
 #include <cstddef>
@@ -13,10 +20,15 @@
 
 namespace coupond {
 
+/// Characters, each of its own, in the order of their bytes.
+using Alphabet = std::vector<std::string>;
+
 struct CodePattern {
     struct Part {
-        std::string literal;     ///< unescaped; empty where the part is random
-        std::size_t random = 0;  ///< how many random characters; 0 where it is literal
+        std::string literal;     ///< unescaped; empty where the part is none
+        std::size_t random = 0;  ///< how many characters of `alphabet`
+        Alphabet alphabet = {};
+        bool check = false;  ///< one character that the random ones decide
     };
     std::vector<Part> parts;     ///< neighbouring literals are one part
     std::size_t characters = 0;  ///< of every code made from it: 1 to limits::code_characters
