@@ -196,11 +196,10 @@ public:
         if (row == nullptr) return Refusal::code_not_found;
         if (const auto no = refuse_locking(*row, command)) return *no;
         const Book& book = book_of(*row);
-        const auto worth = worth_of(book, command.order);
-        if (counts_redemptions(book) && !goes_on(*row, command)) {
-            const Used taken = taken_of(book, command.user_id);
-            const auto no = refuse_lock(*row, command.user_id, command.order, taken, worth);
-            if (no) return *no;
+        auto worth = worth_of(book, command.order);
+        if (counts_redemptions(book)) {
+            Taken taken = taken_of(book, command.user_id);
+            if (const auto no = refuse_place(*row, command, taken, worth)) return *no;
         }
 
         return CodeLocked{lock(*row, command, worth)};
@@ -225,16 +224,14 @@ public:
                 return worth_of(book_of(*row), std::nullopt);
             });
         }
-        std::map<BookId, Used> taken;  // with what this command takes
+        std::map<BookId, Taken> taken;  // with what this command takes
         for (std::size_t i = 0; i < rows.size(); ++i) {
             const Book& book = book_of(*rows[i]);
-            if (!counts_redemptions(book) || goes_on(*rows[i], command)) continue;
+            if (!counts_redemptions(book)) continue;
             const auto [of_book, first] = taken.try_emplace(book.id);
             if (first) of_book->second = taken_of(book, command.user_id);
-            const auto no =
-                refuse_lock(*rows[i], command.user_id, command.order, of_book->second, worth[i]);
+            const auto no = refuse_place(*rows[i], command, of_book->second, worth[i]);
             if (no) return CodeRefused{*no, command.codes[i]};
-            add(of_book->second, worth[i]);
         }
 
         CodesLocked locked;
@@ -252,10 +249,9 @@ public:
         if (const auto no = refuse_redeeming(*row, command, command.order)) return *no;
         const Book& book = book_of(*row);
         const auto worth = worth_of(book, command.order);
-        const Used used = used_of(book, command.user_id);
-        if (const auto no = refuse_use(*row, command.user_id, command.order, used, worth)) {
-            return *no;
-        }
+        Taken taken = taken_of(book, command.user_id);
+        const auto no = refuse_use(*row, command.user_id, command.order, taken, worth);
+        if (no) return *no;
 
         Redemption redemption = redeem(*row, command.user_id, command.order, worth);
         return CodeRedeemed{code_of(redemption, *row), std::move(redemption)};
@@ -278,14 +274,13 @@ public:
             if (no) return CodeRefused{*no, command.codes[i]};
         }
         const std::vector<std::optional<Money>> worth = shares(rows, command.order);
-        std::map<BookId, Used> used;  // with what this command uses
+        std::map<BookId, Taken> taken;  // with what this command uses
         for (std::size_t i = 0; i < rows.size(); ++i) {
             const Book& book = book_of(*rows[i]);
-            const auto [of_book, first] = used.try_emplace(book.id);
-            if (first) of_book->second = used_of(book, command.user_id);
+            const auto [of_book, first] = taken.try_emplace(book.id);
+            if (first) of_book->second = taken_of(book, command.user_id);
             const auto no = refuse_use(*rows[i], command.user_id, order, of_book->second, worth[i]);
             if (no) return CodeRefused{*no, command.codes[i]};
-            add(of_book->second, worth[i]);
         }
 
         CodesRedeemed answer;
@@ -629,15 +624,23 @@ private:
         return used;
     }
 
-    /// The same, with what is locked besides.
-    Used taken_of(const Book& book, const std::string& user_id) {
-        Used taken = used_of(book, user_id);
-        for (auto* const usages : {&taken.by_all, &taken.by_user}) {
-            for (Usage& usage : *usages) {
-                usage.redeemed += usage.locked;
-                usage.amount += usage.locked_amount;
+    /// What is taken of a book, by all and by a user.
+    struct Taken {
+        Used used;
+        Used locked;  ///< besides
+    };
+
+    Taken taken_of(const Book& book, const std::string& user_id) {
+        Taken taken{used_of(book, user_id), {}};
+        const auto split = [](const auto& used, auto& locked) {
+            for (std::size_t per = 0; per < used.size(); ++per) {
+                locked[per] = used[per];
+                locked[per].redeemed = used[per].locked;
+                locked[per].amount = used[per].locked_amount;
             }
-        }
+        };
+        split(taken.used.by_all, taken.locked.by_all);
+        split(taken.used.by_user, taken.locked.by_user);
         return taken;
     }
 
@@ -933,34 +936,87 @@ private:
         return first_refusal(use, Rules::order);
     }
 
-    /// What one redemption more uses.
-    static void add(Used& used, const std::optional<Money>& worth) {
-        for (auto* const usages : {&used.by_all, &used.by_user}) {
+    /// What one redemption or lock more takes; or, where `by` is -1, one less.
+    static void add(Used& taken, const std::optional<Money>& worth, std::int64_t by = 1) {
+        for (auto* const usages : {&taken.by_all, &taken.by_user}) {
             for (Usage& usage : *usages) {
-                ++usage.redeemed;
-                if (worth) usage.amount += worth->amount;
+                usage.redeemed = std::max<std::int64_t>(0, usage.redeemed + by);
+                if (!worth || worth->currency != usage.currency) continue;
+                usage.amount = std::max<std::int64_t>(0, usage.amount + by * worth->amount);
             }
         }
     }
 
-    /// The limits of its book, of which so much is used, where it is worth so much.
-    std::optional<Refusal> refuse_use(const CodeRow& row, const std::string& user_id,
-                                      const std::optional<Order>& order, const Used& used,
-                                      const std::optional<Money>& worth) {
-        const Use use{book_of(row), row.code, user_id, now_, order, 1, used, worth};
-        const auto refusal = first_refusal(use, Rules::limits);
-        if (refusal) relied_on_.push_back(&row);
-        return refusal;
+    /// What the lock by which a user goes on with a code holds of the limits of its book.
+    std::optional<CountedLock> held(CodeRow& row, const std::string& user_id) {
+        const CodeRow* const used = row_of(row, user_id);
+        if (used == nullptr || !used->code.is_locked(now_) || !used->counted_lock) return {};
+        const CountedLock& lock = *used->counted_lock;
+        return lock.user_id == user_id && now_ < lock.until ? std::optional(lock) : std::nullopt;
     }
 
-    /// The same, where so much is used or locked by others, or may be.
-    std::optional<Refusal> refuse_lock(const CodeRow& row, const std::string& user_id,
-                                       const std::optional<Order>& order, const Used& taken,
-                                       const std::optional<Money>& worth) {
-        const auto refusal = refuse_use(row, user_id, order, taken, worth);
-        if (!refusal) return refusal;
-        const Used used = used_of(book_of(row), user_id);
-        if (refuse_use(row, user_id, order, used, worth) == refusal) return refusal;
+    /// Whether a lock holds so much of a budget.
+    static bool covers(const std::optional<CountedLock>& lock, const std::optional<Money>& worth) {
+        if (!lock || !worth) return lock.has_value();
+        return lock->worth && lock->worth->currency == worth->currency &&
+               lock->worth->amount >= worth->amount;
+    }
+
+    /// The limits of its book, where a redemption is worth so much: what its lock holds, nobody
+    /// else has locked. If they do not refuse it, `taken` is with it.
+    std::optional<Refusal> refuse_use(CodeRow& row, const std::string& user_id,
+                                      const std::optional<Order>& order, Taken& taken,
+                                      const std::optional<Money>& worth) {
+        const auto lock = held(row, user_id);
+        if (const auto no = refuse(row, user_id, order, taken, lock, worth)) return no;
+        if (lock) add(taken.locked, lock->worth, -1);
+        add(taken.used, worth);
+        return std::nullopt;
+    }
+
+    /// The same for a lock, which `command`, LockCode or LockCodes, asks for. One that goes on
+    /// holds what it did where that is as much; and where no order tells otherwise, which is then
+    /// what it is worth.
+    template <class Command>
+    std::optional<Refusal> refuse_place(CodeRow& row, const Command& command, Taken& taken,
+                                        std::optional<Money>& worth) {
+        const bool on = goes_on(row, command);
+        const auto lock = on ? held(row, command.user_id) : std::nullopt;
+        if (lock && !command.order) worth = lock->worth;
+        if (on && (covers(lock, worth) || has_taken(*row_of(row, command.user_id), command))) {
+            return std::nullopt;
+        }
+        const auto no = refuse(row, command.user_id, command.order, taken, lock, worth);
+        if (no) return no;
+        if (lock) add(taken.locked, lock->worth, -1);
+        add(taken.locked, worth);
+        return std::nullopt;
+    }
+
+    /// The limits of its book, where so much is taken, but for what `lock` holds.
+    std::optional<Refusal> refuse(const CodeRow& row, const std::string& user_id,
+                                  const std::optional<Order>& order, const Taken& taken,
+                                  const std::optional<CountedLock>& lock,
+                                  const std::optional<Money>& worth) {
+        const auto refusal_of = [&](const Used& used) {
+            return first_refusal({book_of(row), row.code, user_id, now_, order, 1, used, worth},
+                                 Rules::limits);
+        };
+        Used locked = taken.locked;
+        if (lock) add(locked, lock->worth, -1);
+        Used all = taken.used;
+        const auto count_in = [&](auto& usages, const auto& others) {
+            for (std::size_t per = 0; per < usages.size(); ++per) {
+                if (!lock) usages[per].redeemed += others[per].redeemed;
+                if (!covers(lock, worth)) usages[per].amount += others[per].amount;
+            }
+        };
+        count_in(all.by_all, locked.by_all);
+        count_in(all.by_user, locked.by_user);
+        const auto refusal = refusal_of(all);
+        if (!refusal) return std::nullopt;
+        relied_on_.push_back(&row);
+        if (refusal_of(taken.used) == refusal) return refusal;
         for (const std::string& of : {std::string(), user_id}) {
             for (const UsageNeed& need : usage_needs(book_of(row), of, now_)) {
                 const World::UsageRow& usage = usage_of(need);
@@ -1012,9 +1068,7 @@ private:
         used.lock_changed = true;
         used.code.redeemed_at = now_;
         used.redeemed = true;
-        // Its row stays: of a redeemed code none counts.
-        count_for_limits(used, -1);
-        used.counted_lock.reset();
+        count_for_limits(used, std::nullopt);
         reach_lock(used);
         if (used.code.use_of) {
             world_.unredeemed_uses[{row.code.id, user_id}] = nullptr;

@@ -502,18 +502,16 @@ std::string Model::lock(const LockCode& command, std::int64_t now) {
     const Asked asked{command.user_id, command.order, command.lock_key};
     std::string why = unlockable(command.code, asked, now);
     if (!why.empty()) return why;
-    const auto worth = shares({command.code}, command.order).front();
-    if (!extends(command.code, asked, now)) {
-        why = limited(codes.at(command.code).book, command.user_id, worth, now, true, {});
-        if (!why.empty()) return why;
-    }
+    auto worth = shares({command.code}, command.order).front();
+    why = unplaced(command.code, asked, worth, now, {}, {});
+    if (!why.empty()) return why;
     return "locked until " + text(take_lock(command.code, asked, command.ttl_ms, worth, now));
 }
 
 std::string Model::lock(const LockCodes& command, std::int64_t now) {
     const Asked asked{command.user_id, command.order, command.lock_key, command.codes.size()};
     const std::vector<std::string> texts = stored(command.codes);
-    const auto worth = shares(texts, command.order);
+    auto worth = shares(texts, command.order);
     const std::string why = refuse_all(command.codes, asked, worth, now, true);
     if (!why.empty()) return why;
     std::string answer = "locked:";
@@ -531,7 +529,7 @@ std::vector<std::string> Model::stored(const std::vector<std::string>& named) co
 }
 
 std::string Model::refuse_all(const std::vector<std::string>& named, const Asked& asked,
-                              const std::vector<std::optional<Money>>& worth, std::int64_t now,
+                              std::vector<std::optional<Money>>& worth, std::int64_t now,
                               bool locks) {
     const std::vector<std::string> texts = stored(named);
     for (const std::string& code : texts) {
@@ -553,17 +551,49 @@ std::string Model::refuse_all(const std::vector<std::string>& named, const Asked
         }
         if (!why.empty()) return refused(why, i);
     }
-    std::map<std::int64_t, Use> besides;  // of books
+    std::map<std::int64_t, std::pair<Use, Use>> of_books;  // besides, released
     for (std::size_t i = 0; i < texts.size(); ++i) {
-        if (locks && extends(texts[i], asked, now)) continue;
-        Use& of_book = besides[codes.at(texts[i]).book];
+        const std::int64_t book = codes.at(texts[i]).book;
+        auto& [besides, released] = of_books[book];
+        const CountedLock* const own =
+            !locks || extends(texts[i], asked, now) ? held(texts[i], asked.user, now) : nullptr;
         const std::string why =
-            limited(codes.at(texts[i]).book, asked.user, worth[i], now, locks, of_book);
+            locks ? unplaced(texts[i], asked, worth[i], now, besides, released)
+                  : limited(book, asked.user, worth[i], now, false, own, besides, released);
         if (!why.empty()) return refused(why, i);
-        ++of_book.redeemed;
-        if (worth[i]) of_book.amount += worth[i]->amount;
+        ++besides.redeemed;
+        if (worth[i]) besides.amount += worth[i]->amount;
+        if (own == nullptr) continue;
+        ++released.redeemed;
+        if (own->worth) released.amount += own->worth->amount;
     }
     return {};
+}
+
+const Model::CountedLock* Model::held(const std::string& text, const std::string& user,
+                                      std::int64_t now) {
+    const CodeState& code = codes.at(text);
+    const auto lock = counted_locks.find(place_of(text, code, user, now));
+    const bool counts = lock != counted_locks.end() && lock->second.user == user &&
+                        now < lock->second.until && now < locked_until(code, user, now);
+    return counts ? &lock->second : nullptr;
+}
+
+std::string Model::unplaced(const std::string& text, const Asked& asked,
+                            std::optional<Money>& worth, std::int64_t now, const Use& besides,
+                            const Use& released) {
+    const BookState& book = books.at(codes.at(text).book);
+    if ((book.counted & ~counts_uses) == 0) return {};
+    const bool goes_on = extends(text, asked, now);
+    const CountedLock* const own = goes_on ? held(text, asked.user, now) : nullptr;
+    if (own != nullptr) {
+        if (!asked.order) worth = own->worth;
+        const bool more = worth && (!own->worth || own->worth->currency != worth->currency ||
+                                    own->worth->amount < worth->amount);
+        if (!more) return {};
+        ++met["a lock is to hold more"];
+    }
+    return limited(codes.at(text).book, asked.user, worth, now, true, own, besides, released);
 }
 
 std::vector<std::optional<Money>> Model::shares(const std::vector<std::string>& texts,
@@ -741,16 +771,23 @@ std::pair<std::string, std::string> Model::place_of(const std::string& text, con
 
 std::string Model::limited(std::int64_t id, const std::string& user,
                            const std::optional<Money>& worth, std::int64_t now, bool locks,
-                           const Use& besides) {
+                           const CountedLock* own, const Use& besides, const Use& released) {
     const BookState& book = books.at(id);
     const auto currency = book.discount ? book.discount->currency : std::nullopt;
+    // What the user has locked there, nobody else has: a place, and of a budget so much.
+    const bool is_enough =
+        own != nullptr && (!worth || (own->worth && worth->amount <= own->worth->amount));
     const auto taken = [&](const std::string& of, std::int64_t since) {
         Use use = count_use(id, of, since, currency);
-        use.redeemed += besides.redeemed;
-        use.amount += besides.amount;
-        if (!locks) return use;
-        const Use locked = count_locks(id, of, now, currency);
-        return Use{use.redeemed + locked.redeemed, use.amount + locked.amount};
+        Use others = count_locks(id, of, now, currency);
+        others.redeemed -= released.redeemed;
+        others.amount -= released.amount;
+        (locks ? others : use).redeemed += besides.redeemed;
+        (locks ? others : use).amount += besides.amount;
+        if (own != nullptr && own->worth) others.amount -= own->worth->amount;
+        if (own == nullptr) use.redeemed += others.redeemed;
+        if (!is_enough) use.amount += others.amount;
+        return use;
     };
     // Whether, per some time, so much is used since then that it refuses.
     const auto most = [&](Per per, std::int64_t since) {
@@ -804,7 +841,8 @@ std::string Model::redeem(const RedeemCode& command, std::int64_t now, std::int6
     std::string why = unredeemable(command.code, asked, now);
     if (!why.empty()) return why;
     const auto worth = shares({command.code}, command.order).front();
-    why = limited(codes.at(command.code).book, command.user_id, worth, now, false, {});
+    why = limited(codes.at(command.code).book, command.user_id, worth, now, false,
+                  held(command.code, command.user_id, now), {}, {});
     if (!why.empty()) return why;
     const std::string redeemed = take_redemption(command.code, asked, worth, now, given_id);
     const RedemptionState& made = redemptions.at(given_id);
@@ -828,7 +866,7 @@ std::string Model::redeem(const RedeemCodes& command, std::int64_t now,
         currencies.insert(text(redemptions.at(before).order->currency));
     }
     if (is_again && currencies.size() == 1) return again;
-    const auto worth = shares(texts, command.order);
+    auto worth = shares(texts, command.order);
     const std::string why = refuse_all(command.codes, asked, worth, now, false);
     if (!why.empty()) return why;
     if (given_ids.size() != texts.size()) return "an id for each";

@@ -237,16 +237,21 @@ private:
     /// The reason why several codes, which are those, cannot be locked or redeemed; empty: they
     /// can. `worth` is of each.
     std::string refuse_all(const std::vector<std::string>& named, const Asked& asked,
-                           const std::vector<std::optional<Money>>& worth, std::int64_t now,
-                           bool locks);
+                           std::vector<std::optional<Money>>& worth, std::int64_t now, bool locks);
     /// What each of them takes off an order; without one, what it is worth alone.
     std::vector<std::optional<Money>> shares(const std::vector<std::string>& codes,
                                              const std::optional<Order>& order) const;
+    /// The lock that counts of those a user has of a code; null: none does.
+    const CountedLock* held(const std::string& text, const std::string& user, std::int64_t now);
     /// The reason why the limits of a book do not let a user redeem what is worth that, or lock it,
-    /// besides what the same command does in that book; empty: they do.
+    /// besides what the same command does in that book; empty: they do. `own`: the lock that they
+    /// have on it. `released`: those of the locks that the command ends.
     std::string limited(std::int64_t book, const std::string& user,
                         const std::optional<Money>& worth, std::int64_t now, bool locks,
-                        const Use& besides);
+                        const CountedLock* own, const Use& besides, const Use& released);
+    /// The same of a lock, and what it is worth then, by its order, if it has one.
+    std::string unplaced(const std::string& text, const Asked& asked, std::optional<Money>& worth,
+                         std::int64_t now, const Use& besides, const Use& released);
     /// The place in counted_locks of the lock that a user has, or takes, of a code.
     std::pair<std::string, std::string> place_of(const std::string& text, const CodeState& code,
                                                  const std::string& user, std::int64_t now) const;
