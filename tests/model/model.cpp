@@ -51,6 +51,11 @@ std::int64_t in_order(std::int64_t amount, const Discount& discount, const Order
     return (amount * power_of_10(decimals_of(order.currency)) * 2 + 100) / 200;
 }
 
+/// What counts of it where a budget is in that currency.
+std::int64_t amount_in(const std::optional<Money>& money, const std::optional<Currency>& currency) {
+    return money && currency && money->currency == currency ? money->amount : 0;
+}
+
 /// What a discount is worth on an order that it may be used on, or without one.
 std::optional<Money> worth(const Discount& discount, const std::optional<Order>& order) {
     if (!order) {
@@ -562,10 +567,12 @@ std::string Model::refuse_all(const std::vector<std::string>& named, const Asked
                   : limited(book, asked.user, worth[i], now, false, own, besides, released);
         if (!why.empty()) return refused(why, i);
         ++besides.redeemed;
-        if (worth[i]) besides.amount += worth[i]->amount;
+        const auto& discount = books.at(book).discount;
+        const auto currency = discount ? discount->currency : std::nullopt;
+        besides.amount += amount_in(worth[i], currency);
         if (own == nullptr) continue;
         ++released.redeemed;
-        if (own->worth) released.amount += own->worth->amount;
+        released.amount += amount_in(own->worth, currency);
     }
     return {};
 }
@@ -775,8 +782,8 @@ std::string Model::limited(std::int64_t id, const std::string& user,
     const BookState& book = books.at(id);
     const auto currency = book.discount ? book.discount->currency : std::nullopt;
     // What the user has locked there, nobody else has: a place, and of a budget so much.
-    const bool is_enough =
-        own != nullptr && (!worth || (own->worth && worth->amount <= own->worth->amount));
+    const std::int64_t kept = own == nullptr ? 0 : amount_in(own->worth, currency);
+    const bool is_enough = own != nullptr && (!worth || worth->amount <= kept);
     const auto taken = [&](const std::string& of, std::int64_t since) {
         Use use = count_use(id, of, since, currency);
         Use others = count_locks(id, of, now, currency);
@@ -784,7 +791,7 @@ std::string Model::limited(std::int64_t id, const std::string& user,
         others.amount -= released.amount;
         (locks ? others : use).redeemed += besides.redeemed;
         (locks ? others : use).amount += besides.amount;
-        if (own != nullptr && own->worth) others.amount -= own->worth->amount;
+        others.amount -= kept;
         if (own == nullptr) use.redeemed += others.redeemed;
         if (!is_enough) use.amount += others.amount;
         return use;
