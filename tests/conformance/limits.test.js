@@ -387,10 +387,12 @@ describe('a limit', () => {
                 assertRefused(await client.rollBack(id), ...refusals.rolledBack);
                 await client.mustLock(own[0], 'ann');
             }
+            // The lock has kept the place.
+            assertRefused(await client.redeem(own[1], 'ann'), ...refusals[refusal]);
+            await client.mustUnlock(own[0], 'ann');
             await redeem(client, own[1]);
-            for (const each of [own[0], own[2]]) {
-                assertRefused(await client.redeem(each, 'ann'), ...refusals[refusal]);
-            }
+            assertRefused(await client.lock(own[0], 'ann'), ...refusals[refusal]);
+            assertRefused(await client.redeem(own[2], 'ann'), ...refusals[refusal]);
         });
     }
 
@@ -764,13 +766,39 @@ describe('locks in a book with limits', () => {
         await client.mustLock('OP', 'cid');
     });
 
-    it('that were there before do not count', async () => {
+    it('that were there before do not count, and keep nothing', async () => {
         const { client } = c;
         await locked(client, ['BF-1', 'BF-2'], { maxRedemptions: 1 });
         await client.mustUnlock('BF-2', 'ann');
         await client.mustLock('BF-2', 'ann');
-        await redeem(client, 'BF-1');
-        assertRefused(await client.redeem('BF-2', 'ann'), ...refusals.allRedeemed);
+        assertRefused(await client.redeem('BF-1', 'ann'), ...refusals.allRedeemed);
+        await redeem(client, 'BF-2');
+    });
+
+    it('keep so much of a budget as their order takes off, and what they kept without one', async () => {
+        const { client } = c;
+        const members = { discount: percent(10), budget: 20 };
+        await client.newBookWith(['KEEP-1', 'KEEP-2', 'KEEP-3'], members);
+        await client.mustAssign('KEEP-1', 'ann');
+        await client.mustAssign('KEEP-2', 'bob');
+        await client.mustAssign('KEEP-3', 'cid');
+        const lock = (code, user, ...sent) => client.lock(code, user, ...sent);
+        const key = { lockKey: 'cart' };
+        const asked = (user, amount) => ({ userId: user, ...key, ...(amount && { order: order(amount) }) });
+        const post = (path, body) => client.post(`/coupon/${path}`, body);
+        assert.equal((await lock('KEEP-3', 'cid')).status, 201);
+        assert.equal((await post('lock/KEEP-1', asked('ann', 50))).status, 201);
+        assert.equal((await post('lock/KEEP-1', asked('ann', 100))).status, 201);
+        assertRefused(await post('lock/KEEP-2', asked('bob', 100.1)), ...refusals.budgetExhausted);
+        assert.equal((await post('lock/KEEP-2', asked('bob', 100))).status, 201);
+        assertRefused(await post('lock/KEEP-1', asked('ann', 100.1)), ...refusals.budgetExhausted);
+        assert.equal((await post('lock/KEEP-1', asked('ann'))).status, 201);
+        // Of a lock without an order nobody knows.
+        assertRefused(await client.redeem('KEEP-3', 'cid', order(10)), ...refusals.budgetExhausted);
+        assertRefused(await post('redeem/KEEP-2', asked('bob', 100.1)), ...refusals.budgetExhausted);
+        assert.equal((await post('redeem/KEEP-2', asked('bob', 90))).status, 201);
+        assert.equal((await post('redeem/KEEP-1', asked('ann', 110))).status, 201);
+        assertRefused(await client.redeem('KEEP-3', 'cid', order(10)), ...refusals.budgetExhausted);
     });
 });
 
@@ -805,7 +833,8 @@ describe('limits and several codes of one order', () => {
             assert.equal((await use([other, two], 'o-2')).body.replayed, true);
             await client.mustRollBack(body.redemptions[1].id);
             await client.mustLock(two, 'ann');
-            assertCodeRefused(await use([one, two], 'o-4'), two, ...refusals[refusal]);
+            // What its lock keeps, the other does not get.
+            assertCodeRefused(await use([one, two], 'o-4'), one, ...refusals[refusal]);
             assert.equal((await use([two], 'o-4')).status, 201);
         }
     });
