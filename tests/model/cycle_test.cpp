@@ -585,8 +585,8 @@ rc::Gen<std::vector<Command>> any_basket() {
             std::optional<Order> locked_for = order;
             if (begin % 3 == 0) locked_for.reset();
             std::optional<Order> again_for = locked_for;
-            if (begin >
-                9) {  // who goes on with a lock may need more of a budget, or say nothing of it
+            // Who goes on with a lock may need more of a budget, or say nothing of it.
+            if (begin > 9) {
                 EditBook spend{book, {}, {}};
                 Discount& tenth = spend.wish.discount.emplace();
                 tenth.type = Discount::Type::percent;
@@ -1483,7 +1483,6 @@ void check(const std::string& what, auto property) {
                                "refused redemption_not_found",
                                "refused book_not_found",
                                "refused codes_already_exist",
-                               "refused no_available_coupons",
                                "refused code_not_found",
                                "refused already_redeemed",
                                "refused assigned_to_another_user",
@@ -1498,6 +1497,7 @@ void check(const std::string& what, auto property) {
     expect(histories_run / 6,
            {"refused redemption_limit_reached", "refused user_redemption_limit_reached",
             "usage of all", "usage of a user"});
+    expect(histories_run / 12, {"refused no_available_coupons"});
     expect(histories_run / 40, {"refused budget_exhausted"});
     // What is rare, where there are enough histories to meet it in any case.
     if (histories_run < 200) return;
