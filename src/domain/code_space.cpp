@@ -59,7 +59,7 @@ void CodeSpace::weigh() {
         if (!place.check) all.insert(all.end(), place.alphabet.begin(), place.alphabet.end());
     }
     std::ranges::sort(all);
-    all.erase(std::ranges::unique(all).begin(), all.end());
+    all.erase(std::unique(all.begin(), all.end()), all.end());
     modulus_ = lowest_odd_prime_from(all.size());
     unsigned weight = 1;
     for (auto place = places_.rbegin(); place != places_.rend(); ++place) {
