@@ -57,6 +57,7 @@ public:
 private:
     void braces() {
         const std::size_t open = at_++;
+        if (text_.find('}', at_) == std::string_view::npos) return fail(open, "a { without its }");
         if (text_.substr(at_).starts_with("check}")) return check(open);
         CodePattern::Part part;
         while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9') {

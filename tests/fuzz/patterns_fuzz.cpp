@@ -16,7 +16,15 @@ namespace {
 std::string written(const CodePattern& pattern) {
     std::string text;
     for (const CodePattern::Part& part : pattern.parts) {
-        if (part.random > 0) text += "{" + std::to_string(part.random) + "}";
+        if (part.check) text += "{check}";
+        if (part.random > 0) {
+            text += "{" + std::to_string(part.random) + ":[";
+            for (const std::string& symbol : part.alphabet) {
+                if (symbol == "[" || symbol == "]" || symbol == "\\") text += '\\';
+                text += symbol;
+            }
+            text += "]}";
+        }
         for (const char c : part.literal) {
             if (c == '{' || c == '}' || c == '\\') text += '\\';
             text += c;
@@ -30,13 +38,15 @@ void check(const CodePattern& pattern) {
     std::size_t characters = 0;
     bool after_literal = false;
     for (const CodePattern::Part& part : pattern.parts) {
-        COUPOND_CHECK(part.literal.empty() == (part.random > 0));
-        COUPOND_CHECK(part.random <= 64);
-        COUPOND_CHECK(part.random > 0 || !after_literal);
-        after_literal = part.random == 0;
+        COUPOND_CHECK(part.literal.empty() == (part.random > 0 || part.check));
+        COUPOND_CHECK(part.random <= 64 && !(part.random > 0 && part.check));
+        COUPOND_CHECK(part.alphabet.empty() == (part.random == 0));
+        COUPOND_CHECK(std::is_sorted(part.alphabet.begin(), part.alphabet.end()));
+        COUPOND_CHECK(part.literal.empty() || !after_literal);
+        after_literal = !part.literal.empty();
         const auto shape = examine_text(part.literal);
         COUPOND_CHECK(shape.has_value());
-        characters += part.random + shape->characters;
+        characters += part.random + shape->characters + (part.check ? 1 : 0);
     }
     COUPOND_CHECK(pattern.characters == characters);
     COUPOND_CHECK(characters >= 1 && characters <= limits::code_characters);
@@ -46,7 +56,8 @@ void check(const CodePattern& pattern) {
     COUPOND_CHECK(same != nullptr && same->characters == pattern.characters);
     COUPOND_CHECK(std::equal(same->parts.begin(), same->parts.end(), pattern.parts.begin(),
                              pattern.parts.end(), [](const auto& a, const auto& b) {
-                                 return a.literal == b.literal && a.random == b.random;
+                                 return a.literal == b.literal && a.random == b.random &&
+                                        a.alphabet == b.alphabet && a.check == b.check;
                              }));
 }
 
