@@ -128,7 +128,7 @@ function figuresOf(warmUps, measured, rows, taken) {
 }
 
 /** Commands a second: up to the last where they ran out, else of the whole time. */
-function paceOf({ ended, began, sent, requests, seconds }) {
+export function paceOf({ ended, began, sent, requests, seconds }) {
     return ended > 0 ? sent / (ended - began) : requests / seconds;
 }
 

@@ -2,9 +2,9 @@
 --
 --   wrk … -s load.lua URL -- KIND CODES FIRST MOST
 --
--- KIND is redeem, open, lock, lock-open, assign, random, validate or read; the k-th request is for code
--- k * 618033 mod CODES, or its user, and starts at k = FIRST. After MOST commands only GET /health/live is sent, so that the last
--- commands are still answered. The last line printed is JSON. It says how many commands were sent,
+-- KIND is redeem, open, lock, lock-open, assign, random, validate or read; the k-th request is for
+-- code k * 618033 mod CODES, or for its user, and starts at k = FIRST. After MOST commands only
+-- GET /health/live is sent, so that the last commands are still answered. The last line printed is JSON. It says how many commands were sent,
 -- and at what pace: a command is sent when an answer has come, so the time between two of them is
 -- also that of as many answers.
 

@@ -57,7 +57,7 @@ public:
 private:
     void braces() {
         const std::size_t open = at_++;
-        if (text_.find('}', at_) == std::string_view::npos) return fail(open, "a { without its }");
+        if (is_open()) return fail(open, "a { without its }");
         if (text_.substr(at_).starts_with("check}")) return check(open);
         CodePattern::Part part;
         while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9') {
@@ -69,15 +69,15 @@ private:
         part.alphabet = named ? alphabet() : alphabet_of(usual_alphabet);
         if (!error_.message.empty()) return;
         if (!take('}')) {
-            if (text_.find('}', at_) == std::string_view::npos) {
-                return fail(open, "a { without its }");
-            }
+            if (is_open()) return fail(open, "a { without its }");
             return named ? fail(at_, "something between an alphabet and its }") : fail_count(open);
         }
         if (part.random == 0 || part.random > longest_run) return fail_count(open);
         pattern_.characters += part.random;
         pattern_.parts.push_back(std::move(part));
     }
+
+    bool is_open() const { return text_.find('}', at_) == std::string_view::npos; }
 
     void check(std::size_t open) {
         if (check_) return fail(open, "a second {check}");

@@ -249,9 +249,11 @@ public:
         if (const auto no = refuse_redeeming(*row, command, command.order)) return *no;
         const Book& book = book_of(*row);
         const auto worth = worth_of(book, command.order);
-        Taken taken = taken_of(book, command.user_id);
-        const auto no = refuse_use(*row, command.user_id, command.order, taken, worth);
-        if (no) return *no;
+        if (counts_redemptions(book)) {
+            Taken taken = taken_of(book, command.user_id);
+            const auto no = refuse_use(*row, command.user_id, command.order, taken, worth);
+            if (no) return *no;
+        }
 
         Redemption redemption = redeem(*row, command.user_id, command.order, worth);
         return CodeRedeemed{code_of(redemption, *row), std::move(redemption)};
@@ -277,6 +279,7 @@ public:
         std::map<BookId, Taken> taken;  // with what this command uses
         for (std::size_t i = 0; i < rows.size(); ++i) {
             const Book& book = book_of(*rows[i]);
+            if (!counts_redemptions(book)) continue;
             const auto [of_book, first] = taken.try_emplace(book.id);
             if (first) of_book->second = taken_of(book, command.user_id);
             const auto no = refuse_use(*rows[i], command.user_id, order, of_book->second, worth[i]);
@@ -674,6 +677,7 @@ private:
         row.code.redeemed_at.reset();
         row.code.lock = Lock{redemption.user_id, now_};
         count_lock(row.code, 1);
+        // Where others keep the locks, one may have been noted only after it was redeemed.
         row.counted_lock.reset();
         if (counts_redemptions(book_of(row))) note_counted_lock(row);
         ++counts_[redemption.book_id].rolled_back;
@@ -962,16 +966,16 @@ private:
                lock->worth->amount >= worth->amount;
     }
 
-    /// The limits of its book, where a redemption is worth so much: what its lock holds, nobody
-    /// else has locked. If they do not refuse it, `taken` is with it.
+    /// The limits of its book, which counts_redemptions(), where one is worth so much: what its
+    /// lock holds, nobody else has locked. If they do not refuse it, `taken` is with it.
     std::optional<Refusal> refuse_use(CodeRow& row, const std::string& user_id,
                                       const std::optional<Order>& order, Taken& taken,
                                       const std::optional<Money>& worth) {
         const auto lock = held(row, user_id);
-        if (const auto no = refuse(row, user_id, order, taken, lock, worth)) return no;
         if (lock) add(taken.locked, lock->worth, -1);
+        const auto refusal = refuse(row, user_id, order, taken, lock, worth);
         add(taken.used, worth);
-        return std::nullopt;
+        return refusal;
     }
 
     /// The same for a lock, which `command`, LockCode or LockCodes, asks for. One that goes on
@@ -986,14 +990,13 @@ private:
         if (on && (covers(lock, worth) || has_taken(*row_of(row, command.user_id), command))) {
             return std::nullopt;
         }
-        const auto no = refuse(row, command.user_id, command.order, taken, lock, worth);
-        if (no) return no;
         if (lock) add(taken.locked, lock->worth, -1);
+        const auto refusal = refuse(row, command.user_id, command.order, taken, lock, worth);
         add(taken.locked, worth);
-        return std::nullopt;
+        return refusal;
     }
 
-    /// The limits of its book, where so much is taken, but for what `lock` holds.
+    /// The limits of its book, where so much is taken besides what `lock` holds.
     std::optional<Refusal> refuse(const CodeRow& row, const std::string& user_id,
                                   const std::optional<Order>& order, const Taken& taken,
                                   const std::optional<CountedLock>& lock,
@@ -1002,8 +1005,6 @@ private:
             return first_refusal({book_of(row), row.code, user_id, now_, order, 1, used, worth},
                                  Rules::limits);
         };
-        Used locked = taken.locked;
-        if (lock) add(locked, lock->worth, -1);
         Used all = taken.used;
         const auto count_in = [&](auto& usages, const auto& others) {
             for (std::size_t per = 0; per < usages.size(); ++per) {
@@ -1011,8 +1012,8 @@ private:
                 if (!covers(lock, worth)) usages[per].amount += others[per].amount;
             }
         };
-        count_in(all.by_all, locked.by_all);
-        count_in(all.by_user, locked.by_user);
+        count_in(all.by_all, taken.locked.by_all);
+        count_in(all.by_user, taken.locked.by_user);
         const auto refusal = refusal_of(all);
         if (!refusal) return std::nullopt;
         relied_on_.push_back(&row);

@@ -782,11 +782,10 @@ describe('locks in a book with limits', () => {
         await client.mustAssign('KEEP-1', 'ann');
         await client.mustAssign('KEEP-2', 'bob');
         await client.mustAssign('KEEP-3', 'cid');
-        const lock = (code, user, ...sent) => client.lock(code, user, ...sent);
         const key = { lockKey: 'cart' };
         const asked = (user, amount) => ({ userId: user, ...key, ...(amount && { order: order(amount) }) });
         const post = (path, body) => client.post(`/coupon/${path}`, body);
-        assert.equal((await lock('KEEP-3', 'cid')).status, 201);
+        await client.mustLock('KEEP-3', 'cid');
         assert.equal((await post('lock/KEEP-1', asked('ann', 50))).status, 201);
         assert.equal((await post('lock/KEEP-1', asked('ann', 100))).status, 201);
         assertRefused(await post('lock/KEEP-2', asked('bob', 100.1)), ...refusals.budgetExhausted);

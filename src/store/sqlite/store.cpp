@@ -183,22 +183,10 @@ private:
         if (row == nullptr || row->counted_lock) return;
         if (!select_counted_lock_.bind(row->code.id).step()) return;
         row->counted_lock = sound(CountedLock{
-            user_of(select_counted_lock_.integer(0), row->code),
+            select_counted_lock_.text(0),
             {select_counted_lock_.integer(1)},
             read_money(select_counted_lock_, 2, read_currency(select_counted_lock_, 3))});
         select_counted_lock_.reset();
-    }
-
-    /// Who has that number: mostly the holder of `code`.
-    std::string user_of(std::int64_t number, const Code& code) {
-        const auto holder = holders_.find(code.id);
-        if (holder != holders_.end() && holder->second.number == number) {
-            return holder->second.user_id;
-        }
-        if (!select_user_.bind(number).step()) throw corrupt("a lock of nobody");
-        std::string user_id = select_user_.text(0);
-        select_user_.reset();
-        return user_id;
     }
 
     void load_spelling(World& world, std::string_view code) {
@@ -219,7 +207,6 @@ private:
         if (!select_unredeemed_use_.is_null(0)) {
             CodeRow* const known = world.find_use(select_unredeemed_use_.integer(0));
             use->second = known != nullptr ? known : &add_code(world, select_unredeemed_use_);
-            static_cast<CodeSettings&>(use->second->code) = code;
         }
         select_unredeemed_use_.reset();
     }
@@ -663,8 +650,9 @@ private:
                               "AND code.use_of IS NULL"};
     Statement select_unredeemed_use_{
         connection_,
-        // Beside a max() SQLite's other columns are of its row; to sort would cost more than the rest.
-        "SELECT " COUPOND_CODE_COLUMNS_WITH("NULL")
+        // Beside a max() SQLite's other columns are of its row; to sort would cost more than the
+        // rest.
+        "SELECT " COUPOND_CODE_COLUMNS
         ", max(+code.locked_until) FROM coupon_user AS holder "  // not by its index
         "JOIN coupon_code AS code ON code.assigned_to = holder.number "
         "AND code.use_of = ?1 AND code.redeemed_at IS NULL "
@@ -680,9 +668,9 @@ private:
     Statement select_locks_of_user_{connection_, COUPOND_LOCKS_OF_USER};
     Statement select_locks_of_book_{connection_, COUPOND_LOCKS_OF_BOOK};
     Statement select_counted_lock_{connection_,
-                                   "SELECT user_number, locked_until, amount, currency "
-                                   "FROM counted_lock WHERE code_id = ?"};
-    Statement select_user_{connection_, "SELECT user_id FROM coupon_user WHERE number = ?"};
+                                   "SELECT who.user_id, locked_until, amount, currency "
+                                   "FROM counted_lock JOIN coupon_user AS who "
+                                   "ON who.number = user_number WHERE code_id = ?"};
     Statement select_order_{connection_, "SELECT " COUPOND_REDEMPTION_COLUMNS
                                          " FROM ledger AS entry" COUPOND_REDEMPTION_JOINS
                                          "WHERE entry.order_id = ? AND "
