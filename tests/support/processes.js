@@ -74,31 +74,40 @@ export function removeFolder(folder) {
 }
 
 const lowestPort = 10_000;
-const givenPorts = new Set();
 
 /** Where the kernel begins to take ports for outgoing connections. */
 function ephemeralPorts() {
     return Number(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'latin1').split(/\s+/)[0]);
 }
 
+/** A server that listens there, until this process ends; none where somebody else does. */
+function listening(...where) {
+    const server = net.createServer();
+    return new Promise((resolve) => {
+        server.once('error', () => resolve(undefined));
+        server.listen(...where, () => resolve(server.unref()));
+    });
+}
+
 /**
- * A loopback port that nobody listens on. It is none that the kernel gives to outgoing connections:
- * a server that is started again finds it free, and nobody who tries to connect meanwhile is
- * connected with himself.
+ * A loopback port that nobody listens on, and that this process alone has been given: another file of
+ * tests might else take it before whoever is to listen on it does. A name tells of it, an abstract
+ * socket (unix(7)), which goes with the process. The port is none that the kernel gives to outgoing
+ * connections: a server that is started again finds it free, and nobody who tries to connect
+ * meanwhile is connected with himself.
  */
 export async function freePort() {
     const end = ephemeralPorts();
     for (let tries = 0; tries < 200; tries += 1) {
         const port = lowestPort + Math.floor(Math.random() * (end - lowestPort));
-        if (givenPorts.has(port)) continue;
-        const free = await new Promise((resolve) => {
-            const probe = net.createServer();
-            probe.once('error', () => resolve(false));
-            probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
-        });
-        if (!free) continue;
-        givenPorts.add(port);
-        return port;
+        const name = await listening(`\0coupond-test-port-${port}`);
+        if (!name) continue;
+        const probe = await listening(port, '127.0.0.1');
+        if (probe) {
+            await new Promise((resolve) => probe.close(resolve));
+            return port;
+        }
+        name.close();
     }
     throw new Error(`no free port from ${lowestPort} to ${end}`);
 }
