@@ -361,6 +361,17 @@ export async function inParallel(items, width, work) {
     return results;
 }
 
+/**
+ * Does `work` once, and again until `isEnough()`: how often what is left to chance happens depends on the
+ * machine. Gives up after 20 times; whoever calls it asserts what there has to be.
+ */
+export async function untilEnough(isEnough, work) {
+    for (let left = 20; left > 0; left -= 1) {
+        await work();
+        if (isEnough()) return;
+    }
+}
+
 /** `count` texts: prefix and number. */
 export const numbered = (prefix, count, from = 0) =>
     Array.from({ length: count }, (_, index) => `${prefix}${from + index}`);

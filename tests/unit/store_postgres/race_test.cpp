@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <barrier>
 #include <future>
@@ -326,7 +327,11 @@ TEST_F(RaceTest, EachUserGetsOneNumberHoweverManyStoresMeetThemFirst) {
 }
 
 TEST_F(RaceTest, WhatIsChangedMeanwhileAgreesWithTheLedger) {
-    race([&](Store& store, int number) {
+    auto sql = tested_.connect();
+    const auto entries = [&](int type) {
+        return sql.integer("SELECT count(*) FROM ledger WHERE type = " + std::to_string(type));
+    };
+    const auto work = [&](Store& store, int number) {
         const std::string user = "user" + std::to_string(number);
         for (int i = 0; i < 40; ++i) {
             const std::string code = (i % 2 == 0 ? "A" : "B") + std::to_string(i % 10);
@@ -352,14 +357,15 @@ TEST_F(RaceTest, WhatIsChangedMeanwhileAgreesWithTheLedger) {
             run_through(store, {UnassignCode{code, {}}});
             if (i % 5 == number + 1) run_through(store, {RestoreBook{book}});
         }
-    });
-    expect_verified();
-    auto sql = tested_.connect();
-    for (const int type : {7, 8, 9, 10, 11, 12, 13}) {
-        EXPECT_GT(sql.integer("SELECT count(*) FROM ledger WHERE type = " + std::to_string(type)),
-                  0)
-            << type;
+    };
+    constexpr std::array types = {7, 8, 9, 10, 11, 12, 13};
+    // Each is in the way of the others, and whether one is ever first depends on the machine.
+    for (int rounds = 0; rounds < 20; ++rounds) {
+        race(work);
+        expect_verified();
+        if (std::ranges::all_of(types, [&](int type) { return entries(type) > 0; })) break;
     }
+    for (const int type : types) EXPECT_GT(entries(type), 0) << type;
 }
 
 TEST_F(RaceTest, LimitsOfABookHoldHoweverManyRedeemAtOnce) {
