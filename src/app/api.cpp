@@ -22,6 +22,33 @@ wire::Decoded<std::optional<Idempotency>> idempotency_of(const http::Request& re
                        digest_of({request.method, request.target, request.body})};
 }
 
+/// Has `submit(submission, done)` run a command and answers with its outcome, or answers at once
+/// where there is nothing to run. `submit` returns whether `done` will be called.
+template <class Submit>
+void run_by(Api& api, const http::Request& request, const http::Responder& responder,
+            Command command, const Submit& submit) {
+    auto idempotency = idempotency_of(request);
+    if (auto* const answer = std::get_if<wire::Answer>(&idempotency)) {
+        return responder.send(std::move(*answer));
+    }
+    Submission submission{std::move(command), std::string(request.request_id),
+                          std::get<std::optional<Idempotency>>(std::move(idempotency))};
+    const std::string key = submission.idempotency ? submission.idempotency->key : std::string();
+    if (!key.empty() && !api.keys_in_use.insert(key).second) {
+        return responder.send(wire::key_in_use(request.request_id));
+    }
+    const bool queued = submit(std::move(submission), [&api, key, responder, &request](
+                                                          Result<Outcome>&& outcome,
+                                                          Timestamp decided_at) {
+        api.keys_in_use.erase(key);
+        responder.send(outcome ? wire::encode(std::move(*outcome), decided_at, request.request_id)
+                               : wire::failed(outcome.error(), request.request_id));
+    });
+    if (queued) return;
+    api.keys_in_use.erase(key);
+    responder.send(wire::failed(Failure::overloaded, request.request_id));
+}
+
 /// Runs a decoded command and answers with its outcome, or answers at once where there is nothing
 /// to run.
 template <class T>
@@ -30,26 +57,36 @@ void run(Api& api, const http::Request& request, const http::Responder& responde
     if (auto* const answer = std::get_if<wire::Answer>(&decoded)) {
         return responder.send(std::move(*answer));
     }
-    auto idempotency = idempotency_of(request);
-    if (auto* const answer = std::get_if<wire::Answer>(&idempotency)) {
+    run_by(api, request, responder, std::get<T>(std::move(decoded)),
+           [&api](Submission submission, Done done) {
+               return api.engine.submit(std::move(submission), std::move(done));
+           });
+}
+
+/// Codes at once, or a job.
+void generate(Api& api, const http::Request& request, const http::Responder& responder) {
+    auto decoded = wire::decode_generate({request.content_type, request.body, request.request_id},
+                                         request.path_params[0]);
+    if (auto* const answer = std::get_if<wire::Answer>(&decoded)) {
         return responder.send(std::move(*answer));
     }
-    Submission submission{std::get<T>(std::move(decoded)), std::string(request.request_id),
-                          std::get<std::optional<Idempotency>>(std::move(idempotency))};
-    const std::string key = submission.idempotency ? submission.idempotency->key : std::string();
-    if (!key.empty() && !api.keys_in_use.insert(key).second) {
-        return responder.send(wire::key_in_use(request.request_id));
+    auto& asked = std::get<wire::Generate>(decoded);
+    if (asked.wait) {
+        return run_by(api, request, responder, AddGenerated{std::move(asked.command)},
+                      [&api](Submission submission, Done done) {
+                          api.generations.submit(std::move(submission), std::move(done));
+                          return true;
+                      });
     }
-    const bool queued = api.engine.submit(std::move(submission), [&api, key, responder, &request](
-                                                                     Result<Outcome>&& outcome,
-                                                                     Timestamp decided_at) {
-        api.keys_in_use.erase(key);
-        responder.send(outcome ? wire::encode(std::move(*outcome), decided_at, request.request_id)
-                               : wire::failed(outcome.error(), request.request_id));
-    });
-    if (queued) return;
-    api.keys_in_use.erase(key);
-    responder.send(wire::failed(Failure::overloaded, request.request_id));
+    run_by(api, request, responder, std::move(asked.command),
+           [&api](Submission submission, Done done) {
+               return api.engine.submit(
+                   std::move(submission),
+                   [&api, done = std::move(done)](Result<Outcome>&& outcome, Timestamp at) {
+                       done(std::move(outcome), at);
+                       api.jobs.wake();
+                   });
+           });
 }
 
 /// Runs `read` on the reader's thread and answers with what it returns.
@@ -112,6 +149,13 @@ void add_commands(http::Router& router, Api& api) {
     });
     add("POST", "/coupon/codes/:id", [](const Request& request) {
         return wire::decode_upload_codes(body_of(request), request.path_params[0]);
+    });
+    router.add("POST", "/coupon/generate/:id",
+               [&api](const Request& request, const http::Responder& responder) {
+                   generate(api, request, responder);
+               });
+    add("DELETE", "/coupon/jobs/:id", [](const Request& request) {
+        return wire::decode_cancel_job(request.path_params[0], request.query, request.request_id);
     });
     add("POST", "/coupon/assign",
         [](const Request& request) { return wire::decode_assign_any(body_of(request)); });
@@ -236,6 +280,26 @@ void list_codes(const Api& api, const http::Request& request, const http::Respon
               });
 }
 
+void list_jobs(const Api& api, const http::Request& request, const http::Responder& responder) {
+    run_query(api, request, responder, wire::decode_list_jobs(request.query, request.request_id),
+              [&request](ReadStore& store, const JobQuery& query) {
+                  const Result<JobPage> page = store.list_jobs(query);
+                  return page ? wire::encode(*page, query)
+                              : wire::failed(page.error(), request.request_id);
+              });
+}
+
+void show_job(const Api& api, const http::Request& request, const http::Responder& responder) {
+    run_query(api, request, responder,
+              wire::decode_book_id(request.path_params[0], request.query, request.request_id),
+              [&request](ReadStore& store, JobId id) {
+                  const Result<std::optional<Job>> found = store.find_job(id);
+                  if (!found) return wire::failed(found.error(), request.request_id);
+                  return *found ? wire::encode(**found)
+                                : wire::encode(Refusal::job_not_found, {}, request.request_id);
+              });
+}
+
 void show_book(const Api& api, const http::Request& request, const http::Responder& responder) {
     run_query(api, request, responder,
               wire::decode_book_id(request.path_params[0], request.query, request.request_id),
@@ -327,6 +391,13 @@ void add_reads(http::Router& router, Api& api) {
     router.add("GET", "/coupon/codes/:id",
                [&api](const Request& request, const Responder& responder) {
                    list_codes(api, request, responder);
+               });
+    router.add("GET", "/coupon/jobs", [&api](const Request& request, const Responder& responder) {
+        list_jobs(api, request, responder);
+    });
+    router.add("GET", "/coupon/jobs/:id",
+               [&api](const Request& request, const Responder& responder) {
+                   show_job(api, request, responder);
                });
     router.add("GET", "/coupon/code/:code",
                [&api](const Request& request, const Responder& responder) {

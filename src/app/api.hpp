@@ -6,6 +6,8 @@
 #include <unordered_set>
 
 #include "app/event_streams.hpp"
+#include "app/generations.hpp"
+#include "app/job_runner.hpp"
 #include "app/validations.hpp"
 #include "base/time.hpp"
 #include "engine/engine.hpp"
@@ -20,11 +22,13 @@ struct Api {
     Engine& engine;
     Reader& reader;
     EventStreams& streams;
+    JobRunner& jobs;
     const Clock& clock;
     std::int64_t lock_ttl_ms;
     /// Idempotency keys of requests that are not answered yet. Of the network thread.
     std::unordered_set<std::string> keys_in_use = {};
     Validations validations{io, reader, clock};
+    Generations generations{io, engine, reader};
 };
 
 http::Router make_router(Api& api);

@@ -38,6 +38,7 @@ int run_app(int argc, char** argv) {
             case Config::Subcommand::migration_dry_run: migrate(config); break;
             case Config::Subcommand::verify: return verify(config) ? 0 : 1;
             case Config::Subcommand::export_ledger: export_ledger(config); break;
+            case Config::Subcommand::work: work(config); break;
         }
         return 0;
     } catch (const ConfigError& error) {

@@ -288,6 +288,15 @@ constexpr const char* verify_statuses =
     "Exit status: 0 nothing differs; 1 something does, as stdout says, or it could not be looked\n"
     "at, and why is said on stderr; 2 the settings or the arguments are wrong.";
 
+constexpr const char* work_help =
+    "Work on jobs, such as making codes, beside the servers of the same PostgreSQL database, "
+    "until\n"
+    "SIGTERM or SIGINT. A server does that itself; this is for more of them, or for another "
+    "machine.\n"
+    "Any number may run: each job is one worker's, and one that ends, however it does, leaves it "
+    "to\n"
+    "the others where it was";
+
 constexpr const char* export_help =
     "Print the ledger, an entry a line, as /coupon/events lists it, beside running servers; it\n"
     "changes nothing. With --archive: move entries older than --retention-days out of the\n"
@@ -345,9 +354,10 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
 
     CLI::App app{
         "coupond " COUPOND_VERSION
-        ", a coupon engine: creates coupon books, takes in codes, assigns them to users, locks\n"
-        "them while somebody pays and redeems them exactly once. Everything is kept in one SQLite\n"
-        "file, or in PostgreSQL where DB_HOST or DATABASE_URL is set.\n\n"
+        ", a coupon engine: creates coupon books, makes codes or takes them in, assigns them to\n"
+        "users, locks them while somebody pays and redeems them exactly once. Everything is kept "
+        "in\n"
+        "one SQLite file, or in PostgreSQL where DB_HOST or DATABASE_URL is set.\n\n"
         "  coupond serve                  serve http://127.0.0.1:3000, keep everything in ./data\n"
         "  coupond serve --port 8080      the same on another port (or PORT=8080)\n"
         "  DB_HOST=db DB_NAME=coupons coupond serve --migrate\n"
@@ -355,6 +365,7 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
         "  coupond migrate --status       which steps of the schema the database has\n"
         "  coupond verify                 whether all of it agrees with its ledger\n"
         "  coupond export-ledger          the ledger of all changes, as lines of JSON\n"
+        "  coupond work                   more hands for jobs, such as making codes\n"
         "  coupond serve --help           every setting"};
     app.footer(exit_statuses);
     app.name("coupond");
@@ -364,7 +375,7 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     app.allow_extras();
 
     // Apart, for CLI11 reads the environment for each of them.
-    Settings of_serve, of_migrate, of_verify, of_export;
+    Settings of_serve, of_migrate, of_verify, of_export, of_work;
     bool migrate_first = false, status = false, dry_run = false;
     CLI::App& serve = *app.add_subcommand("serve", "Serve the HTTP API until SIGTERM or SIGINT");
     serve.footer(std::string(sources) + "\n\n" + exit_statuses);
@@ -398,6 +409,11 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
         "Where to move older ones; made where it is missing");
     add_storage(export_ledger, of_export);
 
+    CLI::App& work = *app.add_subcommand("work", work_help);
+    work.footer(std::string(sources) + "\n\n" + exit_statuses);
+    work.allow_extras();
+    add_storage(work, of_work);
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
@@ -417,10 +433,19 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     const Settings& settings = migrate.parsed()         ? of_migrate
                                : verify.parsed()        ? of_verify
                                : export_ledger.parsed() ? of_export
+                               : work.parsed()          ? of_work
                                                         : of_serve;
     Config config = settings.understand(serve.parsed());
     if (verify.parsed()) config.subcommand = Config::Subcommand::verify;
     if (export_ledger.parsed()) config.subcommand = Config::Subcommand::export_ledger;
+    if (work.parsed()) {
+        config.subcommand = Config::Subcommand::work;
+        if (!config.postgres) {
+            throw ConfigError(
+                "coupond work is for PostgreSQL: with SQLite the server alone has the file, and "
+                "works on the jobs; set DB_HOST or DATABASE_URL");
+        }
+    }
     config.migrate_first = migrate_first;
     if (migrate.parsed()) {
         config.subcommand = status    ? Config::Subcommand::migration_status

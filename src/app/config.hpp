@@ -21,7 +21,8 @@ struct Config {
         migration_status,
         migration_dry_run,
         verify,
-        export_ledger
+        export_ledger,
+        work
     };
 
     Subcommand subcommand = Subcommand::serve;

@@ -18,6 +18,7 @@
 #include "app/readiness.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "base/random.hpp"
 #include "engine/engine.hpp"
 #include "http/http.hpp"
 
@@ -46,6 +47,11 @@ std::unique_ptr<ReadStore> open_reads(const Config& config, Database& database) 
     std::unique_ptr<ReadStore> reads = database.open_read_store();
     std::unique_ptr<Locks> locks = open_locks(config, log::side_lists);
     return locks ? with_locks(std::move(reads), std::move(locks)) : std::move(reads);
+}
+
+/// Nobody but us works on what is in our own file: whoever has claimed a job there was we, before.
+std::string name_of_worker(const Config& config) {
+    return config.postgres ? secure_random_base32(26) : "server";
 }
 
 /// Ends the process where a stop does not come to its end in time: a database may keep a thread
@@ -97,7 +103,8 @@ void serve(const Config& config) {
             streams.look_soon();
         });
     });
-    Api api{io, engine, reader, streams, clock, config.lock_ttl_ms};
+    JobRunner jobs(engine, database->open_read_store(), clock, name_of_worker(config));
+    Api api{io, engine, reader, streams, jobs, clock, config.lock_ttl_ms};
     http::Server server(io, {config.host, config.port}, make_router(api));
 
     ReadyWait ready(io, engine, reader, [&] { print_ready_line(config, server.port()); });
@@ -118,13 +125,17 @@ void serve(const Config& config) {
     DatabaseWait wait(*database, config.migrate_first, [&](std::exception_ptr failure) {
         boost::asio::post(io, [&, failure] {
             unusable = failure;
-            failure ? io.stop() : ready.start();
+            if (failure) return io.stop();
+            ready.start();
+            jobs.start();
         });
     });
     io.run();
 
     last_resort.waits_for("the schema");
     wait.stop();
+    last_resort.waits_for("a job");
+    jobs.stop();
     last_resort.waits_for("a list");
     reader.stop();
     last_resort.waits_for("a change");

@@ -22,4 +22,7 @@ bool verify(const Config& config);
 /// std::system_error where they cannot be written.
 void export_ledger(const Config& config);
 
+/// Works on jobs until SIGTERM or SIGINT. Throws OpenError where it cannot start, and ConfigError.
+void work(const Config& config);
+
 }  // namespace coupond

@@ -34,11 +34,26 @@ inline constexpr std::int64_t redemptions = 1'000'000'000;            ///< of a 
 inline constexpr std::int64_t lock_ttl_s = 86'400;
 inline constexpr std::size_t upload_codes = 100'000;  ///< in one request
 
+// Codes that are generated.
+inline constexpr std::int64_t generated_codes = 10'000'000;  ///< by one job
+inline constexpr std::int64_t generated_at_once = 10'000;    ///< and waited for
+inline constexpr std::size_t generations_waiting = 64;       ///< beyond: 503
+inline constexpr std::size_t piece_codes_least = 100;        ///< of a job, in one transaction,
+inline constexpr std::size_t piece_codes_first = 1'000;
+inline constexpr std::size_t piece_codes_most = 20'000;
+inline constexpr int piece_ms = 15;        ///< that adding a piece takes about, where others wait,
+inline constexpr int piece_alone_ms = 60;  ///< and where nobody does
+inline constexpr int job_claim_ms = 15'000;  ///< a job is its worker's from a piece on
+inline constexpr int job_gap_ms = 20;        ///< from a piece that others were in the way of
+inline constexpr int job_poll_ms = 1'000;    ///< until other processes' jobs are looked for again
+
 // What a list answers.
 inline constexpr std::size_t page_books_default = 100;
 inline constexpr std::size_t page_books = 1'000;
 inline constexpr std::size_t page_entries_default = 100;
 inline constexpr std::size_t page_entries = 1'000;
+inline constexpr std::size_t page_jobs_default = 100;
+inline constexpr std::size_t page_jobs = 1'000;
 inline constexpr std::size_t page_listed_codes_default = 100;
 inline constexpr std::size_t page_listed_codes = 1'000;
 inline constexpr std::size_t page_scan = 20'000;  ///< rows looked at for a page, whatever matches
@@ -80,6 +95,8 @@ inline constexpr std::size_t erased_codes = 1'000;    ///< of an erased user, wh
 inline constexpr int command_wait_ms = 5'000;         ///< in the queue; beyond: 503
 inline constexpr int batch_reruns = 16;               ///< on conflict, before 503
 inline constexpr int batch_ms = 4'000;                ///< no rerun begins later; beyond: 503
+/// So much longer than a command that has time (Engine::submit_aside) others run before the next.
+inline constexpr int lane_share_of_others = 2;
 inline constexpr std::size_t queued_queries = 1'024;  ///< reads waiting; beyond: 503
 inline constexpr int drain_seconds = 8;               ///< from SIGTERM to the last answer
 inline constexpr int stop_ms = 9'500;                 ///< from SIGTERM to the end, whatever hangs
@@ -115,6 +132,12 @@ static_assert(connections <= queued_commands, "a command a connection can wait w
 static_assert(event_streams < connections, "streams alone do not keep others out");
 static_assert(event_poll_gap_ms < event_poll_ms && event_poll_ms < event_keep_alive_ms);
 static_assert(page_books_default <= page_books);
+static_assert(page_jobs_default <= page_jobs && page_jobs <= page_scan);
+static_assert(generated_at_once <= static_cast<std::int64_t>(upload_codes));
+static_assert(piece_codes_least <= piece_codes_first && piece_codes_first <= piece_codes_most &&
+              piece_codes_most <= batch_codes);
+static_assert(job_claim_ms > batch_ms + database_wait_ms,
+              "who is still saving a piece has the job still");
 static_assert(page_entries_default <= page_entries && page_entries <= page_scan);
 static_assert(page_listed_codes_default <= page_listed_codes && page_listed_codes <= page_scan);
 static_assert(command_wait_ms < drain_seconds * 1000,

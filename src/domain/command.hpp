@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/digest.hpp"
+#include "domain/generation.hpp"
 #include "domain/settings.hpp"
 #include "domain/types.hpp"
 
@@ -42,6 +43,36 @@ struct RestoreBook {
 struct UploadCodes {
     std::optional<BookId> book_id;  ///< nothing: the only book there is
     std::vector<std::string> codes;
+};
+
+/// Begins a job that makes codes by the pattern of a book.
+struct GenerateCodes {
+    BookId book_id = 0;
+    std::int64_t count = 0;       ///< 1 to limits::generated_codes
+    CodeSettings wish;            ///< what all of them have
+    std::string expires_on = {};  ///< not empty: `wish.expires_at` is when that day ends
+};
+
+/// Adds codes that come from what a generator has been up to now: the next piece of a job; or, all
+/// or none of them, what was asked for and waited for.
+struct AddGenerated {
+    /// Who works on a job.
+    struct Piece {
+        JobId job_id = 0;
+        std::string worker;       ///< random: nobody else's
+        Timestamp claimed_until;  ///< nobody else works on it before
+    };
+
+    GenerateCodes asked;  ///< of a piece: only the book
+    std::optional<Piece> piece = {};
+    std::string code_pattern = {};  ///< what `draft` was made with: it must still be so
+    Generator generator = {};
+    CodeDraft draft = {};  ///< of a piece: no more than there are to be
+};
+
+/// Codes that it has made so far stay.
+struct CancelJob {
+    JobId job_id = 0;
 };
 
 /// Gives any free code to a user.
@@ -123,9 +154,10 @@ struct EraseUser {
     std::string erased_id;  ///< random: nobody's id yet
 };
 
-using Command = std::variant<CreateBook, EditBook, ArchiveBook, RestoreBook, UploadCodes, AssignAny,
-                             AssignCode, LockCode, RedeemCode, LockCodes, RedeemCodes, RollBack,
-                             EditCode, UnlockCode, UnassignCode, EraseUser>;
+using Command =
+    std::variant<CreateBook, EditBook, ArchiveBook, RestoreBook, UploadCodes, GenerateCodes,
+                 AddGenerated, CancelJob, AssignAny, AssignCode, LockCode, RedeemCode, LockCodes,
+                 RedeemCodes, RollBack, EditCode, UnlockCode, UnassignCode, EraseUser>;
 
 /// What tells a request that is repeated from another one
 /// (draft-ietf-httpapi-idempotency-key-header).
@@ -146,6 +178,10 @@ enum class Refusal {
     book_not_found,
     book_required,  ///< no book named, and there is not exactly one
     codes_already_exist,
+    code_pattern_unusable,   ///< codes cannot be made by it
+    code_pattern_exhausted,  ///< it has not so many codes left
+    job_not_found,
+    job_finished,  ///< there is nothing to cancel
     no_available_coupons,
     code_not_found,
     already_redeemed,
@@ -218,7 +254,27 @@ struct CodesUploaded {
     CodeId first_id = 0;             ///< the codes have this id and the ones after it,
     std::vector<std::string> codes;  ///< in the order sent
     Timestamp created_at;
+    CodeSettings settings = {};  ///< of all of them
 };
+
+struct JobChanged {
+    Job job;
+    bool is_new = false;
+};
+
+/// All that were asked for.
+struct CodesGenerated {
+    CodesUploaded added;
+    double guess_probability = 0;  ///< as Job has it
+};
+
+/// Nothing was done: the codes were drafted by what is no longer so. To be drafted anew.
+struct DraftOutdated {
+    std::size_t missing = 0;  ///< of its codes so many were there already, where it is that
+};
+
+/// Nothing was done: somebody else works on the job.
+struct JobTaken {};
 
 struct CodeAssigned {
     Code code;
@@ -271,9 +327,9 @@ struct CodeUnassigned {
 struct UserErased {};
 
 using FirstOutcome =
-    std::variant<Refusal, BookCreated, BookChanged, Contradicted, CodesUploaded, CodeAssigned,
-                 CodeLocked, CodeRedeemed, CodeRefused, CodesLocked, CodesRedeemed, RolledBack,
-                 CodeChanged, CodeUnlocked, CodeUnassigned, UserErased>;
+    std::variant<Refusal, BookCreated, BookChanged, Contradicted, CodesUploaded, JobChanged,
+                 CodesGenerated, CodeAssigned, CodeLocked, CodeRedeemed, CodeRefused, CodesLocked,
+                 CodesRedeemed, RolledBack, CodeChanged, CodeUnlocked, CodeUnassigned, UserErased>;
 
 /// The request was there before: what came of it then.
 struct Replayed {
@@ -283,8 +339,9 @@ struct Replayed {
 };
 
 using Outcome =
-    std::variant<Refusal, BookCreated, BookChanged, Contradicted, CodesUploaded, CodeAssigned,
-                 CodeLocked, CodeRedeemed, CodeRefused, CodesLocked, CodesRedeemed, RolledBack,
-                 CodeChanged, CodeUnlocked, CodeUnassigned, UserErased, Replayed>;
+    std::variant<Refusal, BookCreated, BookChanged, Contradicted, CodesUploaded, JobChanged,
+                 CodesGenerated, DraftOutdated, JobTaken, CodeAssigned, CodeLocked, CodeRedeemed,
+                 CodeRefused, CodesLocked, CodesRedeemed, RolledBack, CodeChanged, CodeUnlocked,
+                 CodeUnassigned, UserErased, Replayed>;
 
 }  // namespace coupond

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <set>
 #include <utility>
 
@@ -49,6 +50,7 @@ public:
             return Replayed{std::move(*outcome), first.decided_at, first.request_id};
         }
         Outcome outcome = std::visit(*this, submission.command);
+        if (std::holds_alternative<DraftOutdated>(outcome)) return outcome;  // it is not done yet
         Remembered remembered{asked.fingerprint, now_, submission.request_id, remember(outcome)};
         world_.remembered.insert_or_assign(asked.key, remembered);
         memories_.push_back({asked.key, std::move(remembered)});
@@ -114,7 +116,7 @@ public:
             const bool exists = world_.existing_codes.contains(code) || world_.contains(code);
             if (exists || !seen.insert(code).second) return Refusal::codes_already_exist;
         }
-        std::unordered_map<std::string_view, std::string> spellings;  // of `seen`
+        Spellings spellings;  // of `seen`
         if (!book->case_sensitive) {
             std::unordered_set<std::string_view> spelled;
             for (const std::string& code : command.codes) {
@@ -126,36 +128,46 @@ public:
             }
         }
 
-        CodesUploaded uploaded{*book, world_.next_code_id, command.codes, now_};
-        LedgerEntry& entry = enter(LedgerEntry::Type::codes_uploaded, book->id);
-        entry.code_id = uploaded.first_id;
-        entry.codes = static_cast<std::int64_t>(command.codes.size());
-        Digester digester;
-        for (const std::string& text : command.codes) {
-            digester.add(text);
-            Code code;
-            code.id = world_.next_code_id++;
-            code.book_id = book->id;
-            code.code = text;
-            code.created_at = now_;
-            code.last_entry = entry.id;
-            CodeRow& row = world_.add(std::move(code));
-            row.code.kept_back = book->open;
-            row.is_new = true;
-            if (!book->case_sensitive) {
-                row.folded = std::move(spellings.at(text));
-                world_.add_spellings(row);
-            }
-            new_codes_.push_back(&row);
-            for (const PoolScope& scope : {PoolScope{book->id}, PoolScope{}}) {
-                const auto pool = world_.pools.find(scope);
-                if (pool != world_.pools.end()) uploaded_free_[scope].push_back(&row);
-            }
-        }
-        entry.codes_digest = digester.end();
-        counts_[book->id].total += entry.codes;
-        counts_[book->id].available += entry.codes;
-        return uploaded;
+        return add_codes(LedgerEntry::Type::codes_uploaded, *book, command.codes, {}, spellings);
+    }
+
+    Outcome operator()(const GenerateCodes& command) {
+        const Book* const book = world_.find_book(command.book_id);
+        if (book == nullptr) return Refusal::book_not_found;
+        if (book->archived_at) return Refusal::book_archived;
+        const auto codes = codes_left(*book);
+        if (!codes) return Refusal::code_pattern_unusable;
+        auto settings = wish(*book, command);
+        if (!settings) return Contradicted{{Fault::no_such_expiry}};
+        if (exceeds(command.count, codes->left)) return Refusal::code_pattern_exhausted;
+
+        Job job;
+        job.id = world_.next_job_id++;
+        job.book_id = book->id;
+        job.code_pattern = book->code_pattern;
+        job.settings = std::move(*settings);
+        job.requested = command.count;
+        job.guess_probability = guess_probability(codes->drafts + command.count, codes->all);
+        job.created_at = now_;
+        job.request_id = request_id_;
+        job.version = 1;
+        world_.jobs.emplace(job.id, World::JobRow{job, 0, true});
+        return JobChanged{std::move(job), true};
+    }
+
+    Outcome operator()(const AddGenerated& command) {
+        return command.piece ? add_piece(command, *command.piece) : add_at_once(command);
+    }
+
+    Outcome operator()(const CancelJob& command) {
+        const auto found = world_.jobs.find(command.job_id);
+        if (found == world_.jobs.end()) return Refusal::job_not_found;
+        Job& job = found->second.job;
+        if (job.status == Job::Status::cancelled) return JobChanged{job};
+        if (job.is_finished()) return Refusal::job_finished;
+
+        finish(job, Job::Status::cancelled);
+        return JobChanged{job};
     }
 
     Outcome operator()(const AssignAny& command) {
@@ -333,8 +345,7 @@ public:
 
         CodeSettings wish = command.wish;
         if (!command.expires_on.empty()) {
-            const auto zone = TimeZone::find(book_of(*row).time_zone);
-            wish.expires_at = zone ? zone->parse_end(command.expires_on) : std::nullopt;
+            wish.expires_at = end_of_day(book_of(*row), command.expires_on);
             if (!wish.expires_at) return Contradicted{{Fault::no_such_expiry}};
         }
         const CodeSettings before = row->code;
@@ -422,6 +433,13 @@ public:
         for (const auto& [id, loaded_entry] : changed_books_) {
             delta.changed_books.push_back({world_.find_book(id), loaded_entry});
         }
+        for (const auto& [place, row] : world_.generators) {
+            if (!row.changed) continue;
+            delta.generators.push_back({place.first, place.second, row.loaded, row.now});
+        }
+        for (const auto& [id, row] : world_.jobs) {
+            if (row.job.version != row.loaded_version) delta.jobs.push_back(&row);
+        }
         delta.new_codes = std::move(new_codes_);
         delta.changed_codes = std::move(changed_codes_);
         delta.entries = std::move(entries_);
@@ -468,6 +486,205 @@ public:
     bool locks_uncounted() const { return locks_uncounted_; }
 
 private:
+    using Spellings = std::unordered_map<std::string_view, std::string>;
+
+    /// Adds codes that are not there yet; `spellings` has those of a book that folds them.
+    CodesUploaded add_codes(LedgerEntry::Type type, const Book& book,
+                            std::vector<std::string> texts, const CodeSettings& settings,
+                            Spellings& spellings) {
+        CodesUploaded added{book, world_.next_code_id, std::move(texts), now_, settings};
+        LedgerEntry& entry = enter(type, book.id);
+        entry.code_id = added.first_id;
+        entry.codes = static_cast<std::int64_t>(added.codes.size());
+        entry.detail = row_text(settings);
+        const bool is_kept_back = book.open || !settings.works(now_);
+        const std::array scopes{PoolScope{book.id}, PoolScope{}};
+        Digester digester;
+        for (const std::string& text : added.codes) {
+            digester.add(text);
+            Code code;
+            static_cast<CodeSettings&>(code) = settings;
+            code.id = world_.next_code_id++;
+            code.book_id = book.id;
+            code.code = text;
+            code.created_at = now_;
+            code.last_entry = entry.id;
+            CodeRow& row = world_.add(std::move(code));
+            row.code.kept_back = is_kept_back;  // which it was not before it was there
+            row.is_new = true;
+            if (!book.case_sensitive) {
+                row.folded = std::move(spellings.at(text));
+                world_.add_spellings(row);
+            }
+            new_codes_.push_back(&row);
+            for (const PoolScope& scope : scopes) {
+                const auto pool = world_.pools.find(scope);
+                if (pool != world_.pools.end()) added_free_[scope].push_back(&row);
+            }
+        }
+        entry.codes_digest = digester.end();
+        counts_[book.id].total += entry.codes;
+        counts_[book.id].available += entry.codes;
+        return added;
+    }
+
+    struct CodesOfPattern {
+        CodeSpace::Number all = 0;
+        CodeSpace::Number left = 0;  ///< that its generator has not drafted
+        std::int64_t drafts = 0;
+    };
+
+    /// Nothing where the book has a pattern that makes no codes: it is of an older version.
+    std::optional<CodesOfPattern> codes_left(const Book& book) const {
+        const auto parsed = parse_code_pattern(book.code_pattern);
+        const auto* const pattern = std::get_if<CodePattern>(&parsed);
+        if (pattern == nullptr) return std::nullopt;
+        CodesOfPattern codes{CodeSpace(*pattern).codes(), 0, 0};
+        const auto found = world_.generators.find({book.id, book.code_pattern});
+        if (found != world_.generators.end()) codes.drafts = found->second.now.drafts;
+        const auto drafts = static_cast<CodeSpace::Number>(codes.drafts);
+        codes.left = codes.all - std::min(codes.all, drafts);
+        return codes;
+    }
+
+    static bool exceeds(std::int64_t count, CodeSpace::Number left) {
+        return static_cast<CodeSpace::Number>(count) > left;
+    }
+
+    /// What codes are to have. Nothing where there is no such day in the book's time zone.
+    static std::optional<CodeSettings> wish(const Book& book, const GenerateCodes& asked) {
+        CodeSettings settings = asked.wish;
+        if (asked.expires_on.empty()) return settings;
+        settings.expires_at = end_of_day(book, asked.expires_on);
+        return settings.expires_at ? std::optional(settings) : std::nullopt;
+    }
+
+    static std::optional<Timestamp> end_of_day(const Book& book, const std::string& date) {
+        const auto zone = TimeZone::find(book.time_zone);
+        return zone ? zone->parse_end(date) : std::nullopt;
+    }
+
+    /// Whether the generator that drafted is as it was then.
+    bool is_current(const AddGenerated& command) const {
+        const auto found = world_.generators.find({command.asked.book_id, command.code_pattern});
+        if (found != world_.generators.end()) return found->second.now == command.generator;
+        return command.generator.next == 0 && command.generator.drafts == 0;
+    }
+
+    /// From a draft, up to some number of codes that are not there yet.
+    struct Picked {
+        std::vector<std::string> codes;
+        Spellings spellings;         ///< of a book that folds them; keys are views into the draft
+        std::size_t candidates = 0;  ///< that were looked at
+    };
+
+    Picked pick(const Book& book, const CodeDraft& draft, std::int64_t most) const {
+        Picked picked;
+        std::unordered_set<std::string_view> spelled;
+        for (const CodeDraft::Candidate& candidate : draft.candidates) {
+            if (std::ssize(picked.codes) >= most) break;
+            ++picked.candidates;
+            const std::string& code = candidate.code;
+            if (world_.existing_codes.contains(code) || world_.contains(code)) continue;
+            if (!book.case_sensitive) {
+                std::string spelling = folded(code);
+                const bool exists = spelling.empty() || world_.existing_spellings.contains(code) ||
+                                    world_.contains_spelling(spelling);
+                if (exists) continue;
+                const auto [place, is_new] = picked.spellings.emplace(code, std::move(spelling));
+                if (!spelled.insert(place->second).second) continue;
+            }
+            picked.codes.push_back(code);
+        }
+        return picked;
+    }
+
+    /// Adds what was picked from a draft, and moves its generator on.
+    CodesUploaded add_picked(const Book& book, const AddGenerated& command, Picked picked,
+                             const CodeSettings& settings) {
+        World::GeneratorRow& row = world_.generators[{book.id, command.code_pattern}];
+        row.now = command.generator;
+        const auto& candidates = command.draft.candidates;
+        const bool all = picked.candidates == candidates.size();
+        row.now.next = all ? command.draft.next : candidates[picked.candidates - 1].next;
+        row.now.drafts += static_cast<std::int64_t>(picked.candidates);
+        row.changed = true;
+        if (picked.codes.empty()) return {};
+        return add_codes(LedgerEntry::Type::codes_generated, book, std::move(picked.codes),
+                         settings, picked.spellings);
+    }
+
+    Outcome add_at_once(const AddGenerated& command) {
+        const GenerateCodes& asked = command.asked;
+        const Book* const book = world_.find_book(asked.book_id);
+        if (book == nullptr) return Refusal::book_not_found;
+        if (book->archived_at) return Refusal::book_archived;
+        const auto codes = codes_left(*book);
+        if (!codes) return Refusal::code_pattern_unusable;
+        const auto settings = wish(*book, asked);
+        if (!settings) return Contradicted{{Fault::no_such_expiry}};
+        if (exceeds(asked.count, codes->left)) return Refusal::code_pattern_exhausted;
+        if (command.code_pattern != book->code_pattern || !is_current(command)) {
+            return DraftOutdated{};
+        }
+        Picked picked = pick(*book, command.draft, asked.count);
+        const std::int64_t missing = asked.count - std::ssize(picked.codes);
+        if (missing > 0 && command.draft.exhausted) return Refusal::code_pattern_exhausted;
+        if (missing > 0) return DraftOutdated{static_cast<std::size_t>(missing)};
+
+        const double guess = guess_probability(codes->drafts + asked.count, codes->all);
+        return CodesGenerated{add_picked(*book, command, std::move(picked), *settings), guess};
+    }
+
+    Outcome add_piece(const AddGenerated& command, const AddGenerated::Piece& piece) {
+        const auto found = world_.jobs.find(piece.job_id);
+        if (found == world_.jobs.end()) return JobTaken{};
+        Job& job = found->second.job;
+        if (job.is_finished()) return JobChanged{job};
+        if (job.worker != piece.worker && job.claimed_until && now_ < *job.claimed_until) {
+            return JobTaken{};
+        }
+        const Book* const book = world_.find_book(job.book_id);
+        COUPOND_CHECK(job.book_id == command.asked.book_id);
+        COUPOND_CHECK(job.code_pattern == command.code_pattern);
+        if (book == nullptr || book->archived_at) {
+            fail(job, book == nullptr ? Refusal::book_not_found : Refusal::book_archived);
+            return JobChanged{job};
+        }
+        if (!is_current(command)) return DraftOutdated{};
+
+        Picked picked = pick(*book, command.draft, job.requested - job.created);
+        const bool all = picked.candidates == command.draft.candidates.size();
+        job.created += std::ssize(picked.codes);
+        const std::string_view own_request = std::exchange(request_id_, job.request_id);
+        add_picked(*book, command, std::move(picked), job.settings);
+        request_id_ = own_request;
+        if (!job.started_at) job.started_at = now_;
+        job.status = Job::Status::running;
+        job.worker = piece.worker;
+        job.claimed_until = piece.claimed_until;
+        if (job.created == job.requested) {
+            finish(job, Job::Status::completed);
+        } else if (all && command.draft.exhausted) {
+            fail(job, Refusal::code_pattern_exhausted);
+        } else {
+            ++job.version;
+        }
+        return JobChanged{job};
+    }
+
+    void fail(Job& job, Refusal refusal) {
+        job.error = to_string(refusal);
+        finish(job, Job::Status::failed);
+    }
+
+    void finish(Job& job, Job::Status status) {
+        job.status = status;
+        job.finished_at = now_;
+        job.claimed_until.reset();
+        ++job.version;
+    }
+
     void count(Refusal refusal, BookId book) {
         ++refusals_[{book, refusal}];
         if (book != all_books) ++refusals_[{all_books, refusal}];
@@ -504,7 +721,7 @@ private:
             if (can_give(*row)) return row;
         }
         (pools_outdated_ ? unforeseen_ : shortage_) |= !pool.complete;
-        std::deque<CodeRow*>& uploaded = uploaded_free_[scope];
+        std::deque<CodeRow*>& uploaded = added_free_[scope];
         for (; !uploaded.empty(); uploaded.pop_front()) {
             if (can_give(*uploaded.front())) return uploaded.front();
         }
@@ -584,6 +801,8 @@ private:
         return world_.find_book(command.book_id) == nullptr ? all_books : command.book_id;
     }
     BookId book_of(const EraseUser&) { return all_books; }
+    BookId book_of(const AddGenerated& command) { return book_of(command.asked); }
+    BookId book_of(const CancelJob&) { return all_books; }
     BookId book_of(const UploadCodes& command) {
         const BookId id = command.book_id.value_or(world_.only_book.value_or(all_books));
         return world_.find_book(id) == nullptr ? all_books : id;
@@ -1192,7 +1411,7 @@ private:
     /// Books or codes have been changed in what decides whether they are given away: what the pools
     /// were loaded by.
     bool pools_outdated_ = false;
-    std::map<PoolScope, std::deque<CodeRow*>> uploaded_free_;
+    std::map<PoolScope, std::deque<CodeRow*>> added_free_;
     std::vector<BookId> new_books_;
     std::map<BookId, EntryId> changed_books_;  ///< with their last entries as they were loaded
     std::vector<CodeRow*> new_codes_;
@@ -1228,6 +1447,7 @@ Activity activity_of(const LedgerEntry& entry) {
         case LedgerEntry::Type::code_unlocked:
         case LedgerEntry::Type::user_erased: break;
         case LedgerEntry::Type::codes_uploaded: activity.uploaded = entry.codes; break;
+        case LedgerEntry::Type::codes_generated: activity.generated = entry.codes; break;
         case LedgerEntry::Type::code_assigned: activity.assigned = 1; break;
         case LedgerEntry::Type::code_locked: activity.locked = entry.detail.empty() ? 1 : 0; break;
         case LedgerEntry::Type::code_redeemed:

@@ -67,6 +67,9 @@ struct Needs {
     /// Nobody else decides anything between this load and its save. For what is rare and everybody
     /// goes by: what books are like; and, where locks are kept outside the store, what takes_locks.
     bool alone = false;
+    std::vector<BookId> generators;  ///< of these books, for all their patterns
+    std::vector<JobId> jobs;
+    std::size_t job_ids = 0;                 ///< how many new ids to set aside
     bool takes_locks = false;                ///< from who has them, or what they rest on
     bool counts_locks = false;               ///< how many there are, where else `at most` would do
     bool only_book = false;                  ///< whether there is exactly one book, and it
@@ -217,6 +220,20 @@ public:
     /// Of Needs::erased, those who are there: the last of their codes that are not redeemed.
     std::unordered_map<std::string, std::vector<CodeRow*>> users;
     std::unordered_map<std::string, Remembered> remembered;  ///< of Needs::keys
+    struct GeneratorRow {
+        std::optional<Generator> loaded;  ///< the row as it was; nothing: there was none
+        Generator now;
+        bool changed = false;  ///< by this batch
+    };
+    std::map<std::pair<BookId, std::string>, GeneratorRow> generators;  ///< by book and pattern
+
+    struct JobRow {
+        Job job;
+        std::int64_t loaded_version = 0;  ///< `job.version` as it was loaded
+        bool is_new = false;              ///< this batch made it
+    };
+    std::map<JobId, JobRow> jobs;
+    JobId next_job_id = 0;      ///< the first of Needs::job_ids consecutive free ids
     BookId next_book_id = 0;    ///< the first of Needs::book_ids consecutive free ids
     CodeId next_code_id = 0;    ///< the first of Needs::code_ids consecutive free ids
     EntryId next_entry_id = 0;  ///< the first of limits::batch_entries consecutive free ids
@@ -282,7 +299,15 @@ struct Delta {
 
     std::vector<const Book*> new_books;  ///< by id
     std::vector<BookChange> changed_books;
-    std::vector<CodeRow*> new_codes;      ///< by id, in the state to store
+    struct GeneratorChange {
+        BookId book_id = 0;
+        std::string_view code_pattern;
+        std::optional<Generator> loaded;  ///< what it must still be; nothing: there must be no row
+        Generator now;
+    };
+    std::vector<GeneratorChange> generators;  ///< by book and pattern
+    std::vector<const World::JobRow*> jobs;   ///< new or changed; by id, in the state to store
+    std::vector<CodeRow*> new_codes;          ///< by id, in the state to store
     std::vector<CodeRow*> changed_codes;  ///< in the state to store; loaded as of `loaded_entry`
     /// Codes that were refused for what was read of others, in a store that reads one after the
     /// other: they must still be as they were loaded. May be among those above.
@@ -318,9 +343,10 @@ struct Delta {
 
     bool empty() const {
         return new_books.empty() && changed_books.empty() && new_codes.empty() &&
-               changed_codes.empty() && entries.empty() && memories.empty() && erasures.empty() &&
-               usages.empty() && counted_locks.empty() && standing.empty() && counts.empty() &&
-               locks.empty() && activity.empty() && refusals.empty();
+               generators.empty() && jobs.empty() && changed_codes.empty() && entries.empty() &&
+               memories.empty() && erasures.empty() && usages.empty() && counted_locks.empty() &&
+               standing.empty() && counts.empty() && locks.empty() && activity.empty() &&
+               refusals.empty();
     }
 };
 

@@ -26,6 +26,24 @@ public:
         needs.code_ids += command.codes.size();
     }
 
+    void operator()(const GenerateCodes& command) const {
+        needs.books.push_back(command.book_id);
+        needs.generators.push_back(command.book_id);
+        ++needs.job_ids;
+    }
+
+    void operator()(const AddGenerated& command) const {
+        needs.books.push_back(command.asked.book_id);
+        needs.generators.push_back(command.asked.book_id);
+        if (command.piece) needs.jobs.push_back(command.piece->job_id);
+        for (const CodeDraft::Candidate& candidate : command.draft.candidates) {
+            needs.new_codes.push_back(candidate.code);
+        }
+        needs.code_ids += command.draft.candidates.size();
+    }
+
+    void operator()(const CancelJob& command) const { needs.jobs.push_back(command.job_id); }
+
     void operator()(const AssignAny& command) const {
         if (command.book_id) needs.books.push_back(*command.book_id);
         needs.pools[command.book_id] += pool_factor;

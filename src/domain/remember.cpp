@@ -1,6 +1,7 @@
 #include "domain/remember.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <utility>
 
@@ -149,6 +150,56 @@ void add_redemption(Writer& writer, const Redemption& redemption) {
     add_money(writer, redemption.discount);
 }
 
+void add_job(Writer& writer, const Job& job) {
+    writer.add(job.id);
+    writer.add(job.book_id);
+    writer.add(std::string_view(job.code_pattern));
+    writer.add(static_cast<std::int64_t>(job.status));
+    writer.add(job.requested);
+    writer.add(job.created);
+    writer.add(std::bit_cast<std::int64_t>(job.guess_probability));
+    writer.add(job.created_at);
+    writer.add(job.started_at);
+    writer.add(job.finished_at);
+    writer.add(std::string_view(job.error));
+    writer.add(change_text({}, job.settings));
+}
+
+Job read_job(Reader& reader) {
+    Job job;
+    job.id = reader.number();
+    job.book_id = reader.number();
+    job.code_pattern = reader.text();
+    const std::int64_t status = reader.number();
+    if (status < 0 || status > static_cast<std::int64_t>(last_job_status)) reader.fail();
+    job.status = static_cast<Job::Status>(status);
+    job.requested = reader.number();
+    job.created = reader.number();
+    job.guess_probability = std::bit_cast<double>(reader.number());
+    job.created_at = reader.time();
+    job.started_at = reader.optional_time();
+    job.finished_at = reader.optional_time();
+    job.error = reader.text();
+    const auto change = read_code_change(reader.rest());
+    if (!change) reader.fail();
+    job.settings = change.value_or(CodeChange()).after;
+    return job;
+}
+
+CodesGenerated read_codes_generated(Reader& reader, const AddGenerated& asked) {
+    CodesGenerated answer;
+    answer.guess_probability = std::bit_cast<double>(reader.number());
+    answer.added.first_id = reader.number();
+    answer.added.created_at = reader.time();
+    for (std::int64_t left = reader.number(); left > 0 && !reader.at_end(); --left) {
+        answer.added.codes.push_back(reader.text());
+    }
+    answer.added.settings = asked.asked.wish;
+    answer.added.settings.expires_at = reader.optional_time();
+    answer.added.book = read_book(reader);
+    return answer;
+}
+
 Redemption read_redemption(Reader& reader) {
     Redemption redemption;
     redemption.id = reader.number();
@@ -220,6 +271,23 @@ struct Rememberer {
         add_book(writer, outcome.book);
         return writer.take();
     }
+    std::string operator()(const JobChanged& outcome) const {
+        Writer writer(outcome.is_new ? "job_begun" : "job_changed");
+        add_job(writer, outcome.job);
+        return writer.take();
+    }
+    /// With the codes, which the request does not say.
+    std::string operator()(const CodesGenerated& outcome) const {
+        Writer writer("codes_generated");
+        writer.add(std::bit_cast<std::int64_t>(outcome.guess_probability));
+        writer.add(outcome.added.first_id);
+        writer.add(outcome.added.created_at);
+        writer.add(std::ssize(outcome.added.codes));
+        for (const std::string& code : outcome.added.codes) writer.add(std::string_view(code));
+        writer.add(outcome.added.settings.expires_at);
+        add_book(writer, outcome.added.book);
+        return writer.take();
+    }
     std::string operator()(const CodeAssigned& outcome) const {
         Writer writer("code_assigned");
         add_code(writer, outcome.code);
@@ -283,6 +351,12 @@ struct Rememberer {
         return writer.take();
     }
     std::string operator()(const UserErased&) const { return Writer("user_erased").take(); }
+    std::string operator()(const DraftOutdated&) const {
+        check_failed("what was done", __FILE__, __LINE__);
+    }
+    std::string operator()(const JobTaken&) const {
+        check_failed("what was done", __FILE__, __LINE__);
+    }
     std::string operator()(const Replayed&) const {
         check_failed("the first outcome", __FILE__, __LINE__);
     }
@@ -324,6 +398,13 @@ std::optional<FirstOutcome> read(Reader& reader, const Command& command) {
         uploaded.book = read_book(reader);
         uploaded.codes = upload->codes;
         return uploaded;
+    }
+    if (kind == "job_begun") return JobChanged{read_job(reader), true};
+    if (kind == "job_changed") return JobChanged{read_job(reader)};
+    if (kind == "codes_generated") {
+        const auto* const asked = std::get_if<AddGenerated>(&command);
+        if (asked == nullptr) return std::nullopt;
+        return read_codes_generated(reader, *asked);
     }
     if (kind == "code_assigned") return CodeAssigned{read_code(reader, user_of(command))};
     if (kind == "code_locked") return CodeLocked{reader.time()};

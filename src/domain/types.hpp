@@ -18,6 +18,7 @@ using CodeId = std::int64_t;  ///< positive, in order of creation
 /// Of a ledger entry: positive, in an order in which the changes could have been made one after the
 /// other, however many processes made them at once. There may be gaps.
 using EntryId = std::int64_t;
+using JobId = std::int64_t;  ///< positive, in order of creation
 
 /// What a limit is for: all times together, or each day, week or month of the book's zone.
 enum class Per { ever, day, week, month };
@@ -165,16 +166,22 @@ struct LedgerEntry {
         code_unlocked = 12,
         redemption_rolled_back = 13,
         discount_given_back = 14,  ///< some of it; the use is not
+        codes_generated = 15,
     };
-    static constexpr Type last_type = Type::discount_given_back;
+    static constexpr Type last_type = Type::codes_generated;
+
+    /// Whether it is what codes have begun with.
+    static constexpr bool adds_codes(Type type) {
+        return type == Type::codes_uploaded || type == Type::codes_generated;
+    }
 
     EntryId id = 0;
     Timestamp at;
     Type type{};
-    BookId book_id = 0;                  ///< of an erasure: 0
-    CodeId code_id = 0;                  ///< of an upload: of its first code; of none: 0
-    std::optional<CodeId> use_of;        ///< where the code is a use: of which one
-    std::int64_t codes = 0;              ///< of an upload: how many, with ids one after the other
+    BookId book_id = 0;            ///< of an erasure: 0
+    CodeId code_id = 0;            ///< where it adds codes: of the first; of none: 0
+    std::optional<CodeId> use_of;  ///< where the code is a use: of which one
+    std::int64_t codes = 0;        ///< where it adds some: how many, with ids one after the other
     std::optional<std::string> user_id;  ///< whom a code was assigned to, and so on; who was erased
     /// The lock that was taken; of a redemption, used; of an unlocking, given back.
     std::optional<Timestamp> locked_until;
@@ -188,11 +195,11 @@ struct LedgerEntry {
     /// database, which do not change the code there.
     std::optional<EntryId> previous;
     /// Of a book or its creation, and of a code whose settings were changed: what it was before and
-    /// is after; of a lock that was extended: until when it was (domain/settings.hpp). Of a
-    /// roll-back: its reason.
+    /// is after; of codes that were generated: what they all have; of a lock that was extended:
+    /// until when it was (domain/settings.hpp). Of a roll-back: its reason.
     std::string detail;
     std::string request_id;  ///< of the request that asked for it
-    /// Of an upload: of its codes' texts, in the order of their ids.
+    /// Where it adds codes: of their texts, in the order of their ids.
     std::optional<Digest> codes_digest;
 
     /// That its order and its discount are in, if one is named.
@@ -238,6 +245,7 @@ struct Activity {
     /// others.
     std::int64_t discount_cents = 0;
     std::map<Currency, std::int64_t> discounts = {};
+    std::int64_t generated = 0;  ///< codes
 
     bool operator==(const Activity&) const = default;
 
@@ -248,6 +256,7 @@ struct Activity {
 
     Activity& operator+=(const Activity& other) {
         uploaded += other.uploaded;
+        generated += other.generated;
         assigned += other.assigned;
         locked += other.locked;
         redeemed += other.redeemed;

@@ -51,6 +51,7 @@ std::string show(const Snapshot::EntryRow& entry) {
     switch (type_of(entry)) {
         case Type::book_created: return id + " (book_created, book " + show(entry.book_id) + ")";
         case Type::codes_uploaded: return id + " (codes_uploaded)";
+        case Type::codes_generated: return id + " (codes_generated)";
         case Type::code_assigned: return id + " (code_assigned, code " + show(entry.code_id) + ")";
         case Type::code_locked: return id + " (code_locked, code " + show(entry.code_id) + ")";
         case Type::code_redeemed: return id + " (code_redeemed, code " + show(entry.code_id) + ")";
@@ -212,11 +213,11 @@ private:
         }
         if (entry.user) differ(entry, ": user_number is ", entry.user, ", it concerns no user");
         const Type type = type_of(entry);
-        const bool first = type == Type::book_created || type == Type::codes_uploaded;
+        const bool first = type == Type::book_created || LedgerEntry::adds_codes(type);
         if (first && entry.previous) {
             differ(entry, ": previous_id is ", entry.previous, ", nothing comes before it");
         }
-        if (type != Type::codes_uploaded && entry.code_id != 0) {
+        if (!LedgerEntry::adds_codes(type) && entry.code_id != 0) {
             differ(entry, ": it is about no code");
         }
     }
@@ -371,6 +372,7 @@ private:
                 state.holder = code.assigned_to;  // whose it is from its first entry on
             if (upload != nullptr) {
                 state.last = upload->id;
+                state.settings = upload_settings_;
                 digest(code);
             }
             for (; !entries.at_end() && entries->code_id == code.id; entries.advance()) {
@@ -451,6 +453,11 @@ private:
             differ(*uploads, ": code ", uploads->code_id, " has been uploaded before");
         }
         upload_from_ = std::max(upload_end_, uploads->code_id);
+        upload_settings_ = CodeSettings();
+        if (!read_row_text(uploads->detail, *upload_settings_)) {
+            differ(*uploads, ": detail is not what it should tell");
+            upload_settings_.reset();
+        }
         upload_digester_ = Digester();
         upload_digested_ = 0;
     }
@@ -760,6 +767,7 @@ private:
         for (const BookId book : {of_book, all_books}) {
             Activity& sum = activity_[{book, since}];
             add(sum.uploaded, activity.uploaded);
+            add(sum.generated, activity.generated);
             add(sum.assigned, activity.assigned);
             add(sum.locked, activity.locked);
             add(sum.redeemed, activity.redeemed);
@@ -820,6 +828,7 @@ private:
         const std::string row = "activity_count since " + show(since) + " of book ";
         constexpr std::string_view source = "the ledger";
         compare(row, book, "uploaded", is.uploaded, should.uploaded, source);
+        compare(row, book, "generated", is.generated, should.generated, source);
         compare(row, book, "assigned", is.assigned, should.assigned, source);
         compare(row, book, "locked", is.locked, should.locked, source);
         compare(row, book, "redeemed", is.redeemed, should.redeemed, source);
@@ -1111,8 +1120,9 @@ private:
     CodeId last_code_ = 0;
     CodeId upload_from_ = 0;  ///< the next one that the upload of the moment names
     Digester upload_digester_;
-    std::int64_t upload_digested_ = 0;  ///< codes of it
-    CodeId upload_end_ = 0;             ///< behind all that the uploads before it name
+    std::int64_t upload_digested_ = 0;             ///< codes of it
+    std::optional<CodeSettings> upload_settings_;  ///< of its codes; nothing: not known
+    CodeId upload_end_ = 0;                        ///< behind all that the uploads before it name
     std::optional<CodeId> orphans_from_;
     CodeId orphans_to_ = 0;
 };

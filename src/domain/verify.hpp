@@ -172,7 +172,7 @@ public:
     virtual std::unique_ptr<RowStream<EntryRow>>
     book_entries() = 0;  ///< of a book as such: by book, id
     virtual std::unique_ptr<RowStream<EntryRow>>
-    uploads() = 0;  ///< codes_uploaded: by first code, id
+    uploads() = 0;  ///< what adds codes: by first code, id
     virtual std::unique_ptr<RowStream<EntryRow>> erasures() = 0;      ///< user_erased: by id
     virtual std::unique_ptr<RowStream<EntryRow>> code_entries() = 0;  ///< all others, by code, id
 

@@ -81,10 +81,14 @@ Book* World::find_book(BookId id) {
 
 namespace {
 
-constexpr std::array<std::pair<Refusal, std::string_view>, 33> refusals{{
+constexpr std::array<std::pair<Refusal, std::string_view>, 37> refusals{{
     {Refusal::book_not_found, "book_not_found"},
     {Refusal::book_required, "book_required"},
     {Refusal::codes_already_exist, "codes_already_exist"},
+    {Refusal::code_pattern_unusable, "code_pattern_unusable"},
+    {Refusal::code_pattern_exhausted, "code_pattern_exhausted"},
+    {Refusal::job_not_found, "job_not_found"},
+    {Refusal::job_finished, "job_finished"},
     {Refusal::no_available_coupons, "no_available_coupons"},
     {Refusal::code_not_found, "code_not_found"},
     {Refusal::already_redeemed, "already_redeemed"},

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -68,6 +69,12 @@ public:
     /// Failure::overloaded. Thread-safe.
     bool submit(Submission submission, Done done);
 
+    /// Hands over a command that has time: it is run where no other one waits, or others have had
+    /// their share of the lane since the last of its kind. Alone in its batch, however long it has
+    /// waited. False where one is there already, or the engine drains; one that is there when it
+    /// drains is still run. Thread-safe.
+    bool submit_aside(Submission submission, Done done);
+
     using Checked = std::function<void(Readiness)>;
 
     /// Has the lane look, before its next batch, whether store and locks work, and call `checked`
@@ -81,6 +88,8 @@ public:
     struct Totals {
         std::uint64_t commands = 0;  ///< decided, saved and delivered, or answered with a failure
         std::uint64_t batches = 0;   ///< they came in
+        std::uint64_t aside = 0;     ///< of them those that had time,
+        std::chrono::steady_clock::duration aside_time{};  ///< and how long they took
     };
     Totals totals() const;
 
@@ -88,17 +97,19 @@ private:
     struct Entry {
         Submission submission;
         Done done;
-        std::chrono::steady_clock::time_point deadline;
+        std::optional<std::chrono::steady_clock::time_point> deadline;
     };
 
     struct Work {
         std::vector<Checked> checks;
         std::vector<Entry> batch;
+        bool aside = false;  ///< it is the one that has time
     };
 
     void run_lane();
     Work take_work();
     Readiness look();
+    static bool is_in_time(const Entry& entry, std::chrono::steady_clock::time_point now);
     std::vector<Delivery> run_batch(std::vector<Entry> batch);
 
     Store& store_;
@@ -110,10 +121,14 @@ private:
     mutable std::mutex mutex_;
     std::condition_variable wake_;
     std::deque<Entry> queue_;
+    std::optional<Entry> aside_;
     std::vector<Checked> checks_;
     std::size_t queued_codes_ = 0;
     bool draining_ = false;
     Totals totals_;
+
+    /// How long others run, where they wait, before the next command that has time. The lane's own.
+    std::chrono::steady_clock::duration owed_{};
 
     std::thread lane_;
 };

@@ -93,6 +93,19 @@ public:
         return store_->find_codes(asked, now);
     }
 
+    Result<std::optional<BookGenerator>> find_generator(BookId id) override {
+        return store_->find_generator(id);
+    }
+
+    Result<std::optional<Job>> find_job(JobId id) override { return store_->find_job(id); }
+
+    Result<JobPage> list_jobs(const JobQuery& query) override { return store_->list_jobs(query); }
+
+    Result<std::optional<JobGenerator>> next_job(const std::string& worker,
+                                                 Timestamp now) override {
+        return store_->next_job(worker, now);
+    }
+
     Result<void> ping() override {
         const Result<void> database = store_->ping();
         return database ? locks_->ping() : database;

@@ -72,6 +72,10 @@ void append_head(std::string& out, const wire::Answer& answer, const ResponseHea
         out += "\r\nLink: ";
         out += answer.link;
     }
+    if (!answer.location.empty()) out.append("\r\nLocation: ").append(answer.location);
+    if (!answer.guess_probability.empty()) {
+        out.append("\r\nCoupond-Guess-Probability: ").append(answer.guess_probability);
+    }
     if (answer.replayed) out += "\r\nIdempotent-Replayed: true";
     if (!answer.content_security_policy.empty()) {
         out += "\r\nContent-Security-Policy: ";

@@ -101,6 +101,13 @@ inline const char* fault_of(const EntryListing& listing) {
             }
         }
     }
+    if (entry.type == LedgerEntry::Type::codes_generated) {
+        CodeSettings settings;
+        if (!read_row_text(entry.detail, settings)) return "an entry of codes of such settings";
+        if (!has_iso8601(settings.expires_at.value_or(Timestamp{}))) {
+            return "an entry of such a time";
+        }
+    }
     return nullptr;
 }
 
@@ -111,6 +118,40 @@ inline const char* fault_of(const Redemption& redemption) {
                        (!discount || is_amount(discount->amount)) &&
                        (!order || is_amount(order->amount)) && redemption.given_back >= 0;
     return sound ? nullptr : "a redemption of such a time, or such an amount";
+}
+
+/// What is added to them must not overflow.
+inline const char* fault_of(const Generator& generator) {
+    constexpr std::int64_t most = INT64_MAX / 2;
+    const bool sound = generator.next >= 0 && generator.next <= most && generator.drafts >= 0 &&
+                       generator.drafts <= most;
+    return sound ? nullptr : "a generator of so many codes";
+}
+
+inline const char* fault_of(const Job& job) {
+    constexpr std::int64_t most = INT64_MAX / 2;
+    if (job.created < 0 || job.created > job.requested || job.requested > most) {
+        return "a job of so many codes";
+    }
+    if (!(job.guess_probability >= 0 && job.guess_probability <= 1)) {
+        return "a job of such a probability";
+    }
+    for (const auto& at : {std::optional(job.created_at), job.started_at, job.finished_at,
+                           job.claimed_until, job.settings.expires_at}) {
+        if (!has_iso8601(at.value_or(Timestamp{}))) return "a job of such a time";
+    }
+    if (!is_limit(job.settings.max_redemptions, limits::redemptions)) {
+        return "a job with such limits";
+    }
+    const bool has_failed = job.status == Job::Status::failed;
+    if (has_failed ? !refusal_of(job.error) : !job.error.empty()) return "a job of such an error";
+    return nullptr;
+}
+
+/// The status that a number in the database stands for, if it stands for one.
+inline std::optional<Job::Status> job_status_of(std::int64_t number) {
+    if (number < 0 || number > static_cast<std::int64_t>(last_job_status)) return std::nullopt;
+    return static_cast<Job::Status>(number);
 }
 
 inline const char* fault_of(const Statistics& statistics) {

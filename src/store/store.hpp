@@ -171,6 +171,34 @@ struct UserPage {
     bool more = false;                    ///< the user holds codes after the last one
 };
 
+/// A book and what its codes come from.
+struct BookGenerator {
+    Book book;
+    std::optional<Generator> generator;  ///< of the book's pattern as it is; nothing: none yet
+};
+
+/// A job and what its codes come from.
+struct JobGenerator {
+    Job job;
+    std::optional<Generator> generator;  ///< of the job's book and pattern; nothing: none yet
+};
+
+/// Which jobs a list shows.
+struct JobQuery {
+    std::optional<JobId> before = {};  ///< those with lower ids
+    std::size_t limit = 0;
+    std::optional<BookId> book_id = {};
+    std::optional<Job::Status> status = {};
+};
+
+struct JobPage {
+    std::vector<Job> jobs;  ///< by id, the last one first
+    JobId read_to = 0;      ///< from here the next page goes on
+    /// The page has ended at its limit, or at limits::page_scan jobs looked at: there may be
+    /// others.
+    bool more = false;
+};
+
 /// The reading side, on a connection of its own: sees what was committed before the call, never
 /// waits for the lane. An object is used by one thread at a time.
 class ReadStore {
@@ -209,6 +237,21 @@ public:
     /// moment; nothing for a code that is not there. Locks are left out. Failures: unavailable.
     virtual Result<std::vector<std::optional<CodeForUser>>> find_codes(
         std::span<const ValidateCode* const> asked, Timestamp now) = 0;
+
+    /// Nothing where there is no such book. Failures: unavailable.
+    virtual Result<std::optional<BookGenerator>> find_generator(BookId id) = 0;
+
+    /// Nothing where there is no such job. Failures: unavailable.
+    virtual Result<std::optional<Job>> find_job(JobId id) = 0;
+
+    /// The jobs that match. Failures: unavailable.
+    virtual Result<JobPage> list_jobs(const JobQuery& query) = 0;
+
+    /// The job to work on next, as `worker`: of those that are not finished, that nobody else has
+    /// claimed for longer than `now`, and of whose books nobody else has claimed another one, the
+    /// first. Nothing where there is none. Failures: unavailable.
+    virtual Result<std::optional<JobGenerator>> next_job(const std::string& worker,
+                                                         Timestamp now) = 0;
 
     /// Whether the database answers. Failures: unavailable.
     virtual Result<void> ping() = 0;

@@ -808,6 +808,35 @@ Decoded<UploadCodes> decode_upload_codes(const Request& request,
     });
 }
 
+Decoded<Generate> decode_generate(const Request& request, std::string_view path_id) {
+    static constexpr std::array specs{MemberSpec{"count"}, MemberSpec{"expiresAt"},
+                                      MemberSpec{.name = "metadata", .captured = true},
+                                      MemberSpec{"wait"}};
+    Messages messages;
+    Generate asked;
+    asked.command.book_id = read_path_id(path_id, messages);
+    return decode<Generate>(request, specs, messages, [&](Members& members) {
+        const auto count = members.required_number(0, 1, limits::generated_codes,
+                                                   " must be an integer from 1 to 10000000");
+        take_moment(members.optional_time(), asked.command.wish.expires_at,
+                    asked.command.expires_on);
+        asked.command.wish.metadata = members.optional_object(limits::metadata_bytes);
+        asked.wait = members.optional_boolean(false);
+        asked.command.count = count.value_or(1);
+        if (asked.wait && asked.command.count > limits::generated_at_once) {
+            messages.emplace_back("count must be an integer from 1 to 10000 where wait is true");
+        }
+        return std::move(asked);
+    });
+}
+
+Decoded<CancelJob> decode_cancel_job(std::string_view path_id, const Query& query,
+                                     std::string_view request_id) {
+    auto id = decode_book_id(path_id, query, request_id);
+    if (auto* const answer = std::get_if<Answer>(&id)) return std::move(*answer);
+    return CancelJob{std::get<BookId>(id)};
+}
+
 Decoded<AssignAny> decode_assign_any(const Request& request) {
     static constexpr std::array specs{MemberSpec{"userId"}, MemberSpec{"couponBookId"}};
     Messages messages;
@@ -1022,6 +1051,26 @@ Decoded<CodeQuery> decode_list_codes(std::string_view path_id, const Query& quer
     refuse_unknown_parameters(query, known, messages);
     if (!messages.empty()) return invalid(messages, request_id);
     return codes;
+}
+
+Decoded<JobQuery> decode_list_jobs(const Query& query, std::string_view request_id) {
+    static constexpr std::array<std::string_view, 4> known{"couponBookId", "status", "limit",
+                                                           "before"};
+    JobQuery jobs;
+    Messages messages;
+    jobs.book_id = read_number(query, "couponBookId", 1, messages);
+    if (const std::string* const text = find_once(query, "status", messages)) {
+        jobs.status = job_status(*text);
+        if (!jobs.status) {
+            messages.emplace_back(
+                "status must be one of queued, running, completed, failed, cancelled");
+        }
+    }
+    jobs.limit = read_limit(query, limits::page_jobs_default, limits::page_jobs, messages);
+    jobs.before = read_number(query, "before", 1, messages);
+    refuse_unknown_parameters(query, known, messages);
+    if (!messages.empty()) return invalid(messages, request_id);
+    return jobs;
 }
 
 Decoded<EraseUser> decode_erase_user(std::string_view path_user, const Query& query,

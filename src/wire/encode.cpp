@@ -34,6 +34,13 @@ RefusalText text_of(Refusal refusal) {
                     "couponBookId is required unless there is exactly one coupon book"};
         case Refusal::codes_already_exist:
             return {409, "codes_already_exist", "Some codes already exist"};
+        case Refusal::code_pattern_unusable:
+            return {409, "code_pattern_unusable",
+                    "The coupon book's code pattern cannot make codes"};
+        case Refusal::code_pattern_exhausted:
+            return {409, "code_pattern_exhausted", "The code pattern has too few codes left"};
+        case Refusal::job_not_found: return {404, "job_not_found", "Job not found"};
+        case Refusal::job_finished: return {409, "job_finished", "The job has finished already"};
         case Refusal::no_available_coupons:
             return {404, "no_available_coupons", "No available coupons found"};
         case Refusal::code_not_found: return {404, "coupon_not_found", "Coupon code not found"};
@@ -184,7 +191,7 @@ void write_counts(JsonWriter& json, const BookCounts& counts) {
     json.raw(R"(,"redeemed":)").number(counts.redeemed).raw("}");
 }
 
-/// The list of uploaded codes, piece by piece. All of an element but its id and code is the same
+/// The list of added codes, piece by piece. All of an element but its id and code is the same
 /// for all of them, so it is made once.
 class UploadSource {
 public:
@@ -192,7 +199,7 @@ public:
         : codes_(std::move(uploaded.codes)), next_id_(uploaded.first_id) {
         JsonWriter json(rest_);
         json.raw(R"(,"isLocked":false,"isRedeemed":false,"assignedTo":null,"redeemedAt":null)");
-        write_code_settings(json.raw(","), {});
+        write_code_settings(json.raw(","), uploaded.settings);
         json.raw(R"(,"createdAt":)").time(uploaded.created_at);
         json.raw(R"(,"couponBook":)");
         write_open_book(json, uploaded.book);
@@ -323,6 +330,27 @@ public:
         return result;
     }
 
+    Answer operator()(const JobChanged& outcome) const {
+        Answer result = encode(outcome.job);
+        if (!outcome.is_new) return result;
+        result.status = 202;
+        result.location = "/coupon/jobs/" + std::to_string(outcome.job.id);
+        return result;
+    }
+
+    Answer operator()(CodesGenerated& outcome) const {
+        Answer result = (*this)(outcome.added);
+        result.guess_probability = number_text(outcome.guess_probability);
+        return result;
+    }
+
+    Answer operator()(const DraftOutdated&) const {
+        check_failed("whoever drafts answers with what is done", __FILE__, __LINE__);
+    }
+    Answer operator()(const JobTaken&) const {
+        check_failed("no client works on a job", __FILE__, __LINE__);
+    }
+
     Answer operator()(const CodeAssigned& outcome) const {
         return answer(created, [&](JsonWriter& json) { write_code(json, outcome.code, now_); });
     }
@@ -440,6 +468,10 @@ private:
 
 std::string_view code_of(Refusal refusal) {
     return text_of(refusal).code;
+}
+
+std::string_view message_of(Refusal refusal) {
+    return text_of(refusal).message;
 }
 
 void write_or_null(JsonWriter& json, const std::optional<std::int64_t>& number) {

@@ -13,9 +13,10 @@ namespace {
 
 using Type = LedgerEntry::Type;
 
-constexpr std::array<std::pair<Type, std::string_view>, 14> types{{
+constexpr std::array<std::pair<Type, std::string_view>, 15> types{{
     {Type::book_created, "book_created"},
     {Type::codes_uploaded, "codes_uploaded"},
+    {Type::codes_generated, "codes_generated"},
     {Type::code_assigned, "code_assigned"},
     {Type::code_locked, "code_locked"},
     {Type::code_redeemed, "code_redeemed"},
@@ -63,6 +64,7 @@ std::pair<State, State> states_around(const LedgerEntry& entry) {
         case Type::book_archived:
         case Type::book_restored:
         case Type::codes_uploaded:
+        case Type::codes_generated:
         case Type::code_changed:
         case Type::user_erased: break;
     }
@@ -125,7 +127,7 @@ void write_entry(JsonWriter& json, const EntryListing& listing) {
     json.raw(R"(,"userId":)");
     entry.user_id ? json.string(*entry.user_id) : json.null();
     write_what_is_redeemed(json, entry);
-    if (entry.type == Type::codes_uploaded) json.raw(R"(,"codes":)").number(entry.codes);
+    if (LedgerEntry::adds_codes(entry.type)) json.raw(R"(,"codes":)").number(entry.codes);
     json.raw(R"(,"requestId":)").string(entry.request_id);
     switch (entry.type) {
         case Type::book_created:
@@ -135,6 +137,7 @@ void write_entry(JsonWriter& json, const EntryListing& listing) {
         case Type::code_changed: return write_code_change(json, entry);
         case Type::user_erased: json.raw(R"(,"before":null,"after":null})"); return;
         case Type::codes_uploaded:
+        case Type::codes_generated:
             write_state(json.raw(R"(,"before":null,"after":)"), State{"free"});
             json.raw("}");
             return;

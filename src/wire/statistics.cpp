@@ -82,6 +82,7 @@ void write_series(JsonWriter& json, const Statistics& statistics,
         const auto& [activity, refused] = statistics.series[i];
         json.raw(std::exchange(before, ",")).raw(R"({"from":)").time(bounds[i]);
         json.raw(R"(,"uploaded":)").number(activity.uploaded);
+        json.raw(R"(,"generated":)").number(activity.generated);
         json.raw(R"(,"assigned":)").number(activity.assigned);
         json.raw(R"(,"locked":)").number(activity.locked);
         json.raw(R"(,"redeemed":)").number(activity.redeemed);

@@ -36,10 +36,12 @@ struct Answer {
     std::variant<std::string, BodySource> body;
     std::size_t held_bytes = 0;  ///< what a BodySource keeps in memory until it is sent
     std::string_view content_type = "application/json; charset=utf-8";  ///< static storage
-    std::string link;          ///< the Link header's value; empty: none
-    bool replayed = false;     ///< the answer to a request that is repeated
-    bool retry_after = false;  ///< with limits::retry_after_seconds
-    bool unbuffered = false;   ///< proxies are asked to hand on each piece as it comes
+    std::string link;               ///< the Link header's value; empty: none
+    std::string location;           ///< the same of Location
+    std::string guess_probability;  ///< the same of Coupond-Guess-Probability
+    bool replayed = false;          ///< the answer to a request that is repeated
+    bool retry_after = false;       ///< with limits::retry_after_seconds
+    bool unbuffered = false;        ///< proxies are asked to hand on each piece as it comes
     std::string_view cache_control = "no-store";  ///< static storage
     std::string_view content_security_policy;  ///< that header's value; empty: none; static storage
 };
@@ -96,6 +98,15 @@ Decoded<RestoreBook> decode_restore_book(const Request& request, std::string_vie
 /// `path_id` is the text after /coupon/codes/, or nothing where there is none.
 Decoded<UploadCodes> decode_upload_codes(const Request& request,
                                          std::optional<std::string_view> path_id);
+struct Generate {
+    GenerateCodes command;
+    bool wait = false;  ///< for the codes; else for a job
+};
+/// `path_id` is the text after /coupon/generate/.
+Decoded<Generate> decode_generate(const Request& request, std::string_view path_id);
+/// `path_id` is the text after /coupon/jobs/. There is no body to read; `query` must be empty.
+Decoded<CancelJob> decode_cancel_job(std::string_view path_id, const Query& query,
+                                     std::string_view request_id);
 Decoded<AssignAny> decode_assign_any(const Request& request);
 Decoded<AssignCode> decode_assign_code(const Request& request, std::string_view path_code);
 Decoded<LockCode> decode_lock_code(const Request& request, std::string_view path_code,
@@ -147,6 +158,9 @@ Decoded<StreamEntries> decode_stream_entries(const Query& query,
                                              std::optional<std::string_view> last_event_id,
                                              std::string_view request_id);
 
+/// Unknown members, repeated ones and values that cannot be are refused by name.
+Decoded<JobQuery> decode_list_jobs(const Query& query, std::string_view request_id);
+
 Decoded<CodeQuery> decode_list_codes(std::string_view path_id, const Query& query,
                                      std::string_view request_id);
 
@@ -167,8 +181,8 @@ Decoded<UserQuery> decode_show_user(std::string_view path_user, const Query& que
 
 // Encoders.
 
-/// The answer to a command: a refusal's 404 or 409, or 201, 200 of an erasure or a change of
-/// settings, with what was done.
+/// The answer to a command: a refusal's 404 or 409, or 201, 202 of a job that has begun, 200 of an
+/// erasure or a change of settings, with what was done. Not of one that is to be drafted anew.
 /// `now` decides `isLocked`.
 Answer encode(Outcome&& outcome, Timestamp now, std::string_view request_id);
 
@@ -185,6 +199,12 @@ Answer encode(const CodeHistory& found, Timestamp now);
 /// The answer to POST /coupon/validate/:code; `validated` as validate() returns it.
 Answer encode(const std::optional<CodeValidated>& validated, const ValidateCode& asked,
               std::string_view request_id);
+
+/// The answer to GET /coupon/jobs/:id.
+Answer encode(const Job& job);
+
+/// The answer to GET /coupon/jobs.
+Answer encode(const JobPage& page, const JobQuery& query);
 
 /// The answer to GET /coupon/codes/:id.
 Answer encode(const CodePage& page, const CodeQuery& query, Timestamp now,

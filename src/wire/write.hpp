@@ -33,11 +33,19 @@ void write_or_null(JsonWriter& json, const std::optional<Timestamp>& at);
 
 /// The stable code of a refusal, such as `coupon_not_found`.
 std::string_view code_of(Refusal refusal);
+/// What is said of it, a sentence.
+std::string_view message_of(Refusal refusal);
 
 /// What is said of a member of a body that should be a date or a time.
 inline constexpr std::string_view must_be_a_moment =
     " must be a date or a time of the years 2000 to 9998, with its offset from UTC, "
     "such as 2026-11-22, 2026-11-22T14:00:00Z or 2026-11-22T15:00:00+01:00";
+
+/// A number as JSON has it, as short as can be read back exactly.
+std::string number_text(double number);
+
+/// Nothing where there is no status of that name.
+std::optional<Job::Status> job_status(std::string_view name);
 
 /// The value of a query's parameter, for a Link.
 std::string escaped(std::string_view text);

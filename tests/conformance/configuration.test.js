@@ -240,6 +240,9 @@ describe('the log', () => {
         await client.lock('SECRET-CODE', 'private-user');
         await client.redeem('SECRET-CODE', 'private-user');
         await client.redeem('SECRET-CODE', 'private-user');
+        const { id } = await client.newBook({ codePattern: 'SECRET-CODE-{6}' });
+        await client.mustGenerate(id, 1);
+        await client.untilJob((await client.mustBegin(id, 1_000)).id);
         await server.stop();
         assert.doesNotMatch(server.stderr + server.stdout, /SECRET-CODE|private-user/);
     });

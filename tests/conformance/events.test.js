@@ -272,9 +272,9 @@ describe('the filters of GET /coupon/events', () => {
     const limit = 'limit must be an integer from 1 to 1000';
     const code = 'code must be 1 to 128 characters without control characters';
     const type =
-        'type must be one of book_created, codes_uploaded, code_assigned, code_locked, ' +
-        'code_redeemed, user_erased, book_changed, book_archived, book_restored, code_changed, ' +
-        'code_unassigned, code_unlocked, redemption_rolled_back, discount_given_back';
+        'type must be one of book_created, codes_uploaded, codes_generated, code_assigned, ' +
+        'code_locked, code_redeemed, user_erased, book_changed, book_archived, book_restored, ' +
+        'code_changed, code_unassigned, code_unlocked, redemption_rolled_back, discount_given_back';
     for (const [query, message] of [
         ...['after=-1', 'after=x', 'after=', 'after=1.5', 'after', 'after=9223372036854775808'].map(
             (text) => [text, after],

@@ -808,7 +808,8 @@ describe('statistics of discounts', () => {
         assert.deepEqual(
             Object.keys(series[0]),
             [
-                ...['from', 'uploaded', 'assigned', 'locked', 'redeemed', 'rolledBack'],
+                ...['from', 'uploaded', 'generated', 'assigned', 'locked', 'redeemed'],
+                'rolledBack',
                 ...['discount', 'discounts', 'refused'],
             ],
         );

@@ -5,13 +5,14 @@ import { appendFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { binary, sanitizers } from '../support/binary.js';
 import { Client, inParallel } from '../support/client.js';
 import { Coupond, run } from '../support/coupond.js';
-import { PostgresData, startWithTemplate } from '../support/data.js';
+import { freshData, PostgresData, SqliteData, startWithTemplate } from '../support/data.js';
 import { testServer } from '../support/harness.js';
 import { PgBouncer } from '../support/pgbouncer.js';
 import { Postgres } from '../support/postgres.js';
-import { outputOf, temporaryFolder } from '../support/processes.js';
+import { Child, outputOf, temporaryFolder } from '../support/processes.js';
 
 const lines = (text) => text.split('\n').filter((line) => line.trim() !== '');
 const quiet = { LOG_LEVEL: 'error' };
@@ -237,6 +238,56 @@ describe('SIGTERM', () => {
         assert.ok(ms < 10_000, `it took ${ms} ms`);
         await assert.rejects(started, /ended before it was ready/);
         assert.match(server.stderr, /not stopped in time.*waiting_for="?the schema/);
+    });
+});
+
+describe('coupond work', () => {
+    const startWork = async (data) => {
+        const env = { ...sanitizers(), ...data.env };
+        const child = new Child([binary(), 'work', ...data.args], { name: 'coupond work', env });
+        await child.outputMatching('stdout', /^coupond \S+ works on the jobs of /, 30_000);
+        return child;
+    };
+
+    it('makes what is left of a job where no server runs, and ends with SIGTERM', async (t) => {
+        const { server, client } = await testServer(t, { data: freshData('postgres') });
+        const count = 60_000;
+        const { id } = await client.newBook({ codePattern: 'W-{10}' });
+        const job = await client.mustBegin(id, count);
+        const { created } = await client.untilJob(job.id, (now) => now.created > 0);
+        assert.ok(created < count, 'it was over at once');
+        await server.kill9();
+        const workers = [await startWork(server.data), await startWork(server.data)];
+        for (const deadline = Date.now() + 120_000; ; await sleep(50)) {
+            const [made] = await server.data.query('SELECT created FROM job');
+            if (Number(made.created) === count) break;
+            assert.ok(Date.now() < deadline, JSON.stringify(made));
+        }
+        await server.start();
+        // They are the server's equals.
+        const next = await client.mustBegin(id, 1_000);
+        for (const one of [job, next]) {
+            assert.equal((await client.untilJob(one.id)).status, 'completed');
+        }
+        assert.equal((await client.get(`/coupon/${id}`)).body.counts.total, count + 1_000);
+        for (const worker of workers) {
+            worker.kill('SIGTERM');
+            assert.deepEqual(await worker.exit(10_000), { code: 0, signal: null }, worker.output);
+        }
+    });
+
+    it('is refused with SQLite, of which the server alone has the file', async () => {
+        const data = new SqliteData();
+        const { code, stdout, stderr } = await run(['work'], { data, env: quiet });
+        await data.remove();
+        assert.deepEqual([code, stdout], [2, '']);
+        assert.match(stderr, /coupond work is for PostgreSQL/);
+    });
+
+    it('is refused where the database has not the schema', async () => {
+        const data = await emptyData();
+        const end = await run(['work'], { data, env: quiet });
+        assertOneLine(end, /coupond migrate/);
     });
 });
 

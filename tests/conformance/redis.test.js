@@ -138,6 +138,9 @@ describe('Redis', () => {
             assert.match(server.stderr, new RegExp(`the locks do not work side=${side} `));
         }
         assert.equal((await client.upload(book.id, ['Z'])).status, 201);
+        await client.mustGenerate(book.id, 3);
+        const { id } = await client.mustBegin(book.id, 3);
+        assert.equal((await client.untilJob(id)).status, 'completed');
         assert.equal((await client.assignAny('bob')).status, 201);
         await client.mustPatchBook(book.id, { name: 'Changed' });
         await client.mustArchive(book.id);

@@ -64,7 +64,8 @@ describe('GET /coupon/:id/stats', () => {
             coupon_not_assigned_to_user: 1,
         };
         assert.deepEqual(own.refusals, refusals);
-        const sums = { uploaded: 10, assigned: 6, locked: 4, redeemed: 3, rolledBack: 0 };
+        const came = { uploaded: 10, generated: 0 };
+        const sums = { ...came, assigned: 6, locked: 4, redeemed: 3, rolledBack: 0 };
         assert.deepEqual(summed(own.series), { ...sums, discount: 22.5, refused: 4 });
         assert.equal(own.series.length, 30);
         assert.equal(own.bucket, 'day');

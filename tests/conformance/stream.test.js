@@ -179,9 +179,9 @@ describe('the filters of GET /coupon/events/stream', () => {
     const after = 'after must be an integer of 0 or more';
     const lastId = 'Last-Event-ID must be an integer of 0 or more';
     const type =
-        'type must be one of book_created, codes_uploaded, code_assigned, code_locked, ' +
-        'code_redeemed, user_erased, book_changed, book_archived, book_restored, code_changed, ' +
-        'code_unassigned, code_unlocked, redemption_rolled_back, discount_given_back';
+        'type must be one of book_created, codes_uploaded, codes_generated, code_assigned, ' +
+        'code_locked, code_redeemed, user_erased, book_changed, book_archived, book_restored, ' +
+        'code_changed, code_unassigned, code_unlocked, redemption_rolled_back, discount_given_back';
     for (const [query, message] of [
         ...['after=-1', 'after=x', 'after=', 'after=9223372036854775808'].map((text) => [
             text,

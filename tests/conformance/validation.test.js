@@ -280,6 +280,7 @@ describe('validation', () => {
             '/coupon/unassign/V-1',
             '/coupon/validate/V-1',
             `/coupon/${bookId}/restore`,
+            `/coupon/generate/${bookId}`,
         ]) {
             for (const body of ['[]', 'null', '5', '"text"', 'true']) {
                 const answer = await c.client.post(path, body);

@@ -94,6 +94,11 @@ struct Shower {
     void operator()(const UnassignCode& it) const {
         out << "unassign code=" << it.code << " user=" << it.user_id.value_or("any");
     }
+    /// What histories do not have.
+    template <class Other>
+    void operator()(const Other&) const {
+        out << "something else";
+    }
     void operator()(const EraseUser& it) const {
         out << "erase user=" << it.user_id << " as " << it.erased_id;
     }

@@ -1092,6 +1092,11 @@ struct Describer {
         for (const std::string& code : it.codes) answer += " " + code;
         return answer;
     }
+    /// Of commands that histories do not have.
+    template <class Other>
+    std::string operator()(const Other&) const {
+        return "something else";
+    }
     std::string operator()(const CodeAssigned& it) const { return shown(it.code, now); }
     std::string operator()(const CodeLocked& it) const {
         return "locked until " + text(it.until.ms);

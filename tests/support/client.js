@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { checkAnswer, errorMembers, parsedBody, refusedMembers } from './openapi.js';
-import { assertValidation } from './shapes.js';
+import { assertJob, assertValidation } from './shapes.js';
 
 const encode = encodeURIComponent;
 
@@ -91,6 +91,19 @@ export class Client {
         return this.post(bookId === undefined ? '/coupon/codes' : `/coupon/codes/${bookId}`, {
             codes,
         });
+    }
+
+    /** `more`: an `expiresAt`, `metadata`, whether to `wait`. */
+    generate(bookId, count, more, options) {
+        return this.post(`/coupon/generate/${bookId}`, { count, ...more }, options);
+    }
+
+    job(id) {
+        return this.get(`/coupon/jobs/${id}`);
+    }
+
+    cancel(jobId, options) {
+        return this.request('DELETE', `/coupon/jobs/${jobId}`, options);
     }
 
     assignAny(userId, couponBookId) {
@@ -182,6 +195,54 @@ export class Client {
         const book = await this.newBook(members);
         assert.equal((await this.upload(book.id, codes)).status, 201);
         return book;
+    }
+
+    /** New codes, made by the book's pattern. */
+    async mustGenerate(bookId, count, more) {
+        const answer = await this.generate(bookId, count, { ...more, wait: true });
+        assert.equal(answer.status, 201, answer.text.slice(0, 500));
+        return answer.body;
+    }
+
+    /** A job that was begun. */
+    async mustBegin(bookId, count, more, options) {
+        const answer = await this.generate(bookId, count, more, options);
+        assert.equal(answer.status, 202, answer.text);
+        assertJob(answer.body);
+        return answer.body;
+    }
+
+    async mustCancel(jobId) {
+        const answer = await this.cancel(jobId);
+        assert.equal(answer.status, 200, answer.text);
+        assertJob(answer.body, { status: 'cancelled' });
+        return answer.body;
+    }
+
+    /** The job as soon as `condition(job)` holds; without one, when it has ended. */
+    async untilJob(id, condition = ({ finishedAt }) => finishedAt !== null, withinMs = 120_000) {
+        for (const deadline = Date.now() + withinMs; ; ) {
+            const { status, body, text } = await this.job(id);
+            assert.equal(status, 200, text);
+            assertJob(body);
+            if (condition(body)) return body;
+            assert.equal(body.finishedAt, null, `it has ended: ${text}`);
+            assert.ok(Date.now() < deadline, `job ${id} within ${withinMs} ms: ${text}`);
+            await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+    }
+
+    /** Every job that `query` asks for, the last one first. */
+    async allJobs(query = {}) {
+        const jobs = [];
+        let path = `/coupon/jobs${queryOf({ limit: 1000, ...query })}`;
+        while (path) {
+            const answer = await this.get(path);
+            assert.equal(answer.status, 200, answer.text);
+            jobs.push(...answer.body);
+            path = nextPage(answer);
+        }
+        return jobs;
     }
 
     async mustAssign(code, userId) {
@@ -290,6 +351,19 @@ export class Client {
         return events;
     }
 
+    /** Every code of a book, by id, as its list shows them. */
+    async allCodes(bookId) {
+        const codes = [];
+        let path = `/coupon/codes/${bookId}?limit=1000`;
+        while (path) {
+            const answer = await this.get(path);
+            assert.equal(answer.status, 200, answer.text);
+            codes.push(...answer.body);
+            path = nextPage(answer);
+        }
+        return codes;
+    }
+
     /** A book's entry in the list, with its codes. */
     async bookWithCodes(id) {
         const answer = await this.get(`/coupon?include=codes&limit=1${after(id - 1)}`);
@@ -307,11 +381,14 @@ export class Client {
 /** The query member for a page behind the book with this id; the first page has none. */
 export const after = (id) => (id > 0 ? `&after=${id}` : '');
 
-/** The target that asks for entries of the ledger. */
-export const eventsPath = (query) =>
-    `/coupon/events?${Object.entries(query)
+/** The query part of a target. */
+const queryOf = (query) =>
+    `?${Object.entries(query)
         .map(([name, value]) => `${name}=${encode(value)}`)
         .join('&')}`;
+
+/** The target that asks for entries of the ledger. */
+export const eventsPath = (query) => `/coupon/events${queryOf(query)}`;
 
 /** The target of the Link header's rel="next", or nothing. */
 export function nextPage(answer) {

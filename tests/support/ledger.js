@@ -132,7 +132,7 @@ export function verifyEntries(
         requests.set(entry.requestId, others);
         if (entry.type === 'book_created') {
             assert.ok(!seen.has(entry.bookId), `created twice: ${text}`);
-            const counts = { total: 0, assigned: 0, redeemed: 0 };
+            const counts = { total: 0, assigned: 0, redeemed: 0, generated: false };
             const of = { held: new Map(), standing: new Set() };
             seen.set(entry.bookId, { ...counts, ...of, book: entry.after });
             continue;
@@ -146,12 +146,14 @@ export function verifyEntries(
             continue;
         }
         assertAllowed(entry, book.book, settings.get(entry.code) ?? codeDefaults, text);
-        if (entry.type === 'codes_uploaded') {
+        if (bringsCodes(entry)) {
             book.total += entry.codes;
+            book.generated ||= entry.type === 'codes_generated';
             continue;
         }
         if (entry.type === 'code_changed') {
-            assert.deepEqual(entry.before, settings.get(entry.code) ?? codeDefaults, text);
+            const set = settings.get(entry.code) ?? firstSettings(book, entry.before);
+            assert.deepEqual(entry.before, set, text);
             assert.notDeepEqual(entry.after, entry.before, text);
             settings.set(entry.code, entry.after);
             continue;
@@ -209,7 +211,7 @@ export function verifyEntries(
     for (const several of requests.values()) assertUsedTogether(several);
     assert.equal(seen.size, books.length, 'books');
     for (const book of books) {
-        const { total, assigned, redeemed, book: left } = seen.get(book.id) ?? {};
+        const { total, assigned, redeemed, generated, book: left } = seen.get(book.id) ?? {};
         const { counts: _, codes: __, ...itself } = book;
         assert.deepEqual(left, itself);
         assert.deepEqual(
@@ -226,7 +228,7 @@ export function verifyEntries(
             states.delete(code.code);
             const text = `${JSON.stringify(code)}, the ledger: ${JSON.stringify(state)}`;
             const { active, expiresAt, maxRedemptions, metadata } = code;
-            const set = settings.get(code.code) ?? codeDefaults;
+            const set = settings.get(code.code) ?? firstSettings({ generated }, code);
             assert.deepEqual({ active, expiresAt, maxRedemptions, metadata }, set, text);
             assert.equal(state?.bookId ?? book.id, book.id, text);
             assert.equal(state?.assignedTo ?? null, code.assignedTo, text);
@@ -278,8 +280,12 @@ function inOrderOfLocks(entries) {
     return ordered;
 }
 
-/** Only several codes that are locked, or redeemed for one order, make several entries. */
+/** Only jobs and several codes that are locked, or redeemed for one order, make several entries. */
 function assertOfOneRequest(one, other, text) {
+    if (one.type === 'codes_generated') {
+        assert.deepEqual([other.type, other.bookId], [one.type, one.bookId], text);
+        return;
+    }
     assert.ok(['code_locked', 'code_redeemed'].includes(one.type), `a second entry: ${text}`);
     for (const name of ['type', 'at', 'userId', 'order']) {
         assert.deepEqual(one[name], other[name], `${name} of one request: ${text}`);
@@ -292,6 +298,7 @@ function assertOfOneRequest(one, other, text) {
 function assertUsedTogether(several) {
     const text = JSON.stringify(several.map(({ entry }) => entry));
     const books = several.map(({ book }) => book);
+    if (several[0].entry.type === 'codes_generated') return;
     if (several.length > 1) for (const { combinable } of books) assert.ok(combinable, text);
     const [{ type, order }] = several.map(({ entry }) => entry);
     if (type !== 'code_redeemed') return;
@@ -332,6 +339,16 @@ function assertWithinLimits({ userId, at, discount }, { book, standing }, text) 
     }
 }
 
+const bringsCodes = ({ type }) => type === 'codes_uploaded' || type === 'codes_generated';
+
+/**
+ * What a code was set to when it came in, of which it is `found` to be so: codes that were generated
+ * may have had an `expiresAt` and `metadata` from the start.
+ */
+function firstSettings({ generated }, { expiresAt, metadata }) {
+    return generated ? { ...codeDefaults, expiresAt, metadata } : codeDefaults;
+}
+
 const timeOf = (text) => Date.parse(text ?? '1970-01-01');
 
 /** Whether a lock that there was lasts longer from then on, or as long. */
@@ -359,10 +376,10 @@ function takeBack({ type, code, redemptionId, discount }, redemptions, text) {
 /** What a book and a code were set to before an entry allows it. */
 function assertAllowed({ type, at, before, after }, book, code, text) {
     const used = type === 'code_locked' || type === 'code_redeemed';
-    if (!used && type !== 'code_assigned' && type !== 'codes_uploaded') return;
+    if (!used && type !== 'code_assigned' && !bringsCodes({ type })) return;
     const told = `${text} while ${JSON.stringify({ book, code })}`;
     assert.equal(book.archivedAt, null, told);
-    if (type === 'codes_uploaded') return;
+    if (bringsCodes({ type })) return;
     assert.ok(book.active && code.active, told);
     for (const end of [book.endsAt, code.expiresAt]) {
         assert.ok(end === null || timeOf(at) < timeOf(end), told);

@@ -117,7 +117,7 @@ function check(at, value, what) {
 }
 
 const coerced = (schema, text) =>
-    (schema?.type === 'integer' || schema?.type === 'number') && /^-?\d+(\.\d+)?$/.test(text)
+    (schema?.type === 'integer' || schema?.type === 'number') && /^-?\d+(\.\d+)?(e[-+]?\d+)?$/.test(text)
         ? Number(text)
         : text;
 

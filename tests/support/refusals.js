@@ -7,6 +7,18 @@ export const refusals = {
         'coupon_book_required',
     ],
     codesExist: [409, 'Some codes already exist', 'codes_already_exist'],
+    patternUnusable: [
+        409,
+        "The coupon book's code pattern cannot make codes",
+        'code_pattern_unusable',
+    ],
+    patternExhausted: [
+        409,
+        'The code pattern has too few codes left',
+        'code_pattern_exhausted',
+    ],
+    jobNotFound: [404, 'Job not found', 'job_not_found'],
+    jobFinished: [409, 'The job has finished already', 'job_finished'],
     noneAvailable: [404, 'No available coupons found', 'no_available_coupons'],
     codeNotFound: [404, 'Coupon code not found', 'coupon_not_found'],
     bookArchived: [409, 'Coupon book has been archived', 'coupon_book_archived'],

@@ -83,6 +83,24 @@ export const redemptionMembers = [
     'rolledBackAt',
 ];
 export const validationMembers = ['valid', 'reasons', 'discount'];
+export const jobMembers = [
+    'id',
+    'status',
+    'couponBookId',
+    'codePattern',
+    'progress',
+    'requested',
+    'created',
+    'failed',
+    'guessProbability',
+    'warning',
+    'expiresAt',
+    'metadata',
+    'error',
+    'createdAt',
+    'startedAt',
+    'finishedAt',
+];
 export const countMembers = ['total', 'available', 'assigned', 'locked', 'redeemed'];
 
 /** What a book's limits of a day, week or month are where only these were said. */
@@ -163,6 +181,39 @@ export function assertRedemption(redemption, expected = {}) {
     const whole = { rolledBackAt: null, givenBack: 0, ...expected };
     for (const [name, value] of Object.entries(whole)) {
         assert.deepEqual(redemption[name], value, `${name} of ${text}`);
+    }
+}
+
+/** A job that generates codes; `expected` holds the values of some of its members. */
+export function assertJob(job, expected = {}) {
+    const text = JSON.stringify(job);
+    assert.deepEqual(Object.keys(job), jobMembers, text);
+    assertId(job.id);
+    assertTime(job.createdAt);
+    for (const name of ['expiresAt', 'startedAt', 'finishedAt']) {
+        if (job[name] !== null) assertTime(job[name]);
+    }
+    const { status, requested, created, guessProbability, warning } = job;
+    assert.ok(created >= 0 && created <= requested, text);
+    assert.equal(job.progress, Math.floor((10_000 * created) / requested) / 10_000, text);
+    const hasEnded = !['queued', 'running'].includes(status);
+    assert.equal(job.failed, hasEnded ? requested - created : 0, text);
+    if (status === 'completed') assert.equal(created, requested, text);
+    if (status === 'queued') assert.deepEqual([created, job.startedAt], [0, null], text);
+    if (status === 'running' || created > 0) assert.notEqual(job.startedAt, null, text);
+    assert.equal(job.finishedAt !== null, hasEnded, text);
+    assert.equal(job.error !== null, status === 'failed', text);
+    if (job.error) assert.deepEqual(Object.keys(job.error), ['code', 'message'], text);
+    assert.equal(warning !== null, guessProbability > 0.000001, text);
+    if (warning !== null) {
+        const said = /^One guess in ([1-9]\d*) hits a code: make the pattern longer$/.exec(warning);
+        assert.ok(said, text);
+        // Cut to a whole number.
+        const tries = 1 / guessProbability;
+        assert.ok(Number(said[1]) <= tries * 1.000001 && Number(said[1]) > tries - 1.001, text);
+    }
+    for (const [name, value] of Object.entries(expected)) {
+        assert.deepEqual(job[name], value, `${name} of ${text}`);
     }
 }
 

@@ -19,6 +19,7 @@ const unfitBoolean = (name) =>
     ['true', '', 0, 1, [], {}].map((value) => [name, value, `${name} must be a boolean`]);
 export const unfitActive = unfitBoolean('active');
 export const unfitCombinable = unfitBoolean('combinable');
+export const unfitWait = unfitBoolean('wait');
 export const unfitMetadata = [
     ...['{}', '', 5, true, false, [], [{}]].map((value) => [
         'metadata',

@@ -40,6 +40,7 @@ public:
     int size() const;
     bool is_null(int row, int column) const;
     std::int64_t integer(int row, int column) const;  ///< of a smallint, integer or bigint
+    double real(int row, int column) const;           ///< of a double precision
     bool boolean(int row, int column) const;
     std::string_view text(int row, int column) const;
     std::optional<std::int64_t> optional_integer(int row, int column) const;

@@ -44,6 +44,11 @@ const Statement reserve_code_ids{
     ")) "
     "WHERE \"of\" = 'coupon_code' RETURNING next - $1::bigint"};
 
+const Statement reserve_job_ids{
+    "UPDATE id_counter SET next = $1::bigint + "
+    "greatest(next, (SELECT coalesce(max(id), 0) + 1 FROM job)) "
+    "WHERE \"of\" = 'job' RETURNING next - $1::bigint"};
+
 const Statement select_codes{
     "SELECT " COUPOND_CODE_COLUMNS
     " FROM unnest($1::text[]) AS need (code) CROSS JOIN LATERAL "
@@ -154,6 +159,13 @@ const Statement select_books{"SELECT " COUPOND_BOOK_COLUMNS
 const Statement select_two_books{"SELECT " COUPOND_BOOK_COLUMNS
                                  " FROM coupon_book AS book ORDER BY book.id LIMIT 2"};
 
+const Statement select_generators{
+    "SELECT generator.book_id, generator.code_pattern, " COUPOND_GENERATOR_COLUMNS
+    " FROM code_generator AS generator WHERE generator.book_id = ANY($1::bigint[])"};
+
+const Statement select_jobs{"SELECT " COUPOND_JOB_COLUMNS
+                            " FROM job WHERE job.id = ANY($1::bigint[])"};
+
 const Statement select_existing{
     "SELECT need.n FROM unnest($1::text[]) WITH ORDINALITY AS need (code, n) "
     "CROSS JOIN LATERAL (SELECT FROM coupon_code WHERE code = need.code OFFSET 0) AS code"};
@@ -227,6 +239,8 @@ public:
         if (!with_uses && !needs_.orders.empty()) ask_orders(false);
         ask_books();
         if (needs_.only_book) ask_only_book();
+        if (!needs_.generators.empty()) ask_generators();
+        if (!needs_.jobs.empty()) ask_jobs();
         if (!needs_.new_codes.empty()) ask_existing();
         ask_pools();
         if (!needs_.keys.empty()) ask_memories();
@@ -279,7 +293,7 @@ private:
 
     void begin() {
         if (transaction_.open) ask("ROLLBACK");
-        if (needs_.book_ids > 0 || needs_.code_ids > 0) reserve_ids();
+        if (needs_.book_ids > 0 || needs_.code_ids > 0 || needs_.job_ids > 0) reserve_ids();
         ask("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
         transaction_ = {};
         transaction_.open = true;
@@ -315,6 +329,7 @@ private:
         ask(set_up, Parameters(), [](const Rows&) {});
         if (needs_.book_ids > 0) ask_ids(reserve_book_ids, needs_.book_ids, world_.next_book_id);
         if (needs_.code_ids > 0) ask_ids(reserve_code_ids, needs_.code_ids, world_.next_code_id);
+        if (needs_.job_ids > 0) ask_ids(reserve_job_ids, needs_.job_ids, world_.next_job_id);
         // Not COMMIT: whoever looks for those of batches on their way to the server finds no
         // others.
         ask("END");
@@ -707,6 +722,31 @@ private:
             take_books(rows);
             world_.only_book = rows.integer(0, 0);
             code_books_.insert(rows.integer(0, 0));
+        });
+    }
+
+    void ask_generators() {
+        BigintArray books;
+        for (const BookId id : needs_.generators) books.add(id);
+        ask(select_generators, Parameters(books), [this](const Rows& rows) {
+            for (int row = 0; row < rows.size(); ++row) {
+                const Generator generator = read_generator(rows, row, 2);
+                world_.generators.try_emplace(
+                    {rows.integer(row, 0), std::string(rows.text(row, 1))},
+                    World::GeneratorRow{generator, generator});
+            }
+        });
+    }
+
+    void ask_jobs() {
+        BigintArray ids;
+        for (const JobId id : needs_.jobs) ids.add(id);
+        ask(select_jobs, Parameters(ids), [this](const Rows& rows) {
+            for (int row = 0; row < rows.size(); ++row) {
+                Job job = read_job(rows, row);
+                const auto [id, version] = std::pair(job.id, job.version);
+                world_.jobs.try_emplace(id, World::JobRow{std::move(job), version});
+            }
         });
     }
 

@@ -25,6 +25,10 @@ const Statement end_transaction{
 const Statement select_entry{
     "SELECT at, type, book_id, coalesce(code_id, 0), request_id FROM ledger WHERE id = $1::bigint"};
 
+const Statement select_job{
+    "SELECT created_at, request_id, version, status, coalesce(worker, ''), finished_at FROM job "
+    "WHERE id = $1::bigint"};
+
 constexpr milliseconds first_pause{1};
 constexpr milliseconds most_pause{50};
 
@@ -43,8 +47,8 @@ public:
             if (status == "aborted") return Commit::not_done;
             // After a crash the number of a transaction that was lost may be given again.
             if (status == "committed") {
-                const bool has_entries = !delta_.entries.empty();
-                if (has_entries && by_entry() == Commit::not_done) return Commit::not_done;
+                const bool has_traces = !delta_.entries.empty() || !delta_.jobs.empty();
+                if (has_traces && by_traces() == Commit::not_done) return Commit::not_done;
                 wait_for_replica();
                 return Commit::done;
             }
@@ -55,12 +59,18 @@ public:
         }
     }
 
-    /// By its first entry in the ledger. Another transaction, which got the same id where this one
-    /// was lost, has another one there.
+    /// By its first entry in the ledger, or else its first job. Another transaction, which got the
+    /// same id where this one was lost, has another one there.
+    Commit by_traces() {
+        if (!delta_.entries.empty()) return by_entry();
+        if (!delta_.jobs.empty()) return by_job();
+        // It has only counted and remembered refusals: to be decided again, and perhaps counted
+        // twice, or found there.
+        return Commit::not_done;
+    }
+
+private:
     Commit by_entry() {
-        // Without entries it has only counted and remembered refusals: to be decided again, and
-        // perhaps counted twice, or found there.
-        if (delta_.entries.empty()) return Commit::not_done;
         const LedgerEntry& sent = delta_.entries.front();
         const Rows rows = ask(select_entry, Parameters(sent.id));
         const bool same = rows.size() == 1 && rows.integer(0, 0) == sent.at.ms &&
@@ -70,7 +80,22 @@ public:
         return same ? Commit::done : Commit::not_done;
     }
 
-private:
+    /// A new one may have gone on since. One that was changed without an entry has ended, or made
+    /// no codes in a piece that is as well made again.
+    Commit by_job() {
+        const World::JobRow& sent = *delta_.jobs.front();
+        const Rows rows = ask(select_job, Parameters(sent.job.id));
+        if (rows.size() != 1) return Commit::not_done;
+        const bool same =
+            sent.is_new ? rows.integer(0, 0) == sent.job.created_at.ms &&
+                              rows.text(0, 1) == sent.job.request_id
+                        : rows.integer(0, 2) == sent.job.version &&
+                              rows.integer(0, 3) == static_cast<std::int64_t>(sent.job.status) &&
+                              rows.text(0, 4) == sent.job.worker &&
+                              optional_time(rows, 0, 5) == sent.job.finished_at;
+        return same ? Commit::done : Commit::not_done;
+    }
+
     Rows ask(const Statement& statement, const Parameters& parameters) {
         connection_.execute(statement, parameters);
         connection_.sync();
@@ -119,7 +144,7 @@ Commit ask(Link& link, const Server& sent_to, const Transaction& transaction, co
     LookUp look_up(connection, transaction, delta, deadline);
     if (link.server().history == sent_to.history) return look_up.by_id();
     log::warn("a replica has taken over: looking for what was sent to the server before it");
-    return look_up.by_entry();
+    return look_up.by_traces();
 }
 
 }  // namespace

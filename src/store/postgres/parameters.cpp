@@ -2,6 +2,7 @@
 
 #include <endian.h>
 
+#include <bit>
 #include <cstring>
 
 #include "base/check.hpp"
@@ -9,7 +10,8 @@
 namespace coupond::postgres {
 namespace {
 
-constexpr std::array<std::uint32_t, 4> oids = {20, 25, 27, 17};  // of the enumerators of Array::Of
+constexpr std::array<std::uint32_t, 5> oids = {20, 25, 27, 17,
+                                               701};  // of the enumerators of Array::Of
 constexpr std::size_t header_bytes = 20;
 constexpr std::size_t empty_bytes = 12;  // an array without elements has no dimension
 
@@ -28,6 +30,15 @@ Array::Array(Of type) : type_(type), bytes_(header_bytes, '\0') {}
 
 void Array::add(std::int64_t value) {
     COUPOND_CHECK(type_ == Of::bigint);
+    add_bytes(value);
+}
+
+void Array::add(double value) {
+    COUPOND_CHECK(type_ == Of::real);
+    add_bytes(std::bit_cast<std::int64_t>(value));
+}
+
+void Array::add_bytes(std::int64_t value) {
     ++size_;
     append(bytes_, sizeof value);
     const std::int64_t ordered = network_order(value);

@@ -14,14 +14,15 @@ namespace coupond::postgres {
 /// Where a version of a row stands in its table: PostgreSQL's ctid.
 using Place = std::array<char, 6>;
 
-/// One column of many rows: a bigint[], a text[], a tid[] or a bytea[].
+/// One column of many rows: a bigint[], a text[], a tid[], a bytea[] or a double precision[].
 class Array {
 public:
-    enum class Of { bigint, text, place, bytea };
+    enum class Of { bigint, text, place, bytea, real };
 
     explicit Array(Of type);
 
     void add(std::int64_t value);
+    void add(double value);
     void add(std::string_view value);
     void add(const Place& place);
     void add(Timestamp at) { add(at.ms); }
@@ -36,6 +37,8 @@ public:
     std::string_view encoded();
 
 private:
+    void add_bytes(std::int64_t value);
+
     Of type_;
     std::size_t size_ = 0;
     bool has_null_ = false;
@@ -51,6 +54,9 @@ struct TextArray : Array {
 
 struct ByteaArray : Array {
     ByteaArray() : Array(Of::bytea) {}
+};
+struct RealArray : Array {
+    RealArray() : Array(Of::real) {}
 };
 struct PlaceArray : Array {
     PlaceArray() : Array(Of::place) {}

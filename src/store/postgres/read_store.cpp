@@ -249,8 +249,8 @@ const Statement select_all_locked{
 const Statement select_activity{
     "SELECT width_bucket(since, $2::bigint[]) AS piece, sum(uploaded)::bigint, "
     "sum(assigned)::bigint, sum(locked)::bigint, sum(redeemed)::bigint, "
-    "sum(rolled_back)::bigint, sum(discount_cents)::bigint FROM activity_count WHERE book_id = "
-    "$1::bigint "
+    "sum(rolled_back)::bigint, sum(discount_cents)::bigint, sum(generated)::bigint "
+    "FROM activity_count WHERE book_id = $1::bigint "
     "AND since >= $3::bigint AND since < $4::bigint GROUP BY piece"};
 // With piece 0 for what was ever.
 const Statement select_discounts{
@@ -274,6 +274,41 @@ const Statement select_held{"SELECT " COUPOND_CODE_COLUMNS " FROM (SELECT ctid, 
 
 const Statement select_redemptions{
     COUPOND_REDEMPTIONS("SELECT id, redeemed_at, last_entry_id " COUPOND_HELD)};
+
+const Statement select_generator{
+    "SELECT " COUPOND_BOOK_COLUMNS ", " COUPOND_GENERATOR_COLUMNS
+    " FROM coupon_book AS book" COUPOND_GENERATOR("book", "id") "WHERE book.id = $1::bigint"};
+
+const Statement select_job{"SELECT " COUPOND_JOB_COLUMNS " FROM job WHERE job.id = $1::bigint"};
+
+// Of jobs below $1, from the last one on: $2 that are looked at for a page, and those of them that
+// match. Those of a book are ordered by the book as well, as no index but theirs is: else the
+// server might rather go through all jobs, and hope to meet enough of the book soon.
+#define COUPOND_SCANNED_JOBS(those, order) \
+    "FROM job WHERE " those " ORDER BY " order " LIMIT $2::bigint"
+#define COUPOND_LISTED_JOBS(those, order)                                                    \
+    "SELECT " COUPOND_JOB_COLUMNS " FROM (SELECT * " COUPOND_SCANNED_JOBS(                   \
+        those, order) ") AS job WHERE status = coalesce($3::bigint, status) ORDER BY " order \
+                      " LIMIT $4::bigint"
+#define COUPOND_END_OF_JOBS(those, order) \
+    "SELECT min(id), count(*) FROM (SELECT id " COUPOND_SCANNED_JOBS(those, order) ") AS scanned"
+#define COUPOND_JOBS_OF_BOOK(book) \
+    "(book_id, id) < (" book "::bigint, $1::bigint) AND (book_id, id) > (" book "::bigint, 0)"
+#define COUPOND_LAST_OF_BOOK "book_id DESC, id DESC"
+
+const Statement select_jobs{COUPOND_LISTED_JOBS("id < $1::bigint", "id DESC")};
+const Statement select_jobs_of_book{
+    COUPOND_LISTED_JOBS(COUPOND_JOBS_OF_BOOK("$5"), COUPOND_LAST_OF_BOOK)};
+const Statement scan_jobs{COUPOND_END_OF_JOBS("id < $1::bigint", "id DESC")};
+const Statement scan_jobs_of_book{
+    COUPOND_END_OF_JOBS(COUPOND_JOBS_OF_BOOK("$3"), COUPOND_LAST_OF_BOOK)};
+
+// $1: who asks, $2: now.
+const Statement select_next_job{
+    "SELECT " COUPOND_JOB_COLUMNS ", " COUPOND_GENERATOR_COLUMNS
+    " FROM (SELECT * FROM job WHERE status < 2 AND book_id <> ALL(ARRAY(SELECT book_id FROM job "
+    "WHERE status < 2 AND worker IS DISTINCT FROM $1::text AND claimed_until > $2::bigint)) "
+    "ORDER BY id LIMIT 1) AS job" COUPOND_GENERATOR("job", "book_id")};
 
 class PostgresReadStore final : public ReadStore {
 public:
@@ -380,6 +415,40 @@ public:
         });
     }
 
+    Result<std::optional<BookGenerator>> find_generator(BookId id) override {
+        return answer(
+            [&](Connection& connection, Deadline deadline) -> std::optional<BookGenerator> {
+                const Rows rows = ask(connection, deadline, select_generator, Parameters(id));
+                if (rows.size() == 0) return std::nullopt;
+                return BookGenerator{read_book(rows, 0),
+                                     read_optional_generator(rows, 0, book_columns)};
+            });
+    }
+
+    Result<std::optional<Job>> find_job(JobId id) override {
+        return answer([&](Connection& connection, Deadline deadline) -> std::optional<Job> {
+            const Rows rows = ask(connection, deadline, select_job, Parameters(id));
+            return rows.size() == 0 ? std::nullopt : std::optional(read_job(rows, 0));
+        });
+    }
+
+    Result<JobPage> list_jobs(const JobQuery& query) override {
+        return answer([&](Connection& connection, Deadline deadline) {
+            return list(connection, deadline, query);
+        });
+    }
+
+    Result<std::optional<JobGenerator>> next_job(const std::string& worker,
+                                                 Timestamp now) override {
+        return answer([&](Connection& connection,
+                          Deadline deadline) -> std::optional<JobGenerator> {
+            const Rows rows =
+                ask(connection, deadline, select_next_job, Parameters(worker, now.ms));
+            if (rows.size() == 0) return std::nullopt;
+            return JobGenerator{read_job(rows, 0), read_optional_generator(rows, 0, job_columns)};
+        });
+    }
+
     Result<void> ping() override {
         return answer([](Connection& connection, Deadline deadline) {
             connection.execute("SELECT count(*) FROM (SELECT 1 FROM coupon_book LIMIT 1) AS book");
@@ -464,6 +533,51 @@ private:
                            Parameters(key, place.id, static_cast<std::int64_t>(query.limit) + 1,
                                       now.ms, query.name));
         if (query.name) connection.execute(statements.end(), Parameters(key, place.id));
+    }
+
+    /// What one statement answers, planned as all are.
+    static Rows ask(Connection& connection, Deadline deadline, const Statement& statement,
+                    const Parameters& parameters) {
+        connection.execute(begin);
+        connection.execute(set_up);
+        connection.execute(statement, parameters);
+        connection.execute("COMMIT");
+        connection.sync();
+        return std::move(connection.receive_all(deadline).rows.at(2));
+    }
+
+    static JobPage list(Connection& connection, Deadline deadline, const JobQuery& query) {
+        const auto limit = static_cast<std::int64_t>(query.limit);
+        const JobId before = query.before.value_or(INT64_MAX);
+        const auto status =
+            query.status ? std::optional(static_cast<std::int64_t>(*query.status)) : std::nullopt;
+        const auto scan = status ? static_cast<std::int64_t>(limits::page_scan) : limit + 1;
+        connection.execute(begin);
+        connection.execute(set_up);
+        if (query.book_id) {
+            connection.execute(select_jobs_of_book,
+                               Parameters(before, scan, status, limit + 1, *query.book_id));
+            connection.execute(scan_jobs_of_book, Parameters(before, scan, *query.book_id));
+        } else {
+            connection.execute(select_jobs, Parameters(before, scan, status, limit + 1));
+            connection.execute(scan_jobs, Parameters(before, scan));
+        }
+        connection.execute("COMMIT");
+        connection.sync();
+        const Replies replies = connection.receive_all(deadline);
+        const Rows& rows = replies.rows.at(2);
+        JobPage page;
+        page.read_to = query.before.value_or(0);
+        page.more = static_cast<std::size_t>(rows.size()) > query.limit;
+        for (int row = 0; row < std::min(rows.size(), static_cast<int>(query.limit)); ++row) {
+            page.jobs.push_back(read_job(rows, row));
+            page.read_to = page.jobs.back().id;
+        }
+        if (page.more) return page;
+        const Rows& scanned = replies.rows.at(3);
+        page.read_to = scanned.optional_integer(0, 0).value_or(page.read_to);
+        page.more = scanned.integer(0, 1) == scan;
+        return page;
     }
 
     static EntryPage list(Connection& connection, Deadline deadline, const EntryQuery& query) {
@@ -576,9 +690,14 @@ private:
         const Rows& activity = replies.rows.at(5);
         for (int row = 0; row < activity.size(); ++row) {
             const auto piece = static_cast<std::size_t>(activity.integer(row, 0)) - 1;
-            statistics.series.at(piece).activity = {
-                activity.integer(row, 1), activity.integer(row, 2), activity.integer(row, 3),
-                activity.integer(row, 4), activity.integer(row, 5), activity.integer(row, 6)};
+            statistics.series.at(piece).activity = {activity.integer(row, 1),
+                                                    activity.integer(row, 2),
+                                                    activity.integer(row, 3),
+                                                    activity.integer(row, 4),
+                                                    activity.integer(row, 5),
+                                                    activity.integer(row, 6),
+                                                    {},
+                                                    activity.integer(row, 7)};
         }
         const Rows& discounts = replies.rows.at(7);
         for (int row = 0; row < discounts.size(); ++row) {

@@ -1,5 +1,6 @@
 #include <endian.h>
 
+#include <bit>
 #include <charconv>
 #include <cstring>
 
@@ -29,6 +30,10 @@ std::int64_t Rows::integer(int row, int column) const {
     if (bytes.size() == 2) return static_cast<std::int16_t>(value);
     if (bytes.size() == 4) return static_cast<std::int32_t>(value);
     return static_cast<std::int64_t>(value);
+}
+
+double Rows::real(int row, int column) const {
+    return std::bit_cast<double>(integer(row, column));
 }
 
 bool Rows::boolean(int row, int column) const {

@@ -1,6 +1,8 @@
 // How rows become things: column lists and what they are read into.
 #pragma once
 
+#include <algorithm>
+
 #include "store/fault.hpp"
 #include "store/postgres/connection.hpp"
 #include "store/store.hpp"
@@ -139,6 +141,65 @@ inline Book read_book(const Rows& rows, int row, int column = 0) {
         throw Rejected{{data_corrupted, "a book of such settings", ""}};
     }
     return sound(std::move(book));
+}
+
+#define COUPOND_GENERATOR_COLUMNS "generator.code_key, generator.next, generator.drafts"
+/// Of the generators of books' patterns: to be joined with what has a `book_id` and a
+/// `code_pattern`.
+#define COUPOND_GENERATOR(of, book_id)                                                    \
+    " LEFT JOIN LATERAL (SELECT * FROM code_generator WHERE code_generator.book_id = " of \
+    "." book_id " AND code_generator.code_pattern = " of                                  \
+    ".code_pattern OFFSET 0) AS generator "                                               \
+    "ON true "
+
+/// From a row with COUPOND_GENERATOR_COLUMNS from `column` on.
+inline Generator read_generator(const Rows& rows, int row, int column) {
+    Generator generator;
+    const std::string_view key = rows.text(row, column);
+    if (key.size() != generator.key.size()) {
+        throw Rejected{{data_corrupted, "a generator with such a key", ""}};
+    }
+    std::ranges::copy(key, generator.key.begin());
+    generator.next = rows.integer(row, column + 1);
+    generator.drafts = rows.integer(row, column + 2);
+    return sound(std::move(generator));
+}
+/// The same where there may be none.
+inline std::optional<Generator> read_optional_generator(const Rows& rows, int row, int column) {
+    if (rows.is_null(row, column)) return std::nullopt;
+    return read_generator(rows, row, column);
+}
+
+#define COUPOND_JOB_COLUMNS                                                            \
+    "job.id, job.book_id, job.status, job.code_pattern, job.settings, job.requested, " \
+    "job.created, job.guess_probability, job.created_at, job.started_at, "             \
+    "job.finished_at, job.error, job.request_id, job.worker, job.claimed_until, job.version"
+inline constexpr int job_columns = 16;
+
+/// From a row that begins with COUPOND_JOB_COLUMNS.
+inline Job read_job(const Rows& rows, int row) {
+    Job job;
+    job.id = rows.integer(row, 0);
+    job.book_id = rows.integer(row, 1);
+    const auto status = job_status_of(rows.integer(row, 2));
+    if (!status) throw Rejected{{data_corrupted, "a job of such a status", ""}};
+    job.status = *status;
+    job.code_pattern = rows.text(row, 3);
+    if (!rows.is_null(row, 4) && !read_row_text(rows.text(row, 4), job.settings)) {
+        throw Rejected{{data_corrupted, "a job of such settings", ""}};
+    }
+    job.requested = rows.integer(row, 5);
+    job.created = rows.integer(row, 6);
+    job.guess_probability = rows.real(row, 7);
+    job.created_at = {rows.integer(row, 8)};
+    job.started_at = optional_time(rows, row, 9);
+    job.finished_at = optional_time(rows, row, 10);
+    job.error = rows.optional_text(row, 11).value_or("");
+    job.request_id = rows.text(row, 12);
+    job.worker = rows.optional_text(row, 13).value_or("");
+    job.claimed_until = optional_time(rows, row, 14);
+    job.version = rows.integer(row, 15);
+    return sound(std::move(job));
 }
 
 inline std::optional<Currency> read_currency(const Rows& rows, int row, int column) {

@@ -28,6 +28,45 @@ const Statement update_book{
     "WHERE id = $1::bigint AND last_entry_id = $2::bigint RETURNING 1) "
     "SELECT CASE WHEN count(*) <> 1 THEN coupond_conflict() END FROM changed"};
 
+const Statement insert_generators{
+    "INSERT INTO code_generator (book_id, code_pattern, code_key, next, drafts) "
+    "SELECT * FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::bigint[], $5::bigint[])"};
+
+const Statement update_generators{
+    "WITH changed AS (UPDATE code_generator AS old SET code_key = new.code_key, next = new.next, "
+    "drafts = new.drafts FROM unnest($1::bigint[], $2::text[], $3::bytea[], $4::bigint[], "
+    "$5::bigint[], $6::bytea[], $7::bigint[], $8::bigint[]) AS new (book_id, code_pattern, "
+    "code_key, next, drafts, loaded_key, loaded_next, loaded_drafts) "
+    "WHERE old.book_id = new.book_id AND old.code_pattern = new.code_pattern "
+    "AND old.code_key = new.loaded_key AND old.next = new.loaded_next "
+    "AND old.drafts = new.loaded_drafts RETURNING 1) "
+    "SELECT CASE WHEN count(*) <> cardinality($1::bigint[]) THEN coupond_conflict() END "
+    "FROM changed"};
+
+const Statement insert_jobs{
+    "INSERT INTO job (id, book_id, status, code_pattern, settings, requested, created, "
+    "guess_probability, created_at, started_at, finished_at, error, request_id, worker, "
+    "claimed_until, version) SELECT id, book_id, status::smallint, code_pattern, settings, "
+    "requested, created, guess_probability, created_at, started_at, finished_at, error, "
+    "request_id, worker, claimed_until, version FROM unnest($1::bigint[], $2::bigint[], "
+    "$3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::float8[], "
+    "$9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::text[], "
+    "$15::bigint[], $16::bigint[]) AS new (id, book_id, status, code_pattern, settings, "
+    "requested, created, guess_probability, created_at, started_at, finished_at, error, "
+    "request_id, worker, claimed_until, version)"};
+
+// What was asked for stays.
+const Statement update_jobs{
+    "WITH changed AS (UPDATE job AS old SET status = new.status::smallint, "
+    "created = new.created, started_at = new.started_at, finished_at = new.finished_at, "
+    "error = new.error, worker = new.worker, claimed_until = new.claimed_until, "
+    "version = new.version FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
+    "$5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::bigint[], $10::bigint[]) "
+    "AS new (id, loaded_version, status, created, started_at, finished_at, error, worker, "
+    "claimed_until, version) WHERE old.id = new.id AND old.version = new.loaded_version "
+    "RETURNING 1) SELECT CASE WHEN count(*) <> cardinality($1::bigint[]) "
+    "THEN coupond_conflict() END FROM changed"};
+
 const Statement count_alone{"UPDATE id_counter SET next = next + 1 WHERE \"of\" = 'alone'"};
 
 // To be joined with `new`, which has a `user_id`.
@@ -193,13 +232,16 @@ const Statement add_counts{
     "discount_cents = old.discount_cents + excluded.discount_cents"};
 
 const Statement add_activity{
-    "INSERT INTO activity_count AS old (book_id, since, slot, uploaded, assigned, locked, "
-    "redeemed, rolled_back, discount_cents) SELECT book_id, $2::bigint, $3::bigint::smallint, "
-    "uploaded, assigned, locked, redeemed, rolled_back, discount_cents FROM unnest($1::bigint[], "
-    "$4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[]) "
-    "AS new (book_id, uploaded, assigned, locked, redeemed, rolled_back, discount_cents) "
+    "INSERT INTO activity_count AS old (book_id, since, slot, uploaded, generated, assigned, "
+    "locked, redeemed, rolled_back, discount_cents) SELECT book_id, $2::bigint, "
+    "$3::bigint::smallint, uploaded, generated, assigned, locked, redeemed, rolled_back, "
+    "discount_cents FROM unnest($1::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], "
+    "$7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[]) AS new (book_id, uploaded, "
+    "generated, assigned, locked, redeemed, rolled_back, discount_cents) "
     "ON CONFLICT (book_id, since, slot) DO UPDATE SET "
-    "uploaded = old.uploaded + excluded.uploaded, assigned = old.assigned + excluded.assigned, "
+    "uploaded = old.uploaded + excluded.uploaded, "
+    "generated = old.generated + excluded.generated, "
+    "assigned = old.assigned + excluded.assigned, "
     "locked = old.locked + excluded.locked, redeemed = old.redeemed + excluded.redeemed, "
     "rolled_back = old.rolled_back + excluded.rolled_back, "
     "discount_cents = old.discount_cents + excluded.discount_cents"};
@@ -324,6 +366,103 @@ void send_changed_books(Connection& connection, const Delta& delta) {
                                       book->max_redemptions_per_user, short_form(book->discount),
                                       book->updated_at.ms, book->last_entry, settings));
     }
+}
+
+void add_key(ByteaArray& array, const Generator& generator) {
+    array.add(std::string_view(reinterpret_cast<const char*>(generator.key.data()),
+                               generator.key.size()));
+}
+
+/// By book and pattern. Where there was none, an insertion meets one that has come.
+void send_generators(Connection& connection, const Delta& delta) {
+    struct Columns {
+        BigintArray books, nexts, drafts, loaded_nexts, loaded_drafts;
+        TextArray patterns;
+        ByteaArray keys, loaded_keys;
+    } created, changed;
+    for (const auto& [book_id, code_pattern, loaded, now] : delta.generators) {
+        Columns& columns = loaded ? changed : created;
+        columns.books.add(book_id);
+        columns.patterns.add(code_pattern);
+        add_key(columns.keys, now);
+        columns.nexts.add(now.next);
+        columns.drafts.add(now.drafts);
+        if (!loaded) continue;
+        add_key(columns.loaded_keys, *loaded);
+        columns.loaded_nexts.add(loaded->next);
+        columns.loaded_drafts.add(loaded->drafts);
+    }
+    if (created.books.size() > 0) {
+        connection.execute(insert_generators,
+                           Parameters(created.books, created.patterns, created.keys, created.nexts,
+                                      created.drafts));
+    }
+    if (changed.books.size() > 0) {
+        connection.execute(
+            update_generators,
+            Parameters(changed.books, changed.patterns, changed.keys, changed.nexts, changed.drafts,
+                       changed.loaded_keys, changed.loaded_nexts, changed.loaded_drafts));
+    }
+}
+
+void add_or_null(TextArray& array, std::string_view text) {
+    text.empty() ? array.add_null() : array.add(text);
+}
+
+/// By their ids.
+void send_new_jobs(Connection& connection, const Delta& delta) {
+    BigintArray ids, books, statuses, requested, created, created_at, started_at, finished_at,
+        claimed, versions;
+    TextArray patterns, settings, errors, requests, workers;
+    RealArray probabilities;
+    for (const World::JobRow* const row : delta.jobs) {
+        if (!row->is_new) continue;
+        const Job& job = row->job;
+        ids.add(job.id);
+        books.add(job.book_id);
+        statuses.add(static_cast<std::int64_t>(job.status));
+        patterns.add(job.code_pattern);
+        add_or_null(settings, row_text(job.settings));
+        requested.add(job.requested);
+        created.add(job.created);
+        probabilities.add(job.guess_probability);
+        created_at.add(job.created_at);
+        started_at.add(job.started_at);
+        finished_at.add(job.finished_at);
+        add_or_null(errors, job.error);
+        requests.add(job.request_id);
+        add_or_null(workers, job.worker);
+        claimed.add(job.claimed_until);
+        versions.add(job.version);
+    }
+    if (ids.size() == 0) return;
+    connection.execute(insert_jobs,
+                       Parameters(ids, books, statuses, patterns, settings, requested, created,
+                                  probabilities, created_at, started_at, finished_at, errors,
+                                  requests, workers, claimed, versions));
+}
+
+/// The same.
+void send_changed_jobs(Connection& connection, const Delta& delta) {
+    BigintArray ids, loaded, statuses, created, started_at, finished_at, claimed, versions;
+    TextArray errors, workers;
+    for (const World::JobRow* const row : delta.jobs) {
+        if (row->is_new) continue;
+        const Job& job = row->job;
+        ids.add(job.id);
+        loaded.add(row->loaded_version);
+        statuses.add(static_cast<std::int64_t>(job.status));
+        created.add(job.created);
+        started_at.add(job.started_at);
+        finished_at.add(job.finished_at);
+        add_or_null(errors, job.error);
+        add_or_null(workers, job.worker);
+        claimed.add(job.claimed_until);
+        versions.add(job.version);
+    }
+    if (ids.size() == 0) return;
+    connection.execute(update_jobs, Parameters(ids, loaded, statuses, created, started_at,
+                                               finished_at, errors, workers, claimed, versions));
 }
 
 void add_lock_key(TextArray& array, const Code& code) {
@@ -512,10 +651,11 @@ void send_first_locks(Connection& connection, const Delta& delta, std::int64_t s
 }
 
 void send_activity(Connection& connection, const Delta& delta, std::int64_t slot) {
-    BigintArray books, uploaded, assigned, locked, redeemed, rolled_back, discounts;
+    BigintArray books, uploaded, generated, assigned, locked, redeemed, rolled_back, discounts;
     for (const auto& [book_id, activity] : delta.activity) {
         books.add(book_id);
         uploaded.add(activity.uploaded);
+        generated.add(activity.generated);
         assigned.add(activity.assigned);
         locked.add(activity.locked);
         redeemed.add(activity.redeemed);
@@ -523,8 +663,8 @@ void send_activity(Connection& connection, const Delta& delta, std::int64_t slot
         discounts.add(activity.discount_cents);
     }
     connection.execute(add_activity,
-                       Parameters(books, activity_period(delta.at).ms, slot, uploaded, assigned,
-                                  locked, redeemed, rolled_back, discounts));
+                       Parameters(books, activity_period(delta.at).ms, slot, uploaded, generated,
+                                  assigned, locked, redeemed, rolled_back, discounts));
 }
 
 /// By book, time and currency.
@@ -665,6 +805,9 @@ void Saver::send(Connection& connection, const Delta& delta, const StoredCodes& 
     if (!delta.new_books.empty()) send_new_books(connection, delta);
     if (!delta.changed_books.empty()) send_changed_books(connection, delta);
     if (transaction.alone) connection.execute(count_alone, Parameters());
+    send_generators(connection, delta);
+    send_new_jobs(connection, delta);
+    send_changed_jobs(connection, delta);
     if (!delta.new_codes.empty()) send_new_codes(connection, delta);
     for (const Changed those : {Changed::all, Changed::holder, Changed::rest}) {
         send_changed_codes(connection, delta, stored, those);

@@ -86,8 +86,14 @@ void read(const Rows& rows, int row, Snapshot::BookCountRow& count) {
 void read(const Rows& rows, int row, Snapshot::ActivityRow& count) {
     count = {rows.integer(row, 0),
              {rows.integer(row, 1)},
-             {rows.integer(row, 2), rows.integer(row, 3), rows.integer(row, 4),
-              rows.integer(row, 5), rows.integer(row, 6), rows.integer(row, 7)}};
+             {rows.integer(row, 2),
+              rows.integer(row, 3),
+              rows.integer(row, 4),
+              rows.integer(row, 5),
+              rows.integer(row, 6),
+              rows.integer(row, 7),
+              {},
+              rows.integer(row, 8)}};
 }
 
 void read(const Rows& rows, int row, Snapshot::DiscountCountRow& count) {
@@ -177,7 +183,8 @@ public:
         for (const auto& [table, id, once] : {std::array{"coupon_code", "id", "code"},
                                               {"coupon_user", "number", "user_id"},
                                               {"coupon_code", "id", "id"},
-                                              {"ledger", "id", "id"}}) {
+                                              {"ledger", "id", "id"},
+                                              {"job", "id", "id"}}) {
             const std::string sql = std::string("SELECT min(") + id + "), max(" + id +
                                     "), count(*) FROM " + table + " GROUP BY " + once +
                                     " HAVING count(*) > 1 LIMIT " +
@@ -220,12 +227,12 @@ public:
     }
 
     std::unique_ptr<RowStream<EntryRow>> uploads() override {
-        return stream<EntryRow>(COUPOND_ENTRIES("type = 2") "coalesce(code_id, 0), id");
+        return stream<EntryRow>(COUPOND_ENTRIES("type IN (2, 15)") "coalesce(code_id, 0), id");
     }
 
     std::unique_ptr<RowStream<EntryRow>> code_entries() override {
         return stream<EntryRow>(
-            COUPOND_ENTRIES("type NOT IN (1, 2, 6, 7, 8, 9)") "coalesce(code_id, 0), id");
+            COUPOND_ENTRIES("type NOT IN (1, 2, 6, 7, 8, 9, 15)") "coalesce(code_id, 0), id");
     }
 
     std::unique_ptr<RowStream<EntryRow>> erasures() override {
@@ -247,7 +254,7 @@ public:
         return stream<ActivityRow>(
             "SELECT book_id, since, sum(uploaded)::bigint, sum(assigned)::bigint, "
             "sum(locked)::bigint, sum(redeemed)::bigint, sum(rolled_back)::bigint, "
-            "sum(discount_cents)::bigint "
+            "sum(discount_cents)::bigint, sum(generated)::bigint "
             "FROM activity_count GROUP BY book_id, since ORDER BY book_id, since");
     }
 

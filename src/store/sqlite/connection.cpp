@@ -150,6 +150,10 @@ std::int64_t Statement::integer(int column) const {
     return sqlite3_column_int64(handle_, column);
 }
 
+double Statement::real(int column) const {
+    return sqlite3_column_double(handle_, column);
+}
+
 std::string Statement::text(int column) const {
     const auto* const bytes = static_cast<const char*>(sqlite3_column_blob(handle_, column));
     const auto size = static_cast<std::size_t>(sqlite3_column_bytes(handle_, column));
@@ -172,6 +176,10 @@ std::optional<std::string> Statement::optional_text(int column) const {
 
 void Statement::bind_one(int index, std::int64_t value) {
     if (sqlite3_bind_int64(handle_, index, value) != SQLITE_OK) connection_.fail();
+}
+
+void Statement::bind_one(int index, double value) {
+    if (sqlite3_bind_double(handle_, index, value) != SQLITE_OK) connection_.fail();
 }
 
 void Statement::bind_one(int index, std::string_view value) {

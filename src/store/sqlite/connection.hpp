@@ -103,6 +103,7 @@ public:
     void reset();
 
     std::int64_t integer(int column) const;
+    double real(int column) const;
     std::string text(int column) const;
     bool is_null(int column) const;
     std::optional<std::int64_t> optional_integer(int column) const;
@@ -110,6 +111,7 @@ public:
 
 private:
     void bind_one(int index, std::int64_t value);
+    void bind_one(int index, double value);
     void bind_one(int index, std::string_view value);
     void bind_one(int index, Blob value);
     void bind_one(int index, Timestamp value) { bind_one(index, value.ms); }

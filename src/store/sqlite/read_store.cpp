@@ -32,6 +32,15 @@ namespace {
 #define COUPOND_OF_BOOK "code.book_id = ?1 AND code.id < " COUPOND_USES_FROM
 #define COUPOND_OF_USER "code.assigned_to = (SELECT number FROM coupon_user WHERE user_id = ?8)"
 
+// The same of jobs, from ?1 down to ?2.
+#define COUPOND_LISTED_JOBS(those)                         \
+    "SELECT " COUPOND_JOB_COLUMNS " FROM job WHERE " those \
+    "id < ?1 AND id >= ?2 AND status = coalesce(?3, status) ORDER BY id DESC LIMIT ?4"
+#define COUPOND_SCANNED_JOBS(those)                                  \
+    "SELECT min(id), count(*) FROM (SELECT id FROM job WHERE " those \
+    "id < ?1 ORDER BY id DESC LIMIT ?2)"
+#define COUPOND_JOBS_OF_BOOK "book_id = ?5 AND "
+
 class SqliteReadStore final : public ReadStore {
 public:
     explicit SqliteReadStore(const std::string& path)
@@ -106,6 +115,40 @@ public:
     Result<std::vector<std::optional<CodeForUser>>> find_codes(
         std::span<const ValidateCode* const> asked, Timestamp now) override {
         return of_one_moment([&] { return read_codes_for_users(asked, now); });
+    }
+
+    Result<std::optional<BookGenerator>> find_generator(BookId id) override {
+        return of_one_moment([&]() -> std::optional<BookGenerator> {
+            if (!generator_.bind(id).step()) return std::nullopt;
+            BookGenerator found{read_book(generator_),
+                                read_optional_generator(generator_, book_columns)};
+            generator_.reset();
+            return found;
+        });
+    }
+
+    Result<std::optional<Job>> find_job(JobId id) override {
+        return of_one_moment([&]() -> std::optional<Job> {
+            if (!job_.bind(id).step()) return std::nullopt;
+            Job job = read_job(job_);
+            job_.reset();
+            return job;
+        });
+    }
+
+    Result<JobPage> list_jobs(const JobQuery& query) override {
+        return of_one_moment([&] { return read_jobs(query); });
+    }
+
+    Result<std::optional<JobGenerator>> next_job(const std::string& worker,
+                                                 Timestamp now) override {
+        return of_one_moment([&]() -> std::optional<JobGenerator> {
+            if (!next_job_.bind(worker, now).step()) return std::nullopt;
+            JobGenerator found{read_job(next_job_),
+                               read_optional_generator(next_job_, job_columns)};
+            next_job_.reset();
+            return found;
+        });
     }
 
     Result<void> ping() override {
@@ -271,9 +314,14 @@ private:
         };
         activity_.bind(book_id, query.bounds.front(), query.bounds.back());
         while (activity_.step()) {
-            piece_of(activity_.integer(0)).activity +=
-                {activity_.integer(1), activity_.integer(2), activity_.integer(3),
-                 activity_.integer(4), activity_.integer(5), activity_.integer(6)};
+            piece_of(activity_.integer(0)).activity += {activity_.integer(1),
+                                                        activity_.integer(2),
+                                                        activity_.integer(3),
+                                                        activity_.integer(4),
+                                                        activity_.integer(5),
+                                                        activity_.integer(6),
+                                                        {},
+                                                        activity_.integer(7)};
         }
         discounts_.bind(book_id, all_times, Timestamp{all_times.ms + 1});
         while (discounts_.step()) {
@@ -371,6 +419,36 @@ private:
                                   static_cast<std::int64_t>(query.limit) + 1, query.user_id);
     }
 
+    JobPage read_jobs(const JobQuery& query) {
+        const auto limit = static_cast<std::int64_t>(query.limit);
+        const JobId before = query.before.value_or(INT64_MAX);
+        const auto status =
+            query.status ? std::optional(static_cast<std::int64_t>(*query.status)) : std::nullopt;
+        const auto scan = status ? static_cast<std::int64_t>(limits::page_scan) : limit + 1;
+        Statement& scanned = query.book_id ? scanned_jobs_of_book_ : scanned_jobs_;
+        scanned.bind_all(before, scan, status, limit + 1, query.book_id).step();
+        const auto scanned_to = scanned.optional_integer(0);
+        const bool scanned_all = scanned.integer(1) < scan;
+        scanned.reset();
+        JobPage page;
+        page.read_to = query.before.value_or(0);
+        if (!scanned_to) return page;
+        Statement& select = query.book_id ? jobs_of_book_ : jobs_;
+        select.bind_all(before, *scanned_to, status, limit + 1, query.book_id);
+        while (select.step()) {
+            if (page.jobs.size() == query.limit) {
+                page.more = true;
+                select.reset();
+                return page;
+            }
+            page.jobs.push_back(read_job(select));
+            page.read_to = page.jobs.back().id;
+        }
+        page.read_to = *scanned_to;
+        page.more = !scanned_all;
+        return page;
+    }
+
     EntryPage read_entries(const EntryQuery& query) {
         const auto limit = static_cast<std::int64_t>(query.limit);
         const auto type =
@@ -423,7 +501,7 @@ private:
         "FROM book_count WHERE book_id = ?"};
     Statement activity_{connection_,
                         "SELECT since, uploaded, assigned, locked, redeemed, rolled_back, "
-                        "discount_cents FROM activity_count "
+                        "discount_cents, generated FROM activity_count "
                         "WHERE book_id = ? AND since >= ? AND since < ?"};
     Statement discounts_{connection_,
                          "SELECT since, currency, amount FROM discount_count "
@@ -486,6 +564,25 @@ private:
         "chain.id" COUPOND_ENTRY_JOINS
         "WHERE entry.id > ?1 AND entry.book_id = coalesce(?2, entry.book_id) "
         "AND entry.type = coalesce(?3, entry.type) ORDER BY entry.id LIMIT ?4"};
+    Statement generator_{
+        connection_,
+        "SELECT " COUPOND_BOOK_COLUMNS ", " COUPOND_GENERATOR_COLUMNS
+        " FROM coupon_book AS book LEFT JOIN code_generator AS generator "
+        "ON generator.book_id = book.id AND generator.code_pattern = book.code_pattern "
+        "WHERE book.id = ?"};
+    Statement job_{connection_, "SELECT " COUPOND_JOB_COLUMNS " FROM job WHERE id = ?"};
+    Statement jobs_{connection_, COUPOND_LISTED_JOBS("")};
+    Statement jobs_of_book_{connection_, COUPOND_LISTED_JOBS(COUPOND_JOBS_OF_BOOK)};
+    Statement scanned_jobs_{connection_, COUPOND_SCANNED_JOBS("")};
+    Statement scanned_jobs_of_book_{connection_, COUPOND_SCANNED_JOBS(COUPOND_JOBS_OF_BOOK)};
+    // ?1: who asks, ?2: now.
+    Statement next_job_{
+        connection_,
+        "SELECT " COUPOND_JOB_COLUMNS ", " COUPOND_GENERATOR_COLUMNS
+        " FROM job LEFT JOIN code_generator AS generator "
+        "ON generator.book_id = job.book_id AND generator.code_pattern = job.code_pattern "
+        "WHERE job.status < 2 AND job.book_id NOT IN (SELECT book_id FROM job WHERE status < 2 "
+        "AND worker IS NOT ?1 AND claimed_until > ?2) ORDER BY job.id LIMIT 1"};
     Health health_{log::side_lists};
 };
 

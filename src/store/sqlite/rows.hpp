@@ -1,6 +1,8 @@
 // How rows are read: column lists and what they become.
 #pragma once
 
+#include <algorithm>
+
 #include "store/fault.hpp"
 #include "store/sqlite/connection.hpp"
 #include "store/store.hpp"
@@ -106,6 +108,53 @@ inline Book read_book(const Statement& row, int column = 0) {
     return sound(std::move(book));
 }
 inline constexpr int book_columns = 9;
+
+#define COUPOND_GENERATOR_COLUMNS "generator.code_key, generator.next, generator.drafts"
+/// From a row with COUPOND_GENERATOR_COLUMNS from `column` on.
+inline Generator read_generator(const Statement& row, int column) {
+    Generator generator;
+    const std::string key = row.text(column);
+    if (key.size() != generator.key.size()) throw corrupt("a generator with such a key");
+    std::ranges::copy(key, generator.key.begin());
+    generator.next = row.integer(column + 1);
+    generator.drafts = row.integer(column + 2);
+    return sound(std::move(generator));
+}
+/// The same where there may be none.
+inline std::optional<Generator> read_optional_generator(const Statement& row, int column) {
+    return row.is_null(column) ? std::nullopt : std::optional(read_generator(row, column));
+}
+
+#define COUPOND_JOB_COLUMNS                                                            \
+    "job.id, job.book_id, job.status, job.code_pattern, job.settings, job.requested, " \
+    "job.created, job.guess_probability, job.created_at, job.started_at, "             \
+    "job.finished_at, job.error, job.request_id, job.worker, job.claimed_until, job.version"
+/// From a row that begins with COUPOND_JOB_COLUMNS.
+inline Job read_job(const Statement& row) {
+    Job job;
+    job.id = row.integer(0);
+    job.book_id = row.integer(1);
+    const auto status = job_status_of(row.integer(2));
+    if (!status) throw corrupt("a job of such a status");
+    job.status = *status;
+    job.code_pattern = row.text(3);
+    if (!row.is_null(4) && !read_row_text(row.text(4), job.settings)) {
+        throw corrupt("a job of such settings");
+    }
+    job.requested = row.integer(5);
+    job.created = row.integer(6);
+    job.guess_probability = row.real(7);
+    job.created_at = {row.integer(8)};
+    job.started_at = optional_time(row, 9);
+    job.finished_at = optional_time(row, 10);
+    job.error = row.text(11);
+    job.request_id = row.text(12);
+    job.worker = row.text(13);
+    job.claimed_until = optional_time(row, 14);
+    job.version = row.integer(15);
+    return sound(std::move(job));
+}
+inline constexpr int job_columns = 16;
 
 inline std::optional<Currency> read_currency(const Statement& row, int column) {
     if (row.is_null(column)) return std::nullopt;

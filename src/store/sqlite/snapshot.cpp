@@ -82,8 +82,14 @@ void read(const Statement& row, Snapshot::BookCountRow& count) {
 void read(const Statement& row, Snapshot::ActivityRow& count) {
     count = {row.integer(0),
              {row.integer(1)},
-             {row.integer(2), row.integer(3), row.integer(4), row.integer(5), row.integer(6),
-              row.integer(7)}};
+             {row.integer(2),
+              row.integer(3),
+              row.integer(4),
+              row.integer(5),
+              row.integer(6),
+              row.integer(7),
+              {},
+              row.integer(8)}};
 }
 
 void read(const Statement& row, Snapshot::DiscountCountRow& count) {
@@ -190,12 +196,12 @@ public:
     }
 
     std::unique_ptr<RowStream<EntryRow>> uploads() override {
-        return stream<EntryRow>(COUPOND_ENTRIES("type = 2") "coalesce(code_id, 0), id");
+        return stream<EntryRow>(COUPOND_ENTRIES("type IN (2, 15)") "coalesce(code_id, 0), id");
     }
 
     std::unique_ptr<RowStream<EntryRow>> code_entries() override {
         return stream<EntryRow>(
-            COUPOND_ENTRIES("type NOT IN (1, 2, 6, 7, 8, 9)") "coalesce(code_id, 0), id");
+            COUPOND_ENTRIES("type NOT IN (1, 2, 6, 7, 8, 9, 15)") "coalesce(code_id, 0), id");
     }
 
     std::unique_ptr<RowStream<EntryRow>> erasures() override {
@@ -211,7 +217,7 @@ public:
     std::unique_ptr<RowStream<ActivityRow>> activity_counts() override {
         return stream<ActivityRow>(
             "SELECT book_id, since, uploaded, assigned, locked, redeemed, rolled_back, "
-            "discount_cents FROM activity_count ORDER BY book_id, since");
+            "discount_cents, generated FROM activity_count ORDER BY book_id, since");
     }
 
     std::unique_ptr<RowStream<DiscountCountRow>> discount_counts() override {

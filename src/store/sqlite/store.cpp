@@ -136,6 +136,9 @@ private:
         for (const Needs::HoldingNeed& need : needs.holdings) load_holdings(world, need);
         for (const std::string_view user_id : needs.erased) load_user(world, user_id);
         for (const std::string_view key : needs.keys) load_memory(world, key);
+        for (const BookId id : needs.generators) load_generators(world, id);
+        for (const JobId id : needs.jobs) load_job(world, id);
+        if (needs.job_ids > 0) world.next_job_id = connection_.integer(max_job_id) + 1;
         if (needs.book_ids > 0) world.next_book_id = connection_.integer(max_book_id) + 1;
         if (needs.code_ids > 0) world.next_code_id = connection_.integer(max_code_id) + 1;
         select_max_entry_.step();
@@ -343,6 +346,23 @@ private:
         select_memory_.reset();
     }
 
+    void load_generators(World& world, BookId book_id) {
+        select_generators_.bind(book_id);
+        while (select_generators_.step()) {
+            const Generator generator = read_generator(select_generators_, 1);
+            world.generators.try_emplace({book_id, select_generators_.text(0)},
+                                         World::GeneratorRow{generator, generator});
+        }
+    }
+
+    void load_job(World& world, JobId id) {
+        if (!select_job_.bind(id).step()) return;
+        Job job = read_job(select_job_);
+        select_job_.reset();
+        const std::int64_t version = job.version;
+        world.jobs.try_emplace(id, World::JobRow{std::move(job), version});
+    }
+
     void load_pool(World& world, PoolScope scope, std::size_t count, Timestamp at) {
         Pool& pool = world.pools[scope];
         if (scope) {
@@ -411,6 +431,12 @@ private:
                 .run();
             if (connection_.changes() != 1) return false;
         }
+        for (const Delta::GeneratorChange& change : delta.generators) {
+            if (!save_generator(change)) return false;
+        }
+        for (const World::JobRow* const row : delta.jobs) {
+            if (!save_job(*row)) return false;
+        }
         for (const CodeRow* row : delta.new_codes) save_new_code(*row);
         for (const CodeRow* row : delta.changed_codes) {
             if (!save_changed_code(*row)) return false;
@@ -431,6 +457,49 @@ private:
         save_locks(delta);
         for (const LedgerEntry& entry : delta.entries) save_entry(entry);
         return save_memories(delta);
+    }
+
+    /// Whether it was still as it was loaded. Where there was none, an insertion meets one that has
+    /// come.
+    bool save_generator(const Delta::GeneratorChange& change) {
+        const auto& [book_id, code_pattern, loaded, now] = change;
+        if (!loaded) {
+            insert_generator_.bind(book_id, code_pattern, key_of(now), now.next, now.drafts).run();
+            return true;
+        }
+        update_generator_
+            .bind(key_of(now), now.next, now.drafts, book_id, code_pattern, key_of(*loaded),
+                  loaded->next, loaded->drafts)
+            .run();
+        return connection_.changes() == 1;
+    }
+
+    static Blob key_of(const Generator& generator) {
+        return {{reinterpret_cast<const char*>(generator.key.data()), generator.key.size()}};
+    }
+
+    /// The same. What was asked for stays.
+    bool save_job(const World::JobRow& row) {
+        const Job& job = row.job;
+        const auto status = static_cast<std::int64_t>(job.status);
+        const auto or_null = [](const std::string& text) {
+            return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
+        };
+        if (row.is_new) {
+            const std::string settings = row_text(job.settings);
+            insert_job_
+                .bind(job.id, job.book_id, status, job.code_pattern, or_null(settings),
+                      job.requested, job.created, job.guess_probability, job.created_at,
+                      job.started_at, job.finished_at, or_null(job.error), job.request_id,
+                      or_null(job.worker), job.claimed_until, job.version)
+                .run();
+            return true;
+        }
+        update_job_
+            .bind(status, job.created, job.started_at, job.finished_at, or_null(job.error),
+                  or_null(job.worker), job.claimed_until, job.version, job.id, row.loaded_version)
+            .run();
+        return connection_.changes() == 1;
     }
 
     bool save_usages(const Delta& delta) {
@@ -470,7 +539,8 @@ private:
         for (const auto& [book_id, activity] : delta.activity) {
             upsert_activity_
                 .bind(book_id, since, activity.uploaded, activity.assigned, activity.locked,
-                      activity.redeemed, activity.discount_cents, activity.rolled_back)
+                      activity.redeemed, activity.discount_cents, activity.rolled_back,
+                      activity.generated)
                 .run();
             for (const auto& [currency, amount] : activity.discounts) {
                 for (const Timestamp in : {since, all_times}) {
@@ -616,6 +686,7 @@ private:
     static constexpr const char* max_book_id = "SELECT coalesce(max(id), 0) FROM coupon_book";
     static constexpr const char* max_code_id =
         "SELECT coalesce(max(id), 0) FROM coupon_code WHERE id < " COUPOND_USES_FROM;
+    static constexpr const char* max_job_id = "SELECT coalesce(max(id), 0) FROM job";
 
     Connection connection_;
     Checkpointer checkpointer_;
@@ -639,6 +710,10 @@ private:
     Statement select_book_{connection_,
                            "SELECT " COUPOND_BOOK_COLUMNS " FROM coupon_book AS book WHERE id = ?"};
     Statement select_two_books_{connection_, "SELECT id FROM coupon_book LIMIT 2"};
+    Statement select_generators_{connection_,
+                                 "SELECT code_pattern, " COUPOND_GENERATOR_COLUMNS
+                                 " FROM code_generator AS generator WHERE book_id = ?"};
+    Statement select_job_{connection_, "SELECT " COUPOND_JOB_COLUMNS " FROM job WHERE id = ?"};
     Statement select_code_{
         connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE code.code = ?"};
     Statement select_code_by_id_{
@@ -701,6 +776,22 @@ private:
                            "UPDATE coupon_book SET name = ?, code_pattern = ?, "
                            "max_redemptions_per_user = ?, discount_cents = ?, updated_at = ?, "
                            "last_entry_id = ?, settings = ? WHERE id = ? AND last_entry_id = ?"};
+    Statement insert_generator_{connection_,
+                                "INSERT INTO code_generator (book_id, code_pattern, code_key, "
+                                "next, drafts) VALUES (?, ?, ?, ?, ?)"};
+    Statement update_generator_{
+        connection_,
+        "UPDATE code_generator SET code_key = ?, next = ?, drafts = ? WHERE book_id = ? "
+        "AND code_pattern = ? AND code_key = ? AND next = ? AND drafts = ?"};
+    Statement insert_job_{
+        connection_,
+        "INSERT INTO job (id, book_id, status, code_pattern, settings, requested, created, "
+        "guess_probability, created_at, started_at, finished_at, error, request_id, worker, "
+        "claimed_until, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+    Statement update_job_{
+        connection_,
+        "UPDATE job SET status = ?, created = ?, started_at = ?, finished_at = ?, error = ?, "
+        "worker = ?, claimed_until = ?, version = ? WHERE id = ? AND version = ?"};
     Statement insert_code_{
         connection_,
         "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, locked_until, "
@@ -733,7 +824,7 @@ private:
     Statement delete_counted_lock_{connection_, "DELETE FROM counted_lock WHERE code_id = ?"};
     Statement upsert_standing_{
         connection_,
-        "INSERT INTO activity_count AS old VALUES (?, ?, 0, 0, 0, 0, 0, 0, ?) "
+        "INSERT INTO activity_count AS old VALUES (?, ?, 0, 0, 0, 0, 0, 0, ?, 0) "
         "ON CONFLICT DO UPDATE SET standing = old.standing + excluded.standing"};
     Statement upsert_standing_discount_{
         connection_,
@@ -776,13 +867,14 @@ private:
                                "AND locked_until IS NULL AND redeemed_at IS NULL"};
     Statement upsert_activity_{
         connection_,
-        "INSERT INTO activity_count AS old VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO "
+        "INSERT INTO activity_count AS old VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT DO "
         "UPDATE "
         "SET "
         "uploaded = old.uploaded + excluded.uploaded, assigned = old.assigned + excluded.assigned, "
         "locked = old.locked + excluded.locked, redeemed = old.redeemed + excluded.redeemed, "
         "discount_cents = old.discount_cents + excluded.discount_cents, "
-        "rolled_back = old.rolled_back + excluded.rolled_back"};
+        "rolled_back = old.rolled_back + excluded.rolled_back, "
+        "generated = old.generated + excluded.generated"};
     Statement upsert_discount_{connection_,
                                "INSERT INTO discount_count AS old VALUES (?, ?, ?, ?, 0) "
                                "ON CONFLICT DO UPDATE SET amount = old.amount + excluded.amount"};

@@ -297,6 +297,11 @@ struct Printer {
         const auto last = up.first_id + static_cast<CodeId>(up.codes.size()) - 1;
         return "uploaded " + std::to_string(up.first_id) + ".." + std::to_string(last);
     }
+    /// What the tables have no words for.
+    template <class Other>
+    std::string operator()(const Other&) const {
+        return "something else";
+    }
     std::string operator()(const CodeAssigned& done) const {
         return "assigned " + done.code.code + " to " + done.code.assigned_to.value();
     }

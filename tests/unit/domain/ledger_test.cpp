@@ -16,6 +16,7 @@ std::string_view name_of(LedgerEntry::Type type) {
     switch (type) {
         case LedgerEntry::Type::book_created: return "book_created";
         case LedgerEntry::Type::codes_uploaded: return "codes_uploaded";
+        case LedgerEntry::Type::codes_generated: return "codes_generated";
         case LedgerEntry::Type::code_assigned: return "code_assigned";
         case LedgerEntry::Type::code_locked: return "code_locked";
         case LedgerEntry::Type::code_redeemed: return "code_redeemed";

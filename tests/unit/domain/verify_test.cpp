@@ -1199,7 +1199,7 @@ TEST_F(Verify, entries_are_of_the_book_of_their_code) {
 }
 
 TEST_F(Verify, an_entry_has_a_type) {
-    for (const std::int64_t type : {std::int64_t{0}, std::int64_t{15}, std::int64_t{65'539}}) {
+    for (const std::int64_t type : {std::int64_t{0}, std::int64_t{16}, std::int64_t{65'539}}) {
         lock_of_redeemed().type = type;
         EXPECT_EQ(lines(), Lines{"ledger 7 (type " + std::to_string(type) +
                                  "): there is no such type of an entry about a code"});

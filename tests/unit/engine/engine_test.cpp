@@ -1,6 +1,7 @@
 // The queue, the lane and its batches.
 #include "engine/engine.hpp"
 
+#include <algorithm>
 #include <numeric>
 
 #include "unit/engine/support.hpp"
@@ -177,6 +178,51 @@ TEST_F(EngineTest, DrainsWhenItIsDestroyed) {
     engine_.reset();
     const auto batches = answers_.batches();
     EXPECT_EQ(std::accumulate(batches.begin(), batches.end(), std::size_t{0}), 6u);
+}
+
+TEST_F(EngineTest, RunsWhatHasTimeAloneAndOnlyOneOfThemWaits) {
+    start();
+    hold_lane();
+    ASSERT_TRUE(submit_aside(CreateBook{"has time", "p", {}, {}}));
+    EXPECT_FALSE(submit_aside(CreateBook{"one too many", "p", {}, {}}));
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(submit(CreateBook{"n", "p", {}, {}}));
+    release_lane();
+    answers_.await(5);
+    auto batches = answers_.batches();
+    std::ranges::sort(batches);
+    EXPECT_EQ(batches, (std::vector<std::size_t>{1, 1, 3}));
+    EXPECT_EQ(engine_->totals().aside, 1u);
+    EXPECT_GT(engine_->totals().aside_time.count(), 0);
+}
+
+TEST_F(EngineTest, GivesOthersTheirShareBeforeTheNextThatHasTime) {
+    EngineOptions options;
+    options.batch_commands = 1;
+    start(options);
+    constexpr int others = 2'000;
+    // The first that has time is in the lane until the others wait, and so does the second.
+    hold_lane_by([this] { return submit_aside(CreateBook{"has time", "p", {}, {}}); });
+    for (int i = 0; i < others; ++i) ASSERT_TRUE(submit(CreateBook{"n", "p", {}, {}}));
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // of which twice as much is owed
+    ASSERT_TRUE(submit_aside(CreateBook{"has time too", "p", {}, {}}));
+    release_lane();
+    const auto all = answers_.await(others + 2);
+    const auto second =
+        std::ranges::find_if(all, [](const Answered& one) { return one.tag == others + 1; });
+    const auto place = second - all.begin();
+    EXPECT_GT(place, 1);           // the others had to be first,
+    EXPECT_LT(place, others + 1);  // but not all of them
+}
+
+TEST_F(EngineTest, StillRunsWhatHasTimeWhenItDrains) {
+    start();
+    hold_lane();
+    ASSERT_TRUE(submit_aside(CreateBook{"has time", "p", {}, {}}));
+    std::jthread drain([this] { engine_->drain(); });
+    release_lane();
+    drain.join();
+    EXPECT_TRUE(answers_.await(2)[1].is<BookCreated>());
+    EXPECT_FALSE(submit_aside(CreateBook{"late", "p", {}, {}}));
 }
 
 TEST_F(EngineTest, KeepsTheOrderOfEachOfManyThreads) {

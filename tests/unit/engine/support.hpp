@@ -154,14 +154,25 @@ protected:
         return engine_->submit({std::move(command), "request"}, answers_.done(submitted_++));
     }
 
-    /// Blocks the lane in the save of a book; what is submitted from now on waits.
-    void hold_lane() {
+    bool submit_aside(Command command) {
+        return engine_->submit_aside({std::move(command), "request"}, answers_.done(submitted_++));
+    }
+
+    /// Blocks the lane in the save of what `submit` submits; what is submitted from now on waits.
+    template <class Submit>
+    void hold_lane_by(const Submit& submit) {
         store_.before_save = [this, held = false]() mutable -> std::optional<Failure> {
             if (!std::exchange(held, true)) gate_.wait();
             return std::nullopt;
         };
-        ASSERT_TRUE(submit(CreateBook{"the one that holds the lane", "p", {}, {}}));
+        ASSERT_TRUE(submit());
         gate_.await_waiting();
+    }
+    /// The same by the making of a book.
+    void hold_lane() {
+        hold_lane_by([this] {
+            return submit(CreateBook{"the one that holds the lane", "p", {}, {}});
+        });
     }
     void release_lane() { gate_.open(); }
 

@@ -91,6 +91,11 @@ TEST_F(DatabaseTest, OfVersion1KeepsItsRowsAndGetsALedgerOfThem) {
     expect_sound(file());
     database.emplace(folder_.path(), sqlite::Access::look);
     expect_verified(*database, 7);
+    database.emplace(folder_.path());
+    expect_to_generate(*database->open_store(), *database->open_read_store());
+    expect_sound(file());
+    database.emplace(folder_.path(), sqlite::Access::look);
+    expect_verified(*database, 12);
 }
 
 TEST_F(DatabaseTest, OfBeforeLimitsKeepsWhatStandsOfItsRedemptions) {
@@ -217,7 +222,7 @@ TEST_F(DatabaseTest, HasStrictTablesOnly) {
               std::vector<std::string>{});
     EXPECT_EQ(second.integer("SELECT count(*) FROM pragma_table_list WHERE schema = 'main' "
                              "AND name NOT LIKE 'sqlite_%'"),
-              13);
+              15);
 }
 
 TEST_F(DatabaseTest, IsOpenedWithALogThatIsSyncedAtEachCommit) {
@@ -310,6 +315,32 @@ TEST_F(Plans, OfWhatAUserHoldsUseTheIndexOfHolders) {
         << erased[0];
 }
 
+TEST_F(Plans, OfJobsUseTheirIndexes) {
+    const auto of = [&](const std::string& part, const std::string& wanted) {
+        const auto found = plans(part);
+        EXPECT_EQ(found.size(), 1u) << part;
+        for (const std::string& plan : found) {
+            EXPECT_NE(plan.find(wanted), std::string::npos) << plan;
+        }
+    };
+    of("SELECT id FROM job WHERE id < ?1", "SEARCH job USING INTEGER PRIMARY KEY (rowid<?)");
+    of("SELECT id FROM job WHERE book_id = ?5",
+       "SEARCH job USING COVERING INDEX job_book (book_id=? AND rowid<?)");
+    of("FROM job WHERE id < ?1 AND id >= ?2",
+       "SEARCH job USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)");
+    of("FROM job WHERE book_id = ?5 AND id < ?1 AND id >= ?2",
+       "SEARCH job USING INDEX job_book (book_id=? AND rowid>? AND rowid<?)");
+    // Those that are not finished, and nothing else, are in the index that is walked.
+    const auto next = plans("job.status < 2");
+    ASSERT_EQ(next.size(), 1u);
+    const std::string walk = "SCAN job USING INDEX job_unfinished";
+    EXPECT_TRUE(next[0].starts_with(walk)) << next[0];
+    EXPECT_NE(next[0].rfind(walk), 0u) << next[0];
+    EXPECT_NE(next[0].find("SEARCH generator USING PRIMARY KEY (book_id=? AND code_pattern=?)"),
+              std::string::npos)
+        << next[0];
+}
+
 TEST_F(Plans, OfNoStatementSortOrScanCodes) {
     const auto all = plans("");
     EXPECT_GT(all.size(), 20u);
@@ -318,7 +349,8 @@ TEST_F(Plans, OfNoStatementSortOrScanCodes) {
         EXPECT_TRUE(of_few || plan.find("TEMP B-TREE") == std::string::npos) << plan;
         for (const char* const table :
              {"coupon_code", "code", "coupon_user", "holder", "usage_count", "activity_count",
-              "discount_count", "old", "who", "lock_count", "counted_lock", "ledger", "entry"}) {
+              "discount_count", "old", "who", "lock_count", "counted_lock", "ledger", "entry",
+              "code_generator", "generator"}) {
             EXPECT_EQ(plan.find("SCAN " + std::string(table)), std::string::npos) << plan;
         }
     }

@@ -97,6 +97,9 @@ void expect_rows_of_version_1(Connection&& connection) {
     EXPECT_EQ(connection.rows("SELECT book_id, since, uploaded, assigned, locked, redeemed, "
                               "discount_cents FROM activity_count ORDER BY book_id"),
               (std::vector<std::string>{"0|0|7|5|1|3|4100", "1|0|5|4|1|2|4100", "2|0|2|1|0|1|0"}));
+    EXPECT_EQ(connection.integer("SELECT sum(generated) FROM activity_count"), 0);
+    EXPECT_EQ(connection.integer("SELECT count(*) FROM code_generator"), 0);
+    EXPECT_EQ(connection.integer("SELECT count(*) FROM job"), 0);
     EXPECT_EQ(connection.rows("SELECT book_id, since, standing FROM activity_count "
                               "ORDER BY book_id"),
               (std::vector<std::string>{"0|0|0", "1|0|2", "2|0|1"}));
@@ -150,6 +153,30 @@ inline void expect_to_go_on(Store& store, ReadStore& reads) {
     ASSERT_EQ(entries.size(), 1u);
     EXPECT_EQ(entries[0].entry.previous, 2);
     EXPECT_EQ(read_book_change(entries[0].entry.detail)->before->name, "b");
+}
+
+/// That codes are made of one of its books, which it has been given a pattern for: five of them.
+inline void expect_to_generate(Store& store, ReadStore& reads) {
+    const Timestamp now{10'000};
+    EditBook edit{2, {}, {}};
+    edit.wish.code_pattern = "N-{8}";
+    edit.wished.set(1);
+    ASSERT_TRUE(run(store, edit, now));
+    const auto begun = run(store, GenerateCodes{2, 5, {}}, now);
+    ASSERT_TRUE(begun);
+    ASSERT_TRUE(std::holds_alternative<JobChanged>(begun->front()));
+    EXPECT_EQ(std::get<JobChanged>(begun->front()).job.id, 1);
+    AddGenerated piece{{2, 0, {}}, AddGenerated::Piece{1, "w", now}, "N-{8}", {}, {}};
+    for (const char* const code : {"N-A", "N-B", "N-C", "N-D", "N-E"}) {
+        piece.draft.candidates.push_back({code, ++piece.draft.next});
+    }
+    const auto made = run(store, piece, now);
+    ASSERT_TRUE(made);
+    EXPECT_EQ(std::get<JobChanged>(made->front()).job.status, Job::Status::completed);
+    const auto statistics = reads.load_statistics({{}, {{0}, {900'000}}}, now);
+    ASSERT_TRUE(statistics);
+    EXPECT_EQ(statistics->series[0].activity.uploaded, 7);
+    EXPECT_EQ(statistics->series[0].activity.generated, 5);
 }
 
 /// Redemptions of two quarters of an hour as the version left them before there were limits of

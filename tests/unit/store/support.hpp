@@ -17,7 +17,7 @@
 namespace coupond::test {
 
 /// The adapter that the tests of both are built for: store_test.cpp, pool_test.cpp, list_test.cpp,
-/// ledger_test.cpp, changes_test.cpp, redemptions_test.cpp.
+/// ledger_test.cpp, changes_test.cpp, redemptions_test.cpp, generation_test.cpp.
 #ifdef COUPOND_TEST_ON_POSTGRES
 using TestedStore = PostgresStore;
 #else
@@ -42,6 +42,19 @@ inline Code make_code(CodeId id, BookId book_id, std::string text) {
     code.code = std::move(text);
     code.created_at = noon;
     return code;
+}
+
+/// For ten codes.
+inline Job make_job(JobId id, BookId book_id) {
+    Job job;
+    job.id = id;
+    job.book_id = book_id;
+    job.code_pattern = "SUMMER-{6}";
+    job.requested = 10;
+    job.created_at = noon;
+    job.request_id = "draft";
+    job.version = 1;
+    return job;
 }
 
 /// A Delta with the rows it points to, and an entry for each change; with greater ids than those of
@@ -103,6 +116,22 @@ public:
         row.assigned = true;
         enter(LedgerEntry::Type::code_assigned, row.code);
         enter_lock_and_redemption(row.code);
+        return *this;
+    }
+    /// `loaded`: what it was before, if it was there. To be called by keys, as what follows.
+    Draft& generator(BookId book_id, std::string_view code_pattern,
+                     const std::optional<Generator>& loaded, const Generator& now) {
+        delta.generators.push_back({book_id, code_pattern, loaded, now});
+        return *this;
+    }
+    Draft& job(Job job) {
+        delta.jobs.push_back(&jobs_.emplace_back(World::JobRow{std::move(job), 0, true}));
+        return *this;
+    }
+    /// `job` as it is to become; loaded as of the version it has.
+    Draft& change(Job job) {
+        const std::int64_t loaded = job.version++;
+        delta.jobs.push_back(&jobs_.emplace_back(World::JobRow{std::move(job), loaded}));
         return *this;
     }
     /// `was`: as usages_of() tells it. To be called by keys.
@@ -172,6 +201,7 @@ private:
     std::deque<Book> books_;
     std::deque<CodeRow> rows_;
     std::deque<UsageKey> keys_;
+    std::deque<World::JobRow> jobs_;
 };
 
 /// What a store gives for some codes, which must be there.
@@ -221,7 +251,7 @@ std::vector<std::string> contents_behind(Connection&& connection) {
     for (const std::string table :
          {"coupon_book", "coupon_code", "book_count", "lock_count", "usage_count", "counted_lock",
           "coupon_user", "ledger", "activity_count", "discount_count", "refusal_count",
-          "ledger_moved"}) {
+          "ledger_moved", "code_generator", "job"}) {
         for (const std::string& row :
              connection.rows("SELECT * FROM " + table + " ORDER BY 1, 2")) {
             all.push_back(table + ": " + row);

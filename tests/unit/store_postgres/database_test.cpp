@@ -61,6 +61,8 @@ TEST_F(PostgresDatabaseTest, OfVersion1KeepsItsRowsAndGetsALedgerOfThem) {
     expect_to_go_on(*store, *database->open_read_store());
     EXPECT_TRUE(store->ping());
     expect_verified(*database, 7);
+    expect_to_generate(*store, *database->open_read_store());
+    expect_verified(*database, 12);
 }
 
 TEST_F(PostgresDatabaseTest, OfBeforeLimitsKeepsWhatStandsOfItsRedemptions) {

@@ -283,6 +283,38 @@ TEST_F(TakenOver, FindsTheEntriesOfNewRowsOrNot) {
     EXPECT_TRUE(look_up(books.delta));
 }
 
+TEST_F(TakenOver, FindsANewJobHoweverItHasGoneOn) {
+    const Draft draft = std::move(Draft().job(make_job(1, 1)));
+    EXPECT_EQ(look_up(draft.delta).error(), Failure::conflict);
+    ASSERT_TRUE(store_->save(draft.delta));
+    EXPECT_TRUE(look_up(draft.delta));
+    ASSERT_TRUE(run(*store_, CancelJob{1}, noon));
+    EXPECT_TRUE(look_up(draft.delta));
+    for (const char* const different : {"created_at = created_at + 1", "request_id = 'another'"}) {
+        sql_.run("UPDATE job SET " + std::string(different));
+        EXPECT_EQ(look_up(draft.delta).error(), Failure::conflict) << different;
+        sql_.run("UPDATE job SET request_id = 'draft', created_at = " + std::to_string(noon.ms));
+    }
+}
+
+TEST_F(TakenOver, FindsAChangedJobOrAnotherChangeOfIt) {
+    ASSERT_TRUE(store_->save(Draft().job(make_job(1, 1)).delta));
+    Job job = make_job(1, 1);
+    job.status = Job::Status::cancelled;
+    job.finished_at = noon;
+    const Draft draft = std::move(Draft().change(job));
+    EXPECT_EQ(look_up(draft.delta).error(), Failure::conflict);
+    ASSERT_TRUE(store_->save(draft.delta));
+    EXPECT_TRUE(look_up(draft.delta));
+    for (const char* const different :
+         {"version = 3", "status = 2", "worker = 'another'", "finished_at = NULL"}) {
+        sql_.run("UPDATE job SET " + std::string(different));
+        EXPECT_EQ(look_up(draft.delta).error(), Failure::conflict) << different;
+        sql_.run("UPDATE job SET version = 2, status = 4, worker = NULL, finished_at = " +
+                 std::to_string(noon.ms));
+    }
+}
+
 /// What is found out about a save that its server has committed, and perhaps nobody else.
 class Committed : public LostTest {
 protected:

@@ -23,6 +23,9 @@ TEST(PlansTest, OfListsErasuresAndLimitsReadNoTableAsAWhole) {
         count_what_is_limited(book);
         draft.book(book).code(std::move(code));
     }
+    for (JobId id = 1; id <= 3; ++id) {
+        draft.generator(id, "SUMMER-{6}", {}, {}).job(make_job(id, id));
+    }
     ASSERT_TRUE(tested.store().save(draft.delta));
     tested.close();
     auto sql = tested.connect();
@@ -37,7 +40,7 @@ TEST(PlansTest, OfListsErasuresAndLimitsReadNoTableAsAWhole) {
         return sql.rows("SELECT relname, " + kind + " FROM pg_stat_user_tables WHERE relname IN " +
                         "('coupon_book', 'coupon_code', 'coupon_user', 'book_count', "
                         "'lock_count', 'counted_lock', 'usage_count', 'activity_count', "
-                        "'discount_count') "
+                        "'discount_count', 'code_generator', 'job') "
                         "ORDER BY 1");
     };
     sql.run("SELECT pg_stat_reset()");
@@ -52,6 +55,15 @@ TEST(PlansTest, OfListsErasuresAndLimitsReadNoTableAsAWhole) {
         }
     }
     EXPECT_TRUE(tested.reads().find_user({"ann", 0, 10}));
+    EXPECT_EQ(tested.reads().list_jobs({.limit = 10})->jobs.size(), 3u);
+    EXPECT_EQ(tested.reads().list_jobs({.limit = 10, .book_id = 1})->jobs.size(), 1u);
+    EXPECT_TRUE(*tested.reads().find_job(1));
+    EXPECT_TRUE((*tested.reads().find_generator(1))->generator);
+    EXPECT_TRUE((*tested.reads().next_job("w", noon))->generator);
+    EXPECT_TRUE(std::holds_alternative<JobChanged>(
+        run(tested.store(), GenerateCodes{1, 5, {}}, noon).value()[0]));
+    EXPECT_TRUE(
+        std::holds_alternative<JobChanged>(run(tested.store(), CancelJob{1}, noon).value()[0]));
     const ValidateCode validate{"C1", "ann"};
     const ValidateCode* const asked[] = {&validate};
     EXPECT_TRUE(tested.reads().find_codes(asked, noon)->front());
@@ -73,9 +85,10 @@ TEST(PlansTest, OfListsErasuresAndLimitsReadNoTableAsAWhole) {
     }
     EXPECT_GT(looked_up(), 0);
     EXPECT_EQ(scans("seq_scan"),
-              (std::vector<std::string>{"activity_count|0", "book_count|0", "counted_lock|0",
-                                        "coupon_book|0", "coupon_code|0", "coupon_user|0",
-                                        "discount_count|0", "lock_count|0", "usage_count|0"}));
+              (std::vector<std::string>{"activity_count|0", "book_count|0", "code_generator|0",
+                                        "counted_lock|0", "coupon_book|0", "coupon_code|0",
+                                        "coupon_user|0", "discount_count|0", "job|0",
+                                        "lock_count|0", "usage_count|0"}));
 }
 
 }  // namespace

@@ -219,6 +219,63 @@ TEST_F(RaceTest, PartsOfADiscountThatAreGivenBackAtOnceAreNotMoreThanThereWas) {
     expect_chained();
 }
 
+TEST_F(RaceTest, NoCodeOfAPatternIsGeneratedTwice) {
+    run_through(tested_.store(), {CreateBook{"g", "{8}", {}, {}}});
+    const auto parsed = parse_code_pattern("{8}");
+    std::atomic<int> rounds = 0;
+    race([&](Store& store, int number) {
+        const auto reads = tested_.open_reads();
+        Generator fresh;  // each has a key of its own, until there is one
+        fresh.key.fill(static_cast<unsigned char>(number));
+        for (int i = 0; i < 8;) {
+            const auto found = reads->find_generator(3)->value();
+            const Generator from = found.generator.value_or(fresh);
+            CodeMaker maker(std::get<CodePattern>(parsed), from.key);
+            const auto first = [](std::uint64_t) { return std::uint64_t{0}; };
+            AddGenerated added{{3, 5, {}}, {}, "{8}", from, maker.draft(from.next, 5, first)};
+            if (std::holds_alternative<CodesGenerated>(run_through(store, {added}).front())) ++i;
+            ++rounds;
+        }
+    });
+    EXPECT_GE(rounds, 32);
+    auto sql = tested_.connect();
+    EXPECT_EQ(sql.rows("SELECT next, drafts FROM code_generator"),
+              std::vector<std::string>{"160|160"});
+    EXPECT_EQ(sql.integer("SELECT count(*) FROM coupon_code WHERE book_id = 3"), 160);
+    EXPECT_EQ(sql.integer("SELECT sum(generated) FROM activity_count WHERE book_id = 3"), 160);
+    expect_counted(tested_.connect());
+    expect_chained();
+}
+
+TEST_F(RaceTest, JobsThatAreBegunAtOnceHaveIdsOfTheirOwnAndAPieceIsMadeOnce) {
+    run_through(tested_.store(), {CreateBook{"g", "{8}", {}, {}}});
+    std::mutex mutex;
+    std::set<JobId> ids;
+    race([&](Store& store, int) {
+        for (int i = 0; i < 10; ++i) {
+            const auto begun = run_through(store, {GenerateCodes{3, 5, {}}});
+            const std::lock_guard guard(mutex);
+            EXPECT_TRUE(ids.insert(std::get<JobChanged>(begun.front()).job.id).second);
+        }
+    });
+    EXPECT_EQ(ids.size(), 40u);
+    EXPECT_EQ(tested_.connect().integer("SELECT count(*) FROM job"), 40);
+    const JobId id = *ids.begin();
+    std::atomic<int> made = 0, taken = 0;
+    race([&](Store& store, int number) {
+        const std::string name = std::to_string(number);
+        AddGenerated piece{{3, 0, {}}, AddGenerated::Piece{id, name, noon + 1}, "{8}", {}, {}};
+        piece.draft.candidates = {{name + "A", 1}, {name + "B", 2}};
+        piece.draft.next = 2;
+        const Outcome outcome = run_through(store, {piece}).front();
+        ++(std::holds_alternative<JobChanged>(outcome) ? made : taken);
+    });
+    EXPECT_EQ(made, 1);
+    EXPECT_EQ(taken, stores - 1);
+    EXPECT_EQ(tested_.reads().find_job(id)->value().created, 2);
+    EXPECT_EQ(tested_.connect().integer("SELECT count(*) FROM coupon_code WHERE book_id = 3"), 2);
+}
+
 TEST_F(RaceTest, WhoeverIsErasedMeanwhileIsMet) {
     const auto store = tested_.database().open_store();
     run_through(*store,

@@ -549,10 +549,10 @@ TEST(DecodeListEntries, SaysWhatIsWrong) {
     }
     for (const char* const type : {"", "redeemed", "5", "Code_redeemed"}) {
         EXPECT_EQ(said({{"type", type}}),
-                  (Strings{"type must be one of book_created, codes_uploaded, code_assigned, "
-                           "code_locked, code_redeemed, user_erased, book_changed, book_archived, "
-                           "book_restored, code_changed, code_unassigned, code_unlocked, "
-                           "redemption_rolled_back, discount_given_back"}));
+                  (Strings{"type must be one of book_created, codes_uploaded, codes_generated, "
+                           "code_assigned, code_locked, code_redeemed, user_erased, book_changed, "
+                           "book_archived, book_restored, code_changed, code_unassigned, "
+                           "code_unlocked, redemption_rolled_back, discount_given_back"}));
     }
     EXPECT_EQ(said({{"include", "codes"}, {"code", "A"}, {"code", "B"}, {"limit", "0"}}),
               (Strings{"limit must be an integer from 1 to 1000", "code must be given once",

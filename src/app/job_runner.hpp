@@ -1,0 +1,62 @@
+// Works on jobs, one after the other, a piece at a time beside everything else.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+
+#include "base/time.hpp"
+#include "engine/engine.hpp"
+
+namespace coupond {
+
+/// Any number of them, in as many processes, may work at once on one database: each job is one's,
+/// and what one that has ended left behind is taken over by the others. A piece is added in one
+/// transaction with what tells how far the job is, so that no code is made twice.
+class JobRunner {
+public:
+    /// Does nothing yet. `engine` and `clock` must outlive it; `store` is its own. `worker` is
+    /// nobody else's name who works at the same time.
+    JobRunner(Engine& engine, std::unique_ptr<ReadStore> store, const Clock& clock,
+              std::string worker);
+    /// Stops.
+    ~JobRunner();
+    /// Begins. The schema must be there.
+    void start();
+    JobRunner(const JobRunner&) = delete;
+    JobRunner& operator=(const JobRunner&) = delete;
+
+    /// There is a new job. Else it is found within limits::job_poll_ms. Thread-safe.
+    void wake();
+
+    /// Begins no more; returns when the piece of the moment is drafted. Whether one that was handed
+    /// over is still added depends on the engine.
+    void stop();
+
+private:
+    struct Answer;
+
+    void run(const std::stop_token& stop);
+    void work(const std::stop_token& stop, const JobGenerator& next);
+    /// Nothing where it was stopped.
+    std::optional<Result<Outcome>> wait(const std::stop_token& stop, Answer& answer);
+    void adapt(std::size_t codes, const Engine::Totals& before);
+    void pause(const std::stop_token& stop, std::chrono::milliseconds most);
+
+    Engine& engine_;
+    const std::unique_ptr<ReadStore> store_;
+    const Clock& clock_;
+    const std::string worker_;
+    std::size_t piece_codes_ = limits::piece_codes_first;
+    std::mutex mutex_;
+    std::condition_variable_any woken_;
+    bool is_woken_ = false;
+    std::jthread thread_;
+};
+
+}  // namespace coupond

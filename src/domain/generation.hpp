@@ -1,0 +1,92 @@
+// Codes made by the pattern of a book, and the jobs that make many of them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/permutation.hpp"
+#include "domain/code_space.hpp"
+#include "domain/types.hpp"
+
+namespace coupond {
+
+/// What the codes of a book and a pattern come from: the codes of a keyed permutation of the
+/// numbers that the pattern has, in order. Each number is used once.
+struct Generator {
+    Permutation::Key key{};  ///< of this book and pattern only; secret
+    std::int64_t next = 0;   ///< the first number, before it is permuted, that was not used yet
+    std::int64_t drafts =
+        0;  ///< codes that those before it had, also those that were there already
+
+    bool operator==(const Generator&) const = default;
+};
+
+/// Codes that are to be added, if they are not there yet.
+struct CodeDraft {
+    struct Candidate {
+        std::string code;
+        std::int64_t next = 0;  ///< Generator::next behind it
+    };
+    std::vector<Candidate> candidates;
+    std::int64_t next = 0;   ///< Generator::next behind all of them
+    bool exhausted = false;  ///< there are no numbers after that
+};
+
+/// Makes the codes of one pattern with one key. Not thread-safe.
+class CodeMaker {
+public:
+    /// `pattern` must be of parse_code_pattern().
+    CodeMaker(const CodePattern& pattern, const Permutation::Key& key);
+
+    /// How many codes there are; at most CodeSpace::most.
+    CodeSpace::Number codes() const { return space_.codes(); }
+
+    /// The next `count` codes from `next` on, or as many as there are. `draw`: see CodeSpace.
+    CodeDraft draft(std::int64_t next, std::size_t count, const CodeSpace::Draw& draw);
+
+private:
+    CodeSpace space_;
+    Permutation permutation_;
+};
+
+/// How likely it is that a code of a pattern that has `codes` is one of `made`.
+double guess_probability(std::int64_t made, CodeSpace::Number codes);
+
+/// Beyond this it is worth a warning.
+inline constexpr double likely_guess = 1e-6;
+
+/// Making codes for a book, piece by piece, beside everything else.
+struct Job {
+    enum class Status : std::int16_t { queued, running, completed, failed, cancelled };
+
+    JobId id = 0;
+    BookId book_id = 0;
+    std::string code_pattern;  ///< that of the book when it was asked for
+    CodeSettings settings;     ///< of its codes
+    Status status = Status::queued;
+    std::int64_t requested = 0;  ///< codes
+    std::int64_t created = 0;
+    /// That somebody guesses one of the book's codes by the pattern in one try, when all are made.
+    double guess_probability = 0;
+    Timestamp created_at;
+    std::optional<Timestamp> started_at;
+    std::optional<Timestamp> finished_at;
+    std::string error;       ///< the name of the Refusal for which it has failed; else empty
+    std::string request_id;  ///< of the request that asked for it
+    std::string worker;      ///< AddGenerated::Piece::worker of its last piece; empty: none yet
+    std::optional<Timestamp> claimed_until;
+    std::int64_t version = 0;  ///< one more with each change: what a guarded save compares
+
+    bool is_finished() const { return status > Status::running; }
+
+    bool operator==(const Job&) const = default;
+};
+
+inline constexpr Job::Status last_job_status = Job::Status::cancelled;
+
+}  // namespace coupond
