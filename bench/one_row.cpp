@@ -36,7 +36,7 @@ void serve_one_by_one(const Config& config) {
     Engine engine(*store, locks.get(), clock, deliver, one_by_one);
     EventStreams streams(io, reader);
     JobRunner jobs(engine, database->open_read_store(), clock, "nobody");  // never begins
-    Api api{io, engine, reader, streams, jobs, clock, config.lock_ttl_ms};
+    Api api{io, engine, reader, reader, streams, jobs, clock, config.lock_ttl_ms};
     http::Server server(io, {config.host, config.port}, make_router(api));
     boost::asio::signal_set signals(io, SIGTERM);
     signals.async_wait([&](boost::system::error_code, int) {

@@ -21,6 +21,7 @@ struct Api {
     boost::asio::io_context& io;  ///< of the network thread
     Engine& engine;
     Reader& reader;
+    Reader& drafts;  ///< of a current store (Database::open_current_read_store)
     EventStreams& streams;
     JobRunner& jobs;
     const Clock& clock;
@@ -28,7 +29,7 @@ struct Api {
     /// Idempotency keys of requests that are not answered yet. Of the network thread.
     std::unordered_set<std::string> keys_in_use = {};
     Validations validations{io, reader, clock};
-    Generations generations{io, engine, reader};
+    Generations generations{io, engine, drafts};
 };
 
 http::Router make_router(Api& api);

@@ -63,7 +63,8 @@ void Generations::take(Result<Outcome>&& outcome, Timestamp decided_at) {
     if (outdated == nullptr) return answer(std::move(outcome), decided_at);
     Pending& pending = waiting_.front();
     const auto& asked = std::get<AddGenerated>(pending.submission.command).asked;
-    if (static_cast<std::size_t>(asked.count) + pending.more >= limits::upload_codes) {
+    const std::size_t drafted = static_cast<std::size_t>(asked.count) + pending.more;
+    if (outdated->missing > 0 && drafted >= limits::upload_codes) {
         return answer(Outcome(Refusal::code_pattern_exhausted), decided_at);
     }
     // Twice as many: where so many are there already, as many of the next ones will be.

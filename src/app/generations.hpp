@@ -10,8 +10,9 @@
 
 namespace coupond {
 
-/// Drafts codes and has them added, for one client after the other, and again where somebody else
-/// has moved the generator meanwhile. Of the network thread. What it refers to must outlive it.
+/// Drafts codes on a thread of their own and has them added, for one client after the other, and
+/// again where somebody else has moved the generator meanwhile. Of the network thread. What it
+/// refers to must outlive it.
 class Generations {
 public:
     Generations(boost::asio::io_context& io, Engine& engine, Reader& reader)

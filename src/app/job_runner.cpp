@@ -41,11 +41,20 @@ void JobRunner::stop() {
     if (thread_.joinable()) thread_.join();
 }
 
+/// A round of each job, or a second of it, then one of the next.
 void JobRunner::run(const std::stop_token& stop) {
     const std::chrono::milliseconds poll(limits::job_poll_ms);
+    JobId after = 0;
     while (!stop.stop_requested()) {
-        const Result<std::optional<JobGenerator>> next = store_->next_job(worker_, clock_.now());
-        next&&* next ? work(stop, **next) : pause(stop, poll);
+        const auto next = store_->next_job(worker_, clock_.now(), after);
+        if (next && *next) {
+            after = (*next)->job.id;
+            work(stop, **next);
+        } else if (after != 0) {
+            after = 0;
+        } else {
+            pause(stop, poll);
+        }
     }
 }
 
@@ -55,63 +64,122 @@ void JobRunner::pause(const std::stop_token& stop, std::chrono::milliseconds mos
     is_woken_ = false;
 }
 
-/// While a piece is added, the next one is drafted. Returns where the job is to be looked at again,
-/// or is nothing for us any more.
+/// Returns where it is another one's turn, or the job is to be looked at again.
 void JobRunner::work(const std::stop_token& stop, const JobGenerator& next) {
-    Job job = next.job;
-    AddGenerated piece;
-    piece.asked.book_id = job.book_id;
-    piece.code_pattern = job.code_pattern;
-    auto maker = make_codes(job.code_pattern, next.generator, piece.generator);
-    if (!maker) piece.generator = next.generator.value_or(Generator());
-    const auto draft = [&](std::int64_t from, std::int64_t left) {
-        if (!maker) return CodeDraft{{}, from, true};
-        const auto most = static_cast<std::int64_t>(piece_codes_);
-        const auto count = static_cast<std::size_t>(std::clamp(left, std::int64_t{0}, most));
-        return maker->draft(from, count, coupond::draw);
-    };
-    const bool is_new = !job.started_at;
-    CodeDraft drafted = draft(piece.generator.next, job.requested - job.created);
-    while (!stop.stop_requested()) {
-        const std::int64_t candidates = std::ssize(drafted.candidates);
-        const Generator behind{piece.generator.key, drafted.next,
-                               piece.generator.drafts + candidates};
-        piece.piece = {job.id, worker_, clock_.now() + limits::job_claim_ms};
-        piece.draft = std::move(drafted);
-        const auto answer = std::make_shared<Answer>();
-        const Engine::Totals before = engine_.totals();
-        const bool queued = engine_.submit_aside({piece, job.request_id},
-                                                 [answer](Result<Outcome>&& outcome, Timestamp) {
-                                                     {
-                                                         const std::lock_guard lock(answer->mutex);
-                                                         answer->outcome = std::move(outcome);
-                                                     }
-                                                     answer->there.notify_one();
-                                                 });
-        if (!queued) return pause(stop, std::chrono::milliseconds(limits::job_poll_ms));
-        drafted = draft(behind.next, job.requested - job.created - candidates);
-        const auto outcome = wait(stop, *answer);
-        if (!outcome) return;
-        if (!*outcome) {
-            log::warn("a job waits", {{"job", job.id}, {"reason", to_string(outcome->error())}});
-            return pause(stop, std::chrono::milliseconds(limits::job_poll_ms));
-        }
-        const auto* const changed = std::get_if<JobChanged>(&**outcome);
-        // Others were there in between; what is read may be a little behind.
-        if (changed == nullptr) return pause(stop, std::chrono::milliseconds(limits::job_gap_ms));
-        job = changed->job;
-        if (job.is_finished()) break;
-        adapt(static_cast<std::size_t>(candidates), before);
-        // Where some of the candidates were there already, the next ones are too few: so be it.
-        piece.generator = behind;
+    Work work{next.job, {}, {}};
+    work.maker = make_codes(work.job.code_pattern, next.generator, work.generator);
+    const Job& job = work.job;
+    if (!work.maker) work.generator = next.generator.value_or(Generator());
+    if (!work.maker) {
+        auto ends = piece_of(work, job.round);
+        ends.piece->is_last = true;
+        add(stop, std::move(ends), work);
+    } else if (job.done < job.round.size()) {
+        add_round(stop, work);
+    } else if (job.requested - job.created >= limits::round_least) {
+        const std::int64_t most = std::min(job.requested - job.created, limits::round_codes);
+        const JobRound round = work.maker->round(work.generator.next, most);
+        auto begins = piece_of(work, round);
+        begins.piece->is_last = round.size() == 0 || gives_up(job);
+        if (add(stop, std::move(begins), work) && !job.is_finished()) add_round(stop, work);
+    } else {
+        add_in_turn(stop, work);
     }
-    if (!job.is_finished()) return;
-    log::info(is_new ? "a job has ended" : "a job that was begun before has ended",
-              {{"job", job.id},
-               {"book", job.book_id},
-               {"created", job.created},
-               {"requested", job.requested},
-               {"error", job.error}});
+}
+
+AddGenerated JobRunner::piece_of(const Work& work, const JobRound& round) const {
+    AddGenerated command;
+    command.asked.book_id = work.job.book_id;
+    command.piece = {work.job.id, worker_, {}, round, work.job.done, work.job.done};
+    command.code_pattern = work.job.code_pattern;
+    command.generator = work.generator;
+    return command;
+}
+
+void JobRunner::add_round(const std::stop_token& stop, Work& work) {
+    const Job& job = work.job;
+    const auto numbers = work.maker->permuted(job.round);
+    const double turn = static_cast<double>(draw(1u << 31)) / static_cast<double>(1u << 31);
+    while (!job.is_finished() && job.done < job.round.size()) {
+        const std::span all(numbers);
+        const std::size_t done = std::min(static_cast<std::size_t>(job.done), all.size());
+        const std::size_t count = std::min(all.size() - done, piece_codes_);
+        const bool ends = done + count == all.size();
+        AddGenerated piece = piece_of(work, job.round);
+        piece.piece->done_now = ends ? job.round.size() : static_cast<std::int64_t>(done + count);
+        piece.piece->turn = turn;
+        piece.draft = work.maker->draft(all.subspan(done, count), coupond::draw);
+        const Engine::Totals before = engine_.totals();
+        if (!add(stop, std::move(piece), work)) return;
+        adapt(count, before);
+    }
+}
+
+/// The last codes of a job, or all of a small one: where some are there already, more candidates
+/// follow at once, of which no more are used up than it takes.
+void JobRunner::add_in_turn(const std::stop_token& stop, Work& work) {
+    const Job& job = work.job;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    auto count = static_cast<std::size_t>(job.requested - job.created);
+    while (!job.is_finished() && std::chrono::steady_clock::now() < until) {
+        AddGenerated piece = piece_of(work, job.round);
+        piece.draft =
+            work.maker->draft(work.generator.next, std::min(count, piece_codes_), coupond::draw);
+        const std::int64_t candidates = std::ssize(piece.draft.candidates);
+        piece.piece->is_last = piece.draft.exhausted || gives_up(job);
+        const std::int64_t next = piece.draft.next;
+        const Engine::Totals before = engine_.totals();
+        if (!add(stop, std::move(piece), work)) return;
+        adapt(static_cast<std::size_t>(candidates), before);
+        work.generator.next = next;
+        count = piece_codes_;
+    }
+}
+
+/// Whether so many codes in a row were there already that it is not to be expected to find others.
+bool JobRunner::gives_up(const Job& job) const {
+    const auto missed = missed_.find(job.id);
+    return missed != missed_.end() && missed->second >= limits::codes_missed;
+}
+
+/// Has a piece added. False where somebody else works on the job, or it is to be looked at again;
+/// or we are to stop.
+bool JobRunner::add(const std::stop_token& stop, AddGenerated piece, Work& work) {
+    Job& job = work.job;
+    piece.piece->claimed_until = clock_.now() + limits::job_claim_ms;
+    const std::int64_t created = job.created, candidates = std::ssize(piece.draft.candidates);
+    const auto answer = std::make_shared<Answer>();
+    const bool queued = engine_.submit_aside({std::move(piece), job.request_id},
+                                             [answer](Result<Outcome>&& outcome, Timestamp) {
+                                                 {
+                                                     const std::lock_guard lock(answer->mutex);
+                                                     answer->outcome = std::move(outcome);
+                                                 }
+                                                 answer->there.notify_one();
+                                             });
+    if (!queued) return pause(stop, std::chrono::milliseconds(limits::job_poll_ms)), false;
+    const auto outcome = wait(stop, *answer);
+    if (!outcome) return false;
+    if (!*outcome) {
+        log::warn("a job waits", {{"job", job.id}, {"reason", to_string(outcome->error())}});
+        return pause(stop, std::chrono::milliseconds(limits::job_poll_ms)), false;
+    }
+    const auto* const changed = std::get_if<JobChanged>(&**outcome);
+    // Others were there in between; what is read may be a little behind.
+    if (changed == nullptr) {
+        return pause(stop, std::chrono::milliseconds(limits::job_gap_ms)), false;
+    }
+    job = changed->job;
+    missed_[job.id] = job.created > created ? 0 : missed_[job.id] + candidates;
+    if (job.is_finished()) {
+        missed_.erase(job.id);
+        log::info("a job has ended", {{"job", job.id},
+                                      {"book", job.book_id},
+                                      {"created", job.created},
+                                      {"requested", job.requested},
+                                      {"error", job.error}});
+    }
+    return true;
 }
 
 std::optional<Result<Outcome>> JobRunner::wait(const std::stop_token& stop, Answer& answer) {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -40,9 +41,20 @@ public:
 
 private:
     struct Answer;
+    /// A job, as it was told last, and what its codes come from.
+    struct Work {
+        Job job;
+        Generator generator;
+        std::optional<CodeMaker> maker;
+    };
 
     void run(const std::stop_token& stop);
     void work(const std::stop_token& stop, const JobGenerator& next);
+    AddGenerated piece_of(const Work& work, const JobRound& round) const;
+    void add_round(const std::stop_token& stop, Work& work);
+    void add_in_turn(const std::stop_token& stop, Work& work);
+    bool gives_up(const Job& job) const;
+    bool add(const std::stop_token& stop, AddGenerated piece, Work& work);
     /// Nothing where it was stopped.
     std::optional<Result<Outcome>> wait(const std::stop_token& stop, Answer& answer);
     void adapt(std::size_t codes, const Engine::Totals& before);
@@ -53,6 +65,7 @@ private:
     const Clock& clock_;
     const std::string worker_;
     std::size_t piece_codes_ = limits::piece_codes_first;
+    std::map<JobId, std::int64_t> missed_;  ///< codes since the last one that was not there yet
     std::mutex mutex_;
     std::condition_variable_any woken_;
     bool is_woken_ = false;

@@ -103,8 +103,9 @@ void serve(const Config& config) {
             streams.look_soon();
         });
     });
-    JobRunner jobs(engine, database->open_read_store(), clock, name_of_worker(config));
-    Api api{io, engine, reader, streams, jobs, clock, config.lock_ttl_ms};
+    JobRunner jobs(engine, database->open_current_read_store(), clock, name_of_worker(config));
+    Reader drafts(database->open_current_read_store());
+    Api api{io, engine, reader, drafts, streams, jobs, clock, config.lock_ttl_ms};
     http::Server server(io, {config.host, config.port}, make_router(api));
 
     ReadyWait ready(io, engine, reader, [&] { print_ready_line(config, server.port()); });
@@ -138,6 +139,7 @@ void serve(const Config& config) {
     jobs.stop();
     last_resort.waits_for("a list");
     reader.stop();
+    drafts.stop();
     last_resort.waits_for("a change");
     engine.drain();
     if (unusable) std::rethrow_exception(unusable);

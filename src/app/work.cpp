@@ -27,7 +27,7 @@ void work(const Config& config) {
     Engine engine(*store, nullptr, clock, [](std::vector<Delivery> deliveries) {
         for (Delivery& delivery : deliveries) delivery();
     });
-    JobRunner jobs(engine, database->open_read_store(), clock, secure_random_base32(26));
+    JobRunner jobs(engine, database->open_current_read_store(), clock, secure_random_base32(26));
     jobs.start();
     std::printf("coupond %s works on the jobs of %s\n", COUPOND_VERSION, database->name().c_str());
     std::fflush(stdout);

@@ -61,13 +61,22 @@ struct AddGenerated {
         JobId job_id = 0;
         std::string worker;       ///< random: nobody else's
         Timestamp claimed_until;  ///< nobody else works on it before
+        /// Another one than the job's begins it: its numbers are the generator's next ones, and the
+        /// draft is empty. Else the draft has the codes of the round's next numbers; or, where it
+        /// has none left, of the generator's.
+        JobRound round = {};
+        std::int64_t done = 0;      ///< numbers of the round before those of the draft,
+        std::int64_t done_now = 0;  ///< and with them
+        /// From 0 up to 1: where in the order in which free codes are given away the round begins.
+        double turn = 0;
+        bool is_last = false;  ///< there are no more codes, or they are not to be found
     };
 
     GenerateCodes asked;  ///< of a piece: only the book
     std::optional<Piece> piece = {};
     std::string code_pattern = {};  ///< what `draft` was made with: it must still be so
     Generator generator = {};
-    CodeDraft draft = {};  ///< of a piece: no more than there are to be
+    CodeDraft draft = {};
 };
 
 /// Codes that it has made so far stay.

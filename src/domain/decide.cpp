@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <set>
 #include <utility>
 
@@ -488,10 +489,18 @@ public:
 private:
     using Spellings = std::unordered_map<std::string_view, std::string>;
 
-    /// Adds codes that are not there yet; `spellings` has those of a book that folds them.
+    /// Where in the order in which free codes are given away codes are put, one after the other:
+    /// what is beyond 1 begins anew.
+    struct Spread {
+        double from = 0;
+        double step = 0;
+    };
+
+    /// Adds codes that are not there yet; `spellings` has those of a book that folds them. Without
+    /// `spread` they are anywhere.
     CodesUploaded add_codes(LedgerEntry::Type type, const Book& book,
                             std::vector<std::string> texts, const CodeSettings& settings,
-                            Spellings& spellings) {
+                            Spellings& spellings, const std::optional<Spread>& spread = {}) {
         CodesUploaded added{book, world_.next_code_id, std::move(texts), now_, settings};
         LedgerEntry& entry = enter(type, book.id);
         entry.code_id = added.first_id;
@@ -512,6 +521,11 @@ private:
             CodeRow& row = world_.add(std::move(code));
             row.code.kept_back = is_kept_back;  // which it was not before it was there
             row.is_new = true;
+            if (spread) {
+                const auto nth = static_cast<double>(row.code.id - added.first_id) + 0.5;
+                const double at = spread->from + nth * spread->step;
+                row.order = at - std::floor(at);
+            }
             if (!book.case_sensitive) {
                 row.folded = std::move(spellings.at(text));
                 world_.add_spellings(row);
@@ -567,8 +581,9 @@ private:
     /// Whether the generator that drafted is as it was then.
     bool is_current(const AddGenerated& command) const {
         const auto found = world_.generators.find({command.asked.book_id, command.code_pattern});
-        if (found != world_.generators.end()) return found->second.now == command.generator;
-        return command.generator.next == 0 && command.generator.drafts == 0;
+        if (found == world_.generators.end()) return command.generator.next == 0;
+        const Generator& now = found->second.now;
+        return now.key == command.generator.key && now.next == command.generator.next;
     }
 
     /// From a draft, up to some number of codes that are not there yet.
@@ -599,19 +614,32 @@ private:
         return picked;
     }
 
-    /// Adds what was picked from a draft, and moves its generator on.
-    CodesUploaded add_picked(const Book& book, const AddGenerated& command, Picked picked,
-                             const CodeSettings& settings) {
-        World::GeneratorRow& row = world_.generators[{book.id, command.code_pattern}];
-        row.now = command.generator;
-        const auto& candidates = command.draft.candidates;
-        const bool all = picked.candidates == candidates.size();
-        row.now.next = all ? command.draft.next : candidates[picked.candidates - 1].next;
-        row.now.drafts += static_cast<std::int64_t>(picked.candidates);
-        row.changed = true;
+    /// Adds what was picked from a draft.
+    CodesUploaded add_picked(const Book& book, Picked picked, const CodeSettings& settings,
+                             const std::optional<Spread>& spread = {}) {
         if (picked.codes.empty()) return {};
         return add_codes(LedgerEntry::Type::codes_generated, book, std::move(picked.codes),
-                         settings, picked.spellings);
+                         settings, picked.spellings, spread);
+    }
+
+    /// The generator that drafted, as it is from now on.
+    Generator& move_generator(const AddGenerated& command) {
+        World::GeneratorRow& row =
+            world_.generators
+                .try_emplace({command.asked.book_id, command.code_pattern},
+                             World::GeneratorRow{std::nullopt, command.generator})
+                .first->second;
+        row.changed = true;
+        return row.now;
+    }
+
+    /// Those that were looked at are used up.
+    void move_behind(const AddGenerated& command, const Picked& picked) {
+        Generator& generator = move_generator(command);
+        const auto& candidates = command.draft.candidates;
+        const bool all = picked.candidates == candidates.size();
+        generator.next = all ? command.draft.next : candidates[picked.candidates - 1].next;
+        generator.drafts += static_cast<std::int64_t>(picked.candidates);
     }
 
     Outcome add_at_once(const AddGenerated& command) {
@@ -632,45 +660,66 @@ private:
         if (missing > 0 && command.draft.exhausted) return Refusal::code_pattern_exhausted;
         if (missing > 0) return DraftOutdated{static_cast<std::size_t>(missing)};
 
+        move_behind(command, picked);
         const double guess = guess_probability(codes->drafts + asked.count, codes->all);
-        return CodesGenerated{add_picked(*book, command, std::move(picked), *settings), guess};
+        return CodesGenerated{add_picked(*book, std::move(picked), *settings), guess};
     }
 
     Outcome add_piece(const AddGenerated& command, const AddGenerated::Piece& piece) {
         const auto found = world_.jobs.find(piece.job_id);
         if (found == world_.jobs.end()) return JobTaken{};
         Job& job = found->second.job;
-        if (job.is_finished()) return JobChanged{job};
-        if (job.worker != piece.worker && job.claimed_until && now_ < *job.claimed_until) {
-            return JobTaken{};
-        }
+        const bool is_other = job.worker != piece.worker && job.is_claimed(now_);
+        // What was read of it before may have been of a server that has lost it since.
+        const bool is_same =
+            job.book_id == command.asked.book_id && job.code_pattern == command.code_pattern;
+        if (job.is_finished() || is_other || !is_same) return JobTaken{};
         const Book* const book = world_.find_book(job.book_id);
-        COUPOND_CHECK(job.book_id == command.asked.book_id);
-        COUPOND_CHECK(job.code_pattern == command.code_pattern);
         if (book == nullptr || book->archived_at) {
             fail(job, book == nullptr ? Refusal::book_not_found : Refusal::book_archived);
             return JobChanged{job};
         }
-        if (!is_current(command)) return DraftOutdated{};
-
-        Picked picked = pick(*book, command.draft, job.requested - job.created);
-        const bool all = picked.candidates == command.draft.candidates.size();
-        job.created += std::ssize(picked.codes);
-        const std::string_view own_request = std::exchange(request_id_, job.request_id);
-        add_picked(*book, command, std::move(picked), job.settings);
-        request_id_ = own_request;
+        if (piece.round == job.round) {
+            if (piece.done != job.done) return DraftOutdated{};
+            const bool is_in_turn = job.done == job.round.size();
+            if (is_in_turn && !is_current(command)) return DraftOutdated{};
+            add_next(job, *book, command, piece, is_in_turn);
+        } else {
+            if (job.done < job.round.size() || !is_current(command)) return DraftOutdated{};
+            move_generator(command).next = piece.round.end;
+            job.round = piece.round;
+            job.done = 0;
+        }
         if (!job.started_at) job.started_at = now_;
         job.status = Job::Status::running;
         job.worker = piece.worker;
         job.claimed_until = piece.claimed_until;
         if (job.created == job.requested) {
             finish(job, Job::Status::completed);
-        } else if (all && command.draft.exhausted) {
+        } else if (piece.is_last) {
             fail(job, Refusal::code_pattern_exhausted);
         } else {
             ++job.version;
         }
         return JobChanged{job};
+    }
+
+    void add_next(Job& job, const Book& book, const AddGenerated& command,
+                  const AddGenerated::Piece& piece, bool is_in_turn) {
+        Picked picked = pick(book, command.draft, job.requested - job.created);
+        job.created += std::ssize(picked.codes);
+        std::optional<Spread> spread;
+        if (is_in_turn) {
+            move_behind(command, picked);
+        } else {
+            job.done = piece.done_now;
+            move_generator(command).drafts += std::ssize(command.draft.candidates);
+            const auto size = static_cast<double>(job.round.size());
+            spread = Spread{piece.turn + static_cast<double>(piece.done) / size, 1 / size};
+        }
+        const std::string_view own_request = std::exchange(request_id_, job.request_id);
+        add_picked(book, std::move(picked), job.settings, spread);
+        request_id_ = own_request;
     }
 
     void fail(Job& job, Refusal refusal) {

@@ -105,6 +105,9 @@ struct CodeRow {
     bool is_new = false;  ///< made it
     /// Where that is so, and it is found however it is spelled: what all spellings have in common.
     std::string folded = {};
+    /// Where it is new: its place, from 0 up to 1, in the order in which free codes are given away;
+    /// nothing: anywhere.
+    std::optional<double> order = {};
     bool changed = false;   ///< changed it in some way
     bool assigned = false;  ///< given it to a user
     /// Changed its settings, or taken it from its holder; or found that, free as it is, it cannot

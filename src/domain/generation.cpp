@@ -17,13 +17,10 @@ CodeDraft CodeMaker::draft(std::int64_t next, std::size_t count, const CodeSpace
     draft.candidates.reserve(count);
     std::vector<CodeSpace::Number> numbers;
     const auto left = [&] { return count - draft.candidates.size(); };
-    const auto is_left = [&](std::int64_t number) {
-        return static_cast<CodeSpace::Number>(number) < space_.numbers();
-    };
-    while (left() > 0 && is_left(next)) {
+    while (left() > 0 && has(next)) {
         numbers.clear();
         const std::size_t most = std::min(left(), most_at_once);
-        for (std::int64_t number = next; numbers.size() < most && is_left(number); ++number) {
+        for (std::int64_t number = next; numbers.size() < most && has(number); ++number) {
             numbers.push_back(static_cast<CodeSpace::Number>(number));
         }
         permutation_.apply(numbers);
@@ -34,7 +31,41 @@ CodeDraft CodeMaker::draft(std::int64_t next, std::size_t count, const CodeSpace
         }
     }
     draft.next = next;
-    draft.exhausted = !is_left(next);
+    draft.exhausted = !has(next);
+    return draft;
+}
+
+JobRound CodeMaker::round(std::int64_t next, std::int64_t count) const {
+    const CodeSpace::Number numbers = space_.numbers();
+    const auto first = static_cast<CodeSpace::Number>(next);
+    const CodeSpace::Number left = numbers - std::min(numbers, first);
+    const auto size = std::min(left, static_cast<CodeSpace::Number>(count));
+    return {next, next + static_cast<std::int64_t>(size)};
+}
+
+std::vector<CodeSpace::Number> CodeMaker::permuted(const JobRound& round) {
+    std::vector<CodeSpace::Number> numbers;
+    numbers.reserve(static_cast<std::size_t>(round.size()));
+    for (std::int64_t number = round.first; number < round.end && has(number); ++number) {
+        numbers.push_back(static_cast<CodeSpace::Number>(number));
+    }
+    for (std::span left(numbers); !left.empty();) {
+        const std::size_t count = std::min(left.size(), most_at_once);
+        permutation_.apply(left.first(count));
+        left = left.subspan(count);
+    }
+    std::ranges::sort(numbers);
+    return numbers;
+}
+
+CodeDraft CodeMaker::draft(std::span<const CodeSpace::Number> numbers,
+                           const CodeSpace::Draw& draw) const {
+    CodeDraft draft;
+    draft.candidates.reserve(numbers.size());
+    for (const CodeSpace::Number number : numbers) {
+        auto code = space_.code(number, draw);
+        if (code) draft.candidates.push_back({std::move(*code)});
+    }
     return draft;
 }
 

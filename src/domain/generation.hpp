@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "base/permutation.hpp"
 #include "domain/code_space.hpp"
 #include "domain/types.hpp"
@@ -37,6 +39,17 @@ struct CodeDraft {
     bool exhausted = false;  ///< there are no numbers after that
 };
 
+/// Numbers of a Generator that a job has for its own: those from `first` on, before `end`. Their
+/// codes are made in the order of the numbers that the permutation makes of them, which is that of
+/// the codes, so that neighbours in the store's index come one after the other.
+struct JobRound {
+    std::int64_t first = 0;
+    std::int64_t end = 0;
+
+    std::int64_t size() const { return end - first; }
+    bool operator==(const JobRound&) const = default;
+};
+
 /// Makes the codes of one pattern with one key. Not thread-safe.
 class CodeMaker {
 public:
@@ -49,7 +62,21 @@ public:
     /// The next `count` codes from `next` on, or as many as there are. `draw`: see CodeSpace.
     CodeDraft draft(std::int64_t next, std::size_t count, const CodeSpace::Draw& draw);
 
+    /// The numbers from `next` on, up to `count`, as far as there are any.
+    JobRound round(std::int64_t next, std::int64_t count) const;
+
+    /// What the permutation makes of the numbers of `round`, ascending. Takes 16 bytes for each.
+    std::vector<CodeSpace::Number> permuted(const JobRound& round);
+
+    /// The codes of those of `numbers` that have one. CodeDraft::Candidate::next and
+    /// CodeDraft::next are left out.
+    CodeDraft draft(std::span<const CodeSpace::Number> numbers, const CodeSpace::Draw& draw) const;
+
 private:
+    bool has(std::int64_t number) const {
+        return static_cast<CodeSpace::Number>(number) < space_.numbers();
+    }
+
     CodeSpace space_;
     Permutation permutation_;
 };
@@ -69,6 +96,8 @@ struct Job {
     std::string code_pattern;  ///< that of the book when it was asked for
     CodeSettings settings;     ///< of its codes
     Status status = Status::queued;
+    JobRound round = {};         ///< the one of the moment, or the last one,
+    std::int64_t done = 0;       ///< and how many of its numbers are done
     std::int64_t requested = 0;  ///< codes
     std::int64_t created = 0;
     /// That somebody guesses one of the book's codes by the pattern in one try, when all are made.
@@ -83,6 +112,12 @@ struct Job {
     std::int64_t version = 0;  ///< one more with each change: what a guarded save compares
 
     bool is_finished() const { return status > Status::running; }
+    /// Whether it is its worker's. No claim is for longer than limits::job_claim_ms: one that seems
+    /// to be was made by a clock that was wrong.
+    bool is_claimed(Timestamp now) const {
+        return claimed_until && now < *claimed_until &&
+               *claimed_until <= now + limits::job_claim_most_ms;
+    }
 
     bool operator==(const Job&) const = default;
 };

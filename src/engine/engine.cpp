@@ -103,14 +103,16 @@ void Engine::run_lane() {
         std::vector<Delivery> deliveries = run_batch(std::move(work.batch));
         const auto taken = std::chrono::steady_clock::now() - begun;
         owed_ = work.aside ? limits::lane_share_of_others * taken : owed_ - taken;
-        const std::size_t commands = deliveries.size();
+        {
+            const std::lock_guard lock(mutex_);
+            totals_.commands += deliveries.size();
+            ++totals_.batches;
+            if (work.aside) {
+                ++totals_.aside;
+                totals_.aside_time += taken;
+            }
+        }
         deliver_(std::move(deliveries));
-        const std::lock_guard lock(mutex_);
-        totals_.commands += commands;
-        ++totals_.batches;
-        if (!work.aside) continue;
-        ++totals_.aside;
-        totals_.aside_time += taken;
     }
 }
 

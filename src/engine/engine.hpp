@@ -86,7 +86,7 @@ public:
     void drain();
 
     struct Totals {
-        std::uint64_t commands = 0;  ///< decided, saved and delivered, or answered with a failure
+        std::uint64_t commands = 0;  ///< decided and saved, or to be answered with a failure
         std::uint64_t batches = 0;   ///< they came in
         std::uint64_t aside = 0;     ///< of them those that had time,
         std::chrono::steady_clock::duration aside_time{};  ///< and how long they took

@@ -101,9 +101,9 @@ public:
 
     Result<JobPage> list_jobs(const JobQuery& query) override { return store_->list_jobs(query); }
 
-    Result<std::optional<JobGenerator>> next_job(const std::string& worker,
-                                                 Timestamp now) override {
-        return store_->next_job(worker, now);
+    Result<std::optional<JobGenerator>> next_job(const std::string& worker, Timestamp now,
+                                                 JobId after) override {
+        return store_->next_job(worker, now, after);
     }
 
     Result<void> ping() override {

@@ -133,6 +133,10 @@ inline const char* fault_of(const Job& job) {
     if (job.created < 0 || job.created > job.requested || job.requested > most) {
         return "a job of so many codes";
     }
+    const bool is_round = job.round.first >= 0 && job.round.first <= job.round.end &&
+                          job.round.end <= most && job.round.size() <= limits::round_codes &&
+                          job.done >= 0 && job.done <= job.round.size();
+    if (!is_round) return "a job of such a round";
     if (!(job.guess_probability >= 0 && job.guess_probability <= 1)) {
         return "a job of such a probability";
     }

@@ -10,6 +10,14 @@ std::int64_t random_shuffle_key() {
     return static_cast<std::int64_t>(secure_random() >> 1);
 }
 
+std::int64_t shuffle_key_of(const CodeRow& row) {
+    constexpr double keys = 9'223'372'036'854'775'808.0;  // 2^63
+    // Of a double below 1, which has 53 bits, the product is below 2^63.
+    const std::int64_t key =
+        row.order ? static_cast<std::int64_t>(*row.order * keys) : random_shuffle_key();
+    return row.code.kept_back ? -1 - key : key;
+}
+
 PoolDraw::PoolDraw(std::span<const FreeCodes> books, std::size_t count) : wanted_(books.size()) {
     std::vector<std::uint64_t> up_to;  // how many free codes the books up to this one have
     up_to.reserve(books.size());

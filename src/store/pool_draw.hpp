@@ -14,6 +14,9 @@ namespace coupond {
 /// begins to take: uniform from 0 to 2^63 - 1, not to be foreseen.
 std::int64_t random_shuffle_key();
 
+/// The one of a new code: random, or as CodeRow::order has it; below 0 where it is kept back.
+std::int64_t shuffle_key_of(const CodeRow& row);
+
 struct FreeCodes {
     BookId book_id = 0;
     std::int64_t count = 0;  ///< > 0

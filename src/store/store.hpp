@@ -248,10 +248,10 @@ public:
     virtual Result<JobPage> list_jobs(const JobQuery& query) = 0;
 
     /// The job to work on next, as `worker`: of those that are not finished, that nobody else has
-    /// claimed for longer than `now`, and of whose books nobody else has claimed another one, the
-    /// first. Nothing where there is none. Failures: unavailable.
-    virtual Result<std::optional<JobGenerator>> next_job(const std::string& worker,
-                                                         Timestamp now) = 0;
+    /// claimed at `now` (Job::is_claimed), and of whose books nobody else has claimed another one,
+    /// the first with an id beyond `after`. Nothing where there is none. Failures: unavailable.
+    virtual Result<std::optional<JobGenerator>> next_job(const std::string& worker, Timestamp now,
+                                                         JobId after) = 0;
 
     /// Whether the database answers. Failures: unavailable.
     virtual Result<void> ping() = 0;
@@ -315,10 +315,12 @@ public:
     /// where the schema is a newer program's.
     virtual int migrate() = 0;
 
-    /// Both need the latest schema. Throw OpenError, but not Unreachable: they reach for the
+    /// All need the latest schema. Throw OpenError, but not Unreachable: they reach for the
     /// database when they are used.
     virtual std::unique_ptr<Store> open_store() = 0;
     virtual std::unique_ptr<ReadStore> open_read_store() = 0;
+    /// The same, of the server that takes changes: it is never behind what was saved.
+    virtual std::unique_ptr<ReadStore> open_current_read_store() = 0;
 
     /// Needs the latest schema. Throws OpenError.
     virtual std::unique_ptr<LedgerRetention> open_ledger_retention() = 0;

@@ -59,7 +59,12 @@ public:
     }
 
     std::unique_ptr<Store> open_store() override { return make_store(servers_); }
-    std::unique_ptr<ReadStore> open_read_store() override { return make_read_store(servers_); }
+    std::unique_ptr<ReadStore> open_read_store() override {
+        return make_read_store(servers_, Servers::Side::read);
+    }
+    std::unique_ptr<ReadStore> open_current_read_store() override {
+        return make_read_store(servers_, Servers::Side::write);
+    }
 
     std::unique_ptr<LedgerRetention> open_ledger_retention() override {
         return or_open_error(name(), [this] { return make_ledger_retention(connect(), name()); });

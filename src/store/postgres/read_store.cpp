@@ -307,12 +307,13 @@ const Statement scan_jobs_of_book{
 const Statement select_next_job{
     "SELECT " COUPOND_JOB_COLUMNS ", " COUPOND_GENERATOR_COLUMNS
     " FROM (SELECT * FROM job WHERE status < 2 AND book_id <> ALL(ARRAY(SELECT book_id FROM job "
-    "WHERE status < 2 AND worker IS DISTINCT FROM $1::text AND claimed_until > $2::bigint)) "
-    "ORDER BY id LIMIT 1) AS job" COUPOND_GENERATOR("job", "book_id")};
+    "WHERE status < 2 AND worker IS DISTINCT FROM $1::text AND claimed_until > $2::bigint "
+    "AND claimed_until <= $3::bigint)) AND id > $4::bigint ORDER BY id LIMIT 1) AS "
+    "job" COUPOND_GENERATOR("job", "book_id")};
 
 class PostgresReadStore final : public ReadStore {
 public:
-    explicit PostgresReadStore(Servers& servers) : link_(servers, Servers::Side::read) {}
+    PostgresReadStore(Servers& servers, Servers::Side side) : link_(servers, side) {}
 
     Result<BookPage> list_books(const BookQuery& query, Timestamp now) override {
         return answer([&](Connection& connection, Deadline deadline) {
@@ -438,12 +439,13 @@ public:
         });
     }
 
-    Result<std::optional<JobGenerator>> next_job(const std::string& worker,
-                                                 Timestamp now) override {
+    Result<std::optional<JobGenerator>> next_job(const std::string& worker, Timestamp now,
+                                                 JobId after) override {
         return answer([&](Connection& connection,
                           Deadline deadline) -> std::optional<JobGenerator> {
             const Rows rows =
-                ask(connection, deadline, select_next_job, Parameters(worker, now.ms));
+                ask(connection, deadline, select_next_job,
+                    Parameters(worker, now.ms, now.ms + limits::job_claim_most_ms, after));
             if (rows.size() == 0) return std::nullopt;
             return JobGenerator{read_job(rows, 0), read_optional_generator(rows, 0, job_columns)};
         });
@@ -910,8 +912,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<ReadStore> make_read_store(Servers& servers) {
-    return std::make_unique<PostgresReadStore>(servers);
+std::unique_ptr<ReadStore> make_read_store(Servers& servers, Servers::Side side) {
+    return std::make_unique<PostgresReadStore>(servers, side);
 }
 
 }  // namespace coupond::postgres

@@ -170,11 +170,12 @@ inline std::optional<Generator> read_optional_generator(const Rows& rows, int ro
     return read_generator(rows, row, column);
 }
 
-#define COUPOND_JOB_COLUMNS                                                            \
-    "job.id, job.book_id, job.status, job.code_pattern, job.settings, job.requested, " \
-    "job.created, job.guess_probability, job.created_at, job.started_at, "             \
-    "job.finished_at, job.error, job.request_id, job.worker, job.claimed_until, job.version"
-inline constexpr int job_columns = 16;
+#define COUPOND_JOB_COLUMNS                                                                    \
+    "job.id, job.book_id, job.status, job.code_pattern, job.settings, job.requested, "         \
+    "job.created, job.guess_probability, job.created_at, job.started_at, "                     \
+    "job.finished_at, job.error, job.request_id, job.worker, job.claimed_until, job.version, " \
+    "job.round_first, job.round_end, job.round_done"
+inline constexpr int job_columns = 19;
 
 /// From a row that begins with COUPOND_JOB_COLUMNS.
 inline Job read_job(const Rows& rows, int row) {
@@ -199,6 +200,8 @@ inline Job read_job(const Rows& rows, int row) {
     job.worker = rows.optional_text(row, 13).value_or("");
     job.claimed_until = optional_time(rows, row, 14);
     job.version = rows.integer(row, 15);
+    job.round = {rows.integer(row, 16), rows.integer(row, 17)};
+    job.done = rows.integer(row, 18);
     return sound(std::move(job));
 }
 

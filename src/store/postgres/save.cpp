@@ -46,24 +46,30 @@ const Statement update_generators{
 const Statement insert_jobs{
     "INSERT INTO job (id, book_id, status, code_pattern, settings, requested, created, "
     "guess_probability, created_at, started_at, finished_at, error, request_id, worker, "
-    "claimed_until, version) SELECT id, book_id, status::smallint, code_pattern, settings, "
+    "claimed_until, version, round_first, round_end, round_done) SELECT id, book_id, "
+    "status::smallint, code_pattern, settings, "
     "requested, created, guess_probability, created_at, started_at, finished_at, error, "
-    "request_id, worker, claimed_until, version FROM unnest($1::bigint[], $2::bigint[], "
+    "request_id, worker, claimed_until, version, round_first, round_end, round_done "
+    "FROM unnest($1::bigint[], $2::bigint[], "
     "$3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::float8[], "
     "$9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::text[], "
-    "$15::bigint[], $16::bigint[]) AS new (id, book_id, status, code_pattern, settings, "
+    "$15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[]) AS new (id, "
+    "book_id, status, code_pattern, settings, "
     "requested, created, guess_probability, created_at, started_at, finished_at, error, "
-    "request_id, worker, claimed_until, version)"};
+    "request_id, worker, claimed_until, version, round_first, round_end, round_done)"};
 
 // What was asked for stays.
 const Statement update_jobs{
     "WITH changed AS (UPDATE job AS old SET status = new.status::smallint, "
     "created = new.created, started_at = new.started_at, finished_at = new.finished_at, "
     "error = new.error, worker = new.worker, claimed_until = new.claimed_until, "
-    "version = new.version FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
-    "$5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::bigint[], $10::bigint[]) "
+    "version = new.version, round_first = new.round_first, round_end = new.round_end, "
+    "round_done = new.round_done FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], "
+    "$4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::bigint[], "
+    "$10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[]) "
     "AS new (id, loaded_version, status, created, started_at, finished_at, error, worker, "
-    "claimed_until, version) WHERE old.id = new.id AND old.version = new.loaded_version "
+    "claimed_until, version, round_first, round_end, round_done) WHERE old.id = new.id AND "
+    "old.version = new.loaded_version "
     "RETURNING 1) SELECT CASE WHEN count(*) <> cardinality($1::bigint[]) "
     "THEN coupond_conflict() END FROM changed"};
 
@@ -412,7 +418,7 @@ void add_or_null(TextArray& array, std::string_view text) {
 /// By their ids.
 void send_new_jobs(Connection& connection, const Delta& delta) {
     BigintArray ids, books, statuses, requested, created, created_at, started_at, finished_at,
-        claimed, versions;
+        claimed, versions, round_first, round_end, round_done;
     TextArray patterns, settings, errors, requests, workers;
     RealArray probabilities;
     for (const World::JobRow* const row : delta.jobs) {
@@ -434,17 +440,21 @@ void send_new_jobs(Connection& connection, const Delta& delta) {
         add_or_null(workers, job.worker);
         claimed.add(job.claimed_until);
         versions.add(job.version);
+        round_first.add(job.round.first);
+        round_end.add(job.round.end);
+        round_done.add(job.done);
     }
     if (ids.size() == 0) return;
-    connection.execute(insert_jobs,
-                       Parameters(ids, books, statuses, patterns, settings, requested, created,
-                                  probabilities, created_at, started_at, finished_at, errors,
-                                  requests, workers, claimed, versions));
+    connection.execute(insert_jobs, Parameters(ids, books, statuses, patterns, settings, requested,
+                                               created, probabilities, created_at, started_at,
+                                               finished_at, errors, requests, workers, claimed,
+                                               versions, round_first, round_end, round_done));
 }
 
 /// The same.
 void send_changed_jobs(Connection& connection, const Delta& delta) {
-    BigintArray ids, loaded, statuses, created, started_at, finished_at, claimed, versions;
+    BigintArray ids, loaded, statuses, created, started_at, finished_at, claimed, versions,
+        round_first, round_end, round_done;
     TextArray errors, workers;
     for (const World::JobRow* const row : delta.jobs) {
         if (row->is_new) continue;
@@ -459,10 +469,14 @@ void send_changed_jobs(Connection& connection, const Delta& delta) {
         add_or_null(workers, job.worker);
         claimed.add(job.claimed_until);
         versions.add(job.version);
+        round_first.add(job.round.first);
+        round_end.add(job.round.end);
+        round_done.add(job.done);
     }
     if (ids.size() == 0) return;
-    connection.execute(update_jobs, Parameters(ids, loaded, statuses, created, started_at,
-                                               finished_at, errors, workers, claimed, versions));
+    connection.execute(update_jobs,
+                       Parameters(ids, loaded, statuses, created, started_at, finished_at, errors,
+                                  workers, claimed, versions, round_first, round_end, round_done));
 }
 
 void add_lock_key(TextArray& array, const Code& code) {
@@ -487,7 +501,7 @@ void send_new_codes(Connection& connection, const Delta& delta) {
         const Code& code = row->code;
         ids.add(code.id);
         books.add(code.book_id);
-        shuffle_keys.add(code.kept_back ? -1 - random_shuffle_key() : random_shuffle_key());
+        shuffle_keys.add(shuffle_key_of(*row));
         created.add(code.created_at);
         until.add(locked_until(code));
         redeemed.add(code.redeemed_at);

@@ -9,6 +9,6 @@ namespace coupond::postgres {
 
 /// `servers` must outlive them.
 std::unique_ptr<Store> make_store(Servers& servers);
-std::unique_ptr<ReadStore> make_read_store(Servers& servers);
+std::unique_ptr<ReadStore> make_read_store(Servers& servers, Servers::Side side);
 
 }  // namespace coupond::postgres

@@ -140,10 +140,11 @@ public:
         return of_one_moment([&] { return read_jobs(query); });
     }
 
-    Result<std::optional<JobGenerator>> next_job(const std::string& worker,
-                                                 Timestamp now) override {
+    Result<std::optional<JobGenerator>> next_job(const std::string& worker, Timestamp now,
+                                                 JobId after) override {
         return of_one_moment([&]() -> std::optional<JobGenerator> {
-            if (!next_job_.bind(worker, now).step()) return std::nullopt;
+            if (!next_job_.bind(worker, now, now + limits::job_claim_most_ms, after).step())
+                return std::nullopt;
             JobGenerator found{read_job(next_job_),
                                read_optional_generator(next_job_, job_columns)};
             next_job_.reset();
@@ -582,7 +583,8 @@ private:
         " FROM job LEFT JOIN code_generator AS generator "
         "ON generator.book_id = job.book_id AND generator.code_pattern = job.code_pattern "
         "WHERE job.status < 2 AND job.book_id NOT IN (SELECT book_id FROM job WHERE status < 2 "
-        "AND worker IS NOT ?1 AND claimed_until > ?2) ORDER BY job.id LIMIT 1"};
+        "AND worker IS NOT ?1 AND claimed_until > ?2 AND claimed_until <= ?3) AND job.id > ?4 "
+        "ORDER BY job.id LIMIT 1"};
     Health health_{log::side_lists};
 };
 

@@ -125,10 +125,11 @@ inline std::optional<Generator> read_optional_generator(const Statement& row, in
     return row.is_null(column) ? std::nullopt : std::optional(read_generator(row, column));
 }
 
-#define COUPOND_JOB_COLUMNS                                                            \
-    "job.id, job.book_id, job.status, job.code_pattern, job.settings, job.requested, " \
-    "job.created, job.guess_probability, job.created_at, job.started_at, "             \
-    "job.finished_at, job.error, job.request_id, job.worker, job.claimed_until, job.version"
+#define COUPOND_JOB_COLUMNS                                                                    \
+    "job.id, job.book_id, job.status, job.code_pattern, job.settings, job.requested, "         \
+    "job.created, job.guess_probability, job.created_at, job.started_at, "                     \
+    "job.finished_at, job.error, job.request_id, job.worker, job.claimed_until, job.version, " \
+    "job.round_first, job.round_end, job.round_done"
 /// From a row that begins with COUPOND_JOB_COLUMNS.
 inline Job read_job(const Statement& row) {
     Job job;
@@ -152,9 +153,11 @@ inline Job read_job(const Statement& row) {
     job.worker = row.text(13);
     job.claimed_until = optional_time(row, 14);
     job.version = row.integer(15);
+    job.round = {row.integer(16), row.integer(17)};
+    job.done = row.integer(18);
     return sound(std::move(job));
 }
-inline constexpr int job_columns = 16;
+inline constexpr int job_columns = 19;
 
 inline std::optional<Currency> read_currency(const Statement& row, int column) {
     if (row.is_null(column)) return std::nullopt;

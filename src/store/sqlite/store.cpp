@@ -122,12 +122,14 @@ private:
         for (const Needs::CodeNeed& need : needs.codes) load_code(world, need);
         for (const auto& [code, order_id] : needs.orders) load_order(world, code, order_id);
         for (const EntryId id : needs.redemptions) load_redemption(world, id);
+        const bool any_is_folded = !needs.new_codes.empty() && select_any_folded_.step();
+        select_any_folded_.reset();
         for (const std::string_view code : needs.new_codes) {
             if (select_exists_.bind(code).step()) {
                 world.existing_codes.insert(code);
                 select_exists_.reset();
             }
-            if (select_spelled_.bind(folded(code), "").step()) {
+            if (any_is_folded && select_spelled_.bind(folded(code), "").step()) {
                 world.existing_spellings.insert(code);
                 select_spelled_.reset();
             }
@@ -491,13 +493,15 @@ private:
                 .bind(job.id, job.book_id, status, job.code_pattern, or_null(settings),
                       job.requested, job.created, job.guess_probability, job.created_at,
                       job.started_at, job.finished_at, or_null(job.error), job.request_id,
-                      or_null(job.worker), job.claimed_until, job.version)
+                      or_null(job.worker), job.claimed_until, job.version, job.round.first,
+                      job.round.end, job.done)
                 .run();
             return true;
         }
         update_job_
             .bind(status, job.created, job.started_at, job.finished_at, or_null(job.error),
-                  or_null(job.worker), job.claimed_until, job.version, job.id, row.loaded_version)
+                  or_null(job.worker), job.claimed_until, job.version, job.round.first,
+                  job.round.end, job.done, job.id, row.loaded_version)
             .run();
         return connection_.changes() == 1;
     }
@@ -619,11 +623,10 @@ private:
         const Code& code = row.code;
         const LockColumns lock(code);
         insert_code_
-            .bind(code.id, code.book_id,
-                  code.kept_back ? -1 - random_shuffle_key() : random_shuffle_key(),
-                  code.created_at, lock.until, code.redeemed_at, code.last_entry,
-                  number_of(code.assigned_to), stored_text(code), settings_of(code), code.use_of,
-                  lock.key, row.folded.empty() ? std::nullopt : std::optional(row.folded))
+            .bind(code.id, code.book_id, shuffle_key_of(row), code.created_at, lock.until,
+                  code.redeemed_at, code.last_entry, number_of(code.assigned_to), stored_text(code),
+                  settings_of(code), code.use_of, lock.key,
+                  row.folded.empty() ? std::nullopt : std::optional(row.folded))
             .run();
     }
 
@@ -737,6 +740,8 @@ private:
                                   "AND redeemed_at IS NULL AND locked_until > ?"};
     Statement select_uses_of_code_{connection_, COUPOND_USES_OF_CODE};
     Statement select_spelled_{connection_, COUPOND_SPELLED};
+    Statement select_any_folded_{connection_,
+                                 "SELECT 1 FROM coupon_code WHERE folded IS NOT NULL LIMIT 1"};
     Statement select_exists_{connection_, "SELECT 1 FROM coupon_code WHERE code = ?"};
     Statement select_usage_of_user_{connection_, COUPOND_USAGE_OF_USER};
     Statement select_usage_of_book_{connection_, COUPOND_USAGE_OF_BOOK};
@@ -787,11 +792,13 @@ private:
         connection_,
         "INSERT INTO job (id, book_id, status, code_pattern, settings, requested, created, "
         "guess_probability, created_at, started_at, finished_at, error, request_id, worker, "
-        "claimed_until, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+        "claimed_until, version, round_first, round_end, round_done) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
     Statement update_job_{
         connection_,
         "UPDATE job SET status = ?, created = ?, started_at = ?, finished_at = ?, error = ?, "
-        "worker = ?, claimed_until = ?, version = ? WHERE id = ? AND version = ?"};
+        "worker = ?, claimed_until = ?, version = ?, round_first = ?, round_end = ?, "
+        "round_done = ? WHERE id = ? AND version = ?"};
     Statement insert_code_{
         connection_,
         "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, locked_until, "

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <deque>
 #include <set>
 
@@ -73,6 +74,27 @@ TEST(CodeMaker, PassesOverNumbersThatHaveNoCode) {
     EXPECT_TRUE(maker.draft(10'000, 5, never).candidates.empty());
 }
 
+TEST(CodeMaker, ARoundHasTheSameCodesInTheirOrder) {
+    for (const char* const pattern : {"{3:digits}", "{2:hex}-{1:[bcé]}", "{3:digits}{check}"}) {
+        CodeMaker maker = maker_of(pattern);
+        auto wanted = texts(maker.draft(100, 50, never));
+        const JobRound round = maker.round(100, 50);
+        EXPECT_EQ(round, (JobRound{100, 150}));
+        const auto numbers = maker.permuted(round);
+        EXPECT_TRUE(std::ranges::is_sorted(numbers));
+        auto made = texts(maker.draft(numbers, never));
+        EXPECT_TRUE(std::ranges::is_sorted(made)) << pattern;
+        wanted.resize(made.size());  // without those of later numbers: some have no code
+        std::ranges::sort(wanted);
+        EXPECT_EQ(made, wanted);
+    }
+    CodeMaker maker = maker_of("{2:digits}");
+    EXPECT_EQ(maker.round(90, 50), (JobRound{90, 100}));
+    EXPECT_EQ(maker.round(100, 50), (JobRound{100, 100}));
+    EXPECT_EQ(maker.round(500, 50), (JobRound{500, 500}));
+    EXPECT_EQ(maker.permuted({95, 200}).size(), 5u);  // of what is damaged, those that there are
+}
+
 TEST(CodeMaker, GuessesAreAsLikelyAsCodesAreDense) {
     EXPECT_EQ(guess_probability(50, 100), 0.5);
     EXPECT_EQ(guess_probability(300, 100), 1);
@@ -139,9 +161,26 @@ protected:
         return command;
     }
 
-    AddGenerated piece(JobId job, std::size_t candidates, const std::string& worker = "w") {
-        AddGenerated command = drafted(candidates);
-        command.piece = {job, worker, noon + 1'000};
+    /// What begins a round of so many numbers.
+    AddGenerated round(JobId job, std::int64_t size, const std::string& worker = "w") {
+        AddGenerated command = drafted(0);
+        const std::int64_t next = command.generator.next;
+        command.piece = {job, worker, noon + 1'000, {next, next + size}};
+        return command;
+    }
+
+    /// The next candidates of the job's round.
+    AddGenerated piece(JobId id, std::size_t candidates, const std::string& worker = "w") {
+        const Job& job = world_.jobs.at(id).job;
+        AddGenerated command = drafted(0);
+        const auto numbers = maker_of(command.code_pattern).permuted(job.round);
+        const auto done = static_cast<std::size_t>(job.done);
+        const std::size_t count = std::min(candidates, numbers.size() - done);
+        command.draft =
+            maker_of(command.code_pattern).draft(std::span(numbers).subspan(done, count), never);
+        command.piece = {id,        worker,   noon + 1'000,
+                         job.round, job.done, job.done + static_cast<std::int64_t>(count),
+                         0.75};
         return command;
     }
 
@@ -277,12 +316,18 @@ TEST_F(Generation, PassesOverOtherSpellings) {
     command.code_pattern = book().code_pattern;
     command.generator.key = key_of(1);
     command.draft = maker_of("{1:[abAB]}").draft(0, 4, never);
-    command.piece = {begin(4).id, "w", noon + 1};
+    const JobId id = begin(4).id;
+    run(round(id, 4));
+    command.piece = {id, "w", noon + 1, {0, 4}, 0, 4};
     const Decision decision = decide({command});
-    const Job& job = std::get<JobChanged>(decision.outcomes.front()).job;
-    EXPECT_EQ(job.created, 2);
-    EXPECT_EQ(job.status, Job::Status::failed);
-    EXPECT_EQ(job.error, "code_pattern_exhausted");
+    EXPECT_EQ(std::get<JobChanged>(decision.outcomes.front()).job.created, 2);
+    EXPECT_EQ(std::get<JobChanged>(decision.outcomes.front()).job.status, Job::Status::running);
+    AddGenerated ends = round(id, 0);
+    ends.piece->is_last = true;
+    const Outcome ended = run(ends);
+    EXPECT_EQ(std::get<JobChanged>(ended).job.created, 2);
+    EXPECT_EQ(std::get<JobChanged>(ended).job.status, Job::Status::failed);
+    EXPECT_EQ(std::get<JobChanged>(ended).job.error, "code_pattern_exhausted");
     ASSERT_EQ(decision.delta.new_codes.size(), 2u);
     std::set<std::string> spelled;
     for (const CodeRow* const row : decision.delta.new_codes) spelled.insert(row->folded);
@@ -291,8 +336,16 @@ TEST_F(Generation, PassesOverOtherSpellings) {
 
 TEST_F(Generation, AJobIsDonePieceByPiece) {
     const Job begun = begin(10);
-    const auto all = texts(maker_of("{2:digits}").draft(0, 10, never));
+    auto all = texts(maker_of("{2:digits}").draft(0, 10, never));
+    std::ranges::sort(all);
     std::vector<std::string> made;
+    const Outcome reserved = run(round(begun.id, 10), noon + 4);
+    EXPECT_EQ(std::get<JobChanged>(reserved).job.round, (JobRound{0, 10}));
+    EXPECT_EQ(std::get<JobChanged>(reserved).job.created, 0);
+    EXPECT_EQ(std::get<JobChanged>(reserved).job.started_at, noon + 4);
+    EXPECT_EQ(world_.generators.begin()->second.now, (Generator{key_of(1), 10, 0}));
+    // What others make meanwhile comes behind.
+    EXPECT_TRUE(std::holds_alternative<CodesGenerated>(run(at_once(5, 5))));
     const auto add = [&](std::size_t candidates, Timestamp now) {
         const Decision decision = decide({piece(begun.id, candidates)}, now);
         for (const CodeRow* const row : decision.delta.new_codes) made.push_back(row->code.code);
@@ -304,42 +357,109 @@ TEST_F(Generation, AJobIsDonePieceByPiece) {
     const Job first = add(4, noon + 5);
     EXPECT_EQ(first.status, Job::Status::running);
     EXPECT_EQ(first.created, 4);
-    EXPECT_EQ(first.started_at, noon + 5);
+    EXPECT_EQ(first.started_at, noon + 4);
     EXPECT_EQ(first.claimed_until, noon + 1'000);
-    EXPECT_EQ(first.version, begun.version + 1);
-    const Job last = add(9, noon + 6);  // more than there are to be
+    EXPECT_EQ(first.version, begun.version + 2);
+    EXPECT_EQ(first.done, 4);
+    const Job last = add(9, noon + 6);
     EXPECT_EQ(last.status, Job::Status::completed);
     EXPECT_EQ(last.created, 10);
-    EXPECT_EQ(last.started_at, noon + 5);
+    EXPECT_EQ(last.started_at, noon + 4);
     EXPECT_EQ(last.finished_at, noon + 6);
     EXPECT_EQ(last.claimed_until, std::nullopt);
     EXPECT_EQ(made, all);
-    EXPECT_EQ(world_.generators.begin()->second.now, (Generator{key_of(1), 10, 10}));
-    EXPECT_EQ(add(5, noon + 7), last);
-    EXPECT_EQ(made, all);
+    EXPECT_EQ(world_.generators.begin()->second.now, (Generator{key_of(1), 15, 15}));
+    EXPECT_TRUE(std::holds_alternative<JobTaken>(run(piece(begun.id, 5), noon + 7)));
+    EXPECT_EQ(world_.jobs.at(begun.id).job, last);
+}
+
+TEST_F(Generation, ARoundIsOfTheNextNumbersAndFollowsTheOneBefore) {
+    const Job job = begin(10);
+    AddGenerated outdated = round(job.id, 5);
+    run(at_once(3, 3));
+    EXPECT_TRUE(std::holds_alternative<DraftOutdated>(run(outdated)));
+    run(round(job.id, 5));
+    EXPECT_TRUE(std::holds_alternative<DraftOutdated>(run(round(job.id, 5))));  // not done
+    const AddGenerated first = piece(job.id, 2);
+    run(first);
+    EXPECT_TRUE(std::holds_alternative<DraftOutdated>(run(first)));
+    run(piece(job.id, 3));
+    const Outcome second = run(round(job.id, 5));
+    ASSERT_TRUE(std::holds_alternative<JobChanged>(second));
+    EXPECT_EQ(std::get<JobChanged>(second).job.round, (JobRound{8, 13}));
+    EXPECT_EQ(std::get<JobChanged>(second).job.done, 0);
+    EXPECT_EQ(std::get<JobChanged>(second).job.created, 5);
+}
+
+TEST_F(Generation, CodesInTurnAreUsedUpAsFarAsTheyAreTaken) {
+    const Job job = begin(3);
+    AddGenerated command = drafted(6);
+    command.piece = {job.id, "w", noon + 1'000};
+    world_.existing_codes.insert(command.draft.candidates[1].code);
+    const Outcome made = run(command);
+    ASSERT_TRUE(std::holds_alternative<JobChanged>(made));
+    EXPECT_EQ(std::get<JobChanged>(made).job.status, Job::Status::completed);
+    EXPECT_EQ(world_.generators.begin()->second.now, (Generator{key_of(1), 4, 4}));
+
+    // One who is not up to date does nothing; and what there is no more of, ends.
+    const Job next = begin(96);
+    command.piece->job_id = next.id;
+    EXPECT_TRUE(std::holds_alternative<DraftOutdated>(run(command)));
+    AddGenerated rest = drafted(200);
+    rest.piece = {next.id, "w", noon + 1'000};
+    rest.piece->is_last = rest.draft.exhausted;
+    world_.existing_codes.insert(rest.draft.candidates[1].code);
+    const Outcome ended = run(rest);
+    EXPECT_EQ(std::get<JobChanged>(ended).job.status, Job::Status::failed);
+    EXPECT_EQ(std::get<JobChanged>(ended).job.created, 95);
+}
+
+TEST_F(Generation, AJobOfWhichSomethingElseWasReadIsLeftAlone) {
+    const Job job = begin(3);
+    AddGenerated of_another = drafted(3);
+    of_another.code_pattern = "{3:digits}";
+    of_another.piece = {job.id, "w", noon + 1'000};
+    EXPECT_TRUE(std::holds_alternative<JobTaken>(run(of_another)));
+    of_another = drafted(3);
+    of_another.asked.book_id = 2;
+    of_another.piece = {job.id, "w", noon + 1'000};
+    EXPECT_TRUE(std::holds_alternative<JobTaken>(run(of_another)));
+}
+
+TEST_F(Generation, CodesOfARoundAreGivenAwayFromAllOverItsOrder) {
+    const Job job = begin(4);
+    run(round(job.id, 4));
+    std::vector<double> order;
+    for (int i = 0; i < 2; ++i) {
+        for (const CodeRow* const row : decide({piece(job.id, 2)}).delta.new_codes) {
+            order.push_back(row->order.value());
+        }
+    }
+    EXPECT_EQ(order, (std::vector<double>{0.875, 0.125, 0.375, 0.625}));
+    EXPECT_EQ(decide({at_once(1, 1)}).delta.new_codes.front()->order, std::nullopt);
 }
 
 TEST_F(Generation, AJobIsOfOneWorkerUntilItsClaimIsOver) {
     const Job job = begin(10);
+    run(round(job.id, 10, "one"));
     run(piece(job.id, 2, "one"));
     EXPECT_TRUE(std::holds_alternative<JobTaken>(run(piece(job.id, 2, "two"), noon + 999)));
-    const Outcome outdated = run(
-        [&] {
-            AddGenerated command = piece(job.id, 2, "one");
-            command.generator.next = 0;
-            return command;
-        }(),
-        noon + 999);
-    EXPECT_TRUE(std::holds_alternative<DraftOutdated>(outdated));
     const Outcome taken = run(piece(job.id, 2, "two"), noon + 1'000);
     ASSERT_TRUE(std::holds_alternative<JobChanged>(taken));
     EXPECT_EQ(std::get<JobChanged>(taken).job.worker, "two");
     EXPECT_EQ(std::get<JobChanged>(taken).job.created, 4);
-    EXPECT_TRUE(std::holds_alternative<JobTaken>(run(piece(99, 2))));
+    EXPECT_TRUE(std::holds_alternative<JobTaken>(run(round(99, 2))));
+
+    // A claim that would last too long was made by a clock that was wrong.
+    world_.jobs.at(job.id).job.claimed_until = noon + 3'600'000;
+    const Outcome again = run(piece(job.id, 2, "three"), noon + 1'000);
+    ASSERT_TRUE(std::holds_alternative<JobChanged>(again));
+    EXPECT_EQ(std::get<JobChanged>(again).job.worker, "three");
 }
 
 TEST_F(Generation, AJobOfAnArchivedBookFails) {
     const Job job = begin(10);
+    run(round(job.id, 10));
     run(piece(job.id, 2));
     book().archived_at = noon;
     const Decision decision = decide({piece(job.id, 2)}, noon + 3);
@@ -349,11 +469,12 @@ TEST_F(Generation, AJobOfAnArchivedBookFails) {
     EXPECT_EQ(failed.created, 2);
     EXPECT_EQ(failed.finished_at, noon + 3);
     EXPECT_TRUE(decision.delta.new_codes.empty());
-    EXPECT_TRUE(decision.delta.generators.empty() || decision.delta.generators[0].now.next == 2);
+    EXPECT_EQ(world_.generators.begin()->second.now.drafts, 2);
 }
 
 TEST_F(Generation, AJobKeepsItsPattern) {
     const Job job = begin(10);
+    run(round(job.id, 10));
     const AddGenerated command = piece(job.id, 10);
     book().code_pattern = "{3:digits}";
     EXPECT_EQ(std::get<JobChanged>(run(command)).job.status, Job::Status::completed);
@@ -361,6 +482,7 @@ TEST_F(Generation, AJobKeepsItsPattern) {
 
 TEST_F(Generation, IsCancelledOnceAndNotWhenItHasFinished) {
     const Job job = begin(10);
+    run(round(job.id, 10));
     run(piece(job.id, 2));
     const Outcome cancelled = run(CancelJob{job.id}, noon + 1);
     EXPECT_EQ(std::get<JobChanged>(cancelled).job.status, Job::Status::cancelled);
@@ -368,10 +490,12 @@ TEST_F(Generation, IsCancelledOnceAndNotWhenItHasFinished) {
     EXPECT_EQ(std::get<JobChanged>(run(CancelJob{job.id}, noon + 2)).job,
               std::get<JobChanged>(cancelled).job);
     const Decision piece_after = decide({piece(job.id, 2)});
+    EXPECT_TRUE(std::holds_alternative<JobTaken>(piece_after.outcomes.front()));
     EXPECT_TRUE(piece_after.delta.new_codes.empty());
     EXPECT_TRUE(is(run(CancelJob{99}), Refusal::job_not_found));
 
     const Job done = begin(1);
+    run(round(done.id, 1));
     run(piece(done.id, 1));
     EXPECT_TRUE(is(run(CancelJob{done.id}), Refusal::job_finished));
 }

@@ -13,11 +13,16 @@ namespace {
 
 constexpr const char* pattern = "SUMMER-{6}";
 
-Generator make_generator(unsigned char filling, std::int64_t next = 0) {
+Generator make_generator(unsigned char filling, std::int64_t next, std::int64_t drafts) {
     Generator generator;
     generator.key.fill(filling);
-    generator.next = generator.drafts = next;
+    generator.next = next;
+    generator.drafts = drafts;
     return generator;
+}
+
+Generator make_generator(unsigned char filling, std::int64_t next = 0) {
+    return make_generator(filling, next, next);
 }
 
 /// With something else than by default in every member.
@@ -36,6 +41,8 @@ Job full(Job job) {
     job.worker = "w \u20ac";
     job.claimed_until = noon + 4;
     job.version = 7;
+    job.round = {500'000, 1'000'000};
+    job.done = 499'999;
     return job;
 }
 
@@ -131,8 +138,8 @@ protected:
     }
 
     /// 0: none.
-    JobId next_job(const std::string& worker, Timestamp now = noon) {
-        const auto found = tested_.reads().next_job(worker, now);
+    JobId next_job(const std::string& worker, Timestamp now = noon, JobId after = 0) {
+        const auto found = tested_.reads().next_job(worker, now, after);
         EXPECT_TRUE(found);
         return found && *found ? (*found)->job.id : 0;
     }
@@ -147,12 +154,23 @@ protected:
                            from.book.code_pattern,
                            from.generator.value_or(make_generator(5)),
                            {}};
-        if (job_id != 0) added.piece = {job_id, "w", clock_.now() + 1000};
+        if (job_id != 0) {
+            const Job job = tested_.reads().find_job(job_id)->value();
+            const std::int64_t done = job.done + static_cast<std::int64_t>(count);
+            added.piece = {job_id, "w", clock_.now() + 1000, job.round, job.done, done, 0.9};
+        }
         added.draft.next = added.generator.next;
         for (const std::string& code : numbered(prefix, count)) {
             added.draft.candidates.push_back({code, ++added.draft.next});
         }
         return added;
+    }
+
+    /// What begins a round of so many numbers of a job.
+    AddGenerated round(BookId book_id, JobId job_id, std::int64_t size) {
+        AddGenerated begins = piece(book_id, "", 0, job_id);
+        begins.piece->round = {begins.generator.next, begins.generator.next + size};
+        return begins;
     }
 
     void reopen() {
@@ -281,7 +299,7 @@ TEST_F(GenerationTest, DoesNotUseAGeneratorThatCannotBe) {
         needs.generators = {1};
         EXPECT_EQ(store().load(needs).error(), Failure::unavailable) << wrong;
         EXPECT_EQ(tested_.reads().find_generator(1).error(), Failure::unavailable) << wrong;
-        EXPECT_EQ(tested_.reads().next_job("w", noon).error(), Failure::unavailable) << wrong;
+        EXPECT_EQ(tested_.reads().next_job("w", noon, 0).error(), Failure::unavailable) << wrong;
         EXPECT_TRUE(tested_.reads().find_job(1));
         sql.run("DELETE FROM code_generator");
         save(Draft().generator(1, pattern, {}, make_generator(1, 5)));
@@ -322,6 +340,8 @@ TEST_F(GenerationTest, ChangesOfAJobWhatWasNotAskedFor) {
     wanted.error = job.error;
     wanted.worker = job.worker;
     wanted.claimed_until = job.claimed_until;
+    wanted.round = job.round;
+    wanted.done = job.done;
     wanted.version = 2;
     EXPECT_EQ(load_job(1), wanted);
     Job back = make_job(1, 1);
@@ -528,7 +548,7 @@ TEST_F(GenerationTest, WorksNextWithTheGeneratorOfTheJobsPattern) {
     Job job = make_job(1, 1);
     job.code_pattern = "OLD-{6}";
     save(Draft().generator(1, pattern, {}, make_generator(1)).job(job));
-    const auto next = [&] { return tested_.reads().next_job("w", noon)->value(); };
+    const auto next = [&] { return tested_.reads().next_job("w", noon, 0)->value(); };
     EXPECT_EQ(next().job, job);
     EXPECT_EQ(next().generator, std::nullopt);
     save(Draft()
@@ -543,10 +563,15 @@ TEST_F(GenerationTest, AddsCodesWithTheirSettingsPieceByPiece) {
     GenerateCodes asked{1, 5, {true, clock_.now() + 3'600'000, 3, R"({"a":1})"}};
     const Job begun = std::get<JobChanged>(run(asked)).job;
     EXPECT_EQ(*tested_.reads().find_job(begun.id), begun);
+    const Job first = std::get<JobChanged>(run(round(1, begun.id, 5))).job;
+    EXPECT_EQ(*tested_.reads().find_job(begun.id), first);
+    EXPECT_EQ(first.round, (JobRound{0, 5}));
+    EXPECT_EQ(tested_.reads().find_generator(1)->value().generator, make_generator(5, 5, 0));
     const Job half = std::get<JobChanged>(run(piece(1, "G", 3, begun.id))).job;
     EXPECT_EQ(*tested_.reads().find_job(begun.id), half);
     EXPECT_EQ(half.created, 3);
-    EXPECT_EQ(tested_.reads().find_generator(1)->value().generator->next, 3);
+    EXPECT_EQ(half.done, 3);
+    EXPECT_EQ(tested_.reads().find_generator(1)->value().generator, make_generator(5, 5, 3));
     const Job all = std::get<JobChanged>(run(piece(1, "H", 2, begun.id))).job;
     EXPECT_EQ(all.status, Job::Status::completed);
     EXPECT_EQ(*tested_.reads().find_job(begun.id), all);
@@ -560,6 +585,20 @@ TEST_F(GenerationTest, AddsCodesWithTheirSettingsPieceByPiece) {
         EXPECT_FALSE(code.kept_back);
     }
     expect_verified();
+}
+
+TEST_F(GenerationTest, PutsCodesOfARoundInTheOrderInWhichTheyAreGivenAway) {
+    const Job begun = std::get<JobChanged>(run(GenerateCodes{1, 8, {}})).job;
+    run(round(1, begun.id, 8));
+    run(piece(1, "G", 8, begun.id));
+    // Evenly, beginning at 0.9 of all keys.
+    EXPECT_EQ(tested_.connect().rows("SELECT code FROM coupon_code ORDER BY shuffle_key"),
+              (std::vector<std::string>{"G1", "G2", "G3", "G4", "G5", "G6", "G7", "G0"}));
+    EXPECT_EQ(tested_.connect().integer(
+                  "SELECT count(*) FROM (SELECT shuffle_key - lag(shuffle_key) OVER "
+                  "(ORDER BY shuffle_key) AS gap FROM coupon_code) AS gaps "
+                  "WHERE gap BETWEEN 1152921504606800000 AND 1152921504606900000"),
+              7);
 }
 
 TEST_F(GenerationTest, KeepsBackCodesThatDoNotWork) {

@@ -167,8 +167,11 @@ inline void expect_to_generate(Store& store, ReadStore& reads) {
     ASSERT_TRUE(std::holds_alternative<JobChanged>(begun->front()));
     EXPECT_EQ(std::get<JobChanged>(begun->front()).job.id, 1);
     AddGenerated piece{{2, 0, {}}, AddGenerated::Piece{1, "w", now}, "N-{8}", {}, {}};
+    piece.piece->round = {0, 5};
+    ASSERT_TRUE(run(store, piece, now));
+    piece.piece->done_now = 5;
     for (const char* const code : {"N-A", "N-B", "N-C", "N-D", "N-E"}) {
-        piece.draft.candidates.push_back({code, ++piece.draft.next});
+        piece.draft.candidates.push_back({code});
     }
     const auto made = run(store, piece, now);
     ASSERT_TRUE(made);

@@ -59,7 +59,7 @@ TEST(PlansTest, OfListsErasuresAndLimitsReadNoTableAsAWhole) {
     EXPECT_EQ(tested.reads().list_jobs({.limit = 10, .book_id = 1})->jobs.size(), 1u);
     EXPECT_TRUE(*tested.reads().find_job(1));
     EXPECT_TRUE((*tested.reads().find_generator(1))->generator);
-    EXPECT_TRUE((*tested.reads().next_job("w", noon))->generator);
+    EXPECT_TRUE((*tested.reads().next_job("w", noon, 0))->generator);
     EXPECT_TRUE(std::holds_alternative<JobChanged>(
         run(tested.store(), GenerateCodes{1, 5, {}}, noon).value()[0]));
     EXPECT_TRUE(

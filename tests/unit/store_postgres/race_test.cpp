@@ -265,9 +265,12 @@ TEST_F(RaceTest, JobsThatAreBegunAtOnceHaveIdsOfTheirOwnAndAPieceIsMadeOnce) {
     race([&](Store& store, int number) {
         const std::string name = std::to_string(number);
         AddGenerated piece{{3, 0, {}}, AddGenerated::Piece{id, name, noon + 1}, "{8}", {}, {}};
-        piece.draft.candidates = {{name + "A", 1}, {name + "B", 2}};
-        piece.draft.next = 2;
+        piece.piece->round = {0, 5};
+        const Outcome begun = run_through(store, {piece}).front();
+        piece.piece->done_now = 2;
+        piece.draft.candidates = {{name + "A"}, {name + "B"}};
         const Outcome outcome = run_through(store, {piece}).front();
+        EXPECT_EQ(begun.index(), outcome.index());
         ++(std::holds_alternative<JobChanged>(outcome) ? made : taken);
     });
     EXPECT_EQ(made, 1);
