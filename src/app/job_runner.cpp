@@ -76,11 +76,12 @@ void JobRunner::work(const std::stop_token& stop, const JobGenerator& next) {
         add(stop, std::move(ends), work);
     } else if (job.done < job.round.size()) {
         add_round(stop, work);
-    } else if (job.requested - job.created >= limits::round_least) {
+    } else if (job.requested - job.created >= limits::round_least &&
+               work.maker->codes() >= limits::codes_without_end) {
         const std::int64_t most = std::min(job.requested - job.created, limits::round_codes);
-        const JobRound round = work.maker->round(work.generator.next, most);
+        const JobRound round = work.maker->round(work.generator.next, gives_up(job) ? 0 : most);
         auto begins = piece_of(work, round);
-        begins.piece->is_last = round.size() == 0 || gives_up(job);
+        begins.piece->is_last = round.size() == 0;
         if (add(stop, std::move(begins), work) && !job.is_finished()) add_round(stop, work);
     } else {
         add_in_turn(stop, work);

@@ -39,6 +39,9 @@ inline constexpr std::int64_t generated_codes = 10'000'000;  ///< by one job
 inline constexpr std::int64_t generated_at_once = 10'000;    ///< and waited for
 inline constexpr std::size_t generations_waiting = 64;       ///< beyond: 503
 inline constexpr std::int64_t round_least = 10'000;          ///< fewer are made one after the other
+/// A pattern that has so many codes is never used up: numbers of a round that a cancelled job
+/// leaves behind are not missed. Of others none are lost.
+inline constexpr std::int64_t codes_without_end = 1'000 * generated_codes;
 /// Codes in a row that are there already, before a job gives up.
 inline constexpr std::int64_t codes_missed = 1'000'000;
 inline constexpr std::int64_t round_codes = 1'000'000;  ///< of a job, made in their order
