@@ -642,6 +642,18 @@ describe('a job that is cancelled', () => {
         );
     });
 
+    it('leaves all others of its pattern, up to the last one', async () => {
+        const { id } = await c.client.newBook({ codePattern: '{5:digits}' });
+        const job = await c.client.mustBegin(id, 100_000);
+        await c.client.untilJob(job.id, begun);
+        const { created } = await c.client.mustCancel(job.id);
+        assert.ok(created < 100_000, `${created}`);
+        const rest = await c.client.mustBegin(id, 100_000 - created);
+        assert.equal((await c.client.untilJob(rest.id)).status, 'completed');
+        assert.equal(await totalOf(c.client, id), 100_000);
+        assertRefused(await c.client.generate(id, 1), ...refusals.patternExhausted);
+    });
+
     it('may have made none', async () => {
         const { id } = await c.client.newBook({ codePattern: 'N-{12}' });
         const first = await c.client.mustBegin(id, 5_000_000);
