@@ -55,6 +55,12 @@ inline constexpr int job_claim_most_ms = 2 * job_claim_ms;  ///< clocks may diff
 inline constexpr int job_gap_ms = 20;      ///< from a piece that others were in the way of
 inline constexpr int job_poll_ms = 1'000;  ///< until other processes' jobs are looked for again
 
+// Codes that are brought in as a file.
+inline constexpr std::int64_t import_bytes = std::int64_t{4} << 30;  ///< beyond: 413
+inline constexpr std::size_t import_row_bytes = 64 * 1024;           ///< beyond: row_too_long
+inline constexpr std::size_t import_columns = 256;                   ///< beyond: 400
+inline constexpr std::size_t rejected_text_bytes = 200;              ///< kept of a rejected row
+
 // What a list answers.
 inline constexpr std::size_t page_books_default = 100;
 inline constexpr std::size_t page_books = 1'000;
