@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <limits>
 #include <map>
 #include <span>
@@ -15,6 +14,7 @@
 #include "wire/book_order.hpp"
 #include "wire/codes.hpp"
 #include "wire/decimal.hpp"
+#include "wire/fields.hpp"
 #include "wire/json_reader.hpp"
 #include "wire/ledger.hpp"
 #include "wire/media_type.hpp"
@@ -34,46 +34,12 @@ static_assert(limits::discount_cents == 99'999'999'99);
 static_assert(limits::reason_characters == 1'024);
 static_assert(limits::lock_ttl_s == 86'400 && limits::metadata_bytes == 16'384);
 
-bool fits(std::string_view text, std::size_t most_characters) {
-    const auto shape = examine_text(text);
-    return shape && !shape->has_control && shape->characters >= 1 &&
-           shape->characters <= most_characters;
-}
-
-bool fits_code(std::string_view text) {
-    return fits(text, limits::code_characters);
-}
-
 constexpr MemberSpec codes_spec{"codes", fits_code, limits::upload_codes};
-
-bool fits_user_id(std::string_view text) {
-    return fits(text, limits::user_id_characters);
-}
 
 constexpr const char* unfit_user_id =
     "userId must be 1 to 255 characters without control characters";
 
 constexpr const char* unfit_code = "code must be 1 to 128 characters without control characters";
-
-/// A name from outside for a message: in quotes where it is not a plain word, without control
-/// characters.
-std::string shown(std::string_view name) {
-    constexpr std::string_view word_characters =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
-    if (!name.empty() && name.find_first_not_of(word_characters) == std::string_view::npos) {
-        return std::string(name);
-    }
-    std::string text = "\"";
-    const auto shape = examine_text(name);
-    for (const char c : name) {
-        // Control characters beyond ASCII are rare enough to lose their neighbours as well.
-        const auto byte = static_cast<unsigned char>(c);
-        const bool plain = byte >= 0x20 && byte != 0x7F && byte < 0x80;
-        const bool plain_beyond_ascii = byte >= 0x80 && shape && !shape->has_control;
-        text += plain || plain_beyond_ascii ? c : '?';
-    }
-    return text + '"';
-}
 
 void add_unknown(Messages& messages, std::span<const std::string> names, std::size_t count,
                  const std::string& path = "") {
@@ -136,15 +102,13 @@ public:
         return member->text == "true";
     }
 
-    /// A date or a time, as text.
-    std::string optional_time() {
-        Member* const member = next_value();
-        if (member == nullptr) return {};
-        const auto utc = TimeZone::find("UTC");
-        if (member->kind != Kind::string || !utc->parse(member->text)) {
-            return complain(must_be_a_moment);
+    /// A date or a time, which goes where read_moment() puts it.
+    void optional_time(std::optional<Timestamp>& at, std::string& date) {
+        const Member* const member = next_value();
+        if (member == nullptr) return;
+        if (member->kind != Kind::string || !read_moment(member->text, at, date)) {
+            complain(must_be_a_moment);
         }
-        return std::move(member->text);
     }
 
     std::string optional_time_zone() {
@@ -394,17 +358,6 @@ Decoded<Command> decode(const Request& request, std::span<const MemberSpec> spec
     return command;
 }
 
-/// A number that is written with digits only.
-std::optional<std::int64_t> read_digits(std::string_view text) {
-    if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos) {
-        return std::nullopt;
-    }
-    std::int64_t value = 0;
-    const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (read.ec != std::errc{}) return std::nullopt;
-    return value;
-}
-
 /// Reads an object that read_body() has captured with `take(members)`; nothing where it complains.
 template <class Take>
 auto read_captured(std::string_view json, std::span<const MemberSpec> specs, std::string_view path,
@@ -558,20 +511,6 @@ constexpr std::array book_specs{MemberSpec{"name"},
                                 MemberSpec{.name = "metadata", .captured = true}};
 static_assert(book_specs.size() == BookMembers().size() + 1, "the discount has a short form");
 
-bool is_date(std::string_view text) {
-    return text.size() == std::string_view("2026-11-22").size();
-}
-
-/// A moment that was given as text, or the date, which is for the book's time zone to tell.
-void take_moment(std::string text, std::optional<Timestamp>& at, std::string& date) {
-    if (text.empty()) return;
-    if (is_date(text)) {
-        date = std::move(text);
-    } else {
-        at = TimeZone::find("UTC")->parse(text);
-    }
-}
-
 /// From the next two members, of which one is the other's short form.
 std::optional<Discount> read_either_discount(Members& members, Messages& messages) {
     static constexpr std::array specs{MemberSpec{"type"}, MemberSpec{"currency"},
@@ -657,9 +596,9 @@ BookWish read_book(Members& members, bool edits, BookMembers& given, Messages& m
     note();
     book.active = members.optional_boolean(true);
     note();
-    take_moment(members.optional_time(), book.starts_at, book.starts_on);
+    members.optional_time(book.starts_at, book.starts_on);
     note();
-    take_moment(members.optional_time(), book.ends_at, book.ends_on);
+    members.optional_time(book.ends_at, book.ends_on);
     note();
     book.time_zone = members.optional_time_zone();
     note();
@@ -818,8 +757,7 @@ Decoded<Generate> decode_generate(const Request& request, std::string_view path_
     return decode<Generate>(request, specs, messages, [&](Members& members) {
         const auto count = members.required_number(0, 1, limits::generated_codes,
                                                    " must be an integer from 1 to 10000000");
-        take_moment(members.optional_time(), asked.command.wish.expires_at,
-                    asked.command.expires_on);
+        members.optional_time(asked.command.wish.expires_at, asked.command.expires_on);
         asked.command.wish.metadata = members.optional_object(limits::metadata_bytes);
         asked.wait = members.optional_boolean(false);
         asked.command.count = count.value_or(1);
@@ -927,7 +865,7 @@ Decoded<EditCode> decode_edit_code(const Request& request, std::string_view path
         require_any(members, messages);
         command.wish.active = members.optional_boolean(true);
         command.wished[0] = members.was_given();
-        take_moment(members.optional_time(), command.wish.expires_at, command.expires_on);
+        members.optional_time(command.wish.expires_at, command.expires_on);
         command.wished[1] = members.was_given();
         command.wish.max_redemptions = read_most(members);
         command.wished[2] = members.was_given();
@@ -975,7 +913,7 @@ Decoded<ValidateCode> decode_validate_code(const Request& request, std::string_v
         asked.code = path_code;
         asked.user_id = members.required_string(limits::user_id_characters);
         asked.order = read_order(members, false, messages);
-        take_moment(members.optional_time(), asked.as_of, asked.as_of_date);
+        members.optional_time(asked.as_of, asked.as_of_date);
         return asked;
     });
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <boost/json/basic_parser_impl.hpp>
 #include <cstdint>
-#include <optional>
 
 #include "base/limits.hpp"
 #include "wire/json_writer.hpp"
@@ -116,7 +115,8 @@ public:
 private:
     bool names_members() const { return depth_ == 1 && body_.is_object; }
     bool wants_text() const {
-        return (names_members() && current_) || (collecting_ && depth_ == 2) || capturing_;
+        return depth_ == 0 || (names_members() && current_) || (collecting_ && depth_ == 2) ||
+               capturing_;
     }
 
     // A captured value is written as it comes.
@@ -189,6 +189,8 @@ private:
             member.text = text;
         } else if (collecting_ && depth_ == 2) {
             on_element(kind, text);
+        } else if (depth_ == 0 && kind == Kind::string) {
+            body_.string = text;
         }
     }
 

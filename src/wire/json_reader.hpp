@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -46,9 +47,10 @@ std::string_view cut_name(std::string_view name);
 
 struct Body {
     bool is_object = false;
-    std::vector<Member> members;       ///< one a spec, in their order
-    std::vector<std::string> unknown;  ///< the first other names, cut, each once
-    std::size_t unknown_count = 0;     ///< how many there were in all
+    std::optional<std::string> string;  ///< its characters, where it is no object but a string
+    std::vector<Member> members;        ///< one a spec, in their order
+    std::vector<std::string> unknown;   ///< the first other names, cut, each once
+    std::size_t unknown_count = 0;      ///< how many there were in all
 };
 
 struct MalformedJson {
