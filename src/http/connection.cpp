@@ -24,6 +24,8 @@ constexpr std::size_t joined_body_bytes = 8 * 1024;
 constexpr std::size_t quoted_path_bytes = 200;
 constexpr std::size_t quoted_method_bytes = 32;
 
+constexpr Refusal request_timeout = {408, "request_timeout", "The request took too long to arrive"};
+
 }  // namespace
 
 Responder::Responder(std::shared_ptr<Connection> connection, std::uint64_t request_number)
@@ -35,6 +37,10 @@ void Responder::send(wire::Answer answer) const {
 
 void Responder::wake() const {
     connection_->wake(request_number_);
+}
+
+void Responder::read_on() const {
+    connection_->read_on(request_number_);
 }
 
 Connection::Connection(std::shared_ptr<Server::State> state, Socket socket, bool served)
@@ -62,13 +68,20 @@ void Connection::expire() {
         case Phase::head:
             if (!request_begun_) return close();
             [[fallthrough]];
-        case Phase::body: {
+        case Phase::body:
+        case Phase::stream: {
             deadline_ms_ = never;
             timed_out_ = true;
             error_code ignored;
             socket_->cancel(ignored);  // wakes on_read
             return;
         }
+        case Phase::paused:
+            deadline_ms_ = never;
+            if (parser_->is_done()) return;
+            timed_out_ = true;
+            phase_ = Phase::stream;
+            return run();
         case Phase::writing: return abort();
         case Phase::lingering: return close();
         case Phase::ready:
@@ -82,7 +95,8 @@ void Connection::drain() {
     const auto self = shared_from_this();
     if (is_idle()) return close();
     if (phase_ == Phase::waiting) return wake(request_number_);
-    const bool arriving = phase_ == Phase::head || phase_ == Phase::body;
+    const bool arriving = phase_ == Phase::head || phase_ == Phase::body ||
+                          phase_ == Phase::stream || phase_ == Phase::paused;
     if (arriving) set_deadline(state_->options.bounds.linger_ms);
 }
 
@@ -97,6 +111,7 @@ void Connection::close() {
     if (!awaits_answer_) release_body();
     unlink();
     state_->on_closed(served_);
+    if (stream_) lose_stream();
 }
 
 /// Closes so that the kernel, too, forgets what the client would not take.
@@ -136,7 +151,11 @@ void Connection::advance() {
             case Phase::body:
                 if (!take_body()) return read();
                 break;
+            case Phase::stream:
+                if (!stream_body()) return read();
+                break;
             case Phase::ready: dispatch(); break;
+            case Phase::paused:
             case Phase::handling:
             case Phase::waiting: return;
             case Phase::writing:
@@ -163,7 +182,7 @@ void Connection::read() {
 
 void Connection::on_read(error_code error, std::size_t size) {
     if (phase_ == Phase::closed) return;
-    if (error && !timed_out_) return close();
+    if (error && !timed_out_ && !(stream_ && stream_->answer)) return close();
     buffer_.commit(size);
     run();
 }
@@ -182,7 +201,7 @@ bool Connection::take_head() {
         begin_request();
     }
     if (timed_out_) {
-        refuse({408, "request_timeout", "The request took too long to arrive"}, true);
+        refuse(request_timeout, true);
         return true;
     }
     const std::string_view bytes = buffer_.bytes();
@@ -214,7 +233,7 @@ void Connection::begin_request() {
 void Connection::accept_head() {
     const Bounds& bounds = state_->options.bounds;
     const std::size_t size = scanner_.size();
-    parser_.emplace(head_, body_, bounds.header_bytes, bounds.body_bytes);
+    parser_.emplace(head_, body_, bounds.header_bytes);
     const std::optional<Refusal> refusal = parser_->parse_head(buffer_.bytes().substr(0, size));
     buffer_.consume(size);
     if (refusal) return refuse(*refusal, true);
@@ -222,10 +241,15 @@ void Connection::accept_head() {
     // From here on it is known where the request ends. Refused by its head alone, it is answered
     // before its body has come, and the connection closed; without a body, the connection stays.
     const bool has_body = head_.has_body();
-    if (!target_.parse(head_.target, request_.query)) {
+    const bool is_target = target_.parse(head_.target, request_.query);
+    route_ = is_target ? state_->router.find(head_.method, target_.segments()) : nullptr;
+    const bool may_stream = route_ != nullptr && route_->make_sink;
+    if (head_.content_length > (may_stream ? route_->stream_bytes : bounds.body_bytes)) {
+        return refuse(payload_too_large, true);
+    }
+    if (!is_target) {
         return refuse({400, "malformed_target", "The request's target is malformed"}, has_body);
     }
-    route_ = state_->router.find(head_.method, target_.segments());
     if (route_ == nullptr) return refuse_route(has_body);
     if (head_.is_encoded) {
         return refuse({415, "unsupported_media_type", "Content-Encoding is not supported"},
@@ -234,27 +258,37 @@ void Connection::accept_head() {
     if (head_.expects_otherwise) {
         return refuse({417, "expectation_failed", "Only 100-continue can be expected"}, has_body);
     }
+    if (may_stream && open_stream()) return;
+    if (!route_->handler) return refuse_route(has_body);
     phase_ = Phase::ready;
     if (has_body) expect_body();
 }
 
 void Connection::expect_body() {
+    const std::size_t bound = state_->options.bounds.body_bytes;
+    if (head_.content_length > bound) return refuse(payload_too_large, true);
     const auto size = static_cast<std::size_t>(head_.content_length);
     if (!hold_body(size)) return refuse_overload();
+    parser_->bound_body(bound);
     body_.reserve(size);
+    await_body(Phase::body);
+}
+
+/// Goes on to `phase`, having told a client that wants to be told.
+void Connection::await_body(Phase phase) {
     if (head_.expects_continue && head_.is_http_1_1 && buffer_.empty()) {
         out_ = "HTTP/1.1 100 Continue\r\n\r\n";
         after_write_ = AfterWrite::read_body;
         phase_ = Phase::writing;
     } else {
-        phase_ = Phase::body;
+        phase_ = phase;
     }
 }
 
 /// True once the body is whole or refused, as `phase_` tells.
 bool Connection::take_body() {
     if (timed_out_) {
-        refuse({408, "request_timeout", "The request took too long to arrive"}, true);
+        refuse(request_timeout, true);
         return true;
     }
     if (buffer_.empty()) return false;
@@ -300,7 +334,8 @@ void Connection::take_request_id() {
     }
 }
 
-void Connection::dispatch() {
+/// Sets what a handler sees of it.
+void Connection::show_request() {
     take_request_id();
     request_.method = head_.method;
     request_.target = head_.target;
@@ -314,21 +349,27 @@ void Connection::dispatch() {
     for (std::size_t i = 0; i < segments.size(); ++i) {
         if (route_->segments[i].is_parameter) request_.path_params.emplace_back(segments[i]);
     }
+}
+
+void Connection::dispatch() {
+    show_request();
     deadline_ms_ = never;
     phase_ = Phase::handling;
     awaits_answer_ = true;
-    if (call_handler() || !awaits_answer_) return;
-    awaits_answer_ = false;
-    disowned_ = true;
+    const bool succeeded = call_out(
+        [this] { route_->handler(request_, Responder(shared_from_this(), request_number_)); });
+    if (succeeded || !awaits_answer_) return;
+    disown();
     if (phase_ != Phase::closed) refuse_overload();
 }
 
-/// False where it threw std::bad_alloc.
-bool Connection::call_handler() noexcept {
+/// Calls what may answer within the call. False where it threw std::bad_alloc.
+template <class Call>
+bool Connection::call_out(const Call& call) noexcept {
     dispatching_ = true;
     bool succeeded = true;
     try {
-        route_->handler(request_, Responder(shared_from_this(), request_number_));
+        call();
     } catch (const std::bad_alloc&) {
         succeeded = false;
     }
@@ -336,11 +377,151 @@ bool Connection::call_handler() noexcept {
     return succeeded;
 }
 
+/// What is still said about the request is dropped.
+void Connection::disown() {
+    awaits_answer_ = false;
+    disowned_ = true;
+}
+
+/// Asks who takes the body as it arrives. False where nobody does and nothing was answered.
+bool Connection::open_stream() {
+    show_request();
+    stream_ = std::make_unique<Stream>();
+    phase_ = Phase::stream;
+    awaits_answer_ = true;
+    const bool succeeded = call_out([this] {
+        stream_->sink = route_->make_sink(request_, Responder(shared_from_this(), request_number_));
+    });
+    if (phase_ == Phase::closed) {
+        lose_stream();
+    } else if (stream_->answer) {
+        answer_early();
+    } else if (!succeeded) {
+        disown();
+        stream_.reset();
+        refuse_overload();
+    } else if (stream_->sink) {
+        parser_->bound_body(route_->stream_bytes);
+        if (head_.has_body()) await_body(Phase::stream);
+    } else {
+        stream_.reset();
+        awaits_answer_ = false;
+        return false;
+    }
+    return true;
+}
+
+/// Hands over what has come. False where more has to be read first; else `phase_` tells.
+bool Connection::stream_body() {
+    if (!state_->draining) {
+        deadline_ms_ = never;
+    } else if (deadline_ms_ == never) {
+        set_deadline(state_->options.bounds.linger_ms);
+    }
+    while (phase_ == Phase::stream) {
+        if (stream_->answer) {
+            answer_early();
+        } else if (timed_out_) {
+            refuse(request_timeout, true);
+            lose_stream();
+        } else if (parser_->is_done()) {
+            end_stream();
+        } else if (buffer_.empty() || !take_piece()) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/// False where there is none before more is read.
+bool Connection::take_piece() {
+    std::string_view piece;
+    std::optional<Refusal> refusal;
+    const std::size_t size = parser_->parse_piece(buffer_.bytes(), piece, refusal);
+    if (!refusal && piece.empty()) {
+        buffer_.consume(size);
+        if (parser_->is_done()) return true;
+        if (buffer_.prepare()) return false;
+        refusal = malformed_request;  // a chunk's header without end
+    }
+    if (refusal) {
+        refuse(*refusal, true);
+        lose_stream();
+        return true;
+    }
+    stream_->reads_on = false;
+    const bool succeeded = call_out([&] {
+        if (stream_->sink->take(piece)) stream_->reads_on = true;
+    });
+    buffer_.consume(size);
+    if (phase_ == Phase::closed) {
+        lose_stream();
+    } else if (stream_->answer) {
+        return true;
+    } else if (!succeeded) {
+        refuse_overload();
+        lose_stream();
+    } else if (!stream_->reads_on) {
+        phase_ = Phase::paused;
+    }
+    return true;
+}
+
+/// From here on it is as with a handler.
+void Connection::end_stream() {
+    deadline_ms_ = never;
+    phase_ = Phase::handling;
+    const auto stream = std::move(stream_);
+    if (call_out([&] { stream->sink->end(); }) || !awaits_answer_) return;
+    disown();
+    if (phase_ != Phase::closed) refuse_overload();
+}
+
+/// The answer has come before the end. It waits until nothing else is under way.
+void Connection::cut_stream(wire::Answer&& answer) {
+    const auto self = shared_from_this();  // the Responder that was called may be the sink's
+    stream_->answer = std::move(answer);
+    if (dispatching_) return;
+    stream_->sink.reset();
+    if (phase_ == Phase::paused) {
+        phase_ = Phase::stream;
+        run();
+    } else if (phase_ == Phase::stream) {
+        error_code ignored;
+        socket_->cancel(ignored);  // wakes on_read
+    }
+}
+
+void Connection::answer_early() {
+    const auto stream = std::move(stream_);
+    answer(std::move(*stream->answer), !parser_->is_done());
+}
+
+/// Tells the sink, if it has not answered, that the rest will not come.
+void Connection::lose_stream() {
+    if (dispatching_) return;                   // its turn comes when the call is over
+    const auto self = weak_from_this().lock();  // the sink may be all that keeps it
+    const auto stream = std::move(stream_);
+    if (stream->answer) return;
+    disown();
+    if (stream->sink) stream->sink->lose();
+}
+
+void Connection::read_on(std::uint64_t request_number) noexcept {
+    if (!stream_ || request_number != request_number_) return;
+    stream_->reads_on = true;
+    if (phase_ != Phase::paused) return;
+    const auto self = shared_from_this();  // as in cut_stream()
+    phase_ = Phase::stream;
+    run();
+}
+
 void Connection::send(wire::Answer&& answer, std::uint64_t request_number) noexcept {
     if (disowned_) return;
     COUPOND_CHECK(awaits_answer_ && request_number == request_number_);
     awaits_answer_ = false;
     if (phase_ == Phase::closed) return release_body();
+    if (stream_) return cut_stream(std::move(answer));
     try {
         // What a command did must be told; a read that there is no room for can be asked again.
         const bool is_read = head_.method == "GET" || head_.method == "HEAD";
@@ -483,7 +664,7 @@ bool Connection::after_write() {
         case AfterWrite::read_body:
             out_.clear();
             written_ = 0;
-            phase_ = Phase::body;
+            phase_ = stream_ ? Phase::stream : Phase::body;
             return true;
         case AfterWrite::next_piece: next_piece(); return false;
         case AfterWrite::linger:

@@ -20,7 +20,8 @@
 namespace coupond::http {
 
 /// At any time it either waits for exactly one thing - bytes to read, room to write, its handler's
-/// answer, a body's next piece - or is closed. Whoever it waits for keeps it alive.
+/// answer, an answer's next piece, its sink's word to read on - or is closed. Whoever it waits for
+/// keeps it alive. The answer to a request that a sink takes may come meanwhile, too.
 class Connection final : public Swept, public std::enable_shared_from_this<Connection> {
 public:
     /// `served` says whether it will be, or turned away. It is in the state's list until it is
@@ -39,6 +40,9 @@ public:
     /// Asks the body of the answer to that request again where it waits; see Responder.
     void wake(std::uint64_t request_number) noexcept;
 
+    /// Goes on with the body of that request where its sink waits; see Responder.
+    void read_on(std::uint64_t request_number) noexcept;
+
     /// Its deadline has passed.
     void expire();
 
@@ -53,6 +57,8 @@ private:
     enum class Phase {
         head,       ///< waiting for a request, or for the rest of its head
         body,       ///< waiting for the rest of its body
+        stream,     ///< likewise, for its sink
+        paused,     ///< waiting until its sink wants more
         ready,      ///< it is whole
         handling,   ///< waiting for the handler's answer
         writing,    ///< waiting for the client to take what is in out_ and tail_
@@ -74,12 +80,30 @@ private:
     void take_request_id();
     void accept_head();
     void expect_body();
+    void await_body(Phase phase);
     bool take_body();
     bool hold_body(std::size_t bytes);
     bool is_idle() const;
     void release_body();
+    void show_request();
     void dispatch();
-    bool call_handler() noexcept;
+    template <class Call>
+    bool call_out(const Call& call) noexcept;
+    void disown();
+
+    // Reading for a sink.
+    struct Stream {
+        std::unique_ptr<BodySink> sink;
+        std::optional<wire::Answer> answer;  // that has come before the body's end
+        bool reads_on = false;               // Responder::read_on() was called
+    };
+    bool open_stream();
+    bool stream_body();
+    bool take_piece();
+    void end_stream();
+    void cut_stream(wire::Answer&& answer);
+    void answer_early();
+    void lose_stream();
 
     // Answering.
     void refuse(const Refusal& refusal, bool close);
@@ -116,6 +140,7 @@ private:
     Target target_;
     std::optional<RequestParser> parser_;
     std::string body_;
+    std::unique_ptr<Stream> stream_;  // until its body has come, is answered or lost
     std::size_t body_held_bytes_ = 0;
     std::string request_id_;
     Request request_;
@@ -125,8 +150,8 @@ private:
     bool request_begun_ = false;                      // a byte of it has come
     bool timed_out_ = false;
     bool awaits_answer_ = false;  // the handler has been called, send() has not
-    bool disowned_ = false;       // the handler threw: what its Responder still says is dropped
-    bool dispatching_ = false;
+    bool disowned_ = false;  // the handler threw, the sink has lost: what is still said is dropped
+    bool dispatching_ = false;  // within the handler or sink
 
     // The answer.
     std::string out_;          // head and small bodies

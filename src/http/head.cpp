@@ -89,19 +89,15 @@ void Head::clear() {
     expects_otherwise = false;
 }
 
-RequestParser::RequestParser(Head& head, std::string& body, std::size_t header_bytes,
-                             std::size_t body_bytes)
+RequestParser::RequestParser(Head& head, std::string& body, std::size_t header_bytes)
     : head_(head), body_(body) {
     header_limit(static_cast<std::uint32_t>(header_bytes));
-    body_limit(body_bytes);
+    body_limit(boost::none);  // of the head: what is too much, its route tells
 }
 
 std::optional<Refusal> RequestParser::parse_head(std::string_view bytes) {
     Error failure;
     put(boost::asio::buffer(bytes), failure);
-    if (failure == error::body_limit) {
-        return Refusal{413, "payload_too_large", "The request's body is too large"};
-    }
     if (failure == error::bad_version && is_other_version(bytes)) {
         return Refusal{505, "http_version_not_supported", "Only HTTP/1.1 and HTTP/1.0 are spoken"};
     }
@@ -116,11 +112,29 @@ std::optional<Refusal> RequestParser::parse_head(std::string_view bytes) {
 }
 
 std::size_t RequestParser::parse_body(std::string_view bytes, std::optional<Refusal>& refusal) {
-    Error failure;
     eager(true);
+    return parse_some(bytes, refusal);
+}
+
+std::size_t RequestParser::parse_piece(std::string_view bytes, std::string_view& piece,
+                                       std::optional<Refusal>& refusal) {
+    eager(false);  // stops behind each chunk's header and each piece
+    piece_ = {};
+    std::size_t taken = 0;
+    while (piece_.empty() && taken < bytes.size() && !is_done() && !refusal) {
+        const std::size_t more = parse_some(bytes.substr(taken), refusal);
+        if (more == 0) break;
+        taken += more;
+    }
+    piece = piece_;
+    return taken;
+}
+
+std::size_t RequestParser::parse_some(std::string_view bytes, std::optional<Refusal>& refusal) {
+    Error failure;
     const std::size_t taken = put(boost::asio::buffer(bytes), failure);
     if (failure == error::body_limit) {
-        refusal = Refusal{413, "payload_too_large", "The request's body is too large"};
+        refusal = payload_too_large;
     } else if (failure && failure != error::need_more) {
         refusal = malformed_request;
     }
@@ -197,13 +211,21 @@ void RequestParser::on_header_impl(Error&) {
 }
 
 std::size_t RequestParser::on_body_impl(Text bytes, Error&) {
-    body_.append(bytes.data(), bytes.size());
+    on_body_bytes(bytes);
     return bytes.size();
 }
 
 std::size_t RequestParser::on_chunk_body_impl(std::uint64_t, Text bytes, Error&) {
-    body_.append(bytes.data(), bytes.size());
+    on_body_bytes(bytes);
     return bytes.size();
+}
+
+void RequestParser::on_body_bytes(Text bytes) {
+    if (eager()) {
+        body_.append(bytes.data(), bytes.size());
+    } else {
+        piece_ = {bytes.data(), bytes.size()};
+    }
 }
 
 }  // namespace coupond::http

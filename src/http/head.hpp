@@ -19,6 +19,8 @@ struct Refusal {
 
 inline constexpr Refusal malformed_request = {400, "malformed_request",
                                               "The request is not well-formed HTTP/1.1"};
+inline constexpr Refusal payload_too_large = {413, "payload_too_large",
+                                              "The request's body is too large"};
 
 /// Finds the end of a request's head while it arrives.
 class HeadScanner {
@@ -63,15 +65,24 @@ struct Head {
 /// differently.
 class RequestParser final : public boost::beast::http::basic_parser<true> {
 public:
-    RequestParser(Head& head, std::string& body, std::size_t header_bytes, std::size_t body_bytes);
+    RequestParser(Head& head, std::string& body, std::size_t header_bytes);
 
     /// Parses a head that a HeadScanner found whole. A refusal means that where the request ends is
     /// unknown or not worth waiting for, so its connection has to be closed.
     std::optional<Refusal> parse_head(std::string_view bytes);
 
+    /// Beyond this, a chunked body is refused. Once, between its head and its first byte.
+    void bound_body(std::uint64_t bytes) { body_limit(bytes); }
+
     /// Parses some of the body and returns how many of `bytes` it has taken; the rest is to be
     /// given again with more bytes after it. is_done() tells the body's end.
     std::size_t parse_body(std::string_view bytes, std::optional<Refusal>& refusal);
+
+    /// Likewise, but up to the end of the next piece, which is not put into `body` but stays where
+    /// it is in `bytes`. Without a piece, all is taken that can be. Not to be mixed with
+    /// parse_body().
+    std::size_t parse_piece(std::string_view bytes, std::string_view& piece,
+                            std::optional<Refusal>& refusal);
 
 private:
     using Error = boost::beast::error_code;
@@ -89,11 +100,14 @@ private:
     std::size_t on_chunk_body_impl(std::uint64_t, Text bytes, Error&) override;
     void on_finish_impl(Error&) override {}
 
+    std::size_t parse_some(std::string_view bytes, std::optional<Refusal>& refusal);
+    void on_body_bytes(Text bytes);
     void on_framing_field(Field field, std::string_view value, Error& error);
     void on_other_field(Field field, std::string_view name, std::string_view value);
 
     Head& head_;
     std::string& body_;
+    std::string_view piece_;
     int hosts_ = 0;
     int lengths_ = 0;
     int request_ids_ = 0;

@@ -54,6 +54,11 @@ public:
     /// nothing. At a drain the source is asked once more and its body ends where it has nothing.
     void wake() const;
 
+    /// A BodySink that has returned false is handed on what comes, within the call. On the network
+    /// thread; as often as one likes, and with no effect once all is handed over. One that comes
+    /// while BodySink::take() still runs counts for it.
+    void read_on() const;
+
 private:
     std::shared_ptr<Connection> connection_;
     std::uint64_t request_number_;
@@ -62,6 +67,36 @@ private:
 /// Called on the network thread. Must not throw: std::bad_alloc answers 503 `overloaded` and closes
 /// the connection, anything else is a bug and ends the process.
 using Handler = std::function<void(const Request&, Responder)>;
+
+/// Takes a body as it arrives, so that it never stands in memory whole. All on the network thread.
+///
+/// Its request may be answered at any time. Before the end, nothing more is handed over after that,
+/// and where more of the body was to come, the connection is closed behind the answer. Destroyed
+/// once its request is answered or it was ended or lost, be it within Responder::send() or
+/// read_on(), but never within take(), end() or lose(). What take() or end() throws counts as
+/// thrown by a Handler; after take(), lose() follows.
+class BodySink {
+public:
+    virtual ~BodySink() = default;
+
+    /// The next piece, of 1 to 64 KiB (ReadBuffer::max_bytes) bytes, gone after the call. False: it
+    /// has taken it, but nothing more is read or handed over until Responder::read_on().
+    virtual bool take(std::string_view piece) = 0;
+
+    /// The body has come whole. From here on its answer is waited for as a Handler's.
+    virtual void end() = 0;
+
+    /// It will not come whole: the client has gone or brought nothing for Bounds::request_ms, broke
+    /// the protocol or sent more than the bound, or the server stops (a drain leaves it
+    /// Bounds::linger_ms). Nothing follows, and an answer is dropped: the client that is still
+    /// there has been told.
+    virtual void lose() noexcept = 0;
+};
+
+/// Looks at a request whose body, if it has one, is still to come, and says who takes it. Null
+/// where it has answered already, or else where the body is gathered, as any other, for the Handler
+/// of the same method and path (404 `route_not_found` without one). May throw what a Handler may.
+using SinkMaker = std::function<std::unique_ptr<BodySink>(const Request&, const Responder&)>;
 
 /// Which handler serves which method and path.
 class Router {
@@ -72,6 +107,12 @@ public:
     /// stays.
     void add(std::string_view method, std::string_view path, Handler handler);
 
+    /// A route whose bodies may be taken as they arrive; there may be a Handler beside it. Bodies
+    /// of more than `body_bytes` are refused with 413, those whose length is known without asking
+    /// the maker; Bounds::body_bytes is for what the Handler gets.
+    void add_stream(std::string_view method, std::string_view path, SinkMaker make_sink,
+                    std::uint64_t body_bytes);
+
     struct Route;  ///< private to http/
 
     /// The route for a method and the decoded segments of a path; null where there is none.
@@ -80,6 +121,7 @@ public:
 private:
     const Route* find_exactly(std::string_view method,
                               std::span<const std::string_view> segments) const;
+    void put(Route&& route);
 
     std::vector<std::shared_ptr<const Route>> routes_;  // the more literal ones first
 };
@@ -91,7 +133,8 @@ struct Bounds {
     std::size_t body_bytes = limits::body_bytes;
     std::size_t bodies_in_flight_bytes = limits::bodies_in_flight_bytes;
     int idle_ms = limits::idle_seconds * 1000;
-    int request_ms = limits::request_seconds * 1000;
+    int request_ms =
+        limits::request_seconds * 1000;  ///< to come whole; a BodySink's: for its next bytes
     int response_stall_ms = limits::response_stall_seconds * 1000;
     int linger_ms = limits::linger_seconds * 1000;
     int sweep_ms = 250;  ///< how often time-outs are looked at: they strike late by up to this

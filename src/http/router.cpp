@@ -21,6 +21,19 @@ bool is_more_literal(const std::shared_ptr<const Router::Route>& left,
         [](const auto& a, const auto& b) { return !a.is_parameter && b.is_parameter; });
 }
 
+Router::Route make_route(std::string_view method, std::string_view path) {
+    COUPOND_CHECK(path.starts_with('/'));
+    Router::Route route;
+    route.method = method;
+    for (std::size_t begin = 1; begin <= path.size();) {
+        const std::size_t end = std::min(path.find('/', begin), path.size());
+        const std::string_view segment = path.substr(begin, end - begin);
+        route.segments.push_back({std::string(segment), segment.starts_with(':')});
+        begin = end + 1;
+    }
+    return route;
+}
+
 }  // namespace
 
 bool Router::Route::matches(std::span<const std::string_view> path) const {
@@ -31,18 +44,45 @@ bool Router::Route::matches(std::span<const std::string_view> path) const {
     return true;
 }
 
+bool Router::Route::equals(const Route& other) const {
+    return method == other.method &&
+           std::equal(segments.begin(), segments.end(), other.segments.begin(),
+                      other.segments.end(), [](const Segment& a, const Segment& b) {
+                          return a.is_parameter == b.is_parameter &&
+                                 (a.is_parameter || a.text == b.text);
+                      });
+}
+
 void Router::add(std::string_view method, std::string_view path, Handler handler) {
-    COUPOND_CHECK(path.starts_with('/'));
-    auto route = std::make_shared<Route>();
-    route->method = method;
-    route->handler = std::move(handler);
-    for (std::size_t begin = 1; begin <= path.size();) {
-        const std::size_t end = std::min(path.find('/', begin), path.size());
-        const std::string_view segment = path.substr(begin, end - begin);
-        route->segments.push_back({std::string(segment), segment.starts_with(':')});
-        begin = end + 1;
+    Route route = make_route(method, path);
+    route.handler = std::move(handler);
+    put(std::move(route));
+}
+
+void Router::add_stream(std::string_view method, std::string_view path, SinkMaker make_sink,
+                        std::uint64_t body_bytes) {
+    Route route = make_route(method, path);
+    route.make_sink = std::move(make_sink);
+    route.stream_bytes = body_bytes;
+    put(std::move(route));
+}
+
+/// Into its place, or into what an equal one has not got.
+void Router::put(Route&& route) {
+    const auto equal = std::find_if(routes_.begin(), routes_.end(),
+                                    [&](const auto& other) { return other->equals(route); });
+    if (equal != routes_.end()) {
+        // Made anew: copies of the router share the old one.
+        Route both = **equal;
+        if (!both.handler) both.handler = std::move(route.handler);
+        if (!both.make_sink) {
+            both.make_sink = std::move(route.make_sink);
+            both.stream_bytes = route.stream_bytes;
+        }
+        *equal = std::make_shared<const Route>(std::move(both));
+        return;
     }
-    std::shared_ptr<const Route> added = std::move(route);
+    std::shared_ptr<const Route> added = std::make_shared<const Route>(std::move(route));
     const auto place = std::upper_bound(routes_.begin(), routes_.end(), added, is_more_literal);
     routes_.insert(place, std::move(added));
 }
