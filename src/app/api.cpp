@@ -150,6 +150,12 @@ void add_commands(http::Router& router, Api& api) {
     add("POST", "/coupon/codes/:id", [](const Request& request) {
         return wire::decode_upload_codes(body_of(request), request.path_params[0]);
     });
+    router.add_stream(
+        "POST", "/coupon/codes/:id",
+        [&api](const Request& request, const http::Responder& responder) {
+            return api.imports.receive(request, responder);
+        },
+        limits::import_bytes);
     router.add("POST", "/coupon/generate/:id",
                [&api](const Request& request, const http::Responder& responder) {
                    generate(api, request, responder);
@@ -300,6 +306,21 @@ void show_job(const Api& api, const http::Request& request, const http::Responde
               });
 }
 
+void list_rejected(const Api& api, const http::Request& request,
+                   const http::Responder& responder) {
+    run_query(
+        api, request, responder,
+        wire::decode_rejected_rows(request.path_params[0], request.query, request.request_id),
+        [&request](ReadStore& store, const wire::RejectedQuery& query) {
+            const Result<std::optional<Job>> job = store.find_job(query.job_id);
+            if (!job) return wire::failed(job.error(), request.request_id);
+            if (!*job) return wire::encode(Refusal::job_not_found, {}, request.request_id);
+            const auto rows = store.rejected_rows(query.job_id, query.after, query.limit);
+            return rows ? wire::encode(*rows, query)
+                        : wire::failed(rows.error(), request.request_id);
+        });
+}
+
 void show_book(const Api& api, const http::Request& request, const http::Responder& responder) {
     run_query(api, request, responder,
               wire::decode_book_id(request.path_params[0], request.query, request.request_id),
@@ -398,6 +419,10 @@ void add_reads(http::Router& router, Api& api) {
     router.add("GET", "/coupon/jobs/:id",
                [&api](const Request& request, const Responder& responder) {
                    show_job(api, request, responder);
+               });
+    router.add("GET", "/coupon/jobs/:id/rejected",
+               [&api](const Request& request, const Responder& responder) {
+                   list_rejected(api, request, responder);
                });
     router.add("GET", "/coupon/code/:code",
                [&api](const Request& request, const Responder& responder) {

@@ -7,6 +7,7 @@
 
 #include "app/event_streams.hpp"
 #include "app/generations.hpp"
+#include "app/imports.hpp"
 #include "app/job_runner.hpp"
 #include "app/validations.hpp"
 #include "base/time.hpp"
@@ -30,6 +31,7 @@ struct Api {
     std::unordered_set<std::string> keys_in_use = {};
     Validations validations{io, reader, clock};
     Generations generations{io, engine, drafts};
+    Imports imports{io, engine, jobs, clock, keys_in_use};
 };
 
 http::Router make_router(Api& api);

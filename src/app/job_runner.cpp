@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "app/draft.hpp"
+#include "app/import_job.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
 
@@ -46,8 +47,13 @@ void JobRunner::run(const std::stop_token& stop) {
     const std::chrono::milliseconds poll(limits::job_poll_ms);
     JobId after = 0;
     while (!stop.stop_requested()) {
+        const auto ended = store_->ended_file();
+        if (ended && *ended) remove_parts(stop, **ended);
         const auto next = store_->next_job(worker_, clock_.now(), after);
-        if (next && *next) {
+        if (next && *next && (*next)->job.import) {
+            after = (*next)->job.id;
+            import(stop, (*next)->job);
+        } else if (next && *next) {
             after = (*next)->job.id;
             work(stop, **next);
         } else if (after != 0) {
@@ -149,8 +155,45 @@ bool JobRunner::add(const std::stop_token& stop, AddGenerated piece, Work& work)
     Job& job = work.job;
     piece.piece->claimed_until = clock_.now() + limits::job_claim_ms;
     const std::int64_t created = job.created, candidates = std::ssize(piece.draft.candidates);
+    auto changed = hand_over(stop, std::move(piece), job);
+    if (!changed) return false;
+    job = std::move(*changed);
+    missed_[job.id] = job.created > created ? 0 : missed_[job.id] + candidates;
+    if (job.is_finished()) missed_.erase(job.id);
+    return true;
+}
+
+void JobRunner::import(const std::stop_token& stop, const Job& job) {
+    Engine::Totals before;
+    const auto take = [&](AddImported step) {
+        step.worker = worker_;
+        step.claimed_until = clock_.now() + limits::job_claim_ms;
+        return hand_over(stop, std::move(step), job);
+    };
+    const ImportJob::Hands hands{
+        take,
+        [&] {
+            before = engine_.totals();
+            return piece_codes_;
+        },
+        [&](std::size_t codes) { adapt(codes, before); },
+        [&] { return stop.stop_requested(); },
+    };
+    ImportJob(*store_, job, hands).run();
+}
+
+void JobRunner::remove_parts(const std::stop_token& stop, JobId id) {
+    Job job;
+    job.id = id;
+    hand_over(stop, RemoveParts{id}, job);
+}
+
+/// Has a command about `job` run, and says what the job is then. Nothing where somebody else works
+/// on it, or it is to be looked at again; or we are to stop.
+std::optional<Job> JobRunner::hand_over(const std::stop_token& stop, Command command,
+                                        const Job& job) {
     const auto answer = std::make_shared<Answer>();
-    const bool queued = engine_.submit_aside({std::move(piece), job.request_id},
+    const bool queued = engine_.submit_aside({std::move(command), job.request_id},
                                              [answer](Result<Outcome>&& outcome, Timestamp) {
                                                  {
                                                      const std::lock_guard lock(answer->mutex);
@@ -158,29 +201,28 @@ bool JobRunner::add(const std::stop_token& stop, AddGenerated piece, Work& work)
                                                  }
                                                  answer->there.notify_one();
                                              });
-    if (!queued) return pause(stop, std::chrono::milliseconds(limits::job_poll_ms)), false;
+    if (!queued) return pause(stop, std::chrono::milliseconds(limits::job_poll_ms)), std::nullopt;
     const auto outcome = wait(stop, *answer);
-    if (!outcome) return false;
+    if (!outcome) return std::nullopt;
     if (!*outcome) {
         log::warn("a job waits", {{"job", job.id}, {"reason", to_string(outcome->error())}});
-        return pause(stop, std::chrono::milliseconds(limits::job_poll_ms)), false;
+        return pause(stop, std::chrono::milliseconds(limits::job_poll_ms)), std::nullopt;
     }
     const auto* const changed = std::get_if<JobChanged>(&**outcome);
     // Others were there in between; what is read may be a little behind.
     if (changed == nullptr) {
-        return pause(stop, std::chrono::milliseconds(limits::job_gap_ms)), false;
+        const bool is_done = std::holds_alternative<PartsRemoved>(**outcome);
+        if (!is_done) pause(stop, std::chrono::milliseconds(limits::job_gap_ms));
+        return std::nullopt;
     }
-    job = changed->job;
-    missed_[job.id] = job.created > created ? 0 : missed_[job.id] + candidates;
-    if (job.is_finished()) {
-        missed_.erase(job.id);
-        log::info("a job has ended", {{"job", job.id},
-                                      {"book", job.book_id},
-                                      {"created", job.created},
-                                      {"requested", job.requested},
-                                      {"error", job.error}});
+    if (changed->job.is_finished()) {
+        log::info("a job has ended", {{"job", changed->job.id},
+                                      {"book", changed->job.book_id},
+                                      {"created", changed->job.created},
+                                      {"requested", changed->job.requested},
+                                      {"error", changed->job.error}});
     }
-    return true;
+    return changed->job;
 }
 
 std::optional<Result<Outcome>> JobRunner::wait(const std::stop_token& stop, Answer& answer) {

@@ -55,6 +55,9 @@ private:
     void add_in_turn(const std::stop_token& stop, Work& work);
     bool gives_up(const Job& job) const;
     bool add(const std::stop_token& stop, AddGenerated piece, Work& work);
+    void import(const std::stop_token& stop, const Job& job);
+    void remove_parts(const std::stop_token& stop, JobId id);
+    std::optional<Job> hand_over(const std::stop_token& stop, Command command, const Job& job);
     /// Nothing where it was stopped.
     std::optional<Result<Outcome>> wait(const std::stop_token& stop, Answer& answer);
     void adapt(std::size_t codes, const Engine::Totals& before);

@@ -79,7 +79,40 @@ struct AddGenerated {
     CodeDraft draft = {};
 };
 
-/// Codes that it has made so far stay.
+/// Takes in the next part of a file of codes; the first one begins a job.
+struct ReceiveFile {
+    BookId book_id = 0;
+    JobId job_id = 0;  ///< 0: there is none yet
+    Import::Format format = Import::Format::csv;
+    bool skips = false;
+    std::string bytes;        ///< up to limits::import_part_bytes
+    std::int64_t before = 0;  ///< bytes that were taken in before these
+    bool ends = false;        ///< these are the last ones: the job begins
+    std::string worker = {};  ///< as AddGenerated::Piece has it,
+    Timestamp claimed_until;  ///< likewise
+};
+
+/// The next step of a job that brings in a file.
+struct AddImported {
+    BookId book_id = 0;
+    JobId job_id = 0;
+    std::string worker;  ///< as AddGenerated::Piece has it,
+    Timestamp claimed_until;  ///< likewise
+    bool is_lost = false;     ///< the rest of the file will not come
+    Import before;            ///< what the job must still have,
+    Import after;             ///< and has then, but for the rows that are rejected
+    std::optional<std::int64_t> rows = {};   ///< that the file has
+    std::vector<ImportedCode> codes = {};    ///< to be added, each text once
+    std::vector<RejectedRow> rejected = {};  ///< to be kept, if they are not yet
+    std::int64_t rejected_count = 0;         ///< so many more are rejected
+};
+
+/// Removes a part of the file of a job that has ended.
+struct RemoveParts {
+    JobId job_id = 0;
+};
+
+/// Codes that it has made or taken in so far stay.
 struct CancelJob {
     JobId job_id = 0;
 };
@@ -165,7 +198,7 @@ struct EraseUser {
 
 using Command =
     std::variant<CreateBook, EditBook, ArchiveBook, RestoreBook, UploadCodes, GenerateCodes,
-                 AddGenerated, CancelJob, AssignAny, AssignCode, LockCode, RedeemCode, LockCodes,
+                 AddGenerated, ReceiveFile, AddImported, RemoveParts, CancelJob, AssignAny, AssignCode, LockCode, RedeemCode, LockCodes,
                  RedeemCodes, RollBack, EditCode, UnlockCode, UnassignCode, EraseUser>;
 
 /// What tells a request that is repeated from another one
@@ -190,7 +223,10 @@ enum class Refusal {
     code_pattern_unusable,   ///< codes cannot be made by it
     code_pattern_exhausted,  ///< it has not so many codes left
     job_not_found,
-    job_finished,  ///< there is nothing to cancel
+    job_finished,         ///< there is nothing to cancel
+    job_adds_all,         ///< it is adding all of its codes, or none: it is too late to cancel it
+    upload_interrupted,   ///< the file has not come whole
+    rows_rejected,        ///< of a file of which all rows are to be taken in, or none
     no_available_coupons,
     code_not_found,
     already_redeemed,
@@ -285,6 +321,12 @@ struct DraftOutdated {
 /// Nothing was done: somebody else works on the job.
 struct JobTaken {};
 
+/// Nothing was done: a job adds its codes, all or none, and nobody else adds any meanwhile.
+struct AddingElsewhere {};
+
+/// Parts of a file are gone.
+struct PartsRemoved {};
+
 struct CodeAssigned {
     Code code;
 };
@@ -349,8 +391,8 @@ struct Replayed {
 
 using Outcome =
     std::variant<Refusal, BookCreated, BookChanged, Contradicted, CodesUploaded, JobChanged,
-                 CodesGenerated, DraftOutdated, JobTaken, CodeAssigned, CodeLocked, CodeRedeemed,
-                 CodeRefused, CodesLocked, CodesRedeemed, RolledBack, CodeChanged, CodeUnlocked,
+                 CodesGenerated, DraftOutdated, JobTaken, AddingElsewhere, PartsRemoved,
+                 CodeAssigned, CodeLocked, CodeRedeemed, CodeRefused, CodesLocked, CodesRedeemed, RolledBack, CodeChanged, CodeUnlocked,
                  CodeUnassigned, UserErased, Replayed>;
 
 }  // namespace coupond

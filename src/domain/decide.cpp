@@ -51,7 +51,9 @@ public:
             return Replayed{std::move(*outcome), first.decided_at, first.request_id};
         }
         Outcome outcome = std::visit(*this, submission.command);
-        if (std::holds_alternative<DraftOutdated>(outcome)) return outcome;  // it is not done yet
+        const bool is_done = !std::holds_alternative<DraftOutdated>(outcome) &&
+                             !std::holds_alternative<AddingElsewhere>(outcome);
+        if (!is_done) return outcome;
         Remembered remembered{asked.fingerprint, now_, submission.request_id, remember(outcome)};
         world_.remembered.insert_or_assign(asked.key, remembered);
         memories_.push_back({asked.key, std::move(remembered)});
@@ -111,6 +113,7 @@ public:
             world_.find_book(command.book_id.value_or(world_.only_book.value_or(0)));
         if (book == nullptr) return Refusal::book_not_found;
         if (book->archived_at) return Refusal::book_archived;
+        if (adds_elsewhere(0)) return AddingElsewhere{};
         std::unordered_set<std::string_view> seen;
         seen.reserve(command.codes.size());
         for (const std::string& code : command.codes) {
@@ -160,12 +163,75 @@ public:
         return command.piece ? add_piece(command, *command.piece) : add_at_once(command);
     }
 
+    Outcome operator()(const ReceiveFile& command) {
+        if (command.job_id != 0) return receive_more(command);
+        const Book* const book = world_.find_book(command.book_id);
+        if (book == nullptr) return Refusal::book_not_found;
+        if (book->archived_at) return Refusal::book_archived;
+
+        Job job;
+        job.id = world_.next_job_id++;
+        job.book_id = book->id;
+        job.import = Import{command.format, command.skips, book->time_zone};
+        job.created_at = now_;
+        job.request_id = request_id_;
+        World::JobRow row{std::move(job), 0, true};
+        receive(row.job, command);
+        return JobChanged{world_.jobs.emplace(row.job.id, std::move(row)).first->second.job, true};
+    }
+
+    Outcome operator()(const AddImported& command) {
+        const auto found = world_.jobs.find(command.job_id);
+        if (found == world_.jobs.end()) return JobTaken{};
+        Job& job = found->second.job;
+        const bool is_other = job.worker != command.worker && job.is_claimed(now_);
+        const bool is_same = job.import && job.book_id == command.book_id;
+        if (job.is_finished() || is_other || !is_same) return JobTaken{};
+        if (*job.import != command.before) return DraftOutdated{};
+        if (command.is_lost) return fail(job, Refusal::upload_interrupted), JobChanged{job};
+        const Book* const book = world_.find_book(job.book_id);
+        if (book == nullptr) return fail(job, Refusal::book_not_found), JobChanged{job};
+        if (book->archived_at && !adds_all(job)) {
+            return fail(job, Refusal::book_archived), JobChanged{job};
+        }
+        const bool adds = command.after.adds_alone() || !command.codes.empty();
+        if (adds && adds_elsewhere(job.id)) return AddingElsewhere{};
+
+        if (!job.started_at) job.started_at = now_;
+        job.status = Job::Status::running;
+        job.worker = command.worker;
+        job.claimed_until = command.claimed_until;
+        if (command.rows) job.requested = *command.rows;
+        job.import = command.after;
+        job.import->rejected = command.before.rejected + command.rejected_count;
+        for (const RejectedRow& row : command.rejected) rejections_.push_back({job.id, row});
+        add_imported(job, *book, command.codes);
+        const bool ends = command.after.stage == Import::Stage::adding &&
+                          command.after.share == command.after.shares;
+        if (!job.import->skips && job.import->rejected > 0 && (ends || !adds_all(job))) {
+            fail(job, Refusal::rows_rejected);
+        } else if (ends) {
+            finish(job, Job::Status::completed);
+        } else {
+            ++job.version;
+        }
+        return JobChanged{job};
+    }
+
+    Outcome operator()(const RemoveParts& command) {
+        const auto found = world_.jobs.find(command.job_id);
+        if (found == world_.jobs.end() || !found->second.job.is_finished()) return JobTaken{};
+        parts_to_remove_.push_back(command.job_id);
+        return PartsRemoved{};
+    }
+
     Outcome operator()(const CancelJob& command) {
         const auto found = world_.jobs.find(command.job_id);
         if (found == world_.jobs.end()) return Refusal::job_not_found;
         Job& job = found->second.job;
         if (job.status == Job::Status::cancelled) return JobChanged{job};
         if (job.is_finished()) return Refusal::job_finished;
+        if (adds_all(job)) return Refusal::job_adds_all;
 
         finish(job, Job::Status::cancelled);
         return JobChanged{job};
@@ -443,6 +509,9 @@ public:
         }
         delta.new_codes = std::move(new_codes_);
         delta.changed_codes = std::move(changed_codes_);
+        delta.file_parts = std::move(file_parts_);
+        delta.rejections = std::move(rejections_);
+        delta.parts_to_remove = std::move(parts_to_remove_);
         delta.entries = std::move(entries_);
         delta.memories = std::move(memories_);
         delta.relied_on = std::move(relied_on_);
@@ -518,6 +587,7 @@ private:
             code.code = text;
             code.created_at = now_;
             code.last_entry = entry.id;
+            code.counted = settings.max_redemptions.has_value();
             CodeRow& row = world_.add(std::move(code));
             row.code.kept_back = is_kept_back;  // which it was not before it was there
             row.is_new = true;
@@ -599,17 +669,8 @@ private:
         for (const CodeDraft::Candidate& candidate : draft.candidates) {
             if (std::ssize(picked.codes) >= most) break;
             ++picked.candidates;
-            const std::string& code = candidate.code;
-            if (world_.existing_codes.contains(code) || world_.contains(code)) continue;
-            if (!book.case_sensitive) {
-                std::string spelling = folded(code);
-                const bool exists = spelling.empty() || world_.existing_spellings.contains(code) ||
-                                    world_.contains_spelling(spelling);
-                if (exists) continue;
-                const auto [place, is_new] = picked.spellings.emplace(code, std::move(spelling));
-                if (!spelled.insert(place->second).second) continue;
-            }
-            picked.codes.push_back(code);
+            if (!is_new(book, candidate.code, picked.spellings, spelled)) continue;
+            picked.codes.push_back(candidate.code);
         }
         return picked;
     }
@@ -652,6 +713,7 @@ private:
         const auto settings = wish(*book, asked);
         if (!settings) return Contradicted{{Fault::no_such_expiry}};
         if (exceeds(asked.count, codes->left)) return Refusal::code_pattern_exhausted;
+        if (adds_elsewhere(0)) return AddingElsewhere{};
         if (command.code_pattern != book->code_pattern || !is_current(command)) {
             return DraftOutdated{};
         }
@@ -679,6 +741,7 @@ private:
             fail(job, book == nullptr ? Refusal::book_not_found : Refusal::book_archived);
             return JobChanged{job};
         }
+        if (adds_elsewhere(job.id)) return AddingElsewhere{};
         if (piece.round == job.round) {
             if (piece.done != job.done) return DraftOutdated{};
             const bool is_in_turn = job.done == job.round.size();
@@ -720,6 +783,106 @@ private:
         const std::string_view own_request = std::exchange(request_id_, job.request_id);
         add_picked(book, std::move(picked), job.settings, spread);
         request_id_ = own_request;
+    }
+
+    /// Whether a job other than `own` adds its codes, all or none.
+    bool adds_elsewhere(JobId own) const {
+        if (world_.adds_alone && *world_.adds_alone != own) {
+            const auto here = world_.jobs.find(*world_.adds_alone);
+            if (here == world_.jobs.end() || here->second.job.adds_alone()) return true;
+        }
+        return std::ranges::any_of(world_.jobs, [own](const auto& job) {
+            return job.first != own && job.second.job.adds_alone();
+        });
+    }
+
+    /// Whether it has begun to add codes of which it is to add all or none.
+    static bool adds_all(const Job& job) {
+        return job.adds_alone() && job.import->stage == Import::Stage::adding;
+    }
+
+    Outcome receive_more(const ReceiveFile& command) {
+        const auto found = world_.jobs.find(command.job_id);
+        if (found == world_.jobs.end()) return Refusal::job_not_found;
+        Job& job = found->second.job;
+        const bool is_ours = job.import && job.import->stage == Import::Stage::receiving &&
+                             job.worker == command.worker && job.import->bytes == command.before;
+        // Who thought that the rest will not come has ended it; or whoever may cancel it has.
+        if (job.is_finished() || !is_ours) return Refusal::upload_interrupted;
+
+        receive(job, command);
+        return JobChanged{job, command.ends};
+    }
+
+    void receive(Job& job, const ReceiveFile& command) {
+        Import& import = *job.import;
+        if (!command.bytes.empty()) {
+            file_parts_.push_back({job.id, import.parts++, command.bytes});
+        }
+        import.bytes += std::ssize(command.bytes);
+        job.worker = command.worker;
+        job.claimed_until = command.claimed_until;
+        if (command.ends) {
+            import.stage = Import::Stage::reading;
+            job.claimed_until.reset();
+        }
+        ++job.version;
+    }
+
+    /// A row whose code is there already.
+    void reject(Job& job, const ImportedCode& row) {
+        if (++job.import->rejected > limits::rejected_rows) return;
+        const auto reason = std::string(to_string(Refusal::codes_already_exist));
+        rejections_.push_back({job.id, {row.line, reason, row.code}});
+    }
+
+    /// Adds those of `codes` that are not there yet, with an entry for each group of the same
+    /// settings.
+    void add_imported(Job& job, const Book& book, const std::vector<ImportedCode>& codes) {
+        std::vector<std::pair<const CodeSettings*, std::vector<const ImportedCode*>>> groups;
+        std::unordered_map<std::string, std::size_t> group_of;
+        Spellings spellings;
+        std::unordered_set<std::string_view> spelled;
+        for (const ImportedCode& code : codes) {
+            if (!is_new(book, code.code, spellings, spelled)) {
+                reject(job, code);
+                continue;
+            }
+            const auto [group, is_first] =
+                group_of.try_emplace(row_text(code.settings), groups.size());
+            if (is_first) groups.push_back({&code.settings, {}});
+            groups[group->second].second.push_back(&code);
+        }
+        const std::string_view own_request = std::exchange(request_id_, job.request_id);
+        for (const auto& [settings, members] : groups) {
+            std::vector<std::string> texts;
+            for (const ImportedCode* const code : members) texts.push_back(code->code);
+            add_codes(LedgerEntry::Type::codes_uploaded, book, std::move(texts), *settings,
+                      spellings);
+            job.created += std::ssize(members);
+        }
+        for (const auto& [settings, members] : groups) {
+            for (const ImportedCode* const code : members) {
+                CodeRow& row = *world_.find(code->code);
+                row.order = code->order;
+                if (!code->user_id.empty()) assign(row, code->user_id);
+            }
+        }
+        request_id_ = own_request;
+    }
+
+    /// Whether no code is `text`, nor another spelling of it where `book` folds them; then it is in
+    /// `spellings` and `spelled` there.
+    bool is_new(const Book& book, const std::string& text, Spellings& spellings,
+                std::unordered_set<std::string_view>& spelled) const {
+        if (world_.existing_codes.contains(text) || world_.contains(text)) return false;
+        if (book.case_sensitive) return true;
+        std::string spelling = folded(text);
+        const bool exists = spelling.empty() || world_.existing_spellings.contains(text) ||
+                            world_.contains_spelling(spelling);
+        if (exists) return false;
+        const auto [place, is_new] = spellings.emplace(text, std::move(spelling));
+        return is_new && spelled.insert(place->second).second;
     }
 
     void fail(Job& job, Refusal refusal) {
@@ -852,6 +1015,7 @@ private:
     BookId book_of(const EraseUser&) { return all_books; }
     BookId book_of(const AddGenerated& command) { return book_of(command.asked); }
     BookId book_of(const CancelJob&) { return all_books; }
+    BookId book_of(const RemoveParts&) { return all_books; }
     BookId book_of(const UploadCodes& command) {
         const BookId id = command.book_id.value_or(world_.only_book.value_or(all_books));
         return world_.find_book(id) == nullptr ? all_books : id;
@@ -1469,6 +1633,9 @@ private:
     std::vector<const CodeRow*> counted_locks_;
     std::vector<LedgerEntry> entries_;
     std::vector<Delta::Memory> memories_;
+    std::vector<Delta::FilePart> file_parts_;
+    std::vector<Delta::Rejection> rejections_;
+    std::vector<JobId> parts_to_remove_;
     std::vector<Delta::Erasure> erasures_;
     std::map<std::pair<BookId, Timestamp>, Delta::Standing> standing_;
     std::set<std::string> holders_;

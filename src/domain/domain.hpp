@@ -69,6 +69,7 @@ struct Needs {
     bool alone = false;
     std::vector<BookId> generators;  ///< of these books, for all their patterns
     std::vector<JobId> jobs;
+    bool adds_codes = false;                 ///< whether somebody else may not meanwhile
     std::size_t job_ids = 0;                 ///< how many new ids to set aside
     bool takes_locks = false;                ///< from who has them, or what they rest on
     bool counts_locks = false;               ///< how many there are, where else `at most` would do
@@ -236,6 +237,8 @@ public:
         bool is_new = false;              ///< this batch made it
     };
     std::map<JobId, JobRow> jobs;
+    /// Where Needs::adds_codes: the job that alone may add codes, if there is one.
+    std::optional<JobId> adds_alone;
     JobId next_job_id = 0;      ///< the first of Needs::job_ids consecutive free ids
     BookId next_book_id = 0;    ///< the first of Needs::book_ids consecutive free ids
     CodeId next_code_id = 0;    ///< the first of Needs::code_ids consecutive free ids
@@ -310,6 +313,18 @@ struct Delta {
     };
     std::vector<GeneratorChange> generators;  ///< by book and pattern
     std::vector<const World::JobRow*> jobs;   ///< new or changed; by id, in the state to store
+    struct FilePart {
+        JobId job_id = 0;
+        std::int64_t number = 0;  ///< from 0
+        std::string_view bytes;   ///< of the command
+    };
+    std::vector<FilePart> file_parts;  ///< to be added
+    struct Rejection {
+        JobId job_id = 0;
+        RejectedRow row;
+    };
+    std::vector<Rejection> rejections;    ///< to be added
+    std::vector<JobId> parts_to_remove;  ///< the last parts of each's file: limits::parts_removed
     std::vector<CodeRow*> new_codes;          ///< by id, in the state to store
     std::vector<CodeRow*> changed_codes;  ///< in the state to store; loaded as of `loaded_entry`
     /// Codes that were refused for what was read of others, in a store that reads one after the
@@ -346,7 +361,8 @@ struct Delta {
 
     bool empty() const {
         return new_books.empty() && changed_books.empty() && new_codes.empty() &&
-               generators.empty() && jobs.empty() && changed_codes.empty() && entries.empty() &&
+               generators.empty() && jobs.empty() && file_parts.empty() &&
+               parts_to_remove.empty() && changed_codes.empty() && entries.empty() &&
                memories.empty() && erasures.empty() && usages.empty() && counted_locks.empty() &&
                standing.empty() && counts.empty() && locks.empty() && activity.empty() &&
                refusals.empty();

@@ -13,6 +13,7 @@
 #include "base/limits.hpp"
 #include "base/permutation.hpp"
 #include "domain/code_space.hpp"
+#include "domain/import.hpp"
 #include "domain/types.hpp"
 
 namespace coupond {
@@ -87,18 +88,19 @@ double guess_probability(std::int64_t made, CodeSpace::Number codes);
 /// Beyond this it is worth a warning.
 inline constexpr double likely_guess = 1e-6;
 
-/// Making codes for a book, piece by piece, beside everything else.
+/// Making codes for a book, or bringing in those of a file, piece by piece, beside everything else.
 struct Job {
     enum class Status : std::int16_t { queued, running, completed, failed, cancelled };
 
     JobId id = 0;
     BookId book_id = 0;
-    std::string code_pattern;  ///< that of the book when it was asked for
-    CodeSettings settings;     ///< of its codes
+    std::optional<Import> import;  ///< nothing: it makes codes
+    std::string code_pattern;      ///< that of the book when it was asked for; of an import empty
+    CodeSettings settings;         ///< of the codes that it makes
     Status status = Status::queued;
     JobRound round = {};         ///< the one of the moment, or the last one,
     std::int64_t done = 0;       ///< and how many of its numbers are done
-    std::int64_t requested = 0;  ///< codes
+    std::int64_t requested = 0;  ///< codes; of an import the file's rows, once it is read
     std::int64_t created = 0;
     /// That somebody guesses one of the book's codes by the pattern in one try, when all are made.
     double guess_probability = 0;
@@ -112,6 +114,8 @@ struct Job {
     std::int64_t version = 0;  ///< one more with each change: what a guarded save compares
 
     bool is_finished() const { return status > Status::running; }
+    /// Whether nobody else may add codes.
+    bool adds_alone() const { return import && import->adds_alone() && !is_finished(); }
     /// Whether it is its worker's. No claim is for longer than limits::job_claim_ms: one that seems
     /// to be was made by a clock that was wrong.
     bool is_claimed(Timestamp now) const {

@@ -24,6 +24,7 @@ public:
         }
         needs.new_codes.insert(needs.new_codes.end(), command.codes.begin(), command.codes.end());
         needs.code_ids += command.codes.size();
+        needs.adds_codes = true;
     }
 
     void operator()(const GenerateCodes& command) const {
@@ -40,7 +41,28 @@ public:
             needs.new_codes.push_back(candidate.code);
         }
         needs.code_ids += command.draft.candidates.size();
+        needs.adds_codes = true;
     }
+
+    void operator()(const ReceiveFile& command) const {
+        needs.books.push_back(command.book_id);
+        command.job_id == 0 ? void(++needs.job_ids) : needs.jobs.push_back(command.job_id);
+    }
+
+    void operator()(const AddImported& command) const {
+        needs.books.push_back(command.book_id);
+        needs.jobs.push_back(command.job_id);
+        needs.adds_codes = true;
+        needs.alone |= command.after.adds_alone() && !command.before.adds_alone();
+        for (const ImportedCode& code : command.codes) {
+            needs.new_codes.push_back(code.code);
+            if (code.user_id.empty()) continue;
+            needs.holdings.push_back({code.user_id, {}, command.book_id});
+        }
+        needs.code_ids += command.codes.size();
+    }
+
+    void operator()(const RemoveParts& command) const { needs.jobs.push_back(command.job_id); }
 
     void operator()(const CancelJob& command) const { needs.jobs.push_back(command.job_id); }
 

@@ -186,6 +186,14 @@ Job read_job(Reader& reader) {
     return job;
 }
 
+Job read_import_job(Reader& reader) {
+    Import import;
+    if (!read_row_text(reader.text(), import)) reader.fail();
+    Job job = read_job(reader);
+    job.import = std::move(import);
+    return job;
+}
+
 CodesGenerated read_codes_generated(Reader& reader, const AddGenerated& asked) {
     CodesGenerated answer;
     answer.guess_probability = std::bit_cast<double>(reader.number());
@@ -272,7 +280,11 @@ struct Rememberer {
         return writer.take();
     }
     std::string operator()(const JobChanged& outcome) const {
-        Writer writer(outcome.is_new ? "job_begun" : "job_changed");
+        const auto& import = outcome.job.import;
+        Writer writer(import            ? outcome.is_new ? "import_begun" : "import_changed"
+                      : outcome.is_new ? "job_begun"
+                                       : "job_changed");
+        if (import) writer.add(row_text(*import));
         add_job(writer, outcome.job);
         return writer.take();
     }
@@ -357,6 +369,12 @@ struct Rememberer {
     std::string operator()(const JobTaken&) const {
         check_failed("what was done", __FILE__, __LINE__);
     }
+    std::string operator()(const AddingElsewhere&) const {
+        check_failed("what was done", __FILE__, __LINE__);
+    }
+    std::string operator()(const PartsRemoved&) const {
+        check_failed("what was done", __FILE__, __LINE__);
+    }
     std::string operator()(const Replayed&) const {
         check_failed("the first outcome", __FILE__, __LINE__);
     }
@@ -401,6 +419,8 @@ std::optional<FirstOutcome> read(Reader& reader, const Command& command) {
     }
     if (kind == "job_begun") return JobChanged{read_job(reader), true};
     if (kind == "job_changed") return JobChanged{read_job(reader)};
+    if (kind == "import_begun") return JobChanged{read_import_job(reader), true};
+    if (kind == "import_changed") return JobChanged{read_import_job(reader)};
     if (kind == "codes_generated") {
         const auto* const asked = std::get_if<AddGenerated>(&command);
         if (asked == nullptr) return std::nullopt;

@@ -10,6 +10,7 @@ namespace {
 /// How many codes a command brings along: what it weighs in the queue beyond being one command.
 std::size_t codes_of(const Command& command) {
     if (const auto* const upload = std::get_if<UploadCodes>(&command)) return upload->codes.size();
+    if (const auto* const file = std::get_if<AddImported>(&command)) return file->codes.size();
     const auto* const generated = std::get_if<AddGenerated>(&command);
     return generated == nullptr ? 0 : generated->draft.candidates.size();
 }

@@ -106,6 +106,22 @@ public:
         return store_->next_job(worker, now, after);
     }
 
+    Result<std::vector<bool>> exist(std::span<const std::string> codes, bool folds) override {
+        return store_->exist(codes, folds);
+    }
+
+    Result<std::vector<std::string>> read_file(JobId id, std::int64_t first,
+                                               std::int64_t count) override {
+        return store_->read_file(id, first, count);
+    }
+
+    Result<std::optional<JobId>> ended_file() override { return store_->ended_file(); }
+
+    Result<std::vector<RejectedRow>> rejected_rows(JobId id, std::int64_t after,
+                                                   std::size_t limit) override {
+        return store_->rejected_rows(id, after, limit);
+    }
+
     Result<void> ping() override {
         const Result<void> database = store_->ping();
         return database ? locks_->ping() : database;

@@ -128,6 +128,12 @@ inline const char* fault_of(const Generator& generator) {
     return sound ? nullptr : "a generator of so many codes";
 }
 
+inline bool is_sound(const Import& import) {
+    return import.share <= import.shares && import.shares <= limits::import_bytes &&
+           import.done <= limits::import_bytes && import.rejected <= limits::import_bytes &&
+           import.bytes <= limits::import_bytes && import.parts <= import.bytes;
+}
+
 inline const char* fault_of(const Job& job) {
     constexpr std::int64_t most = INT64_MAX / 2;
     if (job.created < 0 || job.created > job.requested || job.requested > most) {
@@ -147,6 +153,7 @@ inline const char* fault_of(const Job& job) {
     if (!is_limit(job.settings.max_redemptions, limits::redemptions)) {
         return "a job with such limits";
     }
+    if (job.import && !is_sound(*job.import)) return "a job of such a file";
     const bool has_failed = job.status == Job::Status::failed;
     if (has_failed ? !refusal_of(job.error) : !job.error.empty()) return "a job of such an error";
     return nullptr;

@@ -253,6 +253,22 @@ public:
     virtual Result<std::optional<JobGenerator>> next_job(const std::string& worker, Timestamp now,
                                                          JobId after) = 0;
 
+    /// Of each text whether there is such a code; or, where `folds`, one that is found by it.
+    /// Failures: unavailable.
+    virtual Result<std::vector<bool>> exist(std::span<const std::string> codes, bool folds) = 0;
+
+    /// The parts of a job's file from number `first` on, up to `count`. Failures: unavailable.
+    virtual Result<std::vector<std::string>> read_file(JobId id, std::int64_t first,
+                                                       std::int64_t count) = 0;
+
+    /// A job that has ended while there are parts of its file. Failures: unavailable.
+    virtual Result<std::optional<JobId>> ended_file() = 0;
+
+    /// What was kept of a job's rejected rows in lines beyond `after`, by line, up to `limit`.
+    /// Failures: unavailable.
+    virtual Result<std::vector<RejectedRow>> rejected_rows(JobId id, std::int64_t after,
+                                                           std::size_t limit) = 0;
+
     /// Whether the database answers. Failures: unavailable.
     virtual Result<void> ping() = 0;
 };

@@ -37,7 +37,7 @@ enum class FileFault : std::int16_t;
 /// that line's end: a quote that is never closed does not swallow the rows behind it.
 class CodeFile {
 public:
-    enum class Format : std::int16_t { csv = 1, ndjson = 2 };
+    using Format = Import::Format;
 
     /// Where the rows go, in their order. What it throws passes through; then nothing more may be
     /// read.

@@ -326,10 +326,12 @@ Answer refuse_json(const MalformedJson& malformed, std::string_view request_id) 
 std::variant<Body, Answer> read(const Request& request, std::span<const MemberSpec> specs) {
     switch (classify_media_type(request.content_type)) {
         case MediaType::json: break;
-        case MediaType::json_in_another_charset:
+        case MediaType::another_charset:
             return problem(415, "unsupported_media_type",
                            "Content-Type must be application/json; charset=utf-8",
                            request.request_id);
+        case MediaType::csv:
+        case MediaType::ndjson:
         case MediaType::another:
             return problem(415, "unsupported_media_type", "Content-Type must be application/json",
                            request.request_id);
@@ -766,6 +768,50 @@ Decoded<Generate> decode_generate(const Request& request, std::string_view path_
         }
         return std::move(asked);
     });
+}
+
+std::optional<Import::Format> file_format(std::string_view content_type) {
+    const std::string_view type = content_type.substr(0, content_type.find(';'));
+    switch (classify_media_type(type)) {
+        case MediaType::csv: return Import::Format::csv;
+        case MediaType::ndjson: return Import::Format::ndjson;
+        default: return std::nullopt;
+    }
+}
+
+Decoded<ReceiveFile> decode_receive_file(Import::Format format, std::string_view content_type,
+                                         std::string_view path_id, const Query& query,
+                                         std::string_view request_id) {
+    static constexpr std::array<std::string_view, 1> known{"onConflict"};
+    if (classify_media_type(content_type) == MediaType::another_charset) {
+        return problem(415, "unsupported_media_type", "Files of codes must be in UTF-8", request_id);
+    }
+    Messages messages;
+    ReceiveFile command;
+    command.format = format;
+    command.book_id = read_path_id(path_id, messages);
+    if (const std::string* const text = find_once(query, "onConflict", messages)) {
+        command.skips = *text == "skip";
+        if (!command.skips && *text != "fail") {
+            messages.emplace_back("onConflict must be one of fail, skip");
+        }
+    }
+    refuse_unknown_parameters(query, known, messages);
+    if (!messages.empty()) return invalid(messages, request_id);
+    return command;
+}
+
+Decoded<RejectedQuery> decode_rejected_rows(std::string_view path_id, const Query& query,
+                                            std::string_view request_id) {
+    static constexpr std::array<std::string_view, 2> known{"limit", "after"};
+    Messages messages;
+    RejectedQuery rows;
+    rows.job_id = read_path_id(path_id, messages);
+    rows.limit = read_limit(query, limits::page_rejected, limits::page_rejected, messages);
+    rows.after = read_number(query, "after", 0, messages).value_or(0);
+    refuse_unknown_parameters(query, known, messages);
+    if (!messages.empty()) return invalid(messages, request_id);
+    return rows;
 }
 
 Decoded<CancelJob> decode_cancel_job(std::string_view path_id, const Query& query,

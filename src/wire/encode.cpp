@@ -39,6 +39,15 @@ RefusalText text_of(Refusal refusal) {
                     "The coupon book's code pattern cannot make codes"};
         case Refusal::code_pattern_exhausted:
             return {409, "code_pattern_exhausted", "The code pattern has too few codes left"};
+        case Refusal::job_adds_all:
+            return {409, "job_adds_all",
+                    "The job is adding all of its codes, or none: it cannot be cancelled any more"};
+        case Refusal::upload_interrupted:
+            return {409, "upload_interrupted", "The file has not come whole"};
+        case Refusal::rows_rejected:
+            return {409, "rows_rejected",
+                    "Some rows were rejected, so none was taken in: mend them, or leave them out "
+                    "with onConflict=skip"};
         case Refusal::job_not_found: return {404, "job_not_found", "Job not found"};
         case Refusal::job_finished: return {409, "job_finished", "The job has finished already"};
         case Refusal::no_available_coupons:
@@ -349,6 +358,17 @@ public:
     }
     Answer operator()(const JobTaken&) const {
         check_failed("no client works on a job", __FILE__, __LINE__);
+    }
+    Answer operator()(const PartsRemoved&) const {
+        check_failed("no client removes parts of files", __FILE__, __LINE__);
+    }
+    Answer operator()(const AddingElsewhere&) const {
+        Answer answer = problem(503, "codes_being_imported",
+                                "A file of codes is being taken in, all of them or none: try again "
+                                "in a moment",
+                                request_id_);
+        answer.retry_after = true;
+        return answer;
     }
 
     Answer operator()(const CodeAssigned& outcome) const {

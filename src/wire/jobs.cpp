@@ -29,15 +29,17 @@ std::string_view name_of(Status status) {
 
 /// In ten-thousandths, rounded down: 1 is for what is complete.
 std::int64_t progress_of(const Job& job) {
+    if (job.status == Status::completed) return 10'000;
     if (job.requested <= 0) return 0;
-    return static_cast<std::int64_t>(10'000.0L * static_cast<long double>(job.created) /
+    const std::int64_t done = job.created + (job.import ? job.import->rejected : 0);
+    return static_cast<std::int64_t>(10'000.0L * static_cast<long double>(done) /
                                      static_cast<long double>(job.requested));
 }
 
-/// Codes that were asked for and will not be made.
+/// Codes that were asked for and will not be made, or rows that are not taken in.
 std::int64_t failed_of(const Job& job) {
-    const bool ended_early = job.is_finished() && job.status != Status::completed;
-    return ended_early ? job.requested - job.created : 0;
+    if (job.is_finished()) return job.requested - job.created;
+    return job.import ? job.import->rejected : 0;
 }
 
 void write_warning(JsonWriter& json, const Job& job) {
@@ -64,20 +66,48 @@ void write_job(JsonWriter& json, const Job& job) {
     json.raw(R"({"id":)").number(job.id);
     json.raw(R"(,"status":)").string(name_of(job.status));
     json.raw(R"(,"couponBookId":)").number(job.book_id);
-    json.raw(R"(,"codePattern":)").string(job.code_pattern);
+    json.raw(R"(,"type":)").string(job.import ? "import" : "generate");
+    if (job.import) {
+        const bool is_csv = job.import->format == Import::Format::csv;
+        json.raw(R"(,"format":)").string(is_csv ? "csv" : "ndjson");
+        json.raw(R"(,"onConflict":)").string(job.import->skips ? "skip" : "fail");
+    } else {
+        json.raw(R"(,"codePattern":)").string(job.code_pattern);
+    }
     json.raw(R"(,"progress":)").decimal(progress_of(job), 4);
     json.raw(R"(,"requested":)").number(job.requested);
     json.raw(R"(,"created":)").number(job.created);
     json.raw(R"(,"failed":)").number(failed_of(job));
-    json.raw(R"(,"guessProbability":)").raw(number_text(job.guess_probability));
-    write_warning(json.raw(R"(,"warning":)"), job);
-    write_or_null(json.raw(R"(,"expiresAt":)"), job.settings.expires_at);
-    json.raw(R"(,"metadata":)").raw(job.settings.metadata);
+    if (job.import) {
+        json.raw(R"(,"rejected":)").number(job.import->rejected);
+    } else {
+        json.raw(R"(,"guessProbability":)").raw(number_text(job.guess_probability));
+        write_warning(json.raw(R"(,"warning":)"), job);
+        write_or_null(json.raw(R"(,"expiresAt":)"), job.settings.expires_at);
+        json.raw(R"(,"metadata":)").raw(job.settings.metadata);
+    }
     write_error(json.raw(R"(,"error":)"), job);
     json.raw(R"(,"createdAt":)").time(job.created_at);
     write_or_null(json.raw(R"(,"startedAt":)"), job.started_at);
     write_or_null(json.raw(R"(,"finishedAt":)"), job.finished_at);
     json.raw("}");
+}
+
+/// Reasons that do not show from the row alone.
+constexpr std::array<FileReason, 3> other_reasons{{
+    {"code_repeated", "An earlier row of the file has this code"},
+    {"codes_already_exist", "This code is there already"},
+    {"book_open", "The codes of this coupon book are everybody's: none has a userId"},
+}};
+
+std::string_view message_of_row(std::string_view reason) {
+    const std::array known{row_reasons(), std::span<const FileReason>(other_reasons)};
+    for (const std::span<const FileReason> reasons : known) {
+        for (const auto& [code, message] : reasons) {
+            if (code == reason) return message;
+        }
+    }
+    return reason;
 }
 
 std::string link_before(JobId before, const JobQuery& query) {
@@ -110,6 +140,31 @@ Answer encode(const Job& job) {
     write_job(json, job);
     Answer answer;
     answer.body = std::move(body);
+    return answer;
+}
+
+Answer unreadable_file(const CodeFile::Problem& told, std::string_view request_id) {
+    return problem(400, told.code, told.message, request_id);
+}
+
+Answer encode(std::span<const RejectedRow> rows, const RejectedQuery& query) {
+    std::string body;
+    JsonWriter json(body);
+    std::string_view before = "[";
+    for (const RejectedRow& row : rows) {
+        json.raw(std::exchange(before, ",")).raw(R"({"line":)").number(row.line);
+        json.raw(R"(,"reason":)").string(row.reason);
+        json.raw(R"(,"message":)").string(message_of_row(row.reason));
+        json.raw(R"(,"text":)").string(row.text).raw("}");
+    }
+    json.raw(rows.empty() ? "[]" : "]");
+    Answer answer;
+    answer.body = std::move(body);
+    if (rows.size() == query.limit) {
+        answer.link = "</coupon/jobs/" + std::to_string(query.job_id) +
+                      "/rejected?limit=" + std::to_string(query.limit) +
+                      "&after=" + std::to_string(rows.back().line) + R"(>; rel="next")";
+    }
     return answer;
 }
 

@@ -1,6 +1,8 @@
 #include "wire/media_type.hpp"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 namespace coupond::wire {
 namespace {
@@ -35,19 +37,28 @@ bool is_utf8(std::string_view charset) {
     return same(charset, "utf-8") || same(charset, "utf8");
 }
 
+constexpr std::array<std::pair<std::string_view, MediaType>, 3> types{{
+    {"application/json", MediaType::json},
+    {"text/csv", MediaType::csv},
+    {"application/x-ndjson", MediaType::ndjson},
+}};
+
 }  // namespace
 
 MediaType classify_media_type(std::string_view content_type) {
     if (trimmed(content_type).empty()) return MediaType::json;
-    if (!same(next_piece(content_type, ';'), "application/json")) return MediaType::another;
+    const std::string_view name_of_type = next_piece(content_type, ';');
+    const auto known = std::ranges::find_if(
+        types, [&](const auto& type) { return same(name_of_type, type.first); });
+    if (known == types.end()) return MediaType::another;
     while (!content_type.empty()) {
         std::string_view value = next_piece(content_type, ';');
         const std::string_view name = next_piece(value, '=');
         if (same(name, "charset") && !is_utf8(trimmed(value))) {
-            return MediaType::json_in_another_charset;
+            return MediaType::another_charset;
         }
     }
-    return MediaType::json;
+    return known->second;
 }
 
 }  // namespace coupond::wire

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -15,6 +16,7 @@
 #include "base/time_zone.hpp"
 #include "domain/domain.hpp"
 #include "store/store.hpp"
+#include "wire/code_file.hpp"
 
 namespace coupond::wire {
 
@@ -104,6 +106,21 @@ struct Generate {
 };
 /// `path_id` is the text after /coupon/generate/.
 Decoded<Generate> decode_generate(const Request& request, std::string_view path_id);
+/// Whether a body of that Content-Type is a file of codes, whatever its charset.
+std::optional<Import::Format> file_format(std::string_view content_type);
+/// What its first part begins. `path_id` is the text after /coupon/codes/.
+Decoded<ReceiveFile> decode_receive_file(Import::Format format, std::string_view content_type,
+                                         std::string_view path_id, const Query& query,
+                                         std::string_view request_id);
+/// Which rejected rows of a job a list shows.
+struct RejectedQuery {
+    JobId job_id = 0;
+    std::int64_t after = 0;  ///< those of lines behind it
+    std::size_t limit = 0;
+};
+/// `path_id` is the text after /coupon/jobs/.
+Decoded<RejectedQuery> decode_rejected_rows(std::string_view path_id, const Query& query,
+                                            std::string_view request_id);
 /// `path_id` is the text after /coupon/jobs/. There is no body to read; `query` must be empty.
 Decoded<CancelJob> decode_cancel_job(std::string_view path_id, const Query& query,
                                      std::string_view request_id);
@@ -202,6 +219,12 @@ Answer encode(const std::optional<CodeValidated>& validated, const ValidateCode&
 
 /// The answer to GET /coupon/jobs/:id.
 Answer encode(const Job& job);
+
+/// 400 to a file that cannot be read at all.
+Answer unreadable_file(const CodeFile::Problem& problem, std::string_view request_id);
+
+/// The answer to GET /coupon/jobs/:id/rejected.
+Answer encode(std::span<const RejectedRow> rows, const RejectedQuery& query);
 
 /// The answer to GET /coupon/jobs.
 Answer encode(const JobPage& page, const JobQuery& query);

@@ -163,6 +163,8 @@ const Statement select_generators{
     "SELECT generator.book_id, generator.code_pattern, " COUPOND_GENERATOR_COLUMNS
     " FROM code_generator AS generator WHERE generator.book_id = ANY($1::bigint[])"};
 
+const Statement select_adds_alone{"SELECT id FROM job WHERE adds_alone = 1 LIMIT 1"};
+
 const Statement select_jobs{"SELECT " COUPOND_JOB_COLUMNS
                             " FROM job WHERE job.id = ANY($1::bigint[])"};
 
@@ -241,6 +243,7 @@ public:
         if (needs_.only_book) ask_only_book();
         if (!needs_.generators.empty()) ask_generators();
         if (!needs_.jobs.empty()) ask_jobs();
+        if (needs_.adds_codes) ask_adds_alone();
         if (!needs_.new_codes.empty()) ask_existing();
         ask_pools();
         if (!needs_.keys.empty()) ask_memories();
@@ -735,6 +738,12 @@ private:
                     {rows.integer(row, 0), std::string(rows.text(row, 1))},
                     World::GeneratorRow{generator, generator});
             }
+        });
+    }
+
+    void ask_adds_alone() {
+        ask(select_adds_alone, Parameters(), [this](const Rows& rows) {
+            if (rows.size() > 0) world_.adds_alone = rows.integer(0, 0);
         });
     }
 

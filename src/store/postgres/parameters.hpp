@@ -65,7 +65,7 @@ struct PlaceArray : Array {
 /// The parameters $1, $2, ... of a statement. Arrays and texts must live as long as it.
 class Parameters {
 public:
-    static constexpr std::size_t most = 19;
+    static constexpr std::size_t most = 22;
 
     template <class... Values>
     explicit Parameters(Values&&... values) {

@@ -306,10 +306,33 @@ const Statement scan_jobs_of_book{
 // $1: who asks, $2: now.
 const Statement select_next_job{
     "SELECT " COUPOND_JOB_COLUMNS ", " COUPOND_GENERATOR_COLUMNS
-    " FROM (SELECT * FROM job WHERE status < 2 AND book_id <> ALL(ARRAY(SELECT book_id FROM job "
-    "WHERE status < 2 AND worker IS DISTINCT FROM $1::text AND claimed_until > $2::bigint "
-    "AND claimed_until <= $3::bigint)) AND id > $4::bigint ORDER BY id LIMIT 1) AS "
+    " FROM (SELECT * FROM job WHERE status < 2 AND NOT (worker IS DISTINCT FROM $1::text "
+    "AND coalesce(claimed_until, 0) > $2::bigint AND claimed_until <= $3::bigint) "
+    "AND (import IS NOT NULL OR book_id <> ALL(ARRAY(SELECT book_id FROM job "
+    "WHERE status < 2 AND import IS NULL AND worker IS DISTINCT FROM $1::text "
+    "AND claimed_until > $2::bigint AND claimed_until <= $3::bigint))) "
+    "AND id > $4::bigint ORDER BY id LIMIT 1) AS "
     "job" COUPOND_GENERATOR("job", "book_id")};
+
+const Statement select_existing{
+    "SELECT need.n FROM unnest($1::text[]) WITH ORDINALITY AS need (code, n) "
+    "CROSS JOIN LATERAL (SELECT FROM coupon_code WHERE code = need.code OFFSET 0) AS code"};
+
+const Statement select_existing_spellings{
+    "SELECT need.n FROM unnest($1::text[]) WITH ORDINALITY AS need (folded, n) "
+    "CROSS JOIN LATERAL (SELECT FROM coupon_code WHERE folded = need.folded OFFSET 0) AS code"};
+
+const Statement select_parts{
+    "SELECT bytes FROM file_part WHERE job_id = $1::bigint AND number >= $2::bigint "
+    "AND number < $2::bigint + $3::bigint ORDER BY number"};
+
+const Statement select_ended_file{
+    "SELECT job_id FROM file_part JOIN job ON job.id = job_id "
+    "WHERE number = 0 AND status >= 2 LIMIT 1"};
+
+const Statement select_rejected{
+    "SELECT line, reason, text FROM rejected_row WHERE job_id = $1::bigint "
+    "AND line > $2::bigint ORDER BY line LIMIT $3::bigint"};
 
 class PostgresReadStore final : public ReadStore {
 public:
@@ -448,6 +471,56 @@ public:
                     Parameters(worker, now.ms, now.ms + limits::job_claim_most_ms, after));
             if (rows.size() == 0) return std::nullopt;
             return JobGenerator{read_job(rows, 0), read_optional_generator(rows, 0, job_columns)};
+        });
+    }
+
+    Result<std::vector<bool>> exist(std::span<const std::string> codes, bool folds) override {
+        return answer([&](Connection& connection, Deadline deadline) {
+            std::vector<bool> exist(codes.size());
+            const auto take = [&exist](const Rows& rows) {
+                for (int row = 0; row < rows.size(); ++row) {
+                    exist.at(static_cast<std::size_t>(rows.integer(row, 0)) - 1) = true;
+                }
+            };
+            TextArray texts, spellings;
+            for (const std::string& code : codes) texts.add(code);
+            take(ask(connection, deadline, select_existing, Parameters(texts)));
+            if (!folds) return exist;
+            for (const std::string& code : codes) spellings.add(folded(code));
+            take(ask(connection, deadline, select_existing_spellings, Parameters(spellings)));
+            return exist;
+        });
+    }
+
+    Result<std::vector<std::string>> read_file(JobId id, std::int64_t first,
+                                               std::int64_t count) override {
+        return answer([&](Connection& connection, Deadline deadline) {
+            const Rows rows = ask(connection, deadline, select_parts, Parameters(id, first, count));
+            std::vector<std::string> parts;
+            for (int row = 0; row < rows.size(); ++row) parts.emplace_back(rows.text(row, 0));
+            return parts;
+        });
+    }
+
+    Result<std::optional<JobId>> ended_file() override {
+        return answer([&](Connection& connection, Deadline deadline) {
+            const Rows rows = ask(connection, deadline, select_ended_file, Parameters());
+            return rows.size() == 0 ? std::nullopt : std::optional(rows.integer(0, 0));
+        });
+    }
+
+    Result<std::vector<RejectedRow>> rejected_rows(JobId id, std::int64_t after,
+                                                   std::size_t limit) override {
+        return answer([&](Connection& connection, Deadline deadline) {
+            const Rows found =
+                ask(connection, deadline, select_rejected,
+                    Parameters(id, after, static_cast<std::int64_t>(limit)));
+            std::vector<RejectedRow> rows;
+            for (int row = 0; row < found.size(); ++row) {
+                rows.push_back({found.integer(row, 0), std::string(found.text(row, 1)),
+                                std::string(found.text(row, 2))});
+            }
+            return rows;
         });
     }
 

@@ -43,35 +43,50 @@ const Statement update_generators{
     "SELECT CASE WHEN count(*) <> cardinality($1::bigint[]) THEN coupond_conflict() END "
     "FROM changed"};
 
+#define COUPOND_NEW_JOBS                                                                   \
+    "unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], "            \
+    "$6::bigint[], $7::bigint[], $8::float8[], $9::bigint[], $10::bigint[], "              \
+    "$11::bigint[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::bigint[], " \
+    "$17::bigint[], $18::bigint[], $19::bigint[], $20::text[], $21::bigint[]) AS new (id, " \
+    "book_id, status, code_pattern, settings, requested, created, guess_probability, "     \
+    "created_at, started_at, finished_at, error, request_id, worker, claimed_until, "      \
+    "version, round_first, round_end, round_done, import, adds_alone)"
+
 const Statement insert_jobs{
     "INSERT INTO job (id, book_id, status, code_pattern, settings, requested, created, "
     "guess_probability, created_at, started_at, finished_at, error, request_id, worker, "
-    "claimed_until, version, round_first, round_end, round_done) SELECT id, book_id, "
-    "status::smallint, code_pattern, settings, "
+    "claimed_until, version, round_first, round_end, round_done, import, adds_alone) "
+    "SELECT id, book_id, status::smallint, code_pattern, settings, "
     "requested, created, guess_probability, created_at, started_at, finished_at, error, "
-    "request_id, worker, claimed_until, version, round_first, round_end, round_done "
-    "FROM unnest($1::bigint[], $2::bigint[], "
-    "$3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::float8[], "
-    "$9::bigint[], $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::text[], "
-    "$15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[]) AS new (id, "
-    "book_id, status, code_pattern, settings, "
-    "requested, created, guess_probability, created_at, started_at, finished_at, error, "
-    "request_id, worker, claimed_until, version, round_first, round_end, round_done)"};
+    "request_id, worker, claimed_until, version, round_first, round_end, round_done, "
+    "import, adds_alone FROM " COUPOND_NEW_JOBS};
 
-// What was asked for stays.
+// What was asked for stays. Each has one more as its version than it was loaded with.
 const Statement update_jobs{
     "WITH changed AS (UPDATE job AS old SET status = new.status::smallint, "
+    "requested = new.requested, "
     "created = new.created, started_at = new.started_at, finished_at = new.finished_at, "
     "error = new.error, worker = new.worker, claimed_until = new.claimed_until, "
     "version = new.version, round_first = new.round_first, round_end = new.round_end, "
-    "round_done = new.round_done FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], "
-    "$4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::bigint[], "
-    "$10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[]) "
-    "AS new (id, loaded_version, status, created, started_at, finished_at, error, worker, "
-    "claimed_until, version, round_first, round_end, round_done) WHERE old.id = new.id AND "
-    "old.version = new.loaded_version "
+    "round_done = new.round_done, import = new.import, adds_alone = new.adds_alone "
+    "FROM (SELECT new.*, loaded_version FROM " COUPOND_NEW_JOBS
+    " JOIN unnest($1::bigint[], $22::bigint[]) AS loaded (id, loaded_version) USING (id)) AS new "
+    "WHERE old.id = new.id AND old.version = new.loaded_version "
     "RETURNING 1) SELECT CASE WHEN count(*) <> cardinality($1::bigint[]) "
     "THEN coupond_conflict() END FROM changed"};
+
+const Statement insert_parts{
+    "INSERT INTO file_part (job_id, number, bytes) "
+    "SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])"};
+
+const Statement insert_rejections{
+    "INSERT INTO rejected_row (job_id, line, reason, text) "
+    "SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) "
+    "ON CONFLICT DO NOTHING"};
+
+const Statement delete_parts{
+    "DELETE FROM file_part WHERE job_id = $1::bigint AND number IN (SELECT number FROM file_part "
+    "WHERE job_id = $1::bigint ORDER BY number DESC LIMIT $2::bigint)"};
 
 const Statement count_alone{"UPDATE id_counter SET next = next + 1 WHERE \"of\" = 'alone'"};
 
@@ -415,16 +430,17 @@ void add_or_null(TextArray& array, std::string_view text) {
     text.empty() ? array.add_null() : array.add(text);
 }
 
-/// By their ids.
-void send_new_jobs(Connection& connection, const Delta& delta) {
-    BigintArray ids, books, statuses, requested, created, created_at, started_at, finished_at,
-        claimed, versions, round_first, round_end, round_done;
-    TextArray patterns, settings, errors, requests, workers;
+/// Of jobs, by their ids.
+struct JobColumns {
+    BigintArray ids, loaded, books, statuses, requested, created, created_at, started_at,
+        finished_at, claimed, versions, round_first, round_end, round_done, adds_alone;
+    TextArray patterns, settings, errors, requests, workers, imports;
     RealArray probabilities;
-    for (const World::JobRow* const row : delta.jobs) {
-        if (!row->is_new) continue;
-        const Job& job = row->job;
+
+    void add(const World::JobRow& row) {
+        const Job& job = row.job;
         ids.add(job.id);
+        loaded.add(row.loaded_version);
         books.add(job.book_id);
         statuses.add(static_cast<std::int64_t>(job.status));
         patterns.add(job.code_pattern);
@@ -443,40 +459,56 @@ void send_new_jobs(Connection& connection, const Delta& delta) {
         round_first.add(job.round.first);
         round_end.add(job.round.end);
         round_done.add(job.done);
+        add_or_null(imports, job.import ? row_text(*job.import) : std::string());
+        adds_alone.add(static_cast<std::int64_t>(job.adds_alone()));
     }
-    if (ids.size() == 0) return;
-    connection.execute(insert_jobs, Parameters(ids, books, statuses, patterns, settings, requested,
-                                               created, probabilities, created_at, started_at,
-                                               finished_at, errors, requests, workers, claimed,
-                                               versions, round_first, round_end, round_done));
+};
+
+void send_jobs(Connection& connection, const Delta& delta) {
+    JobColumns made, changed;
+    for (const World::JobRow* const row : delta.jobs) (row->is_new ? made : changed).add(*row);
+    if (made.ids.size() > 0) {
+        JobColumns& of = made;
+        connection.execute(
+            insert_jobs,
+            Parameters(of.ids, of.books, of.statuses, of.patterns, of.settings, of.requested,
+                       of.created, of.probabilities, of.created_at, of.started_at, of.finished_at,
+                       of.errors, of.requests, of.workers, of.claimed, of.versions, of.round_first,
+                       of.round_end, of.round_done, of.imports, of.adds_alone));
+    }
+    if (changed.ids.size() > 0) {
+        JobColumns& of = changed;
+        connection.execute(
+            update_jobs,
+            Parameters(of.ids, of.books, of.statuses, of.patterns, of.settings, of.requested,
+                       of.created, of.probabilities, of.created_at, of.started_at, of.finished_at,
+                       of.errors, of.requests, of.workers, of.claimed, of.versions, of.round_first,
+                       of.round_end, of.round_done, of.imports, of.adds_alone, of.loaded));
+    }
 }
 
-/// The same.
-void send_changed_jobs(Connection& connection, const Delta& delta) {
-    BigintArray ids, loaded, statuses, created, started_at, finished_at, claimed, versions,
-        round_first, round_end, round_done;
-    TextArray errors, workers;
-    for (const World::JobRow* const row : delta.jobs) {
-        if (row->is_new) continue;
-        const Job& job = row->job;
-        ids.add(job.id);
-        loaded.add(row->loaded_version);
-        statuses.add(static_cast<std::int64_t>(job.status));
-        created.add(job.created);
-        started_at.add(job.started_at);
-        finished_at.add(job.finished_at);
-        add_or_null(errors, job.error);
-        add_or_null(workers, job.worker);
-        claimed.add(job.claimed_until);
-        versions.add(job.version);
-        round_first.add(job.round.first);
-        round_end.add(job.round.end);
-        round_done.add(job.done);
+void send_files(Connection& connection, const Delta& delta) {
+    BigintArray jobs, numbers, of_jobs, lines;
+    ByteaArray parts;
+    TextArray reasons, texts;
+    for (const auto& [job_id, number, bytes] : delta.file_parts) {
+        jobs.add(job_id);
+        numbers.add(number);
+        parts.add(bytes);
     }
-    if (ids.size() == 0) return;
-    connection.execute(update_jobs,
-                       Parameters(ids, loaded, statuses, created, started_at, finished_at, errors,
-                                  workers, claimed, versions, round_first, round_end, round_done));
+    if (jobs.size() > 0) connection.execute(insert_parts, Parameters(jobs, numbers, parts));
+    for (const auto& [job_id, row] : delta.rejections) {
+        of_jobs.add(job_id);
+        lines.add(row.line);
+        reasons.add(row.reason);
+        texts.add(row.text);
+    }
+    if (of_jobs.size() > 0) {
+        connection.execute(insert_rejections, Parameters(of_jobs, lines, reasons, texts));
+    }
+    for (const JobId job_id : delta.parts_to_remove) {
+        connection.execute(delete_parts, Parameters(job_id, limits::parts_removed));
+    }
 }
 
 void add_lock_key(TextArray& array, const Code& code) {
@@ -820,8 +852,8 @@ void Saver::send(Connection& connection, const Delta& delta, const StoredCodes& 
     if (!delta.changed_books.empty()) send_changed_books(connection, delta);
     if (transaction.alone) connection.execute(count_alone, Parameters());
     send_generators(connection, delta);
-    send_new_jobs(connection, delta);
-    send_changed_jobs(connection, delta);
+    send_jobs(connection, delta);
+    send_files(connection, delta);
     if (!delta.new_codes.empty()) send_new_codes(connection, delta);
     for (const Changed those : {Changed::all, Changed::holder, Changed::rest}) {
         send_changed_codes(connection, delta, stored, those);

@@ -154,6 +154,51 @@ public:
         });
     }
 
+    Result<std::vector<bool>> exist(std::span<const std::string> codes, bool folds) override {
+        return of_one_moment([&] {
+            std::vector<bool> exist;
+            for (const std::string& code : codes) {
+                const bool is_there = exists_.bind(code).step();
+                if (is_there) exists_.reset();
+                const bool is_spelled = folds && spelled_.bind(folded(code), "").step();
+                if (is_spelled) spelled_.reset();
+                exist.push_back(is_there || is_spelled);
+            }
+            return exist;
+        });
+    }
+
+    Result<std::vector<std::string>> read_file(JobId id, std::int64_t first,
+                                               std::int64_t count) override {
+        return of_one_moment([&] {
+            std::vector<std::string> parts;
+            parts_.bind(id, first, count);
+            while (parts_.step()) parts.push_back(parts_.text(0));
+            return parts;
+        });
+    }
+
+    Result<std::optional<JobId>> ended_file() override {
+        return of_one_moment([&]() -> std::optional<JobId> {
+            if (!ended_file_.step()) return std::nullopt;
+            const JobId id = ended_file_.integer(0);
+            ended_file_.reset();
+            return id;
+        });
+    }
+
+    Result<std::vector<RejectedRow>> rejected_rows(JobId id, std::int64_t after,
+                                                   std::size_t limit) override {
+        return of_one_moment([&] {
+            std::vector<RejectedRow> rows;
+            rejected_.bind(id, after, static_cast<std::int64_t>(limit));
+            while (rejected_.step()) {
+                rows.push_back({rejected_.integer(0), rejected_.text(1), rejected_.text(2)});
+            }
+            return rows;
+        });
+    }
+
     Result<void> ping() override {
         try {
             connection_.integer("SELECT count(*) FROM (SELECT 1 FROM coupon_book LIMIT 1)");
@@ -584,9 +629,21 @@ private:
         "SELECT " COUPOND_JOB_COLUMNS ", " COUPOND_GENERATOR_COLUMNS
         " FROM job LEFT JOIN code_generator AS generator "
         "ON generator.book_id = job.book_id AND generator.code_pattern = job.code_pattern "
-        "WHERE job.status < 2 AND job.book_id NOT IN (SELECT book_id FROM job WHERE status < 2 "
-        "AND worker IS NOT ?1 AND claimed_until > ?2 AND claimed_until <= ?3) AND job.id > ?4 "
+        "WHERE job.status < 2 AND NOT (job.worker IS NOT ?1 "
+        "AND coalesce(job.claimed_until, 0) > ?2 AND job.claimed_until <= ?3) AND (job.import IS NOT NULL OR job.book_id NOT IN (SELECT "
+        "book_id FROM job WHERE status < 2 AND import IS NULL AND worker IS NOT ?1 "
+        "AND claimed_until > ?2 AND claimed_until <= ?3)) AND job.id > ?4 "
         "ORDER BY job.id LIMIT 1"};
+    Statement exists_{connection_, "SELECT 1 FROM coupon_code WHERE code = ?"};
+    Statement parts_{connection_,
+                     "SELECT bytes FROM file_part WHERE job_id = ?1 AND number >= ?2 "
+                     "AND number < ?2 + ?3 ORDER BY number"};
+    Statement ended_file_{connection_,
+                          "SELECT job_id FROM file_part JOIN job ON job.id = job_id "
+                          "WHERE number = 0 AND status >= 2 LIMIT 1"};
+    Statement rejected_{connection_,
+                        "SELECT line, reason, text FROM rejected_row WHERE job_id = ? "
+                        "AND line > ? ORDER BY line LIMIT ?"};
     Health health_{log::side_lists};
 };
 

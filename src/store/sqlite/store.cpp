@@ -140,6 +140,10 @@ private:
         for (const std::string_view key : needs.keys) load_memory(world, key);
         for (const BookId id : needs.generators) load_generators(world, id);
         for (const JobId id : needs.jobs) load_job(world, id);
+        if (needs.adds_codes && select_adds_alone_.step()) {
+            world.adds_alone = select_adds_alone_.integer(0);
+            select_adds_alone_.reset();
+        }
         if (needs.job_ids > 0) world.next_job_id = connection_.integer(max_job_id) + 1;
         if (needs.book_ids > 0) world.next_book_id = connection_.integer(max_book_id) + 1;
         if (needs.code_ids > 0) world.next_code_id = connection_.integer(max_code_id) + 1;
@@ -439,6 +443,7 @@ private:
         for (const World::JobRow* const row : delta.jobs) {
             if (!save_job(*row)) return false;
         }
+        save_files(delta);
         for (const CodeRow* row : delta.new_codes) save_new_code(*row);
         for (const CodeRow* row : delta.changed_codes) {
             if (!save_changed_code(*row)) return false;
@@ -483,6 +488,8 @@ private:
     /// The same. What was asked for stays.
     bool save_job(const World::JobRow& row) {
         const Job& job = row.job;
+        const auto import = job.import ? std::optional(row_text(*job.import)) : std::nullopt;
+        const std::int64_t adds_alone = static_cast<std::int64_t>(job.adds_alone());
         const auto status = static_cast<std::int64_t>(job.status);
         const auto or_null = [](const std::string& text) {
             return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
@@ -494,16 +501,29 @@ private:
                       job.requested, job.created, job.guess_probability, job.created_at,
                       job.started_at, job.finished_at, or_null(job.error), job.request_id,
                       or_null(job.worker), job.claimed_until, job.version, job.round.first,
-                      job.round.end, job.done)
+                      job.round.end, job.done, import, adds_alone)
                 .run();
             return true;
         }
         update_job_
-            .bind(status, job.created, job.started_at, job.finished_at, or_null(job.error),
-                  or_null(job.worker), job.claimed_until, job.version, job.round.first,
-                  job.round.end, job.done, job.id, row.loaded_version)
+            .bind(status, job.requested, job.created, job.started_at, job.finished_at,
+                  or_null(job.error), or_null(job.worker), job.claimed_until, job.version,
+                  job.round.first, job.round.end, job.done, import, adds_alone, job.id,
+                  row.loaded_version)
             .run();
         return connection_.changes() == 1;
+    }
+
+    void save_files(const Delta& delta) {
+        for (const auto& [job_id, number, bytes] : delta.file_parts) {
+            insert_part_.bind(job_id, number, Blob{bytes}).run();
+        }
+        for (const auto& [job_id, row] : delta.rejections) {
+            insert_rejection_.bind(job_id, row.line, row.reason, row.text).run();
+        }
+        for (const JobId job_id : delta.parts_to_remove) {
+            delete_parts_.bind(job_id, limits::parts_removed).run();
+        }
     }
 
     bool save_usages(const Delta& delta) {
@@ -717,6 +737,7 @@ private:
                                  "SELECT code_pattern, " COUPOND_GENERATOR_COLUMNS
                                  " FROM code_generator AS generator WHERE book_id = ?"};
     Statement select_job_{connection_, "SELECT " COUPOND_JOB_COLUMNS " FROM job WHERE id = ?"};
+    Statement select_adds_alone_{connection_, "SELECT id FROM job WHERE adds_alone = 1 LIMIT 1"};
     Statement select_code_{
         connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE code.code = ?"};
     Statement select_code_by_id_{
@@ -792,13 +813,21 @@ private:
         connection_,
         "INSERT INTO job (id, book_id, status, code_pattern, settings, requested, created, "
         "guess_probability, created_at, started_at, finished_at, error, request_id, worker, "
-        "claimed_until, version, round_first, round_end, round_done) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+        "claimed_until, version, round_first, round_end, round_done, import, adds_alone) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
     Statement update_job_{
         connection_,
-        "UPDATE job SET status = ?, created = ?, started_at = ?, finished_at = ?, error = ?, "
+        "UPDATE job SET status = ?, requested = ?, created = ?, started_at = ?, finished_at = ?, error = ?, "
         "worker = ?, claimed_until = ?, version = ?, round_first = ?, round_end = ?, "
-        "round_done = ? WHERE id = ? AND version = ?"};
+        "round_done = ?, import = ?, adds_alone = ? WHERE id = ? AND version = ?"};
+    Statement insert_part_{connection_,
+                           "INSERT INTO file_part (job_id, number, bytes) VALUES (?, ?, ?)"};
+    Statement insert_rejection_{
+        connection_, "INSERT OR IGNORE INTO rejected_row (job_id, line, reason, text) "
+                     "VALUES (?, ?, ?, ?)"};
+    Statement delete_parts_{connection_,
+                            "DELETE FROM file_part WHERE rowid IN (SELECT rowid FROM file_part "
+                            "WHERE job_id = ? ORDER BY number DESC LIMIT ?)"};
     Statement insert_code_{
         connection_,
         "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, locked_until, "

@@ -1,0 +1,294 @@
+#include "app/import_job.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "app/draft.hpp"
+#include "base/check.hpp"
+#include "base/limits.hpp"
+#include "domain/settings.hpp"
+#include "wire/code_file.hpp"
+
+namespace coupond {
+namespace {
+
+/// Of the file, read at once: 2 MiB.
+constexpr std::int64_t parts_at_once = 8;
+
+/// Codes that are looked for at once.
+constexpr std::size_t codes_at_once = 5'000;
+
+/// Rejected rows in one step, but for those that it finds by itself.
+constexpr std::size_t rejected_at_once = 5'000;
+
+void reject(std::int64_t& count, std::vector<RejectedRow>& rejected, RejectedRow&& row) {
+    if (std::ssize(rejected) < limits::rejected_rows) rejected.push_back(std::move(row));
+    ++count;
+}
+
+}  // namespace
+
+/// Rows as they are read, with their dates as moments; or rejected where the book has no room for
+/// what they say.
+class ImportJob::Rows : public wire::CodeFile::Rows {
+public:
+    explicit Rows(const ImportJob& job) : job_(job) {}
+
+    void row(ImportedCode&& code) final {
+        if (!code.user_id.empty() && job_.book_->open) {
+            return rejected({code.line, std::string(to_string(Refusal::book_open)), code.code});
+        }
+        if (!code.expires_on.empty()) {
+            code.settings.expires_at = job_.zone_->parse_end(code.expires_on);
+            if (!code.settings.expires_at) {
+                return rejected({code.line, "expires_at_invalid", code.expires_on});
+            }
+            code.expires_on.clear();
+        }
+        if (!job_.book_->case_sensitive && ImportShare::has_no_spelling(code)) {
+            return rejected({code.line, "code_invalid", code.code});
+        }
+        take(code);
+    }
+
+    void rejected(RejectedRow&&) override {}
+
+protected:
+    virtual void take(const ImportedCode& code) = 0;
+
+private:
+    const ImportJob& job_;
+};
+
+ImportJob::ImportJob(ReadStore& store, Job job, const Hands& hands)
+    : store_(store), job_(std::move(job)), hands_(hands) {
+    COUPOND_CHECK(job_.import);
+    zone_ = TimeZone::find(job_.import->time_zone);
+    COUPOND_CHECK(zone_);  // it was sound when it was read
+}
+
+void ImportJob::run() {
+    using Stage = Import::Stage;
+    if (job_.import->stage == Stage::receiving) {
+        // Whoever received it has ended without a word.
+        AddImported lost = next();
+        lost.is_lost = true;
+        hands_.take(std::move(lost));
+        return;
+    }
+    if (!find_book()) return;
+    if (job_.import->stage == Stage::reading && !count()) return;
+    if (!job_.is_finished() && job_.import->stage == Stage::checking && !check()) return;
+    if (!job_.is_finished() && job_.import->stage == Stage::adding) add();
+}
+
+/// Looks at the book; where it is gone, the rules will tell.
+bool ImportJob::find_book() {
+    const auto found = store_.find_generator(job_.book_id);
+    if (!found) return false;
+    if (*found) book_ = (*found)->book;
+    if (!book_) hands_.take(next());
+    return book_.has_value();
+}
+
+/// A step that leaves everything as it is.
+AddImported ImportJob::next() const {
+    AddImported command;
+    command.book_id = job_.book_id;
+    command.job_id = job_.id;
+    command.before = *job_.import;
+    command.after = *job_.import;
+    return command;
+}
+
+/// Nobody else takes the job over while it takes its time. False where it is to be left.
+bool ImportJob::keep() {
+    if (hands_.must_stop()) return false;
+    if (Clock::now() - kept_at_ < std::chrono::milliseconds(limits::job_claim_ms / 3)) return true;
+    return take(next(), {});
+}
+
+bool ImportJob::read_file(Rows& rows) {
+    const Import& import = *job_.import;
+    wire::CodeFile file(import.format, rows);
+    for (std::int64_t part = 0; part < import.parts; part += parts_at_once) {
+        if (!keep()) return false;
+        const auto parts = store_.read_file(job_.id, part, parts_at_once);
+        const std::int64_t wanted = std::min(parts_at_once, import.parts - part);
+        if (!parts || std::ssize(*parts) != wanted) return false;
+        // Whether there is anything wrong with the file as a whole was looked at as it came.
+        for (const std::string& bytes : *parts) {
+            if (!file.read(bytes)) return false;
+        }
+    }
+    return file.end();
+}
+
+std::optional<ImportJob::Contents> ImportJob::read() {
+    class Counter final : public Rows {
+    public:
+        using Rows::Rows;
+        void take(const ImportedCode& code) override {
+            ++contents.rows;
+            contents.bytes += ImportShare::bytes_of(code);
+        }
+        void rejected(RejectedRow&& row) override {
+            ++contents.rows;
+            reject(contents.rejected_count, contents.rejected, std::move(row));
+        }
+        Contents contents;
+    };
+    Counter counter(*this);
+    return read_file(counter) ? std::optional(std::move(counter.contents)) : std::nullopt;
+}
+
+std::optional<ImportShare> ImportJob::share(std::int64_t number, std::int64_t shares) {
+    class Collector final : public Rows {
+    public:
+        Collector(const ImportJob& job, ImportShare& share) : Rows(job), share_(share) {}
+        void take(const ImportedCode& code) override { share_.add(code); }
+
+    private:
+        ImportShare& share_;
+    };
+    ImportShare share(number, shares, !book_->case_sensitive);
+    Collector collector(*this, share);
+    if (!read_file(collector)) return std::nullopt;
+    share.sort();
+    return share;
+}
+
+/// Adds to `contents.rejected` the rows whose codes are in lines before, or are there already.
+bool ImportJob::look_for_conflicts(std::int64_t shares, Contents& contents) {
+    for (std::int64_t number = 0; number < shares; ++number) {
+        const auto rows = share(number, shares);
+        if (!rows || !look_for_conflicts(*rows, contents)) return false;
+    }
+    return true;
+}
+
+bool ImportJob::look_for_conflicts(const ImportShare& share, Contents& contents) {
+    for (std::size_t begin = 0; begin < share.size(); begin += codes_at_once) {
+        if (!keep()) return false;
+        std::vector<std::string> codes;
+        std::vector<std::int64_t> lines;
+        for (std::size_t i = begin; i < std::min(begin + codes_at_once, share.size()); ++i) {
+            ImportedCode row = share.at(i);
+            if (share.is_repeated(i)) {
+                reject(contents.rejected_count, contents.rejected,
+                       {row.line, std::string(code_repeated), std::move(row.code)});
+                continue;
+            }
+            codes.push_back(std::move(row.code));
+            lines.push_back(row.line);
+        }
+        const auto exist = store_.exist(codes, !book_->case_sensitive);
+        if (!exist) return false;
+        for (std::size_t i = 0; i < codes.size(); ++i) {
+            if (!(*exist)[i]) continue;
+            reject(contents.rejected_count, contents.rejected,
+                   {lines[i], std::string(to_string(Refusal::codes_already_exist)),
+                    std::move(codes[i])});
+        }
+    }
+    return true;
+}
+
+/// Has a step taken, and the rows that are rejected with it; those beyond some before it, which are
+/// not counted until it counts them all: where it does not come to that, they are sent anew.
+bool ImportJob::take(AddImported step, Contents contents) {
+    std::vector<RejectedRow>& rejected = contents.rejected;
+    const auto room = std::max(limits::rejected_rows - job_.import->rejected, std::int64_t{0});
+    rejected.resize(std::min(rejected.size(), static_cast<std::size_t>(room)));
+    while (rejected.size() > rejected_at_once) {
+        AddImported some = next();
+        const auto end = rejected.end();
+        const auto begin = end - static_cast<std::ptrdiff_t>(rejected_at_once);
+        some.rejected.assign(std::move_iterator(begin), std::move_iterator(end));
+        rejected.erase(begin, end);
+        if (!hands_.take(std::move(some))) return false;
+    }
+    step.rejected = std::move(rejected);
+    step.rejected_count = contents.rejected_count;
+    auto job = hands_.take(std::move(step));
+    if (job) job_ = std::move(*job);
+    kept_at_ = Clock::now();
+    return job.has_value();
+}
+
+bool ImportJob::count() {
+    std::optional<Contents> contents = read();
+    if (!contents) return false;
+    AddImported counted = next();
+    Import& after = counted.after;
+    after.shares = std::max(contents->rows / limits::share_rows,
+                            contents->bytes / limits::share_bytes) + 1;
+    counted.rows = contents->rows;
+    if (after.skips) {
+        after.stage = Import::Stage::adding;
+    } else if (contents->rejected_count == 0) {
+        after.stage = Import::Stage::checking;
+    } else if (!look_for_conflicts(after.shares, *contents)) {  // that all is told at once
+        return false;
+    }
+    return take(std::move(counted), std::move(*contents));
+}
+
+bool ImportJob::check() {
+    Contents conflicts;
+    if (!look_for_conflicts(job_.import->shares, conflicts)) return false;
+    AddImported checked = next();
+    if (conflicts.rejected_count == 0) checked.after.stage = Import::Stage::adding;
+    return take(std::move(checked), std::move(conflicts));
+}
+
+void ImportJob::add() {
+    const std::int64_t number = job_.import->share;
+    const auto rows = share(number, job_.import->shares);
+    if (!rows) return;
+    while (!job_.is_finished() && job_.import->share == number) {
+        if (!add_piece(*rows)) return;
+    }
+}
+
+bool ImportJob::add_piece(const ImportShare& share) {
+    AddImported piece = next();
+    Contents repeated;
+    const auto done = static_cast<std::size_t>(job_.import->done);
+    const std::size_t most = std::min(share.size() - std::min(share.size(), done), hands_.begin());
+    std::int64_t entries = 0;
+    std::set<std::string> settings;
+    std::size_t end = done;
+    for (; end < done + most && entries < limits::piece_entries; ++end) {
+        ImportedCode row = share.at(end);
+        if (share.is_repeated(end)) {
+            reject(repeated.rejected_count, repeated.rejected,
+                   {row.line, std::string(code_repeated), std::move(row.code)});
+            continue;
+        }
+        entries += settings.insert(row_text(row.settings)).second ? 1 : 0;
+        entries += row.user_id.empty() ? 0 : 1;
+        piece.codes.push_back(std::move(row));
+    }
+    // Anywhere within a stretch of the order in which free codes are given away: neighbours in it
+    // stand on few pages, and who is given one cannot tell the next.
+    const double width = static_cast<double>(end - done) / static_cast<double>(share.size());
+    const double from = static_cast<double>(done) / static_cast<double>(share.size());
+    for (ImportedCode& code : piece.codes) {
+        const double place = static_cast<double>(draw(1u << 31)) / static_cast<double>(1u << 31);
+        code.order = std::min(from + width * place, std::nextafter(1.0, 0.0));
+    }
+    piece.after.done = static_cast<std::int64_t>(end);
+    if (end >= share.size()) {
+        ++piece.after.share;
+        piece.after.done = 0;
+    }
+    const std::size_t count = piece.codes.size();
+    if (!take(std::move(piece), std::move(repeated))) return false;
+    hands_.added(count);
+    return true;
+}
+
+}  // namespace coupond
