@@ -118,7 +118,7 @@ std::int64_t count_line_ends(std::string_view text) {
     return count;
 }
 
-/// Characters that something follows from in a cell without quotes around it.
+/// What ends a cell that has no quotes around it, or breaks it.
 constexpr auto special = [] {
     std::array<bool, 256> table{};
     for (const char c : {',', '"', '\n', '\r'}) table[static_cast<unsigned char>(c)] = true;
@@ -152,8 +152,8 @@ std::string rejected_text(std::string_view text) {
     };
     for (int back = 0; back < 3 && end > 0 && continues(end); ++back) --end;
     const std::string_view begin = text.substr(0, end);
-    if (begin.find('\0') == std::string_view::npos && examine_text(begin))
-        return std::string(begin);
+    const bool has_null = begin.find('\0') != std::string_view::npos;
+    if (!has_null && examine_text(begin)) return std::string(begin);
 
     constexpr std::string_view replacement = "\xEF\xBF\xBD";
     std::string readable;
