@@ -593,7 +593,6 @@ bool CodeFile::add_column(std::string_view name) {
 }
 
 std::variant<ImportedCode, RowFault> CodeFile::read_cells() {
-    using Kind = Column::Kind;
     if (!examine_text(row_text())) return RowFault::not_utf8;
     if (cell_count_ != columns_.size()) return RowFault::malformed;
     Draft draft(line_);
@@ -602,17 +601,17 @@ std::variant<ImportedCode, RowFault> CodeFile::read_cells() {
         const std::string_view text = text_of(cells_[i]);
         if (text.empty()) continue;
         switch (columns_[i].kind) {
-            case Kind::code: draft.code(text); break;
-            case Kind::user_id: draft.user_id(text); break;
-            case Kind::expires_at: draft.expires_at(text); break;
-            case Kind::max_redemptions: draft.max_redemptions(read_digits(text)); break;
-            case Kind::active:
+            case Column::Kind::code: draft.code(text); break;
+            case Column::Kind::user_id: draft.user_id(text); break;
+            case Column::Kind::expires_at: draft.expires_at(text); break;
+            case Column::Kind::max_redemptions: draft.max_redemptions(read_digits(text)); break;
+            case Column::Kind::active:
                 draft.active(equal_but_for_case(text, "true"));
                 draft.require(equal_but_for_case(text, "true") || equal_but_for_case(text, "false"),
                               RowFault::active_invalid);
                 break;
-            case Kind::status: draft.status(text); break;
-            case Kind::metadata:
+            case Column::Kind::status: draft.status(text); break;
+            case Column::Kind::metadata:
                 metadata += metadata.empty() ? '{' : ',';
                 JsonWriter(metadata).raw(columns_[i].member).string(text);
                 break;
