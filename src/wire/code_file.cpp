@@ -19,8 +19,8 @@ enum class RowFault : std::int16_t {
     malformed,
     not_utf8,
     unknown_member,
-    code_missing,
     code_invalid,
+    code_missing,
     already_redeemed,
     user_id_invalid,
     expires_at_invalid,
@@ -61,9 +61,9 @@ constexpr std::array row_texts{
                "the line is no JSON object and no string, or names a member twice"},
     FileReason{"not_utf8", "The row is not UTF-8"},
     FileReason{"unknown_member", "The object has a member that is not known"},
-    FileReason{"code_missing", "There is no code"},
     FileReason{"code_invalid",
                "The code must be a text of 1 to 128 characters without control characters"},
+    FileReason{"code_missing", "There is no code"},
     FileReason{"already_redeemed", "The code has been redeemed where the file comes from"},
     FileReason{"user_id_invalid",
                "userId must be a text of 1 to 255 characters without control characters"},
@@ -118,7 +118,7 @@ std::int64_t count_line_ends(std::string_view text) {
     return count;
 }
 
-/// Characters that something follows from in a cell without quotes around it.
+/// What ends a cell that has no quotes around it, or breaks it.
 constexpr auto special = [] {
     std::array<bool, 256> table{};
     for (const char c : {',', '"', '\n', '\r'}) table[static_cast<unsigned char>(c)] = true;
@@ -152,8 +152,8 @@ std::string rejected_text(std::string_view text) {
     };
     for (int back = 0; back < 3 && end > 0 && continues(end); ++back) --end;
     const std::string_view begin = text.substr(0, end);
-    if (begin.find('\0') == std::string_view::npos && examine_text(begin))
-        return std::string(begin);
+    const bool has_null = begin.find('\0') != std::string_view::npos;
+    if (!has_null && examine_text(begin)) return std::string(begin);
 
     constexpr std::string_view replacement = "\xEF\xBF\xBD";
     std::string readable;
@@ -593,7 +593,6 @@ bool CodeFile::add_column(std::string_view name) {
 }
 
 std::variant<ImportedCode, RowFault> CodeFile::read_cells() {
-    using Kind = Column::Kind;
     if (!examine_text(row_text())) return RowFault::not_utf8;
     if (cell_count_ != columns_.size()) return RowFault::malformed;
     Draft draft(line_);
@@ -602,17 +601,17 @@ std::variant<ImportedCode, RowFault> CodeFile::read_cells() {
         const std::string_view text = text_of(cells_[i]);
         if (text.empty()) continue;
         switch (columns_[i].kind) {
-            case Kind::code: draft.code(text); break;
-            case Kind::user_id: draft.user_id(text); break;
-            case Kind::expires_at: draft.expires_at(text); break;
-            case Kind::max_redemptions: draft.max_redemptions(read_digits(text)); break;
-            case Kind::active:
+            case Column::Kind::code: draft.code(text); break;
+            case Column::Kind::user_id: draft.user_id(text); break;
+            case Column::Kind::expires_at: draft.expires_at(text); break;
+            case Column::Kind::max_redemptions: draft.max_redemptions(read_digits(text)); break;
+            case Column::Kind::active:
                 draft.active(equal_but_for_case(text, "true"));
                 draft.require(equal_but_for_case(text, "true") || equal_but_for_case(text, "false"),
                               RowFault::active_invalid);
                 break;
-            case Kind::status: draft.status(text); break;
-            case Kind::metadata:
+            case Column::Kind::status: draft.status(text); break;
+            case Column::Kind::metadata:
                 metadata += metadata.empty() ? '{' : ',';
                 JsonWriter(metadata).raw(columns_[i].member).string(text);
                 break;

@@ -38,6 +38,17 @@ TEST(JsonReader, KeepsObjectsWithoutWhiteSpace) {
     EXPECT_EQ(kept(R"({"t":true,"f":false,"n":null})"), R"({"t":true,"f":false,"n":null})");
 }
 
+TEST(JsonReader, KeepsAStringThatStandsAlone) {
+    EXPECT_EQ(read(R"( "a\u00e9" )").string, "aé");
+    EXPECT_EQ(read("\"\"").string, "");
+    const std::string text(100'000, 'x');
+    EXPECT_EQ(read('"' + text + '"').string, text);
+    for (const std::string json : {"1", "null", "[\"a\"]", R"({"a":"x"})"}) {
+        EXPECT_EQ(read(json).string, std::nullopt) << json;
+    }
+    EXPECT_FALSE(read("\"a\"").is_object);
+}
+
 TEST(JsonReader, KeepsWhatIsInTexts) {
     EXPECT_EQ(kept(R"({" a  b ":" c  d "})"), R"({" a  b ":" c  d "})");
     EXPECT_EQ(kept(R"({"":""})"), R"({"":""})");
