@@ -306,19 +306,17 @@ void show_job(const Api& api, const http::Request& request, const http::Responde
               });
 }
 
-void list_rejected(const Api& api, const http::Request& request,
-                   const http::Responder& responder) {
-    run_query(
-        api, request, responder,
-        wire::decode_rejected_rows(request.path_params[0], request.query, request.request_id),
-        [&request](ReadStore& store, const wire::RejectedQuery& query) {
-            const Result<std::optional<Job>> job = store.find_job(query.job_id);
-            if (!job) return wire::failed(job.error(), request.request_id);
-            if (!*job) return wire::encode(Refusal::job_not_found, {}, request.request_id);
-            const auto rows = store.rejected_rows(query.job_id, query.after, query.limit);
-            return rows ? wire::encode(*rows, query)
-                        : wire::failed(rows.error(), request.request_id);
-        });
+void list_rejected(const Api& api, const http::Request& request, const http::Responder& responder) {
+    run_query(api, request, responder,
+              wire::decode_rejected_rows(request.path_params[0], request.query, request.request_id),
+              [&request](ReadStore& store, const wire::RejectedQuery& query) {
+                  const Result<std::optional<Job>> job = store.find_job(query.job_id);
+                  if (!job) return wire::failed(job.error(), request.request_id);
+                  if (!*job) return wire::encode(Refusal::job_not_found, {}, request.request_id);
+                  const auto rows = store.rejected_rows(query.job_id, query.after, query.limit);
+                  return rows ? wire::encode(*rows, query)
+                              : wire::failed(rows.error(), request.request_id);
+              });
 }
 
 void show_book(const Api& api, const http::Request& request, const http::Responder& responder) {

@@ -8,7 +8,6 @@
 #include "app/draft.hpp"
 #include "base/check.hpp"
 #include "base/limits.hpp"
-#include "domain/settings.hpp"
 #include "wire/code_file.hpp"
 
 namespace coupond {
@@ -154,6 +153,7 @@ std::optional<ImportShare> ImportJob::share(std::int64_t number, std::int64_t sh
         ImportShare& share_;
     };
     ImportShare share(number, shares, !book_->case_sensitive);
+    share.reserve(job_.requested / shares + job_.requested / shares / 16);
     Collector collector(*this, share);
     if (!read_file(collector)) return std::nullopt;
     share.sort();
@@ -223,8 +223,8 @@ bool ImportJob::count() {
     if (!contents) return false;
     AddImported counted = next();
     Import& after = counted.after;
-    after.shares = std::max(contents->rows / limits::share_rows,
-                            contents->bytes / limits::share_bytes) + 1;
+    after.shares =
+        std::max(contents->rows / limits::share_rows, contents->bytes / limits::share_bytes) + 1;
     counted.rows = contents->rows;
     if (after.skips) {
         after.stage = Import::Stage::adding;

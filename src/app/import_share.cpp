@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "domain/settings.hpp"
+#include "base/limits.hpp"
+#include "domain/domain.hpp"
 #include "domain/spelling.hpp"
 
 namespace coupond {
@@ -21,9 +22,8 @@ std::uint64_t digest(std::string_view text) {
 ImportShare::ImportShare(std::int64_t share, std::int64_t shares, bool folds)
     : share_(share), shares_(shares), folds_(folds) {}
 
-void ImportShare::reserve(std::int64_t rows, std::int64_t bytes) {
-    rows_.reserve(static_cast<std::size_t>(rows));
-    texts_.reserve(static_cast<std::size_t>(bytes));
+void ImportShare::reserve(std::int64_t rows) {
+    rows_.reserve(static_cast<std::size_t>(std::min(rows, limits::share_rows)));
 }
 
 void ImportShare::add(const ImportedCode& row) {

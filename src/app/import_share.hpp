@@ -18,8 +18,8 @@ public:
     /// Share `share` of `shares`. `folds`: the book finds codes however they are spelled.
     ImportShare(std::int64_t share, std::int64_t shares, bool folds);
 
-    /// Sets room aside for about so many rows.
-    void reserve(std::int64_t rows, std::int64_t bytes);
+    /// Sets room aside for so many rows.
+    void reserve(std::int64_t rows);
 
     /// Keeps the row if it is of this share.
     void add(const ImportedCode& row);

@@ -1,5 +1,6 @@
 #include "app/imports.hpp"
 
+#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <new>
 #include <optional>
@@ -26,6 +27,13 @@ public:
 };
 
 }  // namespace
+
+struct Imports::Timer {
+    explicit Timer(boost::asio::io_context& io) : timer(io) {}
+
+    boost::asio::steady_timer timer;
+    bool is_waiting = false;
+};
 
 /// A file that is coming, or whose last part is being kept. Lives as long as somebody waits for it:
 /// the connection, or the lane.
@@ -111,7 +119,8 @@ private:
                 self->on_kept(std::move(outcome), at, ends);
             });
         // A claim is renewed a little later then.
-        if (!is_kept_ && (ends || !is_claim)) answer(wire::failed(Failure::overloaded, request_id_));
+        if (!is_kept_ && (ends || !is_claim))
+            answer(wire::failed(Failure::overloaded, request_id_));
     }
 
     void on_kept(Result<Outcome>&& outcome, Timestamp at, bool ends) {
@@ -157,8 +166,8 @@ private:
     const std::string request_id_;
     const http::Responder responder_;
     const std::optional<std::string> key_;
-    Digester digester_;   ///< of the request
-    std::string bytes_;   ///< that are not kept yet
+    Digester digester_;  ///< of the request
+    std::string bytes_;  ///< that are not kept yet
     std::optional<Job> job_;
     std::chrono::steady_clock::time_point kept_at_;
     bool is_kept_ = false;  ///< the lane has a part
@@ -187,12 +196,11 @@ private:
 
 Imports::Imports(boost::asio::io_context& io, Engine& engine, JobRunner& jobs, const Clock& clock,
                  std::unordered_set<std::string>& keys_in_use)
-    : io_(io),
-      engine_(engine),
+    : engine_(engine),
       jobs_(jobs),
       clock_(clock),
       keys_in_use_(keys_in_use),
-      timer_(io) {}
+      timer_(std::make_unique<Timer>(io)) {}
 
 Imports::~Imports() = default;
 
@@ -224,18 +232,17 @@ std::unique_ptr<http::BodySink> Imports::receive(const http::Request& request,
         return nullptr;
     }
     keep_claims();
-    return std::make_unique<Sink>(
-        std::make_shared<Receiving>(*this, std::get<ReceiveFile>(std::move(asked)), request,
-                                    responder, std::move(key)));
+    return std::make_unique<Sink>(std::make_shared<Receiving>(
+        *this, std::get<ReceiveFile>(std::move(asked)), request, responder, std::move(key)));
 }
 
 /// Looks at those that are slow, as long as any are there.
 void Imports::keep_claims() {
-    if (is_waiting_) return;
-    is_waiting_ = true;
-    timer_.expires_after(keep_every);
-    timer_.async_wait([this](boost::system::error_code error) {
-        is_waiting_ = false;
+    if (timer_->is_waiting) return;
+    timer_->is_waiting = true;
+    timer_->timer.expires_after(keep_every);
+    timer_->timer.async_wait([this](boost::system::error_code error) {
+        timer_->is_waiting = false;
         if (error || receiving_->empty()) return;
         const auto all = *receiving_;  // one that is not kept is answered, which may end it
         for (Receiving* const one : all) {

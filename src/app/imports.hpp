@@ -2,7 +2,6 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <cstddef>
 #include <memory>
 #include <set>
@@ -16,7 +15,7 @@
 
 namespace coupond {
 
-/// Of the network thread. What it refers to must outlive it, and it the io_context's run.
+/// Of the network thread. What it refers to must outlive it, and it what runs `io`.
 class Imports {
 public:
     Imports(boost::asio::io_context& io, Engine& engine, JobRunner& jobs, const Clock& clock,
@@ -36,14 +35,13 @@ private:
 
     void keep_claims();
 
-    boost::asio::io_context& io_;
     Engine& engine_;
     JobRunner& jobs_;
     const Clock& clock_;
     std::unordered_set<std::string>& keys_in_use_;
     std::shared_ptr<std::set<Receiving*>> receiving_ = std::make_shared<std::set<Receiving*>>();
-    boost::asio::steady_timer timer_;
-    bool is_waiting_ = false;  ///< for the timer
+    struct Timer;
+    const std::unique_ptr<Timer> timer_;
 };
 
 }  // namespace coupond

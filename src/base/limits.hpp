@@ -63,7 +63,7 @@ inline constexpr std::size_t rejected_text_bytes = 200;              ///< kept o
 inline constexpr std::int64_t rejected_rows = 100'000;               ///< kept of a file
 inline constexpr std::size_t import_part_bytes = 256 * 1024;         ///< of a file, in a row
 inline constexpr std::int64_t parts_removed = 16;                    ///< at once
-inline constexpr std::int64_t share_rows = 1'000'000;         ///< about, in memory at once,
+inline constexpr std::int64_t share_rows = 1'000'000;                ///< about, in memory at once,
 inline constexpr std::int64_t share_bytes = 48 * 1024 * 1024;  ///< and what they take there, about
 inline constexpr std::int64_t piece_entries = 1'000;  ///< of the ledger, by a piece of an import
 inline constexpr std::size_t imports_receiving = 16;  ///< files that come at once; beyond: 503
@@ -159,7 +159,8 @@ static_assert(page_jobs_default <= page_jobs && page_jobs <= page_scan);
 static_assert(generated_at_once <= static_cast<std::int64_t>(upload_codes));
 static_assert(piece_codes_least <= piece_codes_first && piece_codes_first <= piece_codes_most &&
               piece_codes_most <= batch_codes);
-static_assert(receiving_claim_ms > request_seconds * 1000 && receiving_claim_ms < job_claim_most_ms);
+static_assert(receiving_claim_ms > request_seconds * 1000 &&
+              receiving_claim_ms < job_claim_most_ms);
 static_assert(piece_entries <= batch_entries);
 static_assert(job_claim_ms > batch_ms + database_wait_ms,
               "who is still saving a piece has the job still");

@@ -96,11 +96,11 @@ struct ReceiveFile {
 struct AddImported {
     BookId book_id = 0;
     JobId job_id = 0;
-    std::string worker;  ///< as AddGenerated::Piece has it,
-    Timestamp claimed_until;  ///< likewise
-    bool is_lost = false;     ///< the rest of the file will not come
-    Import before;            ///< what the job must still have,
-    Import after;             ///< and has then, but for the rows that are rejected
+    std::string worker;                      ///< as AddGenerated::Piece has it,
+    Timestamp claimed_until;                 ///< likewise
+    bool is_lost = false;                    ///< the rest of the file will not come
+    Import before;                           ///< what the job must still have,
+    Import after;                            ///< and has then, but for the rows that are rejected
     std::optional<std::int64_t> rows = {};   ///< that the file has
     std::vector<ImportedCode> codes = {};    ///< to be added, each text once
     std::vector<RejectedRow> rejected = {};  ///< to be kept, if they are not yet
@@ -196,10 +196,10 @@ struct EraseUser {
     std::string erased_id;  ///< random: nobody's id yet
 };
 
-using Command =
-    std::variant<CreateBook, EditBook, ArchiveBook, RestoreBook, UploadCodes, GenerateCodes,
-                 AddGenerated, ReceiveFile, AddImported, RemoveParts, CancelJob, AssignAny, AssignCode, LockCode, RedeemCode, LockCodes,
-                 RedeemCodes, RollBack, EditCode, UnlockCode, UnassignCode, EraseUser>;
+using Command = std::variant<CreateBook, EditBook, ArchiveBook, RestoreBook, UploadCodes,
+                             GenerateCodes, AddGenerated, ReceiveFile, AddImported, RemoveParts,
+                             CancelJob, AssignAny, AssignCode, LockCode, RedeemCode, LockCodes,
+                             RedeemCodes, RollBack, EditCode, UnlockCode, UnassignCode, EraseUser>;
 
 /// What tells a request that is repeated from another one
 /// (draft-ietf-httpapi-idempotency-key-header).
@@ -223,10 +223,10 @@ enum class Refusal {
     code_pattern_unusable,   ///< codes cannot be made by it
     code_pattern_exhausted,  ///< it has not so many codes left
     job_not_found,
-    job_finished,         ///< there is nothing to cancel
-    job_adds_all,         ///< it is adding all of its codes, or none: it is too late to cancel it
-    upload_interrupted,   ///< the file has not come whole
-    rows_rejected,        ///< of a file of which all rows are to be taken in, or none
+    job_finished,        ///< there is nothing to cancel
+    job_adds_all,        ///< it is adding all of its codes, or none: it is too late to cancel it
+    upload_interrupted,  ///< the file has not come whole
+    rows_rejected,       ///< of a file of which all rows are to be taken in, or none
     no_available_coupons,
     code_not_found,
     already_redeemed,
@@ -392,7 +392,7 @@ struct Replayed {
 using Outcome =
     std::variant<Refusal, BookCreated, BookChanged, Contradicted, CodesUploaded, JobChanged,
                  CodesGenerated, DraftOutdated, JobTaken, AddingElsewhere, PartsRemoved,
-                 CodeAssigned, CodeLocked, CodeRedeemed, CodeRefused, CodesLocked, CodesRedeemed, RolledBack, CodeChanged, CodeUnlocked,
-                 CodeUnassigned, UserErased, Replayed>;
+                 CodeAssigned, CodeLocked, CodeRedeemed, CodeRefused, CodesLocked, CodesRedeemed,
+                 RolledBack, CodeChanged, CodeUnlocked, CodeUnassigned, UserErased, Replayed>;
 
 }  // namespace coupond

@@ -324,8 +324,8 @@ struct Delta {
         RejectedRow row;
     };
     std::vector<Rejection> rejections;    ///< to be added
-    std::vector<JobId> parts_to_remove;  ///< the last parts of each's file: limits::parts_removed
-    std::vector<CodeRow*> new_codes;          ///< by id, in the state to store
+    std::vector<JobId> parts_to_remove;   ///< the last parts of each's file: limits::parts_removed
+    std::vector<CodeRow*> new_codes;      ///< by id, in the state to store
     std::vector<CodeRow*> changed_codes;  ///< in the state to store; loaded as of `loaded_entry`
     /// Codes that were refused for what was read of others, in a store that reads one after the
     /// other: they must still be as they were loaded. May be among those above.

@@ -281,7 +281,7 @@ struct Rememberer {
     }
     std::string operator()(const JobChanged& outcome) const {
         const auto& import = outcome.job.import;
-        Writer writer(import            ? outcome.is_new ? "import_begun" : "import_changed"
+        Writer writer(import           ? outcome.is_new ? "import_begun" : "import_changed"
                       : outcome.is_new ? "job_begun"
                                        : "job_changed");
         if (import) writer.add(row_text(*import));

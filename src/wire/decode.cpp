@@ -784,7 +784,8 @@ Decoded<ReceiveFile> decode_receive_file(Import::Format format, std::string_view
                                          std::string_view request_id) {
     static constexpr std::array<std::string_view, 1> known{"onConflict"};
     if (classify_media_type(content_type) == MediaType::another_charset) {
-        return problem(415, "unsupported_media_type", "Files of codes must be in UTF-8", request_id);
+        return problem(415, "unsupported_media_type", "Files of codes must be in UTF-8",
+                       request_id);
     }
     Messages messages;
     ReceiveFile command;

@@ -122,7 +122,7 @@ public:
         connect().run(
             "TRUNCATE coupon_book, coupon_code, book_count, lock_count, usage_count, counted_lock, "
             "coupon_user, ledger, activity_count, discount_count, refusal_count, ledger_moved, "
-            "code_generator, job "
+            "code_generator, job, file_part, rejected_row "
             "RESTART IDENTITY; UPDATE id_counter SET next = 1; "
             "INSERT INTO book_count VALUES (0, 0, 0, 0, 0, 0, 0); "
             "ALTER TABLE coupon_user DROP CONSTRAINT IF EXISTS refused");

@@ -87,6 +87,7 @@ export const jobMembers = [
     'id',
     'status',
     'couponBookId',
+    'type',
     'codePattern',
     'progress',
     'requested',
@@ -96,6 +97,23 @@ export const jobMembers = [
     'warning',
     'expiresAt',
     'metadata',
+    'error',
+    'createdAt',
+    'startedAt',
+    'finishedAt',
+];
+export const importMembers = [
+    'id',
+    'status',
+    'couponBookId',
+    'type',
+    'format',
+    'onConflict',
+    'progress',
+    'requested',
+    'created',
+    'failed',
+    'rejected',
     'error',
     'createdAt',
     'startedAt',
@@ -186,8 +204,10 @@ export function assertRedemption(redemption, expected = {}) {
 
 /** A job that generates codes; `expected` holds the values of some of its members. */
 export function assertJob(job, expected = {}) {
+    if (job.type === 'import') return assertImport(job, expected);
     const text = JSON.stringify(job);
     assert.deepEqual(Object.keys(job), jobMembers, text);
+    assert.equal(job.type, 'generate');
     assertId(job.id);
     assertTime(job.createdAt);
     for (const name of ['expiresAt', 'startedAt', 'finishedAt']) {
@@ -212,6 +232,32 @@ export function assertJob(job, expected = {}) {
         const tries = 1 / guessProbability;
         assert.ok(Number(said[1]) <= tries * 1.000001 && Number(said[1]) > tries - 1.001, text);
     }
+    for (const [name, value] of Object.entries(expected)) {
+        assert.deepEqual(job[name], value, `${name} of ${text}`);
+    }
+}
+
+function assertImport(job, expected) {
+    const text = JSON.stringify(job);
+    assert.deepEqual(Object.keys(job), importMembers, text);
+    assertId(job.id);
+    assertTime(job.createdAt);
+    for (const name of ['startedAt', 'finishedAt']) if (job[name] !== null) assertTime(job[name]);
+    const { status, requested, created, rejected } = job;
+    assert.ok(created >= 0 && rejected >= 0 && created + rejected <= requested, text);
+    const hasEnded = !['queued', 'running'].includes(status);
+    assert.equal(job.failed, hasEnded ? requested - created : rejected, text);
+    if (status === 'completed') {
+        assert.deepEqual([created + rejected, job.progress], [requested, 1], text);
+    } else {
+        const done = requested === 0 ? 0 : (created + rejected) / requested;
+        assert.equal(job.progress, Math.floor(10_000 * done) / 10_000, text);
+    }
+    if (job.onConflict === 'fail' && rejected > 0) assert.equal(created, 0, text);
+    if (status === 'queued') assert.deepEqual([created, job.startedAt], [0, null], text);
+    assert.equal(job.finishedAt !== null, hasEnded, text);
+    assert.equal(job.error !== null, status === 'failed', text);
+    if (job.error) assert.deepEqual(Object.keys(job.error), ['code', 'message'], text);
     for (const [name, value] of Object.entries(expected)) {
         assert.deepEqual(job[name], value, `${name} of ${text}`);
     }

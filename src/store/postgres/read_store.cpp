@@ -512,9 +512,8 @@ public:
     Result<std::vector<RejectedRow>> rejected_rows(JobId id, std::int64_t after,
                                                    std::size_t limit) override {
         return answer([&](Connection& connection, Deadline deadline) {
-            const Rows found =
-                ask(connection, deadline, select_rejected,
-                    Parameters(id, after, static_cast<std::int64_t>(limit)));
+            const Rows found = ask(connection, deadline, select_rejected,
+                                   Parameters(id, after, static_cast<std::int64_t>(limit)));
             std::vector<RejectedRow> rows;
             for (int row = 0; row < found.size(); ++row) {
                 rows.push_back({found.integer(row, 0), std::string(found.text(row, 1)),

@@ -43,13 +43,13 @@ const Statement update_generators{
     "SELECT CASE WHEN count(*) <> cardinality($1::bigint[]) THEN coupond_conflict() END "
     "FROM changed"};
 
-#define COUPOND_NEW_JOBS                                                                   \
-    "unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], "            \
-    "$6::bigint[], $7::bigint[], $8::float8[], $9::bigint[], $10::bigint[], "              \
-    "$11::bigint[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::bigint[], " \
+#define COUPOND_NEW_JOBS                                                                    \
+    "unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], "             \
+    "$6::bigint[], $7::bigint[], $8::float8[], $9::bigint[], $10::bigint[], "               \
+    "$11::bigint[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::bigint[], "  \
     "$17::bigint[], $18::bigint[], $19::bigint[], $20::text[], $21::bigint[]) AS new (id, " \
-    "book_id, status, code_pattern, settings, requested, created, guess_probability, "     \
-    "created_at, started_at, finished_at, error, request_id, worker, claimed_until, "      \
+    "book_id, status, code_pattern, settings, requested, created, guess_probability, "      \
+    "created_at, started_at, finished_at, error, request_id, worker, claimed_until, "       \
     "version, round_first, round_end, round_done, import, adds_alone)"
 
 const Statement insert_jobs{

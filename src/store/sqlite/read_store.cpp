@@ -630,7 +630,8 @@ private:
         " FROM job LEFT JOIN code_generator AS generator "
         "ON generator.book_id = job.book_id AND generator.code_pattern = job.code_pattern "
         "WHERE job.status < 2 AND NOT (job.worker IS NOT ?1 "
-        "AND coalesce(job.claimed_until, 0) > ?2 AND job.claimed_until <= ?3) AND (job.import IS NOT NULL OR job.book_id NOT IN (SELECT "
+        "AND coalesce(job.claimed_until, 0) > ?2 AND job.claimed_until <= ?3) AND (job.import IS "
+        "NOT NULL OR job.book_id NOT IN (SELECT "
         "book_id FROM job WHERE status < 2 AND import IS NULL AND worker IS NOT ?1 "
         "AND claimed_until > ?2 AND claimed_until <= ?3)) AND job.id > ?4 "
         "ORDER BY job.id LIMIT 1"};

@@ -817,14 +817,15 @@ private:
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
     Statement update_job_{
         connection_,
-        "UPDATE job SET status = ?, requested = ?, created = ?, started_at = ?, finished_at = ?, error = ?, "
+        "UPDATE job SET status = ?, requested = ?, created = ?, started_at = ?, finished_at = ?, "
+        "error = ?, "
         "worker = ?, claimed_until = ?, version = ?, round_first = ?, round_end = ?, "
         "round_done = ?, import = ?, adds_alone = ? WHERE id = ? AND version = ?"};
     Statement insert_part_{connection_,
                            "INSERT INTO file_part (job_id, number, bytes) VALUES (?, ?, ?)"};
-    Statement insert_rejection_{
-        connection_, "INSERT OR IGNORE INTO rejected_row (job_id, line, reason, text) "
-                     "VALUES (?, ?, ?, ?)"};
+    Statement insert_rejection_{connection_,
+                                "INSERT OR IGNORE INTO rejected_row (job_id, line, reason, text) "
+                                "VALUES (?, ?, ?, ?)"};
     Statement delete_parts_{connection_,
                             "DELETE FROM file_part WHERE rowid IN (SELECT rowid FROM file_part "
                             "WHERE job_id = ? ORDER BY number DESC LIMIT ?)"};

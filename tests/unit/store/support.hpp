@@ -251,7 +251,7 @@ std::vector<std::string> contents_behind(Connection&& connection) {
     for (const std::string table :
          {"coupon_book", "coupon_code", "book_count", "lock_count", "usage_count", "counted_lock",
           "coupon_user", "ledger", "activity_count", "discount_count", "refusal_count",
-          "ledger_moved", "code_generator", "job"}) {
+          "ledger_moved", "code_generator", "job", "file_part", "rejected_row"}) {
         for (const std::string& row :
              connection.rows("SELECT * FROM " + table + " ORDER BY 1, 2")) {
             all.push_back(table + ": " + row);
