@@ -3,6 +3,8 @@ import { accessSync, constants, existsSync, statfsSync, writeFileSync } from 'no
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import * as bulk from './bulk.mjs';
+import * as bulkReport from './bulk_report.mjs';
 import { describeMachine } from './machine.mjs';
 import * as postgres from './postgres.mjs';
 import * as postgresReport from './postgres_report.mjs';
@@ -18,13 +20,17 @@ table in Markdown.
                                         minutes, and with --full five to ten more
   script/bench --postgres               the same with PostgreSQL 15 and Redis 7, which it starts for
                                         itself, against pgbench: about five minutes
+  script/bench --bulk                   codes by the million: made, taken in and out, with SQLite and
+                                        PostgreSQL, and redeeming beside that: about six minutes
   script/bench --quick                  does it work? in a minute or two; no figures to quote
   script/bench --phase redeem           only that; again for more: redeem, limited, open,
                                         lock, assign, random, validate, pools, lists, statistics,
                                         verify, uploads, starts, memory, baseline;
                                         with --postgres: redeem, assign, random, lock, alone
                                         (locks in PostgreSQL too), latency (one connection),
-                                        processes (two), row (batches of one), pgbench
+                                        processes (two), row (batches of one), pgbench;
+                                        with --bulk: generate, import, export, beside, postgres,
+                                        many (ten times as many)
   script/bench --json results.json      also every figure, for machines
 
   --full             compare random assignment, lists and statistics at 10,000,000 codes, not at
@@ -57,6 +63,7 @@ function options() {
             options: {
                 help: { ...flag, short: 'h' },
                 postgres: flag,
+                bulk: flag,
                 quick: flag,
                 full: flag,
                 json: text,
@@ -83,14 +90,17 @@ function options() {
         }
         return value;
     };
-    const database = values.postgres
-        ? { ...postgres, ...postgresReport }
-        : { ...sqlite, ...sqliteReport };
+    if (values.bulk && values.postgres) usage('--bulk measures PostgreSQL as well');
+    const database = values.bulk
+        ? { ...bulk, ...bulkReport }
+        : values.postgres
+          ? { ...postgres, ...postgresReport }
+          : { ...sqlite, ...sqliteReport };
     for (const phase of values.phase ?? []) {
         if (database.phases.includes(phase)) continue;
         usage(`no phase ${phase}; there are ${database.phases.join(', ')}`);
     }
-    if (values.full && values.postgres) usage('--full is for SQLite');
+    if (values.full && (values.postgres || values.bulk)) usage('--full is for SQLite');
     const quick = values.quick ?? false;
     const codes = number('codes', quick ? 100_000 : 1_000_000, 20_000, 3_000_000);
     // The k-th request is for code k * 618033 mod codes: each once where they share no factor.

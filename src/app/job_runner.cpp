@@ -7,6 +7,7 @@
 #include "app/import_job.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "base/random.hpp"
 
 namespace coupond {
 
@@ -47,6 +48,7 @@ void JobRunner::run(const std::stop_token& stop) {
     const std::chrono::milliseconds poll(limits::job_poll_ms);
     JobId after = 0;
     while (!stop.stop_requested()) {
+        make_more(stop);
         const auto ended = store_->ended_file();
         if (ended && *ended) remove_parts(stop, **ended);
         const auto next = store_->next_job(worker_, clock_.now(), after);
@@ -180,6 +182,23 @@ void JobRunner::import(const std::stop_token& stop, const Job& job) {
         [&] { return stop.stop_requested(); },
     };
     ImportJob(*store_, job, hands).run();
+}
+
+/// Begins jobs for the books that run low.
+void JobRunner::make_more(const std::stop_token& stop) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - looked_at_ < std::chrono::milliseconds(limits::job_poll_ms)) return;
+    looked_at_ = now;
+    const auto books = store_->books_running_low();
+    if (!books) return;
+    for (const BookId id : *books) {
+        GenerateCodes more;
+        more.book_id = id;
+        more.automatic = true;
+        Job job;
+        job.request_id = "auto-" + secure_random_base32(13);
+        hand_over(stop, std::move(more), job);
+    }
 }
 
 void JobRunner::remove_parts(const std::stop_token& stop, JobId id) {

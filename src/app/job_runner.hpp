@@ -56,6 +56,7 @@ private:
     bool gives_up(const Job& job) const;
     bool add(const std::stop_token& stop, AddGenerated piece, Work& work);
     void import(const std::stop_token& stop, const Job& job);
+    void make_more(const std::stop_token& stop);
     void remove_parts(const std::stop_token& stop, JobId id);
     std::optional<Job> hand_over(const std::stop_token& stop, Command command, const Job& job);
     /// Nothing where it was stopped.
@@ -68,6 +69,7 @@ private:
     const Clock& clock_;
     const std::string worker_;
     std::size_t piece_codes_ = limits::piece_codes_first;
+    std::chrono::steady_clock::time_point looked_at_;  ///< for books that run low
     std::map<JobId, std::int64_t> missed_;  ///< codes since the last one that was not there yet
     std::mutex mutex_;
     std::condition_variable_any woken_;

@@ -51,6 +51,9 @@ struct GenerateCodes {
     std::int64_t count = 0;       ///< 1 to limits::generated_codes
     CodeSettings wish;            ///< what all of them have
     std::string expires_on = {};  ///< not empty: `wish.expires_at` is when that day ends
+    /// Nobody has asked for it: `count` is what BookSettings::auto_generate says, or what is left;
+    /// where none are, the job has failed. Not where one is there already.
+    bool automatic = false;
 };
 
 /// Adds codes that come from what a generator has been up to now: the next piece of a job; or, all

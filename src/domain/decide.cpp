@@ -136,6 +136,7 @@ public:
     }
 
     Outcome operator()(const GenerateCodes& command) {
+        if (command.automatic) return generate_more(command.book_id);
         const Book* const book = world_.find_book(command.book_id);
         if (book == nullptr) return Refusal::book_not_found;
         if (book->archived_at) return Refusal::book_archived;
@@ -145,18 +146,7 @@ public:
         if (!settings) return Contradicted{{Fault::no_such_expiry}};
         if (exceeds(command.count, codes->left)) return Refusal::code_pattern_exhausted;
 
-        Job job;
-        job.id = world_.next_job_id++;
-        job.book_id = book->id;
-        job.code_pattern = book->code_pattern;
-        job.settings = std::move(*settings);
-        job.requested = command.count;
-        job.guess_probability = guess_probability(codes->drafts + command.count, codes->all);
-        job.created_at = now_;
-        job.request_id = request_id_;
-        job.version = 1;
-        world_.jobs.emplace(job.id, World::JobRow{job, 0, true});
-        return JobChanged{std::move(job), true};
+        return JobChanged{begin_job(*book, command.count, *codes, std::move(*settings)), true};
     }
 
     Outcome operator()(const AddGenerated& command) {
@@ -633,6 +623,37 @@ private:
 
     static bool exceeds(std::int64_t count, CodeSpace::Number left) {
         return static_cast<CodeSpace::Number>(count) > left;
+    }
+
+    Job& begin_job(const Book& book, std::int64_t count, const CodesOfPattern& codes,
+                   CodeSettings settings) {
+        Job job;
+        job.id = world_.next_job_id++;
+        job.book_id = book.id;
+        job.code_pattern = book.code_pattern;
+        job.settings = std::move(settings);
+        job.requested = count;
+        job.guess_probability = guess_probability(codes.drafts + count, codes.all);
+        job.created_at = now_;
+        job.request_id = request_id_;
+        job.version = 1;
+        world_.makers.insert(book.id);
+        const JobId id = job.id;
+        return world_.jobs.emplace(id, World::JobRow{std::move(job), 0, true}).first->second.job;
+    }
+
+    /// A job that nobody asked for, if it is still time for one.
+    Outcome generate_more(BookId book_id) {
+        const Book* const book = world_.find_book(book_id);
+        const bool is_wanted = book != nullptr && book->auto_generate && !book->archived_at;
+        if (!is_wanted || world_.makers.contains(book_id)) return JobTaken{};
+        const CodesOfPattern codes = codes_left(*book).value_or(CodesOfPattern());
+        const std::int64_t wanted = book->auto_generate->count;
+        const auto count =
+            exceeds(wanted, codes.left) ? static_cast<std::int64_t>(codes.left) : wanted;
+        Job& job = begin_job(*book, count > 0 ? count : wanted, codes, {});
+        if (count == 0) fail(job, Refusal::code_pattern_exhausted);
+        return JobChanged{job, true};
     }
 
     /// What codes are to have. Nothing where there is no such day in the book's time zone.

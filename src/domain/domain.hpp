@@ -69,11 +69,12 @@ struct Needs {
     bool alone = false;
     std::vector<BookId> generators;  ///< of these books, for all their patterns
     std::vector<JobId> jobs;
-    bool adds_codes = false;                 ///< whether somebody else may not meanwhile
-    std::size_t job_ids = 0;                 ///< how many new ids to set aside
-    bool takes_locks = false;                ///< from who has them, or what they rest on
-    bool counts_locks = false;               ///< how many there are, where else `at most` would do
-    bool only_book = false;                  ///< whether there is exactly one book, and it
+    std::vector<BookId> makers;  ///< books: whether there are jobs that make codes for them
+    bool adds_codes = false;     ///< whether somebody else may not meanwhile
+    std::size_t job_ids = 0;     ///< how many new ids to set aside
+    bool takes_locks = false;    ///< from who has them, or what they rest on
+    bool counts_locks = false;   ///< how many there are, where else `at most` would do
+    bool only_book = false;      ///< whether there is exactly one book, and it
     std::map<PoolScope, std::size_t> pools;  ///< how many free codes, at random
     std::size_t book_ids = 0;                ///< how many new ids to set aside
     std::size_t code_ids = 0;
@@ -237,6 +238,7 @@ public:
         bool is_new = false;              ///< this batch made it
     };
     std::map<JobId, JobRow> jobs;
+    std::unordered_set<BookId> makers;  ///< of Needs::makers those for which there are
     /// Where Needs::adds_codes: the job that alone may add codes, if there is one.
     std::optional<JobId> adds_alone;
     JobId next_job_id = 0;      ///< the first of Needs::job_ids consecutive free ids

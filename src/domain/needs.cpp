@@ -31,6 +31,9 @@ public:
         needs.books.push_back(command.book_id);
         needs.generators.push_back(command.book_id);
         ++needs.job_ids;
+        if (!command.automatic) return;
+        needs.makers.push_back(command.book_id);
+        needs.alone = true;
     }
 
     void operator()(const AddGenerated& command) const {

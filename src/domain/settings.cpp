@@ -45,6 +45,24 @@ bool read(std::string_view text, bool& value) {
     value = text == "true";
     return value || text == "false";
 }
+
+/// The next word of `text`, which it loses.
+std::string_view cut_word(std::string_view& text) {
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(word.size() + 1, text.size()));
+    return word;
+}
+
+void add(std::string& text, std::string_view name, const AutoGenerate& more) {
+    const std::string words = std::to_string(more.below) + " " + std::to_string(more.count);
+    add(text, name, std::string_view(words));
+}
+
+bool read(std::string_view text, AutoGenerate& more) {
+    const std::string_view below = cut_word(text);
+    return read(below, more.below) && read(text, more.count);
+}
+
 /// For what there is not.
 constexpr std::string_view nothing = "-";
 
@@ -104,13 +122,6 @@ void add(std::string& text, std::string_view name, const std::map<Per, Limits>& 
         }
     }
     add(text, name, std::string_view(words));
-}
-
-/// The next word of `text`, which it loses.
-std::string_view cut_word(std::string_view& text) {
-    const std::string_view word = text.substr(0, text.find(' '));
-    text.remove_prefix(std::min(word.size() + 1, text.size()));
-    return word;
 }
 
 bool read_word(std::string_view word, std::optional<std::int64_t>& number) {
@@ -217,6 +228,7 @@ const std::array book_row{
     setting("case_sensitive", &BookSettings::case_sensitive),
     setting("lock_ttl_s", &BookSettings::lock_ttl_s),
     setting("combinable", &BookSettings::combinable),
+    setting("auto_generate", &BookSettings::auto_generate),
     setting("metadata", &BookSettings::metadata),
     line("archived_at", &Book::archived_at),
     line("counted", &Book::counted),

@@ -30,6 +30,7 @@ inline constexpr std::tuple book_members{&BookSettings::name,
                                          &BookSettings::case_sensitive,
                                          &BookSettings::lock_ttl_s,
                                          &BookSettings::combinable,
+                                         &BookSettings::auto_generate,
                                          &BookSettings::metadata};
 inline constexpr std::tuple code_members{&CodeSettings::active, &CodeSettings::expires_at,
                                          &CodeSettings::max_redemptions, &CodeSettings::metadata};

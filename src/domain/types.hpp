@@ -34,6 +34,14 @@ struct Limits {
     friend bool operator==(const Limits&, const Limits&) = default;
 };
 
+/// Codes that are made by themselves: whenever a book has fewer than `below` to give away, `count`.
+struct AutoGenerate {
+    std::int64_t below = 0;
+    std::int64_t count = 0;
+
+    friend bool operator==(const AutoGenerate&, const AutoGenerate&) = default;
+};
+
 /// What clients set of a coupon book.
 struct BookSettings {
     std::string name;
@@ -57,6 +65,7 @@ struct BookSettings {
     std::string time_zone = "UTC";                ///< one that TimeZone::find() knows
     std::optional<std::int64_t> lock_ttl_s = {};  ///< nothing: as the server is set up
     bool combinable = true;                       ///< with other codes, for one order
+    std::optional<AutoGenerate> auto_generate = {};  ///< nothing: none are
     std::string metadata = "{}";                  ///< a JSON object, as the client has written it
 
     Limits limits_per(Per per) const {

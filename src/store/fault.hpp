@@ -28,6 +28,11 @@ inline const char* fault_of(const Book& book) {
         if (!has_iso8601(at.value_or(Timestamp{}))) return "a book of such a time";
     }
     if (!is_limit(book.lock_ttl_s, limits::lock_ttl_s)) return "a book with such locks";
+    const auto& more = book.auto_generate;
+    if (more && (!is_limit(more->below, limits::generated_codes) ||
+                 !is_limit(more->count, limits::generated_codes))) {
+        return "a book of which so many codes are made";
+    }
     if (!is_limit(book.max_assignments_per_user, limits::redemptions) ||
         !is_limit(book.max_redemptions_per_code, limits::redemptions)) {
         return "a book with such limits";

@@ -253,6 +253,11 @@ public:
     virtual Result<std::optional<JobGenerator>> next_job(const std::string& worker, Timestamp now,
                                                          JobId after) = 0;
 
+    /// The books that are to have more codes made by themselves (BookSettings::auto_generate), with
+    /// no job that makes any, nor one that has failed since the book was changed last. By id.
+    /// Failures: unavailable.
+    virtual Result<std::vector<BookId>> books_running_low() = 0;
+
     /// Of each text whether there is such a code; or, where `folds`, one that is found by it.
     /// Failures: unavailable.
     virtual Result<std::vector<bool>> exist(std::span<const std::string> codes, bool folds) = 0;

@@ -510,6 +510,7 @@ constexpr std::array book_specs{MemberSpec{"name"},
                                 MemberSpec{"caseSensitive"},
                                 MemberSpec{"lockTtlSeconds"},
                                 MemberSpec{"combinable"},
+                                MemberSpec{.name = "autoGenerate", .captured = true},
                                 MemberSpec{.name = "metadata", .captured = true}};
 static_assert(book_specs.size() == BookMembers().size() + 1, "the discount has a short form");
 
@@ -570,6 +571,21 @@ std::map<Per, Limits> read_limits(Members& members, Messages& messages) {
     return read;
 }
 
+/// From the next member.
+std::optional<AutoGenerate> read_auto_generate(Members& members, Messages& messages) {
+    static constexpr std::array specs{MemberSpec{"below"}, MemberSpec{"count"}};
+    static constexpr std::string_view range = " must be an integer from 1 to 10000000";
+    const std::size_t before = messages.size();
+    const std::string json = members.optional_object(limits::body_bytes, "");
+    if (json.empty() || messages.size() != before) return std::nullopt;
+    return read_captured(json, specs, "autoGenerate.", messages, [](Members& those) {
+        AutoGenerate more;
+        more.below = those.required_number(0, 1, limits::generated_codes, range).value_or(1);
+        more.count = those.required_number(0, 1, limits::generated_codes, range).value_or(1);
+        return more;
+    });
+}
+
 /// `edits`: whether all members may be left out. `given`: those that were not.
 BookWish read_book(Members& members, bool edits, BookMembers& given, Messages& messages) {
     BookWish book;
@@ -623,6 +639,8 @@ BookWish read_book(Members& members, bool edits, BookMembers& given, Messages& m
         members.optional_number(0, 1, limits::lock_ttl_s, " must be an integer from 1 to 86400");
     note();
     book.combinable = members.optional_boolean(true);
+    note();
+    book.auto_generate = read_auto_generate(members, messages);
     note();
     book.metadata = members.optional_object(limits::metadata_bytes);
     note();

@@ -627,6 +627,13 @@ void write_open_book(JsonWriter& json, const Book& book) {
     json.raw(R"(,"caseSensitive":)").boolean(book.case_sensitive);
     write_or_null(json.raw(R"(,"lockTtlSeconds":)"), book.lock_ttl_s);
     json.raw(R"(,"combinable":)").boolean(book.combinable);
+    json.raw(R"(,"autoGenerate":)");
+    if (book.auto_generate) {
+        json.raw(R"({"below":)").number(book.auto_generate->below);
+        json.raw(R"(,"count":)").number(book.auto_generate->count).raw("}");
+    } else {
+        json.null();
+    }
     json.raw(R"(,"metadata":)").raw(book.metadata);
     write_or_null(json.raw(R"(,"archivedAt":)"), book.archived_at);
     json.raw(R"(,"createdAt":)").time(book.created_at);

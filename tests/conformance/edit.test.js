@@ -11,6 +11,7 @@ import { amountOff, assertBook, assertTime, bookDefaults, bookMembers } from '..
 import {
     metadataOf,
     unfitActive,
+    unfitAutoGenerate,
     unfitCombinable,
     unfitMetadata,
     unfitTimes,
@@ -41,6 +42,7 @@ const everything = {
     maxRedemptionsPerCode: 4,
     lockTtlSeconds: 86_400,
     combinable: false,
+    autoGenerate: { below: 2, count: 3 },
     metadata: {
         text: 'ü🎟"\\/\u2028',
         control: '\u0000\n\u001f',
@@ -194,6 +196,7 @@ const unfit = [
     ]),
     ...[0, -1, 86_401, 1.5, 1e30, '60', true, [], {}].map((value) => ['lockTtlSeconds', value, ttl]),
     ...unfitCombinable,
+    ...unfitAutoGenerate,
     ...unfitMetadata,
 ];
 const shown = (value) => JSON.stringify(value).slice(0, 40);

@@ -35,6 +35,7 @@ enum : std::size_t {
     case_sensitive,
     lock_ttl_s,
     combinable,
+    auto_generate,
     metadata
 };
 }  // namespace place

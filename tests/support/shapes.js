@@ -22,6 +22,7 @@ export const bookMembers = [
     'caseSensitive',
     'lockTtlSeconds',
     'combinable',
+    'autoGenerate',
     'metadata',
     'archivedAt',
     'createdAt',
@@ -59,6 +60,7 @@ export const bookDefaults = {
     caseSensitive: true,
     lockTtlSeconds: null,
     combinable: true,
+    autoGenerate: null,
     metadata: {},
 };
 export const codeDefaults = {

@@ -19,6 +19,25 @@ const unfitBoolean = (name) =>
     ['true', '', 0, 1, [], {}].map((value) => [name, value, `${name} must be a boolean`]);
 export const unfitActive = unfitBoolean('active');
 export const unfitCombinable = unfitBoolean('combinable');
+const unfitMore = ' must be an integer from 1 to 10000000';
+export const unfitAutoGenerate = [
+    ...['{}', '', 5, true, []].map((value) => [
+        'autoGenerate',
+        value,
+        'autoGenerate must be an object',
+    ]),
+    ...[0, -1, 1.5, 10_000_001, '5', null].map((below) => [
+        'autoGenerate',
+        { below, count: 1 },
+        `autoGenerate.below${unfitMore}`,
+    ]),
+    ['autoGenerate', { below: 1 }, `autoGenerate.count${unfitMore}`],
+    [
+        'autoGenerate',
+        { below: 1, count: 1, more: 1 },
+        'property autoGenerate.more should not exist',
+    ],
+];
 export const unfitWait = unfitBoolean('wait');
 export const unfitMetadata = [
     ...['{}', '', 5, true, false, [], [{}]].map((value) => [

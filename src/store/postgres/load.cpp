@@ -163,6 +163,10 @@ const Statement select_generators{
     "SELECT generator.book_id, generator.code_pattern, " COUPOND_GENERATOR_COLUMNS
     " FROM code_generator AS generator WHERE generator.book_id = ANY($1::bigint[])"};
 
+const Statement select_makers{
+    "SELECT DISTINCT book_id FROM job WHERE book_id = ANY($1::bigint[]) AND status < 2 "
+    "AND import IS NULL"};
+
 const Statement select_adds_alone{"SELECT id FROM job WHERE adds_alone = 1 LIMIT 1"};
 
 const Statement select_jobs{"SELECT " COUPOND_JOB_COLUMNS
@@ -243,6 +247,7 @@ public:
         if (needs_.only_book) ask_only_book();
         if (!needs_.generators.empty()) ask_generators();
         if (!needs_.jobs.empty()) ask_jobs();
+        if (!needs_.makers.empty()) ask_makers();
         if (needs_.adds_codes) ask_adds_alone();
         if (!needs_.new_codes.empty()) ask_existing();
         ask_pools();
@@ -737,6 +742,16 @@ private:
                 world_.generators.try_emplace(
                     {rows.integer(row, 0), std::string(rows.text(row, 1))},
                     World::GeneratorRow{generator, generator});
+            }
+        });
+    }
+
+    void ask_makers() {
+        BigintArray books;
+        for (const BookId id : needs_.makers) books.add(id);
+        ask(select_makers, Parameters(books), [this](const Rows& rows) {
+            for (int row = 0; row < rows.size(); ++row) {
+                world_.makers.insert(rows.integer(row, 0));
             }
         });
     }

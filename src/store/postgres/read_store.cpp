@@ -314,6 +314,15 @@ const Statement select_next_job{
     "AND id > $4::bigint ORDER BY id LIMIT 1) AS "
     "job" COUPOND_GENERATOR("job", "book_id")};
 
+const Statement select_low{
+    "SELECT " COUPOND_BOOK_COLUMNS
+    ", free.codes FROM coupon_book AS book CROSS JOIN LATERAL (SELECT "
+    "coalesce(sum(available - kept_back), 0)::bigint AS codes FROM book_count "
+    "WHERE book_count.book_id = book.id) AS free "
+    "WHERE position('auto_generate ' IN book.settings) > 0 AND NOT EXISTS (SELECT FROM job "
+    "WHERE job.book_id = book.id AND import IS NULL "
+    "AND (status < 2 OR (status = 3 AND job.created_at >= book.updated_at))) ORDER BY book.id"};
+
 const Statement select_existing{
     "SELECT need.n FROM unnest($1::text[]) WITH ORDINALITY AS need (code, n) "
     "CROSS JOIN LATERAL (SELECT FROM coupon_code WHERE code = need.code OFFSET 0) AS code"};
@@ -471,6 +480,20 @@ public:
                     Parameters(worker, now.ms, now.ms + limits::job_claim_most_ms, after));
             if (rows.size() == 0) return std::nullopt;
             return JobGenerator{read_job(rows, 0), read_optional_generator(rows, 0, job_columns)};
+        });
+    }
+
+    Result<std::vector<BookId>> books_running_low() override {
+        return answer([&](Connection& connection, Deadline deadline) {
+            const Rows rows = ask(connection, deadline, select_low, Parameters());
+            std::vector<BookId> books;
+            for (int row = 0; row < rows.size(); ++row) {
+                const Book book = read_book(rows, row);
+                const std::int64_t free = rows.integer(row, book_columns);
+                const bool is_wanted = book.auto_generate && !book.archived_at;
+                if (is_wanted && free < book.auto_generate->below) books.push_back(book.id);
+            }
+            return books;
         });
     }
 

@@ -41,6 +41,9 @@ namespace {
     "id < ?1 ORDER BY id DESC LIMIT ?2)"
 #define COUPOND_JOBS_OF_BOOK "book_id = ?5 AND "
 
+// As the index has it: the name of a line in a book's text, or some metadata that has it too.
+#define COUPOND_MAY_RUN_LOW "instr(book.settings, 'auto_generate ') > 0"
+
 class SqliteReadStore final : public ReadStore {
 public:
     explicit SqliteReadStore(const std::string& path)
@@ -151,6 +154,19 @@ public:
                                read_optional_generator(next_job_, job_columns)};
             next_job_.reset();
             return found;
+        });
+    }
+
+    Result<std::vector<BookId>> books_running_low() override {
+        return of_one_moment([&] {
+            std::vector<BookId> books;
+            while (low_.step()) {
+                const Book book = read_book(low_);
+                const std::int64_t free = low_.integer(book_columns);
+                const bool is_wanted = book.auto_generate && !book.archived_at;
+                if (is_wanted && free < book.auto_generate->below) books.push_back(book.id);
+            }
+            return books;
         });
     }
 
@@ -635,6 +651,14 @@ private:
         "book_id FROM job WHERE status < 2 AND import IS NULL AND worker IS NOT ?1 "
         "AND claimed_until > ?2 AND claimed_until <= ?3)) AND job.id > ?4 "
         "ORDER BY job.id LIMIT 1"};
+    Statement low_{
+        connection_,
+        "SELECT " COUPOND_BOOK_COLUMNS
+        ", available - kept_back FROM coupon_book AS book "
+        "JOIN book_count ON book_count.book_id = book.id WHERE " COUPOND_MAY_RUN_LOW
+        " AND NOT EXISTS (SELECT 1 FROM job WHERE job.book_id = book.id AND import IS NULL "
+        "AND (status < 2 OR (status = 3 AND job.created_at >= book.updated_at))) "
+        "ORDER BY book.id"};
     Statement exists_{connection_, "SELECT 1 FROM coupon_code WHERE code = ?"};
     Statement parts_{connection_,
                      "SELECT bytes FROM file_part WHERE job_id = ?1 AND number >= ?2 "

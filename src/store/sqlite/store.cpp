@@ -140,6 +140,11 @@ private:
         for (const std::string_view key : needs.keys) load_memory(world, key);
         for (const BookId id : needs.generators) load_generators(world, id);
         for (const JobId id : needs.jobs) load_job(world, id);
+        for (const BookId id : needs.makers) {
+            if (!select_maker_.bind(id).step()) continue;
+            world.makers.insert(id);
+            select_maker_.reset();
+        }
         if (needs.adds_codes && select_adds_alone_.step()) {
             world.adds_alone = select_adds_alone_.integer(0);
             select_adds_alone_.reset();
@@ -737,6 +742,9 @@ private:
                                  "SELECT code_pattern, " COUPOND_GENERATOR_COLUMNS
                                  " FROM code_generator AS generator WHERE book_id = ?"};
     Statement select_job_{connection_, "SELECT " COUPOND_JOB_COLUMNS " FROM job WHERE id = ?"};
+    Statement select_maker_{connection_,
+                            "SELECT 1 FROM job WHERE book_id = ? AND status < 2 "
+                            "AND import IS NULL LIMIT 1"};
     Statement select_adds_alone_{connection_, "SELECT id FROM job WHERE adds_alone = 1 LIMIT 1"};
     Statement select_code_{
         connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE code.code = ?"};

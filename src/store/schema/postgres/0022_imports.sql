@@ -21,3 +21,6 @@ CREATE TABLE rejected_row (
     text   text   COLLATE "C" NOT NULL,  -- what it begins with
     CONSTRAINT rejected_row_pkey PRIMARY KEY (job_id, line)
 );
+
+-- Books that may have codes made by themselves, whenever few are left.
+CREATE INDEX coupon_book_auto ON coupon_book (id) WHERE position('auto_generate ' IN settings) > 0;

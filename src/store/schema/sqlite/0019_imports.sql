@@ -19,3 +19,6 @@ CREATE TABLE rejected_row (
     text   TEXT    NOT NULL,  -- what it begins with
     PRIMARY KEY (job_id, line)
 ) STRICT, WITHOUT ROWID;
+
+-- Books that may have codes made by themselves, whenever few are left.
+CREATE INDEX coupon_book_auto ON coupon_book (id) WHERE instr(settings, 'auto_generate ') > 0;
