@@ -68,6 +68,14 @@ inline constexpr std::size_t page_scan = 20'000;  ///< rows looked at for a page
 inline constexpr std::size_t statistics_pieces = 1'000;  ///< hours or days of a series
 inline constexpr std::size_t page_codes = 10'000;        ///< of all books of an ?include=codes page
 
+// Pictures of codes.
+inline constexpr int qr_size_px_default = 400;  ///< of a side
+inline constexpr int qr_size_px = 2'000;
+inline constexpr int qr_margin_modules_default = 4;  ///< as ISO/IEC 18004 wants it
+inline constexpr int qr_margin_modules = 16;
+inline constexpr std::size_t qr_url_characters = 1'024;  ///< with `{code}` in it
+inline constexpr int qr_modules = 177;                   ///< of a side of the largest QR code
+
 // Streams of the ledger.
 inline constexpr std::size_t event_streams = 256;  ///< open at once; beyond: 503
 inline constexpr int event_poll_ms = 250;  ///< until other processes' entries are looked for again
@@ -158,5 +166,10 @@ static_assert(locks_wait_ms < transaction_idle_ms);
 // A code of 128 four-byte characters, percent-encoded, still fits into the request line.
 static_assert(code_characters * 4 * 3 + 256 <= header_bytes);
 static_assert(user_id_characters * 4 * 3 + 256 <= header_bytes, "and so does a user id");
+static_assert(qr_modules + 2 * qr_margin_modules <= qr_size_px_default,
+              "a pixel a module, and the usual size is never too small");
+static_assert(qr_size_px_default <= qr_size_px);
+static_assert((code_characters * 4 + qr_url_characters) * 3 + 256 <= header_bytes,
+              "any code and url that may be sent fit into the request line");
 
 }  // namespace coupond::limits

@@ -15,6 +15,7 @@ const frontHeaders = {
         'domain/validate.hpp',
         'domain/money.hpp',
     ],
+    qr: ['qr/qr.hpp'],
     wire: ['wire/wire.hpp'],
     store: ['store/store.hpp', 'store/sqlite/sqlite.hpp', 'store/postgres/postgres.hpp'],
     lock: ['lock/lock.hpp', 'lock/redis/redis.hpp'],
@@ -24,10 +25,11 @@ const frontHeaders = {
 const arrows = {
     base: [],
     domain: [],
+    qr: [],
     store: ['domain/'],
     lock: ['domain/'],
     engine: ['domain/', 'store/store.hpp', 'lock/lock.hpp'],
-    wire: ['domain/', 'store/store.hpp'], // for BookPage, what a list answers
+    wire: ['domain/', 'qr/', 'store/store.hpp'], // for BookPage, what a list answers
     http: ['wire/'],
     app: Object.keys(frontHeaders).map((folder) => `${folder}/`),
 };
@@ -37,6 +39,7 @@ const libraries = [
     [/^sqlite3/, (file) => file.startsWith('store/sqlite/') && file.endsWith('.cpp')],
     [/^(libpq|postgresql)/, (file) => /^store\/postgres\/(\w+\.cpp|libpq\.hpp)$/.test(file)],
     [/^hiredis/, (file) => file.startsWith('lock/redis/') && file.endsWith('.cpp')],
+    [/^(png|qrcodegen)/, (file) => file.startsWith('qr/') && file.endsWith('.cpp')],
     [/^boost\/json/, (file) => file.startsWith('wire/') && file.endsWith('.cpp')],
     [
         /^boost\/(asio|beast)/,
