@@ -346,6 +346,17 @@ void show_code(const Api& api, const http::Request& request, const http::Respond
               });
 }
 
+void show_qr(const Api& api, const http::Request& request, const http::Responder& responder) {
+    run_query(api, request, responder,
+              wire::decode_show_qr(request.path_params[0], request.query, request.request_id),
+              [&request](ReadStore& store, const wire::ShowQr& asked) {
+                  const Result<std::optional<CodeHistory>> found = store.find_code(asked.code, 1);
+                  if (!found) return wire::failed(found.error(), request.request_id);
+                  return *found ? wire::encode((*found)->code, asked, request.request_id)
+                                : wire::encode(Refusal::code_not_found, {}, request.request_id);
+              });
+}
+
 /// `path_id`: of the book; nothing for all books.
 void show_statistics(const Api& api, const http::Request& request, const http::Responder& responder,
                      std::optional<std::string_view> path_id) {
@@ -425,6 +436,10 @@ void add_reads(http::Router& router, Api& api) {
     router.add("GET", "/coupon/code/:code",
                [&api](const Request& request, const Responder& responder) {
                    show_code(api, request, responder);
+               });
+    router.add("GET", "/coupon/qr/:file",
+               [&api](const Request& request, const Responder& responder) {
+                   show_qr(api, request, responder);
                });
     router.add("GET", "/coupon/stats", [&api](const Request& request, const Responder& responder) {
         show_statistics(api, request, responder, std::nullopt);

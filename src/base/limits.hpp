@@ -83,6 +83,14 @@ inline constexpr std::size_t page_scan = 20'000;  ///< rows looked at for a page
 inline constexpr std::size_t statistics_pieces = 1'000;  ///< hours or days of a series
 inline constexpr std::size_t page_codes = 10'000;        ///< of all books of an ?include=codes page
 
+// Pictures of codes.
+inline constexpr int qr_size_px_default = 400;  ///< of a side
+inline constexpr int qr_size_px = 2'000;
+inline constexpr int qr_margin_modules_default = 4;  ///< as ISO/IEC 18004 wants it
+inline constexpr int qr_margin_modules = 16;
+inline constexpr std::size_t qr_url_characters = 1'024;  ///< with `{code}` in it
+inline constexpr int qr_modules = 177;                   ///< of a side of the largest QR code
+
 // Streams of the ledger.
 inline constexpr std::size_t event_streams = 256;  ///< open at once; beyond: 503
 inline constexpr int event_poll_ms = 250;  ///< until other processes' entries are looked for again
@@ -137,6 +145,21 @@ inline constexpr int silent_client_asked = 3;  ///< in vain; then it ends the co
 inline constexpr int reconnect_first_ms = 20;  ///< until the second try, then twice as long, and so
 inline constexpr int reconnect_most_ms = 1'000;  ///< on up to this; always times 0.5 to 1 at random
 
+// S3 and SQS.
+inline constexpr std::size_t s3_key_bytes = 1'024;
+inline constexpr std::size_t sqs_body_bytes = 256 * 1024;
+inline constexpr int sqs_messages = 10;  ///< received at once
+inline constexpr int sqs_wait_s = 20;    ///< for a message
+inline constexpr int sqs_visible_after_s = 43'200;
+inline constexpr std::size_t aws_answer_bytes = 16 * 1024 * 1024;  ///< beyond: unavailable
+inline constexpr int aws_connect_ms = 5'000;      ///< to have a connection, with TLS
+inline constexpr int aws_answer_ms = 15'000;      ///< for one answer, beside waiting for a message
+inline constexpr int aws_call_ms = 60'000;        ///< with all its tries, likewise
+inline constexpr int aws_tries = 8;               ///< then it counts as unavailable
+inline constexpr int aws_pause_first_ms = 100;    ///< until the second try, then twice as long,
+inline constexpr int aws_pause_most_ms = 10'000;  ///< up to this; always times 0.5 to 1 at random
+inline constexpr int aws_stop_ms = 200;  ///< until it is noticed that nobody waits any more
+
 static_assert(header_bytes < body_bytes);
 static_assert(body_bytes <= bodies_in_flight_bytes);
 static_assert(discount_cents <= order_minor_units);
@@ -173,8 +196,17 @@ static_assert(stop_ms < 10'000, "the whole stop takes less than ten seconds");
 static_assert(database_wait_ms < transaction_idle_ms,
               "an answer that is still waited for does not cost the connection");
 static_assert(locks_wait_ms < transaction_idle_ms);
+static_assert(aws_connect_ms < aws_answer_ms && aws_answer_ms < aws_call_ms);
+static_assert(aws_pause_first_ms <= aws_pause_most_ms && aws_pause_most_ms < aws_call_ms);
+static_assert(sqs_messages * sqs_body_bytes * 6 < aws_answer_bytes,
+              "messages fit, however they are escaped");
 // A code of 128 four-byte characters, percent-encoded, still fits into the request line.
 static_assert(code_characters * 4 * 3 + 256 <= header_bytes);
 static_assert(user_id_characters * 4 * 3 + 256 <= header_bytes, "and so does a user id");
+static_assert(qr_modules + 2 * qr_margin_modules <= qr_size_px_default,
+              "a pixel a module, and the usual size is never too small");
+static_assert(qr_size_px_default <= qr_size_px);
+static_assert((code_characters * 4 + qr_url_characters) * 3 + 256 <= header_bytes,
+              "any code and url that may be sent fit into the request line");
 
 }  // namespace coupond::limits

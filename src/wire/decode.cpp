@@ -31,7 +31,7 @@ using Kind = Member::Kind;
 static_assert(limits::code_characters == 128 && limits::json_depth == 32);
 static_assert(limits::redemptions == 1'000'000'000 && limits::page_books == 1'000);
 static_assert(limits::discount_cents == 99'999'999'99);
-static_assert(limits::reason_characters == 1'024);
+static_assert(limits::reason_characters == 1'024 && limits::qr_url_characters == 1'024);
 static_assert(limits::lock_ttl_s == 86'400 && limits::metadata_bytes == 16'384);
 
 constexpr MemberSpec codes_spec{"codes", fits_code, limits::upload_codes};
@@ -670,6 +670,56 @@ std::optional<std::int64_t> read_number(const Query& query, std::string_view nam
     return std::nullopt;
 }
 
+/// An integer parameter from `least` to `most`; nothing where it is not given.
+std::optional<int> read_bounded(const Query& query, std::string_view name, int least, int most,
+                                Messages& messages) {
+    const std::string* const text = find_once(query, name, messages);
+    if (text == nullptr) return std::nullopt;
+    const auto value = read_digits(*text);
+    if (value && *value >= least && *value <= most) return static_cast<int>(*value);
+    messages.push_back(std::string(name) + " must be an integer from " + std::to_string(least) +
+                       " to " + std::to_string(most));
+    return std::nullopt;
+}
+
+std::optional<qr::ErrorLevel> error_level(std::string_view name) {
+    if (name == "L") return qr::ErrorLevel::low;
+    if (name == "M") return qr::ErrorLevel::medium;
+    if (name == "Q") return qr::ErrorLevel::quartile;
+    if (name == "H") return qr::ErrorLevel::high;
+    return std::nullopt;
+}
+
+/// Whether all of it may stand in a URI (RFC 3986).
+bool is_uri_text(std::string_view text) {
+    constexpr std::string_view characters =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+        "-._~:/?#[]@!$&'()*+,;=%";
+    constexpr std::string_view digits = "0123456789abcdefABCDEF";
+    if (text.find_first_not_of(characters) != std::string_view::npos) return false;
+    for (std::size_t at = 0; (at = text.find('%', at)) != std::string_view::npos; at += 3) {
+        const std::string_view byte = text.substr(at + 1, 2);
+        if (byte.size() < 2 || byte.find_first_not_of(digits) != std::string_view::npos)
+            return false;
+    }
+    return true;
+}
+
+/// Whether `text` is a scheme, a colon and something more of a URI, with one `{code}` in it.
+bool fits_url_template(std::string_view text) {
+    constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    constexpr std::string_view scheme_characters =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.";
+    const std::size_t place = text.find(code_place);
+    if (place == std::string_view::npos || text.size() > limits::qr_url_characters) return false;
+    const std::string_view before = text.substr(0, place);
+    const std::string_view after = text.substr(place + code_place.size());
+    const std::size_t colon = before.find_first_not_of(scheme_characters);
+    return colon != std::string_view::npos && before[colon] == ':' &&
+           letters.find(before.front()) != std::string_view::npos && is_uri_text(before) &&
+           is_uri_text(after);
+}
+
 std::size_t read_limit(const Query& query, std::size_t usual, std::size_t most,
                        Messages& messages) {
     const std::string* const text = find_once(query, "limit", messages);
@@ -1020,6 +1070,44 @@ Decoded<std::string> decode_code(std::string_view path_code, const Query& query,
     refuse_unknown_parameters(query, {}, messages);
     if (!messages.empty()) return invalid(messages, request_id);
     return std::string(path_code);
+}
+
+Decoded<ShowQr> decode_show_qr(std::string_view path_file, const Query& query,
+                               std::string_view request_id) {
+    static constexpr std::array<std::string_view, 4> known{"size", "margin", "errorLevel", "url"};
+    constexpr std::size_t suffix_bytes = 4;
+    const bool svg = path_file.ends_with(".svg");
+    if (path_file.size() <= suffix_bytes || (!svg && !path_file.ends_with(".png"))) {
+        return problem(404, "route_not_found", "Cannot GET /coupon/qr/" + std::string(path_file),
+                       request_id);
+    }
+    path_file.remove_suffix(suffix_bytes);
+    ShowQr asked;
+    Messages messages;
+    asked.code = path_file;
+    if (!fits_code(path_file)) messages.emplace_back(unfit_code);
+    asked.drawing.format = svg ? qr::Format::svg : qr::Format::png;
+    asked.drawing.size_px = read_bounded(query, "size", 1, limits::qr_size_px, messages)
+                                .value_or(limits::qr_size_px_default);
+    asked.drawing.margin_modules =
+        read_bounded(query, "margin", 0, limits::qr_margin_modules, messages)
+            .value_or(limits::qr_margin_modules_default);
+    if (const std::string* const text = find_once(query, "errorLevel", messages)) {
+        const auto level = error_level(*text);
+        if (!level) messages.emplace_back("errorLevel must be one of L, M, Q, H");
+        asked.drawing.error_level = level.value_or(qr::ErrorLevel::medium);
+    }
+    if (const std::string* const text = find_once(query, "url", messages)) {
+        asked.url = *text;
+        if (!fits_url_template(*text)) {
+            messages.emplace_back(
+                "url must be an absolute URI of at most 1024 characters that holds {code} once, "
+                "such as https://shop.example/?c={code}");
+        }
+    }
+    refuse_unknown_parameters(query, known, messages);
+    if (!messages.empty()) return invalid(messages, request_id);
+    return asked;
 }
 
 Decoded<CodeQuery> decode_list_codes(std::string_view path_id, const Query& query,

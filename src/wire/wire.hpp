@@ -15,6 +15,7 @@
 #include "base/limits.hpp"
 #include "base/time_zone.hpp"
 #include "domain/domain.hpp"
+#include "qr/qr.hpp"
 #include "store/store.hpp"
 #include "wire/code_file.hpp"
 
@@ -162,6 +163,17 @@ Decoded<BookId> decode_book_id(std::string_view path_id, const Query& query,
 Decoded<std::string> decode_code(std::string_view path_code, const Query& query,
                                  std::string_view request_id);
 
+/// A code as a picture.
+struct ShowQr {
+    std::string code;
+    std::string url;  ///< what is drawn, with the code in place of `{code}`; empty: the code alone
+    qr::Drawing drawing;
+};
+/// `path_file` is the text after /coupon/qr/: a code with `.svg` or `.png` behind it, else the
+/// answer is 404 `route_not_found`. What cannot be is refused by name.
+Decoded<ShowQr> decode_show_qr(std::string_view path_file, const Query& query,
+                               std::string_view request_id);
+
 /// Unknown members, repeated ones and values that cannot be are refused by name.
 Decoded<EntryQuery> decode_list_entries(const Query& query, std::string_view request_id);
 
@@ -212,6 +224,10 @@ Answer encode(const BookListing& listing);
 
 /// The answer to GET /coupon/code/:code.
 Answer encode(const CodeHistory& found, Timestamp now);
+
+/// The answer to GET /coupon/qr/:code.svg and :code.png; `code` as it is stored. Draws it: takes
+/// up to some tens of milliseconds.
+Answer encode(const Code& code, const ShowQr& asked, std::string_view request_id);
 
 /// The answer to POST /coupon/validate/:code; `validated` as validate() returns it.
 Answer encode(const std::optional<CodeValidated>& validated, const ValidateCode& asked,

@@ -47,7 +47,11 @@ std::string number_text(double number);
 /// Nothing where there is no status of that name.
 std::optional<Job::Status> job_status(std::string_view name);
 
-/// The value of a query's parameter, for a Link.
+/// Where the code stands in a url that is to be drawn.
+inline constexpr std::string_view code_place = "{code}";
+
+/// Percent-encoded but for the unreserved characters of RFC 3986: the value of a query's parameter,
+/// for a Link or within a url.
 std::string escaped(std::string_view text);
 
 }  // namespace coupond::wire

@@ -16,6 +16,9 @@ const frontHeaders = {
         'domain/money.hpp',
         'domain/import.hpp',
     ],
+    qr: ['qr/qr.hpp'],
+    net: ['net/lost.hpp', 'net/resolver.hpp', 'net/stream.hpp', 'net/tls.hpp'],
+    aws: ['aws/aws.hpp', 'aws/s3.hpp', 'aws/sqs.hpp'],
     wire: ['wire/wire.hpp', 'wire/code_file.hpp'],
     store: ['store/store.hpp', 'store/sqlite/sqlite.hpp', 'store/postgres/postgres.hpp'],
     lock: ['lock/lock.hpp', 'lock/redis/redis.hpp'],
@@ -25,10 +28,13 @@ const frontHeaders = {
 const arrows = {
     base: [],
     domain: [],
+    qr: [],
+    net: [],
+    aws: ['net/'],
     store: ['domain/'],
-    lock: ['domain/'],
+    lock: ['domain/', 'net/'],
     engine: ['domain/', 'store/store.hpp', 'lock/lock.hpp'],
-    wire: ['domain/', 'store/store.hpp'], // for BookPage, what a list answers
+    wire: ['domain/', 'qr/', 'store/store.hpp'], // for BookPage, what a list answers
     http: ['wire/'],
     app: Object.keys(frontHeaders).map((folder) => `${folder}/`),
 };
@@ -38,12 +44,13 @@ const libraries = [
     [/^sqlite3/, (file) => file.startsWith('store/sqlite/') && file.endsWith('.cpp')],
     [/^(libpq|postgresql)/, (file) => /^store\/postgres\/(\w+\.cpp|libpq\.hpp)$/.test(file)],
     [/^hiredis/, (file) => file.startsWith('lock/redis/') && file.endsWith('.cpp')],
-    [/^boost\/json/, (file) => file.startsWith('wire/') && file.endsWith('.cpp')],
+    [/^(png|qrcodegen)/, (file) => file.startsWith('qr/') && file.endsWith('.cpp')],
+    [/^boost\/json/, (file) => /^(wire|aws)\//.test(file) && file.endsWith('.cpp')],
     [
         /^boost\/(asio|beast)/,
         (file) =>
             file.startsWith('http/') ||
-            (/^(app|lock\/redis)\//.test(file) && file.endsWith('.cpp')),
+            (/^(app|aws|net)\//.test(file) && file.endsWith('.cpp')),
     ],
 ];
 // The exception: what the network thread is may be named in the headers beside http/.

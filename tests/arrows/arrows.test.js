@@ -50,6 +50,11 @@ describe('the check', () => {
         ['http/connection.cpp', '  "app/config.hpp"'],
         ['app/api.cpp', '"http/connection.hpp"'],
         ['app/serve.cpp', '"store/sqlite/stores.hpp"'],
+        ['qr/qr.cpp', '"wire/wire.hpp"'],
+        ['aws/s3.cpp', '"domain/domain.hpp"'],
+        ['net/stream.cpp', '"aws/aws.hpp"'],
+        ['lock/redis/locks.cpp', '"aws/s3.hpp"'],
+        ['engine/engine.cpp', '"net/stream.hpp"'],
         ['extra/file.cpp', '"base/log.hpp"'],
         ['store/sqlite/connection.hpp', '<sqlite3.h>'],
         ['app/serve.cpp', '<sqlite3.h>'],
@@ -58,6 +63,9 @@ describe('the check', () => {
         ['lock/lock.hpp', '<hiredis/hiredis.h>'],
         ['wire/wire.hpp', '<boost/json.hpp>'],
         ['http/connection.cpp', '<boost/json/value.hpp>'],
+        ['wire/qr.cpp', '<png.h>'],
+        ['aws/sqs.hpp', '<boost/json.hpp>'],
+        ['aws/http_client.hpp', '<boost/beast/http/parser.hpp>'],
         ['engine/engine.hpp', '<boost/asio/io_context.hpp>'],
         ['wire/wire.hpp', '<boost/beast/http/status.hpp>'],
         ['app/api.hpp', '<boost/asio/post.hpp>'],
@@ -83,6 +91,10 @@ describe('the check', () => {
         ['wire/json_reader.cpp', '<boost/json/basic_parser_impl.hpp>'],
         ['store/sqlite/store.cpp', '<sqlite3.h>'],
         ['http/target.cpp', '<boost/url/parse.hpp>'],
+        ['wire/wire.hpp', '"qr/qr.hpp"'],
+        ['lock/redis/session.cpp', '"net/tls.hpp"'],
+        ['aws/s3.cpp', '"net/stream.hpp"'],
+        ['app/serve.cpp', '"aws/s3.hpp"'],
     ]) {
         it(`lets ${file} include ${include}`, () => {
             assert.deepEqual(problems(file, include), []);

@@ -22,8 +22,8 @@ export class Client {
     }
 
     /**
-     * Sends one request and returns `{status, headers, rawHeaders, text, body}`; `body` is parsed
-     * where it is JSON. A body that is neither text nor a Buffer is sent as JSON. Rejects where the connection
+     * Sends one request and returns `{status, headers, rawHeaders, text, bytes, body}`; `body` is
+     * parsed where it is JSON. A body that is neither text nor a Buffer is sent as JSON. Rejects where the connection
      * fails before the whole answer is there.
      */
     request(method, path, { body, headers = {} } = {}) {
@@ -56,12 +56,14 @@ export class Client {
                     );
                     response.on('end', () => {
                         try {
-                            const text = Buffer.concat(chunks).toString('utf8');
+                            const bytes = Buffer.concat(chunks);
+                            const text = bytes.toString('utf8');
                             const answer = {
                                 status: response.statusCode,
                                 headers: response.headers,
                                 rawHeaders: response.rawHeaders,
                                 text,
+                                bytes,
                             };
                             answer.body = parsedBody(answer.headers, text);
                             checkAnswer(method, path, answer);

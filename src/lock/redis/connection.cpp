@@ -32,7 +32,7 @@ void load_scripts(Pipeline& pipeline) {
     }
 }
 
-Connection::Connection(const Options& options, const TlsContext* tls, Resolver& resolver)
+Connection::Connection(const Options& options, const net::TlsContext* tls, net::Resolver& resolver)
     : options_(options),
       tls_(tls),
       resolver_(resolver),
@@ -94,7 +94,7 @@ bool Connection::connect(SteadyTime until) {
                 const SteadyTime now = steady_clock::now();
                 const auto share = (deadline_ - now) / static_cast<int>(addresses_.size());
                 address_deadline_ = now + std::max(share, steady_clock::duration(0));
-                const Address address = addresses_.back();
+                const net::Address address = addresses_.back();
                 addresses_.pop_back();
                 stream_.emplace(address, tls_, options_.host);
             }

@@ -8,9 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "lock/redis/error.hpp"
 #include "lock/redis/pipeline.hpp"
 #include "lock/redis/redis.hpp"
-#include "lock/redis/stream.hpp"
+#include "net/stream.hpp"
 
 struct redisReader;
 struct redisReply;
@@ -30,7 +31,7 @@ std::optional<std::string> error_of(const redisReply& reply);
 class Connection {
 public:
     /// Begins to connect. `tls`: nothing for plain TCP. All of it must outlive this.
-    Connection(const Options& options, const TlsContext* tls, Resolver& resolver);
+    Connection(const Options& options, const net::TlsContext* tls, net::Resolver& resolver);
     ~Connection();
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
@@ -61,13 +62,13 @@ private:
     void read_replies();
 
     const Options& options_;
-    const TlsContext* const tls_;
-    Resolver& resolver_;
+    const net::TlsContext* const tls_;
+    net::Resolver& resolver_;
     const SteadyTime deadline_;  // for being ready
     Stage stage_ = Stage::resolving;
-    std::vector<Address> addresses_;  // left to be tried, the next one last
+    std::vector<net::Address> addresses_;  // left to be tried, the next one last
     SteadyTime address_deadline_;
-    std::optional<Stream> stream_;
+    std::optional<net::Stream> stream_;
     std::string received_;
     std::unique_ptr<redisReader, void (*)(redisReader*)> reader_;
     std::deque<Reply> replies_;

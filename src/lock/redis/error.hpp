@@ -1,23 +1,11 @@
 // What goes wrong with Redis.
 #pragma once
 
-#include <chrono>
-#include <string>
-#include <utility>
+#include "net/lost.hpp"
 
 namespace coupond::redis {
 
-using SteadyTime = std::chrono::steady_clock::time_point;
-
-/// The connection cannot be used (any more): it cannot be made, was lost, did not answer in time or
-/// not in Redis' protocol.
-class Lost {
-public:
-    explicit Lost(std::string reason) : reason_(std::move(reason)) {}
-    const std::string& reason() const { return reason_; }
-
-private:
-    std::string reason_;
-};
+using net::Lost;
+using net::SteadyTime;
 
 }  // namespace coupond::redis

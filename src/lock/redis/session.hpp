@@ -74,8 +74,8 @@ private:
     void expect_no_errors(const std::vector<Reply>& replies, bool once);
 
     const Options options_;
-    std::optional<TlsContext> tls_;
-    Resolver resolver_;
+    std::optional<net::TlsContext> tls_;
+    net::Resolver resolver_;
     std::optional<Connection> connection_;
     bool connected_ = false;  // connection_ is ready
     std::uint64_t epoch_ = 0;

@@ -628,5 +628,54 @@ RC_GTEST_PROP(Decode, CodesComeOutAsTheyWentIn, ()) {
     RC_ASSERT(value(decode_upload_codes(request(body), std::nullopt)).codes == codes);
 }
 
+TEST(DecodeShowQr, TakesAllParametersAndNone) {
+    const ShowQr least = value(decode_show_qr("a.png.svg", {}, "r-1"));
+    EXPECT_EQ(least.code, "a.png");
+    EXPECT_EQ(least.url, "");
+    EXPECT_EQ(least.drawing.format, qr::Format::svg);
+    EXPECT_EQ(least.drawing.size_px, 400);
+    EXPECT_EQ(least.drawing.margin_modules, 4);
+    EXPECT_EQ(least.drawing.error_level, qr::ErrorLevel::medium);
+
+    const ShowQr all = value(decode_show_qr(
+        "a/b .png", {{"url", "h:{code}"}, {"errorLevel", "H"}, {"margin", "0"}, {"size", "2000"}},
+        "r-1"));
+    EXPECT_EQ(all.code, "a/b ");
+    EXPECT_EQ(all.url, "h:{code}");
+    EXPECT_EQ(all.drawing.format, qr::Format::png);
+    EXPECT_EQ(all.drawing.size_px, 2000);
+    EXPECT_EQ(all.drawing.margin_modules, 0);
+    EXPECT_EQ(all.drawing.error_level, qr::ErrorLevel::high);
+}
+
+TEST(DecodeShowQr, HasNoOtherPictures) {
+    for (const std::string_view file :
+         {"", "a", "svg", ".svg", ".png", "a.gif", "a.SVG", "a.svg "}) {
+        const auto decoded = decode_show_qr(file, {{"x", "1"}}, "r-1");
+        const auto* const answer = std::get_if<Answer>(&decoded);
+        ASSERT_NE(answer, nullptr) << file;
+        EXPECT_EQ(answer->status, 404);
+    }
+}
+
+TEST(DecodeShowQr, TakesUrlsOfAnySchemeWithOnePlaceForTheCode) {
+    const auto fits = [](std::string_view url) {
+        const auto decoded = decode_show_qr("a.svg", {{"url", std::string(url)}}, "r-1");
+        return std::holds_alternative<ShowQr>(decoded);
+    };
+    for (const std::string_view url : {"https://shop.example/?c={code}", "a:{code}",
+                                       "Z+1-.:x{code}#y", "h://[::1]:8/%7B{code}"}) {
+        EXPECT_TRUE(fits(url)) << url;
+    }
+    EXPECT_TRUE(fits("h:{code}" + repeated("x", 1016)));
+    EXPECT_FALSE(fits("h:{code}" + repeated("x", 1017)));
+    for (const std::string_view url :
+         {"", "{code}", ":{code}", "/{code}", "1:{code}", "a{code}:", "h:", "h:{code}{code}",
+          "h:{CODE}", "h:{code} ", "h:{code}%", "h:%{code}", "h:{code}%4", "h:{code}%4g",
+          "h:{code}é", "h\x01:{code}"}) {
+        EXPECT_FALSE(fits(url)) << url;
+    }
+}
+
 }  // namespace
 }  // namespace coupond::wire

@@ -1,4 +1,4 @@
-#include "lock/redis/tls.hpp"
+#include "net/tls.hpp"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -9,7 +9,7 @@
 
 #include "base/check.hpp"
 
-namespace coupond::redis {
+namespace coupond::net {
 namespace {
 
 std::string last_error() {
@@ -127,4 +127,4 @@ void Tls::fail() const {
     throw Lost("TLS: " + last_error());
 }
 
-}  // namespace coupond::redis
+}  // namespace coupond::net

@@ -1,4 +1,4 @@
-#include "lock/redis/resolver.hpp"
+#include "net/resolver.hpp"
 
 #include <netdb.h>
 
@@ -8,7 +8,7 @@
 #include <system_error>
 #include <thread>
 
-namespace coupond::redis {
+namespace coupond::net {
 
 struct Resolver::Question {
     std::mutex mutex;
@@ -68,4 +68,4 @@ std::vector<Address> Resolver::wait(SteadyTime until) {
     return addresses;
 }
 
-}  // namespace coupond::redis
+}  // namespace coupond::net

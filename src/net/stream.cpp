@@ -1,4 +1,4 @@
-#include "lock/redis/stream.hpp"
+#include "net/stream.hpp"
 
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace coupond::redis {
+namespace coupond::net {
 namespace {
 
 // A connection that nobody uses is noticed to be dead after some 50 seconds.
@@ -164,4 +164,4 @@ bool Stream::wait(short events, SteadyTime until) const {
     }
 }
 
-}  // namespace coupond::redis
+}  // namespace coupond::net

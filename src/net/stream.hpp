@@ -6,10 +6,10 @@
 #include <string>
 #include <string_view>
 
-#include "lock/redis/resolver.hpp"
-#include "lock/redis/tls.hpp"
+#include "net/resolver.hpp"
+#include "net/tls.hpp"
 
-namespace coupond::redis {
+namespace coupond::net {
 
 /// Sends and receives side by side, so that two ends with full buffers do not wait for each other.
 /// Never waits beyond the times given. Everything throws Lost when the connection cannot be used
@@ -53,4 +53,4 @@ private:
     std::size_t taken_ = 0;
 };
 
-}  // namespace coupond::redis
+}  // namespace coupond::net

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "lock/redis/error.hpp"
+#include "net/lost.hpp"
 
-namespace coupond::redis {
+namespace coupond::net {
 
 struct Address {
     sockaddr_storage socket_address{};
@@ -38,4 +38,4 @@ private:
     std::shared_ptr<Question> open_;
 };
 
-}  // namespace coupond::redis
+}  // namespace coupond::net

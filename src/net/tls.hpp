@@ -5,13 +5,13 @@
 #include <string>
 #include <string_view>
 
-#include "lock/redis/error.hpp"
+#include "net/lost.hpp"
 
 struct ssl_ctx_st;
 struct ssl_st;
 struct bio_st;
 
-namespace coupond::redis {
+namespace coupond::net {
 
 /// What is trusted.
 class TlsContext {
@@ -60,4 +60,4 @@ private:
     bool established_ = false;
 };
 
-}  // namespace coupond::redis
+}  // namespace coupond::net
