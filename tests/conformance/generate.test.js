@@ -1182,3 +1182,87 @@ describe('what is told of generated codes', () => {
         await c.server.data.verify();
     });
 });
+
+describe('a book with autoGenerate', () => {
+    const c = suiteServer();
+    const jobsOf = (couponBookId) => c.client.allJobs({ couponBookId });
+    /** Its jobs, when there are `count` and all have ended. */
+    async function untilJobs(id, count) {
+        for (const deadline = Date.now() + 30_000; ; ) {
+            const jobs = await jobsOf(id);
+            if (jobs.length >= count && jobs.every(({ finishedAt }) => finishedAt)) return jobs;
+            assert.ok(Date.now() < deadline, `${count} jobs of book ${id}`);
+            await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+    }
+    const looks = () => new Promise((resolve) => setTimeout(resolve, 2_500));
+
+    it('has codes made where it has fewer than that to give away, and only there', async () => {
+        const autoGenerate = { below: 3, count: 5 };
+        const book = await c.client.newBook({ codePattern: 'A{10}', autoGenerate });
+        assert.deepEqual(book.autoGenerate, autoGenerate);
+        const [first] = await untilJobs(book.id, 1);
+        assertJob(first, { status: 'completed', requested: 5, created: 5, codePattern: 'A{10}' });
+        for (const user of ['ann', 'bob']) {
+            assert.equal((await c.client.assignAny(user, book.id)).status, 201);
+        }
+        await looks();
+        assert.equal((await jobsOf(book.id)).length, 1, 'there are three left');
+        assert.equal((await c.client.assignAny('cem', book.id)).status, 201);
+        await untilJobs(book.id, 2);
+        assert.deepEqual(await countsOf(c.client, book.id), {
+            total: 10,
+            available: 7,
+            assigned: 3,
+            locked: 0,
+            redeemed: 0,
+        });
+        await verifyLedger(c.client);
+    });
+
+    it('has as many made as the pattern has, then a job that fails, and no other before it is changed', async () => {
+        const autoGenerate = { below: 1_000, count: 60 };
+        const { id } = await c.client.newBook({ codePattern: 'F{2:digits}', autoGenerate });
+        const [failed, rest, first] = await untilJobs(id, 3);
+        assertJob(first, { status: 'completed', created: 60 });
+        assertJob(rest, { status: 'completed', requested: 40 });
+        assertJob(failed, { status: 'failed', requested: 60, created: 0, error: exhausted });
+        await looks();
+        assert.equal((await jobsOf(id)).length, 3);
+        await c.client.mustPatchBook(id, { codePattern: 'F{12}', autoGenerate: { below: 101, count: 7 } });
+        const [more] = await untilJobs(id, 4);
+        assertJob(more, { status: 'completed', created: 7 });
+    });
+
+    it('has none made once that is taken from it, or it is archived', async () => {
+        const autoGenerate = { below: 2, count: 2 };
+        const { id } = await c.client.newBook({ codePattern: 'N{10}', autoGenerate });
+        await untilJobs(id, 1);
+        const { autoGenerate: none } = await c.client.mustPatchBook(id, { autoGenerate: null });
+        assert.equal(none, null);
+        const other = await c.client.newBook({ codePattern: 'O{10}' });
+        assert.equal((await c.client.archive(other.id)).status, 200);
+        await c.client.patchBook(other.id, { autoGenerate });
+        for (const user of ['ann', 'bob']) await c.client.assignAny(user, id);
+        await looks();
+        assert.equal((await jobsOf(id)).length, 1);
+        assert.equal((await jobsOf(other.id)).length, 0);
+    });
+
+    it('has them made once, however many look', async () => {
+        const autoGenerate = { below: 1, count: 20_000 };
+        const ids = [];
+        for (let i = 0; i < 5; i += 1) {
+            const { id } = await c.client.newBook({ codePattern: `M${i}{12}`, autoGenerate });
+            ids.push(id);
+        }
+        for (const id of ids) {
+            await untilJobs(id, 1);
+        }
+        await looks();
+        for (const id of ids) {
+            assert.equal((await jobsOf(id)).length, 1);
+            assert.equal(await totalOf(c.client, id), 20_000);
+        }
+    });
+});
