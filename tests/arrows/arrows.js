@@ -15,7 +15,7 @@ const frontHeaders = {
         'domain/validate.hpp',
         'domain/money.hpp',
     ],
-    wire: ['wire/wire.hpp'],
+    wire: ['wire/wire.hpp', 'wire/code_export.hpp'],
     store: ['store/store.hpp', 'store/sqlite/sqlite.hpp', 'store/postgres/postgres.hpp'],
     lock: ['lock/lock.hpp', 'lock/redis/redis.hpp'],
     engine: ['engine/engine.hpp'],
@@ -37,6 +37,7 @@ const libraries = [
     [/^sqlite3/, (file) => file.startsWith('store/sqlite/') && file.endsWith('.cpp')],
     [/^(libpq|postgresql)/, (file) => /^store\/postgres\/(\w+\.cpp|libpq\.hpp)$/.test(file)],
     [/^hiredis/, (file) => file.startsWith('lock/redis/') && file.endsWith('.cpp')],
+    [/^zlib/, (file) => file === 'base/gzip.cpp'],
     [/^boost\/json/, (file) => file.startsWith('wire/') && file.endsWith('.cpp')],
     [
         /^boost\/(asio|beast)/,
