@@ -8,7 +8,8 @@
 namespace coupond::sqlite {
 namespace {
 
-// Of what is looked at for a page, up to ?3: the codes that match.
+// Of what is looked at for a page, up to ?3: the codes that match. With a second upper bound of
+// ids, SQLite might end its search at that one.
 #define COUPOND_LISTED_CODES(those)                                           \
     "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE " those     \
     " AND code.id > ?2 AND code.id <= ?3 AND code.book_id = ?1 AND CASE ?4 "  \
@@ -67,7 +68,7 @@ private:
 
 CodePages::CodePages(Connection& connection)
     : book_exists_(connection, "SELECT 1 FROM coupon_book WHERE id = ?"),
-      codes_of_book_(connection, COUPOND_LISTED_CODES(COUPOND_OF_BOOK)),
+      codes_of_book_(connection, COUPOND_LISTED_CODES("code.book_id = ?1")),
       codes_of_user_(connection, COUPOND_LISTED_CODES(COUPOND_OF_USER)),
       scanned_of_book_(connection, COUPOND_SCANNED_CODES(COUPOND_OF_BOOK)),
       scanned_of_user_(connection, COUPOND_SCANNED_CODES(COUPOND_OF_USER)) {}
