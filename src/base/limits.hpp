@@ -79,6 +79,7 @@ inline constexpr std::size_t exports_at_once = 4;  ///< of one process; beyond: 
 inline constexpr int export_seconds = 3'600;   ///< then it breaks off: what it sees is kept for it
 inline constexpr int export_idle_ms = 60'000;  ///< that its transaction may stand still
 inline constexpr std::size_t export_page_codes = 1'000;  ///< read at once
+inline constexpr std::size_t export_scan_codes = 2'000;  ///< looked at for that
 inline constexpr std::size_t export_piece_bytes = 64 * 1024;
 inline constexpr std::size_t export_pieces = 2;       ///< made ahead of the client
 inline constexpr std::size_t export_columns = 1'000;  ///< for metadata, as CSV; beyond: 400
@@ -149,7 +150,7 @@ static_assert(connections <= queued_commands, "a command a connection can wait w
 static_assert(event_streams < connections, "streams alone do not keep others out");
 static_assert(export_idle_ms > 2 * response_stall_seconds * 1000,
               "a slow client is cut off before its export's transaction");
-static_assert(export_page_codes <= page_scan);
+static_assert(export_page_codes < export_scan_codes);
 static_assert(event_poll_gap_ms < event_poll_ms && event_poll_ms < event_keep_alive_ms);
 static_assert(page_books_default <= page_books);
 static_assert(page_jobs_default <= page_jobs && page_jobs <= page_scan);

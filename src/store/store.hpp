@@ -121,8 +121,9 @@ struct CodeQuery {
     CodeId after = 0;  ///< those with greater ids
     std::size_t limit = 0;
     Filter filter = Filter::all;
-    std::optional<std::string> user_id;  ///< who holds them
-    std::optional<std::string> prefix;   ///< what they begin with, to the letter
+    std::optional<std::string> user_id;    ///< who holds them
+    std::optional<std::string> prefix;     ///< what they begin with, to the letter
+    std::size_t scan = limits::page_scan;  ///< looked at for a page, where some may not match
     bool with_settings =
         false;  ///< only those of which clients have set something, and some others
 };
@@ -131,15 +132,14 @@ struct CodeQuery {
 inline std::size_t scanned_for_page(const CodeQuery& query) {
     const bool sifted = query.filter != CodeQuery::Filter::all || query.user_id || query.prefix ||
                         query.with_settings;
-    return sifted ? limits::page_scan : query.limit + 1;
+    return sifted ? query.scan : query.limit + 1;
 }
 
 struct CodePage {
     bool book_found = false;
     std::vector<Code> codes;  ///< by id
     CodeId read_to = 0;       ///< from here the next page goes on
-    /// The page has ended at its limit, or at limits::page_scan codes looked at: there may be
-    /// others.
+    /// The page has ended at its limit, or at so many codes looked at: there may be others.
     bool more = false;
 };
 
