@@ -78,6 +78,8 @@ inline constexpr int event_keep_alive_ms = 15'000;  ///< of silence, then a comm
 inline constexpr std::size_t exports_at_once = 4;  ///< of one process; beyond: 503
 inline constexpr int export_seconds = 3'600;   ///< then it breaks off: what it sees is kept for it
 inline constexpr int export_idle_ms = 60'000;  ///< that its transaction may stand still
+inline constexpr std::uint64_t export_log_bytes =
+    4ULL * 1024 * 1024 * 1024;  ///< that SQLite's log may grow meanwhile; beyond it breaks off
 inline constexpr std::size_t export_page_codes = 1'000;  ///< read at once
 inline constexpr std::size_t export_scan_codes = 2'000;  ///< looked at for that
 inline constexpr std::size_t export_piece_bytes = 64 * 1024;

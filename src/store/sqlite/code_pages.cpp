@@ -1,5 +1,9 @@
 #include "store/sqlite/code_pages.hpp"
 
+#include <cstdint>
+#include <filesystem>
+#include <system_error>
+
 #include "base/limits.hpp"
 #include "base/log.hpp"
 #include "store/sqlite/rows.hpp"
@@ -39,12 +43,14 @@ Statement& bind(Statement& statement, const CodeQuery& query, std::int64_t third
 class SqliteCodeSnapshot final : public CodeLists {
 public:
     explicit SqliteCodeSnapshot(const std::string& path)
-        : connection_(path, Connection::Mode::read_only) {
+        : connection_(path, Connection::Mode::read_only),
+          log_(path + "-wal"),
+          log_bytes_(log_bytes()) {
         connection_.execute("PRAGMA cache_size = -2048; BEGIN");  // KiB: each page is read once
     }
 
     Result<CodePage> list_codes(const CodeQuery& query, Timestamp now) override {
-        if (failed_) return Failure::unavailable;
+        if (failed_ || costs_too_much()) return Failure::unavailable;
         try {
             CodePage page = pages_.read(query, now);
             health_.worked();
@@ -58,7 +64,26 @@ public:
     }
 
 private:
+    std::uintmax_t log_bytes() const {
+        std::error_code none;  // where it is not there
+        const std::uintmax_t bytes = std::filesystem::file_size(log_, none);
+        return none ? 0 : bytes;
+    }
+
+    /// Whether the log, which begins anew only without this transaction, has grown too much.
+    bool costs_too_much() {
+        const std::uintmax_t bytes = log_bytes();
+        if (bytes <= log_bytes_ + limits::export_log_bytes) return false;
+        log::warn("an export breaks off: the database's log has grown too long while it was read",
+                  {{"bytes", static_cast<std::int64_t>(bytes)}});
+        connection_.roll_back();
+        failed_ = true;
+        return true;
+    }
+
     Connection connection_;
+    const std::string log_;
+    const std::uintmax_t log_bytes_;  ///< at first
     CodePages pages_{connection_};
     bool failed_ = false;
     Health health_{log::side_exports};
