@@ -228,10 +228,10 @@ public:
             lock.unlock();
             return responder.send(wire::failed(Failure::overloaded, request.request_id));
         }
-        ++running_;
         auto pipe = std::make_shared<Pipe>(io_);
-        waiting_.push_back({std::move(asked), pipe, responder, std::string(request.request_id)});
         pipes_.push_back(pipe);
+        waiting_.push_back({std::move(asked), pipe, responder, std::string(request.request_id)});
+        ++running_;
         wake_.notify_one();
     }
 
@@ -262,10 +262,13 @@ private:
             } catch (const std::bad_alloc&) {
                 if (made.responder) send(made, wire::failed(Failure::overloaded, made.request_id));
             }
-            made.pipe->end(made.pipe, whole);
+            // Before its client can know: another export may begin then.
             lock.lock();
             std::erase(pipes_, made.pipe);
             --running_;
+            lock.unlock();
+            made.pipe->end(made.pipe, whole);
+            lock.lock();
         }
     }
 
@@ -317,9 +320,9 @@ private:
 
     std::mutex mutex_;
     std::condition_variable wake_;
-    std::deque<Export> waiting_;
+    std::deque<Export> waiting_;                ///< for a thread
     std::vector<std::shared_ptr<Pipe>> pipes_;  ///< of all exports
-    std::size_t running_ = 0;
+    std::size_t running_ = 0;                   ///< and how many that are
     bool stopping_ = false;
     std::vector<std::thread> threads_;  ///< one for each export that there may be
 };
