@@ -275,7 +275,21 @@ void stream_entries(const Api& api, const http::Request& request,
     if (!queued) responder.send(wire::failed(Failure::overloaded, request.request_id));
 }
 
+void export_codes(const Api& api, const http::Request& request, const http::Responder& responder,
+                  wire::CodeFormat format) {
+    auto decoded =
+        wire::decode_export_codes(request.path_params[0], request.query, request.request_id);
+    if (auto* const answer = std::get_if<wire::Answer>(&decoded)) {
+        return responder.send(std::move(*answer));
+    }
+    api.exports.begin({std::get<CodeQuery>(std::move(decoded)), format,
+                       wire::wants_gzip(request.accept_encoding)},
+                      request, responder);
+}
+
 void list_codes(const Api& api, const http::Request& request, const http::Responder& responder) {
+    const wire::CodeFormat format = wire::code_format(request.accept);
+    if (format != wire::CodeFormat::json) return export_codes(api, request, responder, format);
     run_query(api, request, responder,
               wire::decode_list_codes(request.path_params[0], request.query, request.request_id),
               [&api, &request](ReadStore& store, const CodeQuery& query) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <unordered_set>
 
+#include "app/code_exports.hpp"
 #include "app/event_streams.hpp"
 #include "app/generations.hpp"
 #include "app/imports.hpp"
@@ -24,6 +25,7 @@ struct Api {
     Reader& reader;
     Reader& drafts;  ///< of a current store (Database::open_current_read_store)
     EventStreams& streams;
+    CodeExports& exports;
     JobRunner& jobs;
     const Clock& clock;
     std::int64_t lock_ttl_ms;

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "app/api.hpp"
+#include "app/code_exports.hpp"
 #include "app/database.hpp"
 #include "app/event_streams.hpp"
 #include "app/readiness.hpp"
@@ -47,6 +48,13 @@ std::unique_ptr<ReadStore> open_reads(const Config& config, Database& database) 
     std::unique_ptr<ReadStore> reads = database.open_read_store();
     std::unique_ptr<Locks> locks = open_locks(config, log::side_lists);
     return locks ? with_locks(std::move(reads), std::move(locks)) : std::move(reads);
+}
+
+/// As they are for the lists.
+std::unique_ptr<CodeLists> open_codes(const Config& config, Database& database) {
+    std::unique_ptr<CodeLists> codes = database.open_code_snapshot();
+    std::unique_ptr<Locks> locks = open_locks(config, log::side_exports);
+    return locks ? with_locks(std::move(codes), std::move(locks)) : std::move(codes);
 }
 
 /// Nobody but us works on what is in our own file: whoever has claimed a job there was we, before.
@@ -97,6 +105,8 @@ void serve(const Config& config) {
     boost::asio::io_context io{1};
     Reader reader(open_reads(config, *database));
     EventStreams streams(io, reader);
+    CodeExports exports(
+        io, [&] { return open_codes(config, *database); }, clock);
     Engine engine(*store, locks.get(), clock, [&](std::vector<Delivery> deliveries) {
         boost::asio::post(io, [&streams, deliveries = std::move(deliveries)]() mutable {
             for (Delivery& delivery : deliveries) delivery();
@@ -105,7 +115,7 @@ void serve(const Config& config) {
     });
     JobRunner jobs(engine, database->open_current_read_store(), clock, name_of_worker(config));
     Reader drafts(database->open_current_read_store());
-    Api api{io, engine, reader, drafts, streams, jobs, clock, config.lock_ttl_ms};
+    Api api{io, engine, reader, drafts, streams, exports, jobs, clock, config.lock_ttl_ms};
     http::Server server(io, {config.host, config.port}, make_router(api));
 
     ReadyWait ready(io, engine, reader, [&] { print_ready_line(config, server.port()); });
@@ -139,6 +149,7 @@ void serve(const Config& config) {
     jobs.stop();
     last_resort.waits_for("a list");
     reader.stop();
+    exports.stop();
     drafts.stop();
     last_resort.waits_for("a change");
     engine.drain();

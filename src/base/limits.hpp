@@ -97,6 +97,18 @@ inline constexpr int event_poll_ms = 250;  ///< until other processes' entries a
 inline constexpr int event_poll_gap_ms = 20;  ///< between two looks, however many batches commit
 inline constexpr int event_keep_alive_ms = 15'000;  ///< of silence, then a comment
 
+// Exports of a book's codes.
+inline constexpr std::size_t exports_at_once = 4;  ///< of one process; beyond: 503
+inline constexpr int export_seconds = 3'600;   ///< then it breaks off: what it sees is kept for it
+inline constexpr int export_idle_ms = 60'000;  ///< that its transaction may stand still
+inline constexpr std::uint64_t export_log_bytes =
+    4ULL * 1024 * 1024 * 1024;  ///< that SQLite's log may grow meanwhile; beyond it breaks off
+inline constexpr std::size_t export_page_codes = 1'000;  ///< read at once
+inline constexpr std::size_t export_scan_codes = 2'000;  ///< looked at for that
+inline constexpr std::size_t export_piece_bytes = 64 * 1024;
+inline constexpr std::size_t export_pieces = 2;     ///< made ahead of the client
+inline constexpr std::size_t export_columns = 250;  ///< for metadata, as CSV; beyond: 400
+
 // Moving entries out of the ledger.
 inline constexpr std::size_t moved_entries = 1'000;  ///< in one transaction
 
@@ -176,6 +188,9 @@ static_assert(batch_codes <= queued_codes, "an upload that may be sent must fit 
 static_assert(upload_codes <= batch_codes, "an upload that may be sent must fit into a batch");
 static_assert(connections <= queued_commands, "a command a connection can wait without a refusal");
 static_assert(event_streams < connections, "streams alone do not keep others out");
+static_assert(export_idle_ms > 2 * response_stall_seconds * 1000,
+              "a slow client is cut off before its export's transaction");
+static_assert(export_page_codes < export_scan_codes);
 static_assert(event_poll_gap_ms < event_poll_ms && event_poll_ms < event_keep_alive_ms);
 static_assert(page_books_default <= page_books);
 static_assert(page_jobs_default <= page_jobs && page_jobs <= page_scan);
@@ -185,6 +200,7 @@ static_assert(piece_codes_least <= piece_codes_first && piece_codes_first <= pie
 static_assert(receiving_claim_ms > request_seconds * 1000 &&
               receiving_claim_ms < job_claim_most_ms);
 static_assert(piece_entries <= batch_entries);
+static_assert(export_columns + 6 <= import_columns, "what is exported can be brought in again");
 static_assert(job_claim_ms > batch_ms + database_wait_ms,
               "who is still saving a piece has the job still");
 static_assert(page_entries_default <= page_entries && page_entries <= page_scan);

@@ -21,7 +21,8 @@ struct Field {
 
 /// What the field `side` says of a connection to a database or to Redis: changes go through it, or
 /// lists come from it.
-inline constexpr std::string_view side_changes = "changes", side_lists = "lists";
+inline constexpr std::string_view side_changes = "changes", side_lists = "lists",
+                                  side_exports = "exports";
 
 /// To be called once, before threads start. Until then events from `info` up are written as text.
 void configure(Level level, Format format);

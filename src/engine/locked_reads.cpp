@@ -7,6 +7,41 @@
 namespace coupond {
 namespace {
 
+/// Of the codes that could be locked when the database was read, which is the truth: one that
+/// was nobody's then has been assigned and locked since. Those of uses are kept there.
+Result<void> put_locks(Locks& locks, std::vector<Code>& codes) {
+    std::vector<std::string_view> names;
+    for (const Code& code : codes) names.push_back(code.code);
+    auto found = locks.load(names);
+    if (!found) return found.error();
+    COUPOND_CHECK(found->size() == codes.size());
+    for (std::size_t i = 0; i < codes.size(); ++i) {
+        if (codes[i].use_of) continue;
+        const bool may_be_locked = codes[i].assigned_to && !codes[i].redeemed_at;
+        codes[i].lock = may_be_locked ? std::move((*found)[i]) : std::nullopt;
+    }
+    return {};
+}
+
+/// A page of `store`, with the codes' locks.
+Result<CodePage> list_locked(CodeLists& store, Locks& locks, const CodeQuery& query,
+                             Timestamp now) {
+    using enum CodeQuery::Filter;
+    const bool by_lock = query.filter == assigned || query.filter == locked;
+    CodeQuery of_store = query;
+    if (by_lock) of_store.filter = held;
+    Result<CodePage> page = store.list_codes(of_store, now);
+    if (!page) return page;
+    const Result<void> filled = put_locks(locks, page->codes);
+    if (!filled) return filled.error();
+    if (by_lock) {
+        std::erase_if(page->codes, [&](const Code& code) {
+            return code.is_locked(now) != (query.filter == locked);
+        });
+    }
+    return page;
+}
+
 class LockedReadStore final : public ReadStore {
 public:
     LockedReadStore(std::unique_ptr<ReadStore> store, std::unique_ptr<Locks> locks)
@@ -17,7 +52,7 @@ public:
         if (!page) return page;
         if (query.with_codes && !page->too_many_codes) {
             for (BookListing& listing : page->books) {
-                const Result<void> filled = put_locks(listing.codes);
+                const Result<void> filled = put_locks(*locks_, listing.codes);
                 if (!filled) return filled.error();
                 const auto locked =
                     std::count_if(listing.codes.begin(), listing.codes.end(),
@@ -38,20 +73,7 @@ public:
     Result<EntryId> last_entry() override { return store_->last_entry(); }
 
     Result<CodePage> list_codes(const CodeQuery& query, Timestamp now) override {
-        using enum CodeQuery::Filter;
-        const bool by_lock = query.filter == assigned || query.filter == locked;
-        CodeQuery of_store = query;
-        if (by_lock) of_store.filter = held;
-        Result<CodePage> page = store_->list_codes(of_store, now);
-        if (!page) return page;
-        const Result<void> filled = put_locks(page->codes);
-        if (!filled) return filled.error();
-        if (by_lock) {
-            std::erase_if(page->codes, [&](const Code& code) {
-                return code.is_locked(now) != (query.filter == locked);
-            });
-        }
-        return page;
+        return list_locked(*store_, *locks_, query, now);
     }
 
     Result<std::optional<CodeHistory>> find_code(const std::string& code,
@@ -59,7 +81,7 @@ public:
         Result<std::optional<CodeHistory>> found = store_->find_code(code, limit);
         if (!found || !*found) return found;
         std::vector<Code> codes{std::move((*found)->code)};
-        const Result<void> filled = put_locks(codes);
+        const Result<void> filled = put_locks(*locks_, codes);
         if (!filled) return filled.error();
         (*found)->code = std::move(codes.front());
         return found;
@@ -83,7 +105,7 @@ public:
     Result<UserPage> find_user(const UserQuery& query) override {
         Result<UserPage> page = store_->find_user(query);
         if (!page) return page;
-        const Result<void> filled = put_locks(page->codes);
+        const Result<void> filled = put_locks(*locks_, page->codes);
         if (!filled) return filled.error();
         return page;
     }
@@ -151,27 +173,30 @@ private:
         counts.assigned = held - counts.locked;
     }
 
-    /// Of the codes that could be locked when the database was read, which is the truth: one that
-    /// was nobody's then has been assigned and locked since. Those of uses are kept there.
-    Result<void> put_locks(std::vector<Code>& codes) {
-        std::vector<std::string_view> names;
-        for (const Code& code : codes) names.push_back(code.code);
-        auto found = locks_->load(names);
-        if (!found) return found.error();
-        COUPOND_CHECK(found->size() == codes.size());
-        for (std::size_t i = 0; i < codes.size(); ++i) {
-            if (codes[i].use_of) continue;
-            const bool may_be_locked = codes[i].assigned_to && !codes[i].redeemed_at;
-            codes[i].lock = may_be_locked ? std::move((*found)[i]) : std::nullopt;
-        }
-        return {};
-    }
-
     std::unique_ptr<ReadStore> store_;
     std::unique_ptr<Locks> locks_;
 };
 
+class LockedCodeLists final : public CodeLists {
+public:
+    LockedCodeLists(std::unique_ptr<CodeLists> lists, std::unique_ptr<Locks> locks)
+        : lists_(std::move(lists)), locks_(std::move(locks)) {}
+
+    Result<CodePage> list_codes(const CodeQuery& query, Timestamp now) override {
+        return list_locked(*lists_, *locks_, query, now);
+    }
+
+private:
+    std::unique_ptr<CodeLists> lists_;
+    std::unique_ptr<Locks> locks_;
+};
+
 }  // namespace
+
+std::unique_ptr<CodeLists> with_locks(std::unique_ptr<CodeLists> lists,
+                                      std::unique_ptr<Locks> locks) {
+    return std::make_unique<LockedCodeLists>(std::move(lists), std::move(locks));
+}
 
 std::unique_ptr<ReadStore> with_locks(std::unique_ptr<ReadStore> store,
                                       std::unique_ptr<Locks> locks) {

@@ -102,6 +102,8 @@ void Connection::drain() {
 
 void Connection::close() {
     if (phase_ == Phase::closed) return;
+    // Where its end is that of the connection, half a body must not pass for a whole one.
+    if (source_ && !chunked_) reset_on_close();
     phase_ = Phase::closed;
     deadline_ms_ = never;
     error_code ignored;
@@ -116,9 +118,13 @@ void Connection::close() {
 
 /// Closes so that the kernel, too, forgets what the client would not take.
 void Connection::abort() {
+    reset_on_close();
+    close();
+}
+
+void Connection::reset_on_close() {
     error_code ignored;
     socket_->set_option(asio::socket_base::linger(true, 0), ignored);
-    close();
 }
 
 void Connection::set_deadline(int from_now_ms) {
@@ -342,6 +348,9 @@ void Connection::show_request() {
     request_.content_type = head_.content_type;
     request_.idempotency_key = head_.idempotency_key;
     request_.last_event_id = head_.last_event_id;
+    request_.accept = head_.accept ? std::string_view(*head_.accept) : std::string_view();
+    request_.accept_encoding =
+        head_.accept_encoding ? std::string_view(*head_.accept_encoding) : std::string_view();
     request_.body = body_;
     request_.request_id = request_id_;
     request_.path_params.clear();
@@ -671,6 +680,7 @@ bool Connection::after_write() {
             finish_request();
             begin_linger();
             return true;
+        case AfterWrite::abort: abort(); return true;
     }
     return true;
 }
@@ -679,10 +689,14 @@ bool Connection::after_write() {
 void Connection::pull_piece() {
     wire::Rest rest = wire::Rest::more;
     while (rest == wire::Rest::more && tail_.empty()) rest = source_(tail_);
-    waits_ = rest == wire::Rest::later && tail_.empty();
-    if (waits_ && state_->draining) {
+    waits_ = (rest == wire::Rest::later || rest == wire::Rest::soon) && tail_.empty();
+    if (waits_ && rest == wire::Rest::later && state_->draining) {
         waits_ = false;
         rest = wire::Rest::none;
+    }
+    if (rest == wire::Rest::failed) {
+        after_write_ = AfterWrite::abort;
+        return;
     }
     const bool more = rest != wire::Rest::none;
     if (chunked_ && !tail_.empty()) {

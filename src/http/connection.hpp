@@ -66,7 +66,7 @@ private:
         lingering,  ///< all is said; reading on so that the client sees it rather than a reset
         closed,
     };
-    enum class AfterWrite { next_request, read_body, next_piece, linger };
+    enum class AfterWrite { next_request, read_body, next_piece, linger, abort };
 
     void run() noexcept;
     void advance();
@@ -124,6 +124,7 @@ private:
     void finish_request();
     void begin_linger();
     void abort();
+    void reset_on_close();
 
     void set_deadline(int from_now_ms);
 

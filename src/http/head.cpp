@@ -80,6 +80,8 @@ void Head::clear() {
     request_id.clear();
     idempotency_key.reset();
     last_event_id.reset();
+    accept.reset();
+    accept_encoding.reset();
     is_http_1_1 = false;
     keep_alive = false;
     is_chunked = false;
@@ -181,6 +183,8 @@ void RequestParser::on_other_field(Field field, std::string_view name, std::stri
         case Field::content_type:
             if (head_.content_type.empty()) head_.content_type = value;
             break;
+        case Field::accept: add_value(head_.accept, value); break;
+        case Field::accept_encoding: add_value(head_.accept_encoding, value); break;
         case Field::content_encoding:
             if (!beast::iequals(value, "identity")) head_.is_encoded = true;
             break;

@@ -49,6 +49,8 @@ struct Head {
     /// As it was sent; of several fields the values with commas between them.
     std::optional<std::string> idempotency_key;
     std::optional<std::string> last_event_id;  ///< likewise
+    std::optional<std::string> accept;
+    std::optional<std::string> accept_encoding;
     bool is_http_1_1 = false;
     bool keep_alive = false;
     bool is_chunked = false;

@@ -29,7 +29,9 @@ struct Request {
     std::optional<std::string_view> idempotency_key;
     /// The Last-Event-ID field, likewise.
     std::optional<std::string_view> last_event_id;
-    std::string_view body;  ///< whole; chunked bodies are put together
+    std::string_view accept;           ///< that field, likewise; "" where there is none
+    std::string_view accept_encoding;  ///< the same of Accept-Encoding
+    std::string_view body;             ///< whole; chunked bodies are put together
     std::string_view
         request_id;  ///< the client's X-Request-Id where it is a fit one, else made here
     std::vector<std::string> path_params;  ///< percent-decoded, in the route's order
@@ -49,9 +51,10 @@ public:
     /// client sees the connection close.
     void send(wire::Answer answer) const;
 
-    /// A body that has said Rest::later goes on: its source is asked again, within the call. On the
-    /// network thread; as often as one likes, and with no effect while the source waits for
-    /// nothing. At a drain the source is asked once more and its body ends where it has nothing.
+    /// A body that has said Rest::later or Rest::soon goes on: its source is asked again, within
+    /// the call. On the network thread; as often as one likes, and with no effect while the source
+    /// waits for nothing. At a drain the source is asked once more, and where it has nothing later,
+    /// its body ends.
     void wake() const;
 
     /// A BodySink that has returned false is handed on what comes, within the call. On the network

@@ -81,6 +81,13 @@ void append_head(std::string& out, const wire::Answer& answer, const ResponseHea
         out += "\r\nContent-Security-Policy: ";
         out += answer.content_security_policy;
     }
+    if (!answer.content_disposition.empty()) {
+        out.append("\r\nContent-Disposition: ").append(answer.content_disposition);
+    }
+    if (!answer.content_encoding.empty()) {
+        out.append("\r\nContent-Encoding: ").append(answer.content_encoding);
+    }
+    if (!answer.vary.empty()) out.append("\r\nVary: ").append(answer.vary);
     if (answer.unbuffered) out += "\r\nX-Accel-Buffering: no";
     if (answer.retry_after) {
         out += "\r\nRetry-After: ";

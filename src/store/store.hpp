@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/failure.hpp"
+#include "base/limits.hpp"
 #include "domain/domain.hpp"
 #include "domain/use_text.hpp"
 #include "domain/validate.hpp"
@@ -120,16 +121,25 @@ struct CodeQuery {
     CodeId after = 0;  ///< those with greater ids
     std::size_t limit = 0;
     Filter filter = Filter::all;
-    std::optional<std::string> user_id;  ///< who holds them
-    std::optional<std::string> prefix;   ///< what they begin with, to the letter
+    std::optional<std::string> user_id;    ///< who holds them
+    std::optional<std::string> prefix;     ///< what they begin with, to the letter
+    std::size_t scan = limits::page_scan;  ///< looked at for a page, where some may not match
+    bool with_settings =
+        false;  ///< only those of which clients have set something, and some others
 };
+
+/// How many codes are looked at for a page of them.
+inline std::size_t scanned_for_page(const CodeQuery& query) {
+    const bool sifted = query.filter != CodeQuery::Filter::all || query.user_id || query.prefix ||
+                        query.with_settings;
+    return sifted ? query.scan : query.limit + 1;
+}
 
 struct CodePage {
     bool book_found = false;
     std::vector<Code> codes;  ///< by id
     CodeId read_to = 0;       ///< from here the next page goes on
-    /// The page has ended at its limit, or at limits::page_scan codes looked at: there may be
-    /// others.
+    /// The page has ended at its limit, or at so many codes looked at: there may be others.
     bool more = false;
 };
 
@@ -199,12 +209,19 @@ struct JobPage {
     bool more = false;
 };
 
+/// Codes page by page. An object is used by one thread at a time.
+class CodeLists {
+public:
+    virtual ~CodeLists() = default;
+
+    /// The codes that match, in their state at `now`. Failures: unavailable.
+    virtual Result<CodePage> list_codes(const CodeQuery& query, Timestamp now) = 0;
+};
+
 /// The reading side, on a connection of its own: sees what was committed before the call, never
 /// waits for the lane. An object is used by one thread at a time.
-class ReadStore {
+class ReadStore : public CodeLists {
 public:
-    virtual ~ReadStore() = default;
-
     /// The books that match, their counts as of `now`. Failures: unavailable.
     virtual Result<BookPage> list_books(const BookQuery& query, Timestamp now) = 0;
 
@@ -214,9 +231,6 @@ public:
     /// The last entry of those before which none can come any more; 0 where there is none.
     /// Failures: unavailable.
     virtual Result<EntryId> last_entry() = 0;
-
-    /// The codes that match, in their state at `now`. Failures: unavailable.
-    virtual Result<CodePage> list_codes(const CodeQuery& query, Timestamp now) = 0;
 
     /// A code with up to `limit` entries of its history, of one moment; nothing where there is no
     /// such code. Failures: unavailable.
@@ -342,6 +356,9 @@ public:
     virtual std::unique_ptr<ReadStore> open_read_store() = 0;
     /// The same, of the server that takes changes: it is never behind what was saved.
     virtual std::unique_ptr<ReadStore> open_current_read_store() = 0;
+    /// Codes as they were at its first page: all pages are of that moment. As long as it lives, the
+    /// database keeps what it has seen. Where a page has failed, so do all others.
+    virtual std::unique_ptr<CodeLists> open_code_snapshot() = 0;
 
     /// Needs the latest schema. Throws OpenError.
     virtual std::unique_ptr<LedgerRetention> open_ledger_retention() = 0;

@@ -27,16 +27,6 @@ constexpr std::array<std::pair<CodeQuery::Filter, std::string_view>, 4> filters{
     {CodeQuery::Filter::redeemed, "redeemed"},
 }};
 
-std::string_view status_name(CodeStatus status) {
-    switch (status) {
-        case CodeStatus::free: return "free";
-        case CodeStatus::assigned: return "assigned";
-        case CodeStatus::locked: return "locked";
-        case CodeStatus::redeemed: return "redeemed";
-    }
-    check_failed("a status is one of those above", __FILE__, __LINE__);
-}
-
 /// A code as it is now but for its closing brace.
 void write_open_state(JsonWriter& json, const Code& code, Timestamp now) {
     const CodeStatus status = status_of(code, now);
@@ -58,6 +48,21 @@ std::string link_after(CodeId after, const CodeQuery& query) {
 }
 
 }  // namespace
+
+std::string_view status_name(CodeStatus status) {
+    switch (status) {
+        case CodeStatus::free: return "free";
+        case CodeStatus::assigned: return "assigned";
+        case CodeStatus::locked: return "locked";
+        case CodeStatus::redeemed: return "redeemed";
+    }
+    check_failed("a status is one of those above", __FILE__, __LINE__);
+}
+
+void write_listed_code(JsonWriter& json, const Code& code, Timestamp now) {
+    write_open_state(json, code, now);
+    json.raw("}");
+}
 
 std::optional<CodeQuery::Filter> code_filter(std::string_view name) {
     for (const auto& [filter, known] : filters) {
@@ -115,8 +120,7 @@ Answer encode(const CodePage& page, const CodeQuery& query, Timestamp now,
     JsonWriter json(body);
     std::string_view before = "[";
     for (const Code& code : page.codes) {
-        write_open_state(json.raw(std::exchange(before, ",")), code, now);
-        json.raw("}");
+        write_listed_code(json.raw(std::exchange(before, ",")), code, now);
     }
     json.raw(page.codes.empty() ? "[]" : "]");
     answer.body = std::move(body);

@@ -759,6 +759,32 @@ void refuse_unknown_parameters(const Query& query, std::span<const std::string_v
     add_unknown(messages, unknown, count);
 }
 
+/// Which codes of a book are asked for, but for their pages.
+CodeQuery read_code_filters(std::string_view path_id, const Query& query, Messages& messages) {
+    CodeQuery codes;
+    const auto id = read_digits(path_id);
+    if (!id || *id < 1) messages.emplace_back("id must be a positive integer");
+    codes.book_id = id.value_or(0);
+    if (const std::string* const text = find_once(query, "status", messages)) {
+        const auto status = code_filter(*text);
+        if (!status) {
+            messages.emplace_back("status must be one of free, assigned, locked, redeemed");
+        }
+        codes.filter = status.value_or(CodeQuery::Filter::all);
+    }
+    if (const std::string* const text = find_once(query, "userId", messages)) {
+        codes.user_id = *text;
+        if (!fits_user_id(*text)) messages.emplace_back(unfit_user_id);
+    }
+    if (const std::string* const text = find_once(query, "prefix", messages)) {
+        codes.prefix = *text;
+        if (!fits_code(*text)) {
+            messages.emplace_back("prefix must be 1 to 128 characters without control characters");
+        }
+    }
+    return codes;
+}
+
 }  // namespace
 
 Decoded<CreateBook> decode_create_book(const Request& request) {
@@ -1114,31 +1140,23 @@ Decoded<CodeQuery> decode_list_codes(std::string_view path_id, const Query& quer
                                      std::string_view request_id) {
     static constexpr std::array<std::string_view, 5> known{"status", "userId", "prefix", "limit",
                                                            "after"};
-    CodeQuery codes;
     Messages messages;
-    const auto id = read_digits(path_id);
-    if (!id || *id < 1) messages.emplace_back("id must be a positive integer");
-    codes.book_id = id.value_or(0);
-    if (const std::string* const text = find_once(query, "status", messages)) {
-        const auto status = code_filter(*text);
-        if (!status) {
-            messages.emplace_back("status must be one of free, assigned, locked, redeemed");
-        }
-        codes.filter = status.value_or(CodeQuery::Filter::all);
-    }
-    if (const std::string* const text = find_once(query, "userId", messages)) {
-        codes.user_id = *text;
-        if (!fits_user_id(*text)) messages.emplace_back(unfit_user_id);
-    }
-    if (const std::string* const text = find_once(query, "prefix", messages)) {
-        codes.prefix = *text;
-        if (!fits_code(*text)) {
-            messages.emplace_back("prefix must be 1 to 128 characters without control characters");
-        }
-    }
+    CodeQuery codes = read_code_filters(path_id, query, messages);
     codes.limit =
         read_limit(query, limits::page_listed_codes_default, limits::page_listed_codes, messages);
     codes.after = read_number(query, "after", 0, messages).value_or(0);
+    refuse_unknown_parameters(query, known, messages);
+    if (!messages.empty()) return invalid(messages, request_id);
+    return codes;
+}
+
+Decoded<CodeQuery> decode_export_codes(std::string_view path_id, const Query& query,
+                                       std::string_view request_id) {
+    static constexpr std::array<std::string_view, 3> known{"status", "userId", "prefix"};
+    Messages messages;
+    CodeQuery codes = read_code_filters(path_id, query, messages);
+    codes.limit = limits::export_page_codes;
+    codes.scan = limits::export_scan_codes;
     refuse_unknown_parameters(query, known, messages);
     if (!messages.empty()) return invalid(messages, request_id);
     return codes;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 namespace coupond::wire {
@@ -43,7 +44,77 @@ constexpr std::array<std::pair<std::string_view, MediaType>, 3> types{{
     {"application/x-ndjson", MediaType::ndjson},
 }};
 
+/// The next of the elements between commas, which is taken off `list` with the comma.
+std::string_view next_element(std::string_view& list) {
+    bool quoted = false;
+    std::size_t end = 0;
+    for (; end < list.size() && (quoted || list[end] != ','); ++end) {
+        if (list[end] == '"') quoted = !quoted;
+        if (list[end] == '\\' && quoted) ++end;
+    }
+    end = std::min(end, list.size());
+    const std::string_view element = list.substr(0, end);
+    list.remove_prefix(std::min(end + 1, list.size()));
+    return trimmed(element);
+}
+
+/// A weight such as `0.5`, in thousandths.
+std::optional<int> read_weight(std::string_view text) {
+    if (text.empty() || text.size() > 5 || (text[0] != '0' && text[0] != '1')) return std::nullopt;
+    if (text.size() > 1 && text[1] != '.') return std::nullopt;
+    int weight = 0;
+    for (std::size_t i = 0; i < 5; ++i) {
+        if (i == 1) continue;
+        const char digit = i < text.size() ? text[i] : '0';
+        if (digit < '0' || digit > '9') return std::nullopt;
+        weight = weight * 10 + (digit - '0');
+    }
+    return weight <= 1000 ? std::optional(weight) : std::nullopt;
+}
+
+/// The weight of an element with its name before it; nothing where it is malformed.
+std::optional<int> weight_of(std::string_view parameters) {
+    std::optional<int> weight = 1000;
+    while (!parameters.empty()) {
+        std::string_view value = next_piece(parameters, ';');
+        if (same(next_piece(value, '='), "q")) weight = read_weight(trimmed(value));
+    }
+    return weight;
+}
+
+/// The weight of what is named most closely, as `closeness(name)` tells, 0 being not at all.
+template <class Closeness>
+int quality_by(std::string_view list, const Closeness& closeness) {
+    int closest = 0;
+    int quality = 0;
+    while (!list.empty()) {
+        std::string_view parameters = next_element(list);
+        const int close = closeness(next_piece(parameters, ';'));
+        const std::optional<int> weight = weight_of(parameters);
+        if (close == 0 || close < closest || !weight) continue;
+        quality = close > closest ? *weight : std::max(quality, *weight);
+        closest = close;
+    }
+    return quality;
+}
+
 }  // namespace
+
+int quality_of_type(std::string_view accept, std::string_view type) {
+    const std::string_view kind = type.substr(0, type.find('/'));
+    return quality_by(accept, [&](std::string_view range) {
+        if (same(range, type)) return 3;
+        const bool any_of_kind =
+            range.ends_with("/*") && same(range.substr(0, range.size() - 2), kind);
+        return any_of_kind ? 2 : range == "*/*" ? 1 : 0;
+    });
+}
+
+int quality_of_coding(std::string_view accept_encoding, std::string_view coding) {
+    return quality_by(accept_encoding, [&](std::string_view name) {
+        return same(name, coding) ? 2 : name == "*" ? 1 : 0;
+    });
+}
 
 MediaType classify_media_type(std::string_view content_type) {
     if (trimmed(content_type).empty()) return MediaType::json;

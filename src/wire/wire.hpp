@@ -24,8 +24,11 @@ namespace coupond::wire {
 /// What of a body is still to come.
 enum class Rest {
     none,
-    more,   ///< to be asked for once what was appended is written
-    later,  ///< where nothing was appended: nothing until a wake (http::Responder); else as `more`
+    more,    ///< to be asked for once what was appended is written
+    later,   ///< where nothing was appended: nothing until a wake (http::Responder); else as `more`
+    soon,    ///< as `later`, but a drain does not end it: it comes to an end of its own
+    failed,  ///< nothing was appended, and the rest cannot be had: the connection is broken, so
+             ///< that nobody takes what has come for all of it
 };
 
 /// A body made piece by piece, so that a long answer never stands in memory whole. Each call
@@ -39,12 +42,15 @@ struct Answer {
     std::variant<std::string, BodySource> body;
     std::size_t held_bytes = 0;  ///< what a BodySource keeps in memory until it is sent
     std::string_view content_type = "application/json; charset=utf-8";  ///< static storage
-    std::string link;               ///< the Link header's value; empty: none
-    std::string location;           ///< the same of Location
-    std::string guess_probability;  ///< the same of Coupond-Guess-Probability
-    bool replayed = false;          ///< the answer to a request that is repeated
-    bool retry_after = false;       ///< with limits::retry_after_seconds
-    bool unbuffered = false;        ///< proxies are asked to hand on each piece as it comes
+    std::string link;                   ///< the Link header's value; empty: none
+    std::string location;               ///< the same of Location
+    std::string guess_probability;      ///< the same of Coupond-Guess-Probability
+    std::string content_disposition;    ///< the same of Content-Disposition
+    std::string_view content_encoding;  ///< the same of Content-Encoding; static storage
+    std::string_view vary;              ///< the same of Vary; static storage
+    bool replayed = false;              ///< the answer to a request that is repeated
+    bool retry_after = false;           ///< with limits::retry_after_seconds
+    bool unbuffered = false;            ///< proxies are asked to hand on each piece as it comes
     std::string_view cache_control = "no-store";  ///< static storage
     std::string_view content_security_policy;  ///< that header's value; empty: none; static storage
 };
@@ -192,6 +198,9 @@ Decoded<JobQuery> decode_list_jobs(const Query& query, std::string_view request_
 
 Decoded<CodeQuery> decode_list_codes(std::string_view path_id, const Query& query,
                                      std::string_view request_id);
+/// The same of all codes, whose pages are our own.
+Decoded<CodeQuery> decode_export_codes(std::string_view path_id, const Query& query,
+                                       std::string_view request_id);
 
 struct ShowStatistics {
     StatisticsQuery query;

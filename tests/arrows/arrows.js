@@ -19,7 +19,7 @@ const frontHeaders = {
     qr: ['qr/qr.hpp'],
     net: ['net/lost.hpp', 'net/resolver.hpp', 'net/stream.hpp', 'net/tls.hpp'],
     aws: ['aws/aws.hpp', 'aws/s3.hpp', 'aws/sqs.hpp'],
-    wire: ['wire/wire.hpp', 'wire/code_file.hpp'],
+    wire: ['wire/wire.hpp', 'wire/code_export.hpp', 'wire/code_file.hpp'],
     store: ['store/store.hpp', 'store/sqlite/sqlite.hpp', 'store/postgres/postgres.hpp'],
     lock: ['lock/lock.hpp', 'lock/redis/redis.hpp'],
     engine: ['engine/engine.hpp'],
@@ -45,6 +45,7 @@ const libraries = [
     [/^(libpq|postgresql)/, (file) => /^store\/postgres\/(\w+\.cpp|libpq\.hpp)$/.test(file)],
     [/^hiredis/, (file) => file.startsWith('lock/redis/') && file.endsWith('.cpp')],
     [/^(png|qrcodegen)/, (file) => file.startsWith('qr/') && file.endsWith('.cpp')],
+    [/^zlib/, (file) => file === 'base/gzip.cpp'],
     [/^boost\/json/, (file) => /^(wire|aws)\//.test(file) && file.endsWith('.cpp')],
     [
         /^boost\/(asio|beast)/,

@@ -173,7 +173,7 @@ describe('PostgreSQL is named', () => {
     it('by a PgBouncer in transaction mode', async (t) => {
         const bouncer = await PgBouncer.start({ postgres });
         t.after(() => bouncer.remove());
-        const { client } = await testServer(t, {
+        const { server, client } = await testServer(t, {
             data: new PostgresData({ postgres, through: bouncer }),
         });
         const book = await client.newBookWith(['B-1', 'B-2'], { maxRedemptionsPerUser: 2 });
@@ -183,6 +183,18 @@ describe('PostgreSQL is named', () => {
         }
         await client.mustRedeem('B-1', 'ann');
         assert.equal((await client.bookWithCodes(book.id)).counts.redeemed, 1);
+        // Files of codes are of one transaction, as soon as the process knows its pooler and before.
+        const pages = await client.newBook({ codePattern: 'B-{8}' });
+        await client.mustGenerate(pages.id, 2_500);
+        const headers = { accept: 'text/csv' };
+        const again = await testServer(t, { data: server.data });
+        for (const asked of [client, client, again.client, again.client]) {
+            const get = () => asked.get(`/coupon/codes/${pages.id}`, { headers });
+            for (const { status, text } of await Promise.all([get(), get()])) {
+                assert.equal(status, 200, text.slice(0, 500));
+                assert.equal(text.split('\r\n').length, 2_502);
+            }
+        }
     });
 });
 

@@ -6,7 +6,8 @@
 #include "base/log.hpp"
 #include "domain/spelling.hpp"
 #include "store/book_order.hpp"
-#include "store/postgres/health.hpp"
+#include "store/postgres/asker.hpp"
+#include "store/postgres/code_pages.hpp"
 #include "store/postgres/rows.hpp"
 #include "store/postgres/statements.hpp"
 #include "store/postgres/stores.hpp"
@@ -15,9 +16,6 @@
 namespace coupond::postgres {
 namespace {
 
-constexpr int most_tries = 3;
-
-constexpr const char* begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 constexpr const char* begin_statement_by_statement =
     "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY";
 
@@ -209,32 +207,6 @@ const Statement select_usages_of_books{COUPOND_USAGE_OF_BOOKS};
 
 const Statement select_uses_of_codes{COUPOND_USES_OF_CODES};
 
-const Statement select_book{"SELECT id FROM coupon_book WHERE id = $1::bigint"};
-
-// The end of what is looked at for a page, $1: of a book, or of what a user holds.
-#define COUPOND_SCANNED_CODES(those)                                                 \
-    "SELECT max(id), count(*) FROM (SELECT id FROM coupon_code AS code WHERE " those \
-    " AND id > $2::bigint ORDER BY id LIMIT $3::bigint) AS scanned"
-// Up to $3: the codes of that that match.
-#define COUPOND_LISTED_CODES(those)                                                          \
-    "SELECT " COUPOND_CODE_COLUMNS " FROM coupon_code AS code" COUPOND_HOLDER "WHERE " those \
-    " AND code.id > $2::bigint AND code.id <= $3::bigint AND code.book_id = $4::bigint "     \
-    "AND CASE $5::bigint WHEN 1 THEN assigned_to IS NULL "                                   \
-    "WHEN 2 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL "                           \
-    "AND coalesce(locked_until, 0) <= $6::bigint "                                           \
-    "WHEN 3 THEN redeemed_at IS NULL AND locked_until > $6::bigint "                         \
-    "WHEN 4 THEN redeemed_at IS NOT NULL "                                                   \
-    "WHEN 5 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL ELSE true END "             \
-    "AND starts_with(code.code, coalesce($7::text, '')) ORDER BY code.id LIMIT $8::bigint"
-#define COUPOND_OF_BOOK "code.book_id = $1::bigint AND code.id < " COUPOND_USES_FROM
-#define COUPOND_OF_USER \
-    "code.assigned_to = (SELECT number FROM coupon_user WHERE user_id = $1::text)"
-
-const Statement scan_codes_of_book{COUPOND_SCANNED_CODES(COUPOND_OF_BOOK)};
-const Statement scan_codes_of_user{COUPOND_SCANNED_CODES(COUPOND_OF_USER)};
-const Statement select_codes_of_book{COUPOND_LISTED_CODES(COUPOND_OF_BOOK)};
-const Statement select_codes_of_user{COUPOND_LISTED_CODES(COUPOND_OF_USER)};
-
 const Statement select_counts{
     "SELECT coalesce(sum(total), 0)::bigint, coalesce(sum(available), 0)::bigint, "
     "coalesce(sum(redeemed), 0)::bigint, coalesce(sum(ever_locked), 0)::bigint, "
@@ -345,7 +317,8 @@ const Statement select_rejected{
 
 class PostgresReadStore final : public ReadStore {
 public:
-    PostgresReadStore(Servers& servers, Servers::Side side) : link_(servers, side) {}
+    PostgresReadStore(Servers& servers, Servers::Side side)
+        : asker_(servers, side, log::side_lists) {}
 
     Result<BookPage> list_books(const BookQuery& query, Timestamp now) override {
         return answer([&](Connection& connection, Deadline deadline) {
@@ -380,7 +353,9 @@ public:
 
     Result<CodePage> list_codes(const CodeQuery& query, Timestamp now) override {
         return answer([&](Connection& connection, Deadline deadline) {
-            return list(connection, deadline, query, now);
+            connection.execute(begin);
+            connection.execute(set_up);
+            return read_code_page(connection, deadline, query, now, 2, true);
         });
     }
 
@@ -555,39 +530,9 @@ public:
     }
 
 private:
-    /// What `ask` returns of the server, which is asked again on another connection where the first
-    /// one was lost.
     template <class Ask>
     auto answer(const Ask& ask) -> Result<decltype(ask(std::declval<Connection&>(), Deadline()))> {
-        const Deadline deadline =
-            std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::database_wait_ms);
-        for (int tries = 1;; ++tries) {
-            try {
-                link_.alive();
-                Connection& connection = link_.get(deadline);
-                if constexpr (std::is_void_v<decltype(ask(connection, deadline))>) {
-                    ask(connection, deadline);
-                    health_.worked();
-                    return {};
-                } else {
-                    auto asked = ask(connection, deadline);
-                    health_.worked();
-                    return asked;
-                }
-            } catch (const Lost& lost) {
-                link_.lost(lost.error);
-                if (!lost.late && std::chrono::steady_clock::now() < deadline) continue;
-                health_.failed(lost.error);
-            } catch (const Rejected& rejected) {
-                const bool again = classify(rejected.error) == Failure::conflict;
-                link_.drop();  // and with it the transaction
-                if (again && tries < most_tries) continue;
-                health_.failed(rejected.error);
-            } catch (const NoConnection& none) {
-                health_.failed(none.error);
-            }
-            return Failure::unavailable;
-        }
+        return asker_.answer(ask);
     }
 
     static BookPage list(Connection& connection, Deadline deadline, const BookQuery& query,
@@ -702,49 +647,6 @@ private:
         const Rows& scanned = replies.rows.at(4);
         page.read_to = scanned.optional_integer(0, 0).value_or(query.after);
         page.more = scanned.integer(0, 1) == scan;
-        return page;
-    }
-
-    static CodePage list(Connection& connection, Deadline deadline, const CodeQuery& query,
-                         Timestamp now) {
-        const bool sifted = query.filter != CodeQuery::Filter::all || query.user_id || query.prefix;
-        const auto scan = static_cast<std::int64_t>(sifted ? limits::page_scan : query.limit + 1);
-        connection.execute(begin);
-        connection.execute(set_up);
-        connection.execute(select_book, Parameters(query.book_id));
-        if (query.user_id) {
-            connection.execute(scan_codes_of_user, Parameters(*query.user_id, query.after, scan));
-        } else {
-            connection.execute(scan_codes_of_book, Parameters(query.book_id, query.after, scan));
-        }
-        connection.sync();
-        const Replies scanned = connection.receive_all(deadline);
-        const CodeId last = scanned.rows.at(3).optional_integer(0, 0).value_or(query.after);
-        const auto limit = static_cast<std::int64_t>(query.limit) + 1;
-        const auto filter = static_cast<std::int64_t>(query.filter);
-        if (query.user_id) {
-            connection.execute(select_codes_of_user,
-                               Parameters(*query.user_id, query.after, last, query.book_id, filter,
-                                          now.ms, query.prefix, limit));
-        } else {
-            connection.execute(select_codes_of_book,
-                               Parameters(query.book_id, query.after, last, query.book_id, filter,
-                                          now.ms, query.prefix, limit));
-        }
-        connection.execute("COMMIT");
-        connection.sync();
-        const Replies listed = connection.receive_all(deadline);
-        const Rows& rows = listed.rows.at(0);
-        CodePage page{scanned.rows.at(2).size() == 1, {}, last, false};
-        for (int row = 0; row < std::min(rows.size(), static_cast<int>(query.limit)); ++row) {
-            page.codes.push_back(read_code(rows, row));
-        }
-        page.more = static_cast<std::size_t>(rows.size()) > query.limit;
-        if (page.more) {
-            page.read_to = page.codes.back().id;
-        } else {
-            page.more = scanned.rows.at(3).integer(0, 1) == scan;
-        }
         return page;
     }
 
@@ -1001,8 +903,7 @@ private:
         }
     }
 
-    Link link_;
-    Health health_{log::side_lists};
+    Asker asker_;
 };
 
 }  // namespace

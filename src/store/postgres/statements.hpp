@@ -10,6 +10,9 @@ namespace coupond::postgres {
 #define COUPOND_BATCH_ENTRIES "4096"
 static_assert(limits::batch_entries == 4096);
 
+/// The transaction of what is read of one moment.
+inline constexpr const char* begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
 /// What a transaction sets for itself, right after its BEGIN: how its statements are planned, and
 /// how long the server keeps it for a process that stands still, or is gone.
 extern const Statement set_up;

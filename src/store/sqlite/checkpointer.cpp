@@ -18,7 +18,9 @@ constexpr int reader_wait_ms = 200;
 }  // namespace
 
 Checkpointer::Checkpointer(const std::string& path)
-    : connection_(path, Connection::Mode::read_write), thread_([this] { run(); }) {}
+    : connection_(path, Connection::Mode::read_write),
+      too_long_(log_pages_most),
+      thread_([this] { run(); }) {}
 
 Checkpointer::~Checkpointer() {
     {
@@ -33,6 +35,7 @@ void Checkpointer::after_commit(Connection& writer, int log_pages) {
     if (log_pages < log_pages_wanted) {
         if (log_pages > pages_left_little) return;
         const std::lock_guard lock(mutex_);  // the log has begun anew
+        too_long_ = log_pages_most;
         if (state_ == State::moved) state_ = State::idle;
         return;
     }
@@ -44,18 +47,20 @@ void Checkpointer::after_commit(Connection& writer, int log_pages) {
     } else if (state_ == State::moved) {
         // Another round of the thread leaves less than the one before, until there is little
         // enough.
-        const bool too_long = log_pages > log_pages_most;
-        const bool rest_here = pages_left_ < pages_left_little || too_long;
+        const bool too_long = log_pages > too_long_;
+        const bool rest_here = pages_left_ < pages_left_little || log_pages > log_pages_most;
         state_ = rest_here ? State::idle : State::wanted;
         lock.unlock();
         if (!rest_here) return wake_.notify_one();
         // A reader on an old snapshot keeps the log from beginning anew: when it has grown too
-        // long, wait for the one that reads now; those after it read what is current.
+        // long, wait for the one that reads now; those after it read what is current. One that
+        // reads on, as an export does, is waited for again when the log has grown as much again.
         sqlite3_busy_timeout(writer.raw(), reader_wait_ms);
         const int code = sqlite3_wal_checkpoint_v2(
             writer.raw(), nullptr, too_long ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
             nullptr, nullptr);
         sqlite3_busy_timeout(writer.raw(), Connection::busy_ms);
+        if (too_long && code == SQLITE_BUSY) too_long_ = log_pages + log_pages_most;
         if (code != SQLITE_OK && code != SQLITE_BUSY) writer.fail();
     }
 }

@@ -32,6 +32,7 @@ private:
     enum class State { idle, wanted, running, moved } state_ = State::idle;
     bool stopping_ = false;
     int pages_left_ = 0;  ///< where moved: what came into the log since
+    int too_long_;        ///< from so many pages on readers are waited for
     std::thread thread_;
 };
 

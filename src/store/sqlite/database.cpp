@@ -9,6 +9,7 @@
 
 #include "base/check.hpp"
 #include "base/log.hpp"
+#include "store/sqlite/code_pages.hpp"
 #include "store/sqlite/connection.hpp"
 #include "store/sqlite/ledger_retention.hpp"
 #include "store/sqlite/migrations.hpp"
@@ -226,6 +227,15 @@ std::unique_ptr<ReadStore> Database::open_read_store() {
     COUPOND_CHECK(impl_->connection && !impl_->watch);
     try {
         return make_read_store(impl_->path);
+    } catch (const Error& error) {
+        throw impl_->fault(error);
+    }
+}
+
+std::unique_ptr<CodeLists> Database::open_code_snapshot() {
+    COUPOND_CHECK(impl_->connection && !impl_->watch);
+    try {
+        return make_code_snapshot(impl_->path);
     } catch (const Error& error) {
         throw impl_->fault(error);
     }

@@ -7,6 +7,7 @@
 #include "base/log.hpp"
 #include "domain/spelling.hpp"
 #include "store/sqlite/book_walk.hpp"
+#include "store/sqlite/code_pages.hpp"
 #include "store/sqlite/connection.hpp"
 #include "store/sqlite/rows.hpp"
 #include "store/sqlite/stores.hpp"
@@ -15,24 +16,7 @@
 namespace coupond::sqlite {
 namespace {
 
-// Of what is looked at for a page, up to ?3: the codes that match.
-#define COUPOND_LISTED_CODES(those)                                           \
-    "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE " those     \
-    " AND code.id > ?2 AND code.id <= ?3 AND code.book_id = ?1 AND CASE ?4 "  \
-    "WHEN 1 THEN assigned_to IS NULL "                                        \
-    "WHEN 2 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL "            \
-    "AND coalesce(locked_until, 0) <= ?5 "                                    \
-    "WHEN 3 THEN redeemed_at IS NULL AND locked_until > ?5 "                  \
-    "WHEN 4 THEN redeemed_at IS NOT NULL "                                    \
-    "WHEN 5 THEN assigned_to IS NOT NULL AND redeemed_at IS NULL ELSE 1 END " \
-    "AND (?6 IS NULL OR substr(code.code, 1, length(?6)) = ?6) ORDER BY code.id LIMIT ?7"
-#define COUPOND_SCANNED_CODES(those)                                                 \
-    "SELECT max(id), count(*) FROM (SELECT id FROM coupon_code AS code WHERE " those \
-    " AND id > ?2 ORDER BY id LIMIT ?3)"
-#define COUPOND_OF_BOOK "code.book_id = ?1 AND code.id < " COUPOND_USES_FROM
-#define COUPOND_OF_USER "code.assigned_to = (SELECT number FROM coupon_user WHERE user_id = ?8)"
-
-// The same of jobs, from ?1 down to ?2.
+// Of what is looked at for a page, from ?1 down to ?2: the jobs that match.
 #define COUPOND_LISTED_JOBS(those)                         \
     "SELECT " COUPOND_JOB_COLUMNS " FROM job WHERE " those \
     "id < ?1 AND id >= ?2 AND status = coalesce(?3, status) ORDER BY id DESC LIMIT ?4"
@@ -82,7 +66,7 @@ public:
     }
 
     Result<CodePage> list_codes(const CodeQuery& query, Timestamp now) override {
-        return of_one_moment([&] { return read_codes(query, now); });
+        return of_one_moment([&] { return code_pages_.read(query, now); });
     }
 
     Result<std::optional<CodeHistory>> find_code(const std::string& code,
@@ -404,36 +388,6 @@ private:
         return sound(std::move(statistics));
     }
 
-    CodePage read_codes(const CodeQuery& query, Timestamp now) {
-        CodePage page{false, {}, query.after, false};
-        page.book_found = book_exists_.bind(query.book_id).step();
-        if (!page.book_found) return page;
-        book_exists_.reset();
-        const auto limit = static_cast<std::int64_t>(query.limit);
-        const bool sifted = query.filter != CodeQuery::Filter::all || query.user_id || query.prefix;
-        const auto scan = sifted ? static_cast<std::int64_t>(limits::page_scan) : limit + 1;
-        const auto filter = static_cast<std::int64_t>(query.filter);
-        Statement& scanned = query.user_id ? scanned_of_user_ : scanned_of_book_;
-        bind_codes(scanned, query, scan, filter, now).step();
-        const CodeId scanned_to = scanned.optional_integer(0).value_or(query.after);
-        const bool scanned_all = scanned.integer(1) < scan;
-        scanned.reset();
-        Statement& select = query.user_id ? codes_of_user_ : codes_of_book_;
-        bind_codes(select, query, scanned_to, filter, now);
-        while (select.step()) {
-            if (page.codes.size() == query.limit) {
-                page.more = true;
-                select.reset();
-                return page;
-            }
-            page.codes.push_back(read_code(select));
-            page.read_to = page.codes.back().id;
-        }
-        page.read_to = scanned_to;
-        page.more = !scanned_all;
-        return page;
-    }
-
     UserPage read_user(const UserQuery& query) {
         UserPage page;
         held_.bind(query.user_id, query.after, static_cast<std::int64_t>(query.limit) + 1);
@@ -474,13 +428,6 @@ private:
         Redemption redemption = read_redemption(redemption_);
         redemption_.reset();
         return redemption;
-    }
-
-    /// `third`: up to which id, or how many.
-    static Statement& bind_codes(Statement& statement, const CodeQuery& query, std::int64_t third,
-                                 std::int64_t filter, Timestamp now) {
-        return statement.bind_all(query.book_id, query.after, third, filter, now, query.prefix,
-                                  static_cast<std::int64_t>(query.limit) + 1, query.user_id);
     }
 
     JobPage read_jobs(const JobQuery& query) {
@@ -551,6 +498,7 @@ private:
 
     Connection connection_;
     BookWalk books_{connection_};
+    CodePages code_pages_{connection_};
     Statement spelled_{connection_, COUPOND_SPELLED};
     Statement counts_{connection_,
                       "SELECT total, available, redeemed FROM book_count WHERE book_id = ?"};
@@ -584,11 +532,6 @@ private:
     Statement redeemed_uses_{connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
                                           " WHERE code.use_of = ? AND code.redeemed_at IS NOT NULL "
                                           "ORDER BY code.redeemed_at DESC, code.id DESC LIMIT ?"};
-    Statement book_exists_{connection_, "SELECT 1 FROM coupon_book WHERE id = ?"};
-    Statement codes_of_book_{connection_, COUPOND_LISTED_CODES(COUPOND_OF_BOOK)};
-    Statement codes_of_user_{connection_, COUPOND_LISTED_CODES(COUPOND_OF_USER)};
-    Statement scanned_of_book_{connection_, COUPOND_SCANNED_CODES(COUPOND_OF_BOOK)};
-    Statement scanned_of_user_{connection_, COUPOND_SCANNED_CODES(COUPOND_OF_USER)};
     Statement held_{connection_,
                     "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES
                     " WHERE code.assigned_to = (SELECT number FROM coupon_user WHERE user_id = ?) "

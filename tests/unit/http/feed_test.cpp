@@ -63,6 +63,11 @@ public:
         server_->run([&] { wake(); });
     }
 
+    /// What it says while it has nothing.
+    void wait_with(wire::Rest rest) {
+        server_->run([&] { waits_ = rest; });
+    }
+
     long sources() const { return alive_.use_count() - 1; }
     int pulled() const { return pulled_; }
 
@@ -72,15 +77,16 @@ private:
     }
 
     wire::Rest pull(std::string& out) {
-        if (pieces_.empty()) return ended_ ? wire::Rest::none : wire::Rest::later;
+        if (pieces_.empty()) return ended_ ? wire::Rest::none : waits_;
         out += pieces_.front();
         pieces_.pop_front();
         ++pulled_;
-        return pieces_.empty() ? wire::Rest::later : wire::Rest::more;
+        return pieces_.empty() ? waits_ : wire::Rest::more;
     }
 
     std::deque<std::string> pieces_;
     bool ended_ = false;
+    wire::Rest waits_ = wire::Rest::later;
     std::vector<Responder> responders_;
     std::atomic<int> pulled_ = 0;
     std::shared_ptr<int> alive_ = std::make_shared<int>();
@@ -279,6 +285,53 @@ TEST(Feed, SaysAtADrainWhatItStillHas) {
     EXPECT_EQ(got, 256 * 64 * 1024U);
     EXPECT_TRUE(slow->sees_end());
     EXPECT_TRUE(eventually([&] { return done->load(); }));
+}
+
+TEST(Feed, ThatHasAnEndOfItsOwnIsWaitedForAtADrain) {
+    Feed feed;
+    feed.wait_with(wire::Rest::soon);
+    const auto client = feed.ask();
+    EXPECT_TRUE(eventually([&] { return feed.sources() == 1; }));
+    const auto done = feed.server().drain(60'000);
+    feed.put({"one"});
+    EXPECT_EQ(client->read_chunk(), "one");
+    feed.put({"two"});
+    EXPECT_EQ(client->read_chunk(), "two");
+    EXPECT_FALSE(done->load());
+    feed.end();
+    EXPECT_EQ(client->read_chunk(), "");
+    EXPECT_TRUE(client->sees_end());
+    EXPECT_TRUE(eventually([&] { return done->load(); }));
+}
+
+TEST(Feed, ThatIsNotOverWhenADrainIsIsCutOff) {
+    Feed feed;
+    feed.wait_with(wire::Rest::soon);
+    const auto client = feed.ask();
+    Client old(feed.server());
+    old.send("GET /feed HTTP/1.0\r\n\r\n");
+    EXPECT_EQ(old.read(true).status, 200);
+    EXPECT_TRUE(eventually([&] { return feed.sources() == 2; }));
+    const auto done = feed.server().drain(100);
+    EXPECT_TRUE(eventually([&] { return done->load(); }));
+    EXPECT_EQ(client->read_chunk(), std::nullopt);
+    EXPECT_FALSE(old.sees_end());  // but a reset
+}
+
+TEST(Feed, ThatFailsBreaksTheConnection) {
+    Feed feed;
+    const auto client = feed.ask();
+    Client old(feed.server());
+    old.send("GET /feed HTTP/1.0\r\n\r\n");
+    EXPECT_EQ(old.read(true).status, 200);
+    EXPECT_TRUE(eventually([&] { return feed.sources() == 2; }));
+    feed.wait_with(wire::Rest::failed);
+    feed.wake_all();
+    EXPECT_EQ(client->read_chunk(), std::nullopt);
+    EXPECT_FALSE(old.sees_end());
+    EXPECT_TRUE(eventually([&] { return feed.sources() == 0; }));
+    Client other(feed.server());
+    EXPECT_EQ(other.ask(get("/ping")).body, "pong");
 }
 
 TEST(Feed, MayBeWokenWhenAllIsOver) {
