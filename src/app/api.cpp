@@ -322,7 +322,8 @@ void show_job(const Api& api, const http::Request& request, const http::Responde
 
 void list_rejected(const Api& api, const http::Request& request, const http::Responder& responder) {
     run_query(api, request, responder,
-              wire::decode_rejected_rows(request.path_params[0], request.query, request.request_id),
+              wire::decode_rejected_rows(request.path_params[0], request.query, request.accept,
+                                         request.request_id),
               [&request](ReadStore& store, const wire::RejectedQuery& query) {
                   const Result<std::optional<Job>> job = store.find_job(query.job_id);
                   if (!job) return wire::failed(job.error(), request.request_id);

@@ -12,6 +12,7 @@
 #include "domain/code_pattern.hpp"
 #include "domain/money.hpp"
 #include "wire/book_order.hpp"
+#include "wire/code_export.hpp"
 #include "wire/codes.hpp"
 #include "wire/decimal.hpp"
 #include "wire/fields.hpp"
@@ -897,12 +898,15 @@ Decoded<ReceiveFile> decode_receive_file(Import::Format format, std::string_view
 }
 
 Decoded<RejectedQuery> decode_rejected_rows(std::string_view path_id, const Query& query,
-                                            std::string_view request_id) {
+                                            std::string_view accept, std::string_view request_id) {
     static constexpr std::array<std::string_view, 2> known{"limit", "after"};
     Messages messages;
     RejectedQuery rows;
     rows.job_id = read_path_id(path_id, messages);
-    rows.limit = read_limit(query, limits::page_rejected, limits::page_rejected, messages);
+    rows.as_csv = code_format(accept) == CodeFormat::csv;
+    const std::size_t most =
+        rows.as_csv ? static_cast<std::size_t>(limits::rejected_rows) : limits::page_rejected;
+    rows.limit = read_limit(query, most, most, messages);
     rows.after = read_number(query, "after", 0, messages).value_or(0);
     refuse_unknown_parameters(query, known, messages);
     if (!messages.empty()) return invalid(messages, request_id);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "wire/csv.hpp"
 #include "wire/wire.hpp"
 #include "wire/write.hpp"
 
@@ -118,6 +119,39 @@ std::string link_before(JobId before, const JobQuery& query) {
     return link + R"(>; rel="next")";
 }
 
+Answer rejected_list(std::span<const RejectedRow> rows) {
+    std::string body;
+    JsonWriter json(body);
+    std::string_view before = "[";
+    for (const RejectedRow& row : rows) {
+        json.raw(std::exchange(before, ",")).raw(R"({"line":)").number(row.line);
+        json.raw(R"(,"reason":)").string(row.reason);
+        json.raw(R"(,"message":)").string(message_of_row(row.reason));
+        json.raw(R"(,"text":)").string(row.text).raw("}");
+    }
+    json.raw(rows.empty() ? "[]" : "]");
+    Answer answer;
+    answer.body = std::move(body);
+    return answer;
+}
+
+Answer rejected_file(std::span<const RejectedRow> rows, JobId job_id) {
+    std::string body = "line,reason,message,text\r\n";
+    for (const RejectedRow& row : rows) {
+        body += std::to_string(row.line) + ",";
+        append_csv_cell(body, row.reason);
+        append_csv_cell(body += ',', message_of_row(row.reason));
+        append_csv_cell(body += ',', row.text);
+        body += "\r\n";
+    }
+    Answer answer;
+    answer.body = std::move(body);
+    answer.content_type = "text/csv; charset=utf-8; header=present";
+    answer.content_disposition =
+        "attachment; filename=\"rejected-rows-" + std::to_string(job_id) + ".csv\"";
+    return answer;
+}
+
 }  // namespace
 
 std::optional<Status> job_status(std::string_view name) {
@@ -148,23 +182,13 @@ Answer unreadable_file(const CodeFile::Problem& told, std::string_view request_i
 }
 
 Answer encode(std::span<const RejectedRow> rows, const RejectedQuery& query) {
-    std::string body;
-    JsonWriter json(body);
-    std::string_view before = "[";
-    for (const RejectedRow& row : rows) {
-        json.raw(std::exchange(before, ",")).raw(R"({"line":)").number(row.line);
-        json.raw(R"(,"reason":)").string(row.reason);
-        json.raw(R"(,"message":)").string(message_of_row(row.reason));
-        json.raw(R"(,"text":)").string(row.text).raw("}");
-    }
-    json.raw(rows.empty() ? "[]" : "]");
-    Answer answer;
-    answer.body = std::move(body);
+    Answer answer = query.as_csv ? rejected_file(rows, query.job_id) : rejected_list(rows);
     if (rows.size() == query.limit) {
         answer.link = "</coupon/jobs/" + std::to_string(query.job_id) +
                       "/rejected?limit=" + std::to_string(query.limit) +
                       "&after=" + std::to_string(rows.back().line) + R"(>; rel="next")";
     }
+    answer.vary = "Accept";
     return answer;
 }
 

@@ -124,10 +124,11 @@ struct RejectedQuery {
     JobId job_id = 0;
     std::int64_t after = 0;  ///< those of lines behind it
     std::size_t limit = 0;
+    bool as_csv = false;
 };
-/// `path_id` is the text after /coupon/jobs/.
+/// `path_id` is the text after /coupon/jobs/, `accept` that header's value.
 Decoded<RejectedQuery> decode_rejected_rows(std::string_view path_id, const Query& query,
-                                            std::string_view request_id);
+                                            std::string_view accept, std::string_view request_id);
 /// `path_id` is the text after /coupon/jobs/. There is no body to read; `query` must be empty.
 Decoded<CancelJob> decode_cancel_job(std::string_view path_id, const Query& query,
                                      std::string_view request_id);
@@ -248,7 +249,7 @@ Answer encode(const Job& job);
 /// 400 to a file that cannot be read at all.
 Answer unreadable_file(const CodeFile::Problem& problem, std::string_view request_id);
 
-/// The answer to GET /coupon/jobs/:id/rejected.
+/// The answer to GET /coupon/jobs/:id/rejected: a list, or a file.
 Answer encode(std::span<const RejectedRow> rows, const RejectedQuery& query);
 
 /// The answer to GET /coupon/jobs.
