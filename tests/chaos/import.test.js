@@ -2,7 +2,9 @@
 // each code comes in once, or of a file that did not come whole none.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { numbered } from '../support/client.js';
+import { Client, numbered } from '../support/client.js';
+import { Coupond } from '../support/coupond.js';
+import { defaultBackend } from '../support/data.js';
 import { testServer } from '../support/harness.js';
 import { isConnectionFailure } from '../support/history.js';
 import { pause } from '../support/lives.js';
@@ -13,6 +15,7 @@ import { assertJob } from '../support/shapes.js';
 
 const rows = 200_000;
 const hasEnded = ({ finishedAt }) => finishedAt !== null;
+const rejectedRows = 50_000;
 const fileOf = (codes) => `code,metadata.print\n${codes.map((code) => `${code},7\n`).join('')}`;
 const totalOf = async (client, id) => (await client.get(`/coupon/${id}`)).body.counts.total;
 const isInterrupted = ({ status, error }) =>
@@ -46,7 +49,8 @@ async function untilNoParts(server) {
     }
 }
 
-describe('kill -9 with a file of codes', () => {
+// Side by side, because they often wait.
+describe('kill -9 with a file of codes', { concurrency: true }, () => {
     it('that still comes: its job ends, and nothing of it is left', async (t) => {
         const { server, client } = await testServer(t);
         const { id } = await client.newBook();
@@ -63,7 +67,7 @@ describe('kill -9 with a file of codes', () => {
         await server.start();
         const since = Date.now();
         // Whoever received it may only be slow: others wait until its claim is over.
-        const ended = await client.untilJob(job.id, hasEnded, 35_000);
+        const ended = await client.untilJob(job.id, hasEnded, 40_000);
         t.diagnostic(`after ${Date.now() - since} ms`);
         assert.ok(isInterrupted(ended), JSON.stringify(ended));
         assertJob(ended, { requested: 0, created: 0, startedAt: null });
@@ -75,11 +79,11 @@ describe('kill -9 with a file of codes', () => {
         const { server, client } = await testServer(t);
         const random = seededRandom();
         const books = [await client.newBookWith(['clash']), await client.newBook()];
-        const [clashing, skipping, whole] = ['x-', 's-', 'w-'].map((prefix) =>
-            numbered(prefix, rows),
-        );
-        // The first and the last row are of those that are rejected.
+        const [skipping, whole] = ['s-', 'w-'].map((prefix) => numbered(prefix, rows));
+        const clashing = numbered('x-', rejectedRows + 30_000);
+        // The first and the last row are of those that are rejected, or very many.
         clashing.push('clash');
+        for (let row = 0; row < rejectedRows; row += 1) clashing[row] = `${clashing[row]},`;
         skipping.unshift('clash');
         skipping.push('s-0');
         const jobs = [];
@@ -116,7 +120,8 @@ describe('kill -9 with a file of codes', () => {
 
         const [ofClashing, ofSkipping, ofWhole] = await created();
         assertJob(ofClashing, {
-            ...{ status: 'failed', requested: rows + 1, created: 0, rejected: 1, failed: rows + 1 },
+            ...{ status: 'failed', created: 0, rejected: rejectedRows + 1 },
+            ...{ requested: clashing.length, failed: clashing.length },
         });
         assert.equal(ofClashing.error.code, 'rows_rejected');
         assertJob(ofSkipping, {
@@ -125,7 +130,10 @@ describe('kill -9 with a file of codes', () => {
         assertJob(ofWhole, { status: 'completed', requested: rows, created: rows, rejected: 0 });
         const rejected = async ({ id }) =>
             (await client.rejectedRows(id)).map(({ line, reason }) => [line, reason]);
-        assert.deepEqual(await rejected(ofClashing), [[rows + 2, 'codes_already_exist']]);
+        assert.deepEqual(await rejected(ofClashing), [
+            ...Array.from({ length: rejectedRows }, (_, row) => [row + 2, 'row_malformed']),
+            [clashing.length + 1, 'codes_already_exist'],
+        ]);
         assert.deepEqual(await rejected(ofSkipping), [
             [2, 'codes_already_exist'],
             [rows + 3, 'code_repeated'],
@@ -147,11 +155,11 @@ describe('kill -9 with a file of codes', () => {
         const count = 20_000;
         const wide = 'x'.repeat(300); // so that it takes a while to come
         let replayed = 0;
-        const rounds = 8;
+        const rounds = 6;
         for (let round = 0; round < rounds; round += 1) {
             const file = fileOf(numbered(`k${round}-`, count)).replaceAll(',7', `,${wide}`);
             const options = { headers: { 'idempotency-key': `file-${round}` } };
-            const killed = pause(random.below(120)).then(() => server.kill9());
+            const killed = pause(random.below(400)).then(() => server.kill9());
             const first = await client.importFile(id, file, undefined, options).catch((error) => {
                 if (!isConnectionFailure(error)) throw error;
             });
@@ -173,5 +181,42 @@ describe('kill -9 with a file of codes', () => {
         assert.deepEqual(await countOf(server, 'k'), [rounds * count, rounds * count]);
         await untilNoParts(server);
         await server.data.verify();
+    });
+
+    const several = { skip: defaultBackend() === 'sqlite' };
+    it('that one of three processes takes in: the others go on with it', several, async (t) => {
+        const cluster = await Coupond.startSeveral(3);
+        const client = new Client(() => cluster.port);
+        t.after(async () => {
+            client.close();
+            await cluster.remove();
+        });
+        const { id } = await client.newBook();
+        const count = 60_000;
+        const jobs = [];
+        for (const [index, onConflict] of ['fail', 'skip', 'fail', 'skip'].entries()) {
+            const file = fileOf(numbered(`c${index}-`, count));
+            jobs.push(await client.mustImport(id, file, { onConflict }));
+        }
+        const created = async () => {
+            const all = await Promise.all(jobs.map((job) => client.job(job.id)));
+            return all.reduce((sum, { body }) => sum + body.created, 0);
+        };
+        // One after the other, so that whoever works on them is among them, but the last one.
+        for (const [index, victim] of cluster.servers.slice(0, 2).entries()) {
+            for (const deadline = Date.now() + 60_000; (await created()) < (index + 1) * 20_000;) {
+                assert.ok(Date.now() < deadline, 'nobody goes on');
+            }
+            await victim.kill9();
+        }
+        for (const { id: jobId } of jobs) {
+            const job = await client.untilJob(jobId);
+            assertJob(job, { status: 'completed', requested: count, created: count });
+        }
+        assert.equal((await client.upload(id, ['behind'])).status, 201);
+        assert.deepEqual(await countOf(cluster, 'c'), [4 * count, 4 * count]);
+        assert.equal(await totalOf(client, id), 4 * count + 1);
+        await untilNoParts(cluster);
+        await cluster.data.verify();
     });
 });
