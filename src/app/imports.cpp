@@ -56,7 +56,7 @@ public:
         const auto receiving = all_.lock();  // none at the end of the process
         if (!receiving) return;
         receiving->erase(this);
-        if (key_) imports_.keys_in_use_.erase(*key_);
+        release_key();
     }
 
     bool take(std::string_view piece) {
@@ -137,8 +137,15 @@ private:
         responder_.read_on();
     }
 
+    /// Whoever is answered may use the key again at once, also while the job is still given up.
+    void release_key() {
+        if (key_) imports_.keys_in_use_.erase(*key_);
+        key_.reset();
+    }
+
     void answer(wire::Answer answer) {
         is_answered_ = true;
+        release_key();
         give_up();
         responder_.send(std::move(answer));
     }
@@ -165,7 +172,7 @@ private:
     ReceiveFile asked_;
     const std::string request_id_;
     const http::Responder responder_;
-    const std::optional<std::string> key_;
+    std::optional<std::string> key_;  ///< until it is answered
     Digester digester_;  ///< of the request
     std::string bytes_;  ///< that are not kept yet
     std::optional<Job> job_;

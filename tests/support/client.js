@@ -34,7 +34,9 @@ export class Client {
         const fields = { ...headers };
         if (payload !== undefined) {
             fields['content-type'] ??= 'application/json';
-            fields['content-length'] ??= Buffer.byteLength(payload);
+            if (fields['content-length'] === undefined) {
+                fields['content-length'] = Buffer.byteLength(payload);
+            }
         }
         for (const [name, value] of Object.entries(fields)) if (value === null) delete fields[name];
         return new Promise((resolve, reject) => {
@@ -98,6 +100,13 @@ export class Client {
     /** `more`: an `expiresAt`, `metadata`, whether to `wait`. */
     generate(bookId, count, more, options) {
         return this.post(`/coupon/generate/${bookId}`, { count, ...more }, options);
+    }
+
+    /** A file's text or bytes. `more`: its `format` (csv, or ndjson), `onConflict`. */
+    importFile(bookId, file, { format = 'csv', ...query } = {}, { headers, ...options } = {}) {
+        const path = `/coupon/codes/${bookId}${query.onConflict ? queryOf(query) : ''}`;
+        const type = format === 'csv' ? 'text/csv' : 'application/x-ndjson';
+        return this.post(path, file, { headers: { 'content-type': type, ...headers }, ...options });
     }
 
     job(id) {
@@ -212,6 +221,34 @@ export class Client {
         assert.equal(answer.status, 202, answer.text);
         assertJob(answer.body);
         return answer.body;
+    }
+
+    /** The job of a file that has come whole. */
+    async mustImport(bookId, file, more, options) {
+        const answer = await this.importFile(bookId, file, more, options);
+        assert.equal(answer.status, 202, answer.text);
+        const { format = 'csv', onConflict = 'fail' } = more ?? {};
+        assertJob(answer.body, { type: 'import', couponBookId: bookId, format, onConflict });
+        assert.equal(answer.headers.location, `/coupon/jobs/${answer.body.id}`);
+        return answer.body;
+    }
+
+    /** The same when it has ended. */
+    async imported(bookId, file, more) {
+        return this.untilJob((await this.mustImport(bookId, file, more)).id);
+    }
+
+    /** Every row that a job has rejected, by line. */
+    async rejectedRows(jobId, query = {}) {
+        const rows = [];
+        let path = `/coupon/jobs/${jobId}/rejected${queryOf({ limit: 1000, ...query })}`;
+        while (path) {
+            const answer = await this.get(path);
+            assert.equal(answer.status, 200, answer.text);
+            rows.push(...answer.body);
+            path = nextPage(answer);
+        }
+        return rows;
     }
 
     async mustCancel(jobId) {

@@ -83,8 +83,10 @@ export async function verifyLedger(client) {
         const answered = Date.now();
         const entries = await client.allEvents();
         assertAscending(entries);
+        const imports = (await client.allJobs()).filter(({ type }) => type === 'import');
+        const imported = new Set(imports.map(({ couponBookId }) => couponBookId));
         try {
-            verifyEntries(entries, books, { asked, answered });
+            verifyEntries(entries, books, { asked, answered, imported });
             return entries;
         } catch (error) {
             if (!(error instanceof assert.AssertionError) || Date.now() > deadline) throw error;
@@ -107,19 +109,26 @@ export async function verifyServer(t, server, client) {
  * Throws where `entries`, all that there are, contradict each other, what books and codes were set
  * to, or `books` (of client.allBooks({codes: true})). `asked` and `answered`: when those were;
  * `losesLocks`: Redis may have lost some; `unknownLocks`: a set of `code\nuser` whose lock may have
- * been taken without an entry.
+ * been taken without an entry; `imported`: a set of the ids of books that files were taken into.
  */
 export function verifyEntries(
     entries,
     books,
-    { asked, answered, losesLocks = false, unknownLocks = new Set() },
+    {
+        asked,
+        answered,
+        losesLocks = false,
+        unknownLocks = new Set(),
+        imported = new Set(),
+    },
 ) {
     if (defaultBackend() === 'redis') entries = inOrderOfLocks(entries);
     const requests = new Map(); // id → its entries so far, each with its book as it was then
     // book id → how many codes came in, are assigned, and to whom, redeemed, and by whom; and the book itself
     const seen = new Map();
     const states = new Map(); // code → what the entries so far have made of it
-    const settings = new Map(); // code → what it was set to, where it was changed
+    // code → what it was set to, where it was changed, or may have been set to something by a file
+    const settings = settingsOfFiles(entries, books, imported);
     const redemptions = new Map(); // id → what was redeemed, and what is left of it
     // code → the users of its uses, beside what the code itself has gone through, and until when
     // they have locked it; and how many of its uses stand
@@ -127,7 +136,9 @@ export function verifyEntries(
     for (const entry of entries) {
         const text = JSON.stringify(entry);
         const others = requests.get(entry.requestId) ?? [];
-        for (const other of others) assertOfOneRequest(other.entry, entry, text);
+        const ofFile = others[0]?.entry.type === 'codes_uploaded';
+        if (ofFile) assertOfFile(others[0].entry, entry, imported, text);
+        else for (const other of others) assertOfOneRequest(other.entry, entry, text);
         others.push({ entry, book: seen.get(entry.bookId)?.book });
         requests.set(entry.requestId, others);
         if (entry.type === 'book_created') {
@@ -145,7 +156,8 @@ export function verifyEntries(
             book.book = entry.after;
             continue;
         }
-        assertAllowed(entry, book.book, settings.get(entry.code) ?? codeDefaults, text);
+        if (!ofFile || bringsCodes(entry))
+            assertAllowed(entry, book.book, settings.get(entry.code) ?? codeDefaults, text);
         if (bringsCodes(entry)) {
             book.total += entry.codes;
             book.generated ||= entry.type === 'codes_generated';
@@ -190,7 +202,7 @@ export function verifyEntries(
             const held = (book.held.get(entry.userId) ?? 0) + given;
             book.held.set(entry.userId, held);
             const { maxAssignmentsPerUser } = book.book;
-            const within = given < 0 || held <= (maxAssignmentsPerUser ?? Infinity);
+            const within = ofFile || given < 0 || held <= (maxAssignmentsPerUser ?? Infinity);
             assert.ok(within, `more than ${maxAssignmentsPerUser} held: ${text}`);
         }
         if (entry.type === 'code_redeemed') {
@@ -280,6 +292,27 @@ function inOrderOfLocks(entries) {
     return ordered;
 }
 
+/** What the codes of books that files were taken into were set to when they came in. */
+function settingsOfFiles(entries, books, imported) {
+    const settings = new Map();
+    for (const { codes } of books.filter(({ id }) => imported.has(id))) {
+        for (const { code, active, expiresAt, maxRedemptions, metadata } of codes) {
+            settings.set(code, { active, expiresAt, maxRedemptions, metadata });
+        }
+    }
+    for (const { type, bookId, code, before } of entries.toReversed()) {
+        if (type === 'code_changed' && imported.has(bookId)) settings.set(code, before);
+    }
+    return settings;
+}
+
+/** A file's codes come in several times, and some of them are somebody's. */
+function assertOfFile(first, entry, imported, text) {
+    assert.ok(imported.has(entry.bookId), `a second entry: ${text}`);
+    assert.equal(entry.bookId, first.bookId, text);
+    assert.ok(['codes_uploaded', 'code_assigned'].includes(entry.type), text);
+}
+
 /** Only jobs and several codes that are locked, or redeemed for one order, make several entries. */
 function assertOfOneRequest(one, other, text) {
     if (one.type === 'codes_generated') {
@@ -298,7 +331,7 @@ function assertOfOneRequest(one, other, text) {
 function assertUsedTogether(several) {
     const text = JSON.stringify(several.map(({ entry }) => entry));
     const books = several.map(({ book }) => book);
-    if (several[0].entry.type === 'codes_generated') return;
+    if (bringsCodes(several[0].entry)) return;
     if (several.length > 1) for (const { combinable } of books) assert.ok(combinable, text);
     const [{ type, order }] = several.map(({ entry }) => entry);
     if (type !== 'code_redeemed') return;

@@ -252,8 +252,9 @@ function assertImport(job, expected) {
     if (status === 'completed') {
         assert.deepEqual([created + rejected, job.progress], [requested, 1], text);
     } else {
-        const done = requested === 0 ? 0 : (created + rejected) / requested;
-        assert.equal(job.progress, Math.floor(10_000 * done) / 10_000, text);
+        const done = 10_000 * (created + rejected);
+        const progress = requested === 0 ? 0 : Math.floor(done / requested) / 10_000;
+        assert.equal(job.progress, progress, text);
     }
     if (job.onConflict === 'fail' && rejected > 0) assert.equal(created, 0, text);
     if (status === 'queued') assert.deepEqual([created, job.startedAt], [0, null], text);
