@@ -574,7 +574,7 @@ bool CodeFile::add_column(std::string_view name) {
         known, [&](const Known& one) { return equal_but_for_case(name, one.first); });
     if (found != known.end()) {
         column.kind = found->second;
-    } else if (name.size() > metadata.size() &&
+    } else if (name.size() >= metadata.size() &&
                equal_but_for_case(name.substr(0, metadata.size()), metadata)) {
         column.kind = Column::Kind::metadata;
         JsonWriter(column.member).string(name.substr(metadata.size())).raw(":");

@@ -42,7 +42,6 @@ const everything = {
     maxRedemptionsPerCode: 4,
     lockTtlSeconds: 86_400,
     combinable: false,
-    autoGenerate: { below: 2, count: 3 },
     metadata: {
         text: 'ü🎟"\\/\u2028',
         control: '\u0000\n\u001f',
