@@ -135,7 +135,8 @@ TEST(ImportShare, KeepsSettingsOfEachRow) {
     std::vector<ImportedCode> all;
     for (std::int64_t line = 1; line <= 40; ++line) {
         ImportedCode one = row(line, std::to_string(100 + line));
-        one.settings = {line % 2 == 0, Timestamp{line % 4}, {}, line % 5 == 0 ? R"({"a":1})" : ""};
+        one.settings = {
+            line % 2 == 0, Timestamp{line % 4}, {}, line % 5 == 0 ? R"({"a":1})" : "{}"};
         if (line % 10 == 1) one.settings = {};
         one.user_id = line % 3 == 0 ? "" : "u\n" + std::to_string(line);
         all.push_back(one);

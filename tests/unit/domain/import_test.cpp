@@ -540,7 +540,7 @@ TEST_F(Importing, OtherSpellingsAreTheSameCodeWhereTheBookFoldsThem) {
 // What becomes of the others.
 
 TEST_F(Importing, CodesOfTheSameSettingsShareAnEntry) {
-    const CodeSettings late{true, noon + 5, {}, ""};
+    const CodeSettings late{true, noon + 5, {}, "{}"};
     const CodeSettings off{false, {}, {}, R"({"a":1})"};
     const JobId id = begin(true, Stage::adding);
     const Decision decision = decide(
@@ -662,7 +662,8 @@ TEST_F(Importing, NamesWhatItsCodesNeed) {
 }
 
 TEST_F(Importing, CodesThatDoNotWorkAreKeptBackAndOthersOfLimitsCounted) {
-    const CodeSettings off{false, {}, {}, ""}, gone{true, noon, {}, ""}, thrice{true, {}, 3, ""};
+    const CodeSettings off{false, {}, {}, "{}"}, gone{true, noon, {}, "{}"},
+        thrice{true, {}, 3, "{}"};
     const JobId id = begin(true, Stage::adding);
     const Decision decision = decide({add(id,
                                           {code("A", "", off), code("B", "ann", off),

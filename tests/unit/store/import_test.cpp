@@ -522,7 +522,7 @@ TEST_F(ImportTest, BringsInAFileFromItsFirstPartToItsLastRow) {
     changed(counted);
     run(UploadCodes{2, {"there"}});
     const CodeSettings late{true, clock_.now() + 3'600'000, 3, R"({"a":"\u20ac"})"};
-    const CodeSettings off{false, {}, {}, ""};
+    const CodeSettings off{false, {}, {}, "{}"};
     changed(add(received.id,
                 {{3, "A", "", late, "", 0.25},
                  {4, "there"},
@@ -574,7 +574,7 @@ TEST_F(ImportTest, BringsInCodesThatAreFoundHoweverTheyAreSpelled) {
         changed(add(id, {{2, "new 1", "ann"}, {3, "THERE1"}, {4, "New-1"}, {5, "x"}}, true));
     EXPECT_EQ(done.created, 2);
     EXPECT_EQ(done.import->rejected, 2);
-    EXPECT_EQ(load_code(store(), "NEW1")->code, "new 1");
+    EXPECT_EQ(tested_.reads().find_code("NEW1", 1)->value().code.code, "new 1");
     EXPECT_EQ(exist({"n e w 1", "X"}, true), (std::vector<bool>{true, true}));
     expect_verified();
 }
