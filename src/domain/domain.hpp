@@ -363,7 +363,7 @@ struct Delta {
 
     bool empty() const {
         return new_books.empty() && changed_books.empty() && new_codes.empty() &&
-               generators.empty() && jobs.empty() && file_parts.empty() &&
+               generators.empty() && jobs.empty() && file_parts.empty() && rejections.empty() &&
                parts_to_remove.empty() && changed_codes.empty() && entries.empty() &&
                memories.empty() && erasures.empty() && usages.empty() && counted_locks.empty() &&
                standing.empty() && counts.empty() && locks.empty() && activity.empty() &&

@@ -159,6 +159,9 @@ inline const char* fault_of(const Job& job) {
         return "a job with such limits";
     }
     if (job.import && !is_sound(*job.import)) return "a job of such a file";
+    const bool takes_shares =
+        job.import && job.import->stage >= Import::Stage::checking && !job.is_finished();
+    if (takes_shares && job.import->share == job.import->shares) return "a job of such a file";
     const bool has_failed = job.status == Job::Status::failed;
     if (has_failed ? !refusal_of(job.error) : !job.error.empty()) return "a job of such an error";
     return nullptr;

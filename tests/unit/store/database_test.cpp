@@ -222,7 +222,7 @@ TEST_F(DatabaseTest, HasStrictTablesOnly) {
               std::vector<std::string>{});
     EXPECT_EQ(second.integer("SELECT count(*) FROM pragma_table_list WHERE schema = 'main' "
                              "AND name NOT LIKE 'sqlite_%'"),
-              15);
+              17);
 }
 
 TEST_F(DatabaseTest, IsOpenedWithALogThatIsSyncedAtEachCommit) {
@@ -267,7 +267,7 @@ TEST_F(Plans, OfFreeCodesWalkTheIndexOfFreeCodes) {
 
 TEST_F(Plans, OfACodeUseItsUniqueIndex) {
     const auto found = plans("code = ?");
-    EXPECT_EQ(found.size(), 6u);
+    EXPECT_EQ(found.size(), 7u);
     for (const std::string& plan : found) {
         EXPECT_NE(plan.find("INDEX coupon_code_code (code=?)"), std::string::npos) << plan;
     }
@@ -340,6 +340,27 @@ TEST_F(Plans, OfJobsUseTheirIndexes) {
         << next[0];
 }
 
+TEST_F(Plans, OfFilesUseTheirIndexes) {
+    const auto of = [&](const std::string& part, const std::string& wanted) {
+        const auto found = plans(part);
+        EXPECT_EQ(found.size(), 1u) << part;
+        for (const std::string& plan : found) {
+            EXPECT_NE(plan.find(wanted), std::string::npos) << plan;
+        }
+    };
+    of("SELECT bytes FROM file_part",
+       "SEARCH file_part USING INDEX sqlite_autoindex_file_part_1 "
+       "(job_id=? AND number>? AND number<?)");
+    // One a file, and nothing else, is in the index that is walked.
+    of("WHERE number = 0", "SCAN file_part USING COVERING INDEX file_part_first");
+    of("WHERE number = 0", "SEARCH job USING INTEGER PRIMARY KEY (rowid=?)");
+    of("DELETE FROM file_part", "SEARCH file_part USING INTEGER PRIMARY KEY (rowid=?)");
+    of("DELETE FROM file_part",
+       "SEARCH file_part USING COVERING INDEX sqlite_autoindex_file_part_1 (job_id=?)");
+    of("FROM rejected_row", "SEARCH rejected_row USING PRIMARY KEY (job_id=? AND line>?)");
+    of("WHERE adds_alone = 1", "SCAN job USING INDEX job_adds_alone");
+}
+
 TEST_F(Plans, OfNoStatementSortOrScanCodes) {
     const auto all = plans("");
     EXPECT_GT(all.size(), 20u);
@@ -349,7 +370,7 @@ TEST_F(Plans, OfNoStatementSortOrScanCodes) {
         for (const char* const table :
              {"coupon_code", "code", "coupon_user", "holder", "usage_count", "activity_count",
               "discount_count", "old", "who", "lock_count", "counted_lock", "ledger", "entry",
-              "code_generator", "generator"}) {
+              "code_generator", "generator", "rejected_row"}) {
             EXPECT_EQ(plan.find("SCAN " + std::string(table)), std::string::npos) << plan;
         }
     }

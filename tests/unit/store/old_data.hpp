@@ -100,6 +100,8 @@ void expect_rows_of_version_1(Connection&& connection) {
     EXPECT_EQ(connection.integer("SELECT sum(generated) FROM activity_count"), 0);
     EXPECT_EQ(connection.integer("SELECT count(*) FROM code_generator"), 0);
     EXPECT_EQ(connection.integer("SELECT count(*) FROM job"), 0);
+    EXPECT_EQ(connection.integer("SELECT count(*) FROM file_part"), 0);
+    EXPECT_EQ(connection.integer("SELECT count(*) FROM rejected_row"), 0);
     EXPECT_EQ(connection.rows("SELECT book_id, since, standing FROM activity_count "
                               "ORDER BY book_id"),
               (std::vector<std::string>{"0|0|0", "1|0|2", "2|0|1"}));

@@ -17,7 +17,7 @@
 namespace coupond::test {
 
 /// The adapter that the tests of both are built for: store_test.cpp, pool_test.cpp, list_test.cpp,
-/// ledger_test.cpp, changes_test.cpp, redemptions_test.cpp, generation_test.cpp.
+/// ledger_test.cpp, changes_test.cpp, redemptions_test.cpp, generation_test.cpp, import_test.cpp.
 #ifdef COUPOND_TEST_ON_POSTGRES
 using TestedStore = PostgresStore;
 #else
@@ -134,6 +134,18 @@ public:
         delta.jobs.push_back(&jobs_.emplace_back(World::JobRow{std::move(job), loaded}));
         return *this;
     }
+    Draft& part(JobId job_id, std::int64_t number, std::string bytes) {
+        delta.file_parts.push_back({job_id, number, parts_.emplace_back(std::move(bytes))});
+        return *this;
+    }
+    Draft& reject(JobId job_id, RejectedRow row) {
+        delta.rejections.push_back({job_id, std::move(row)});
+        return *this;
+    }
+    Draft& remove_parts(JobId job_id) {
+        delta.parts_to_remove.push_back(job_id);
+        return *this;
+    }
     /// `was`: as usages_of() tells it. To be called by keys.
     Draft& usage(UsageKey key, const Usage& now, const World::UsageRow& was = {}) {
         const UsageKey& kept = keys_.emplace_back(std::move(key));
@@ -202,6 +214,7 @@ private:
     std::deque<CodeRow> rows_;
     std::deque<UsageKey> keys_;
     std::deque<World::JobRow> jobs_;
+    std::deque<std::string> parts_;
 };
 
 /// What a store gives for some codes, which must be there.

@@ -1,5 +1,5 @@
-// That rows of lists and erasures, and what limits go by, are looked up by indices, also where the
-// server would rather read all.
+// That rows of lists, files and erasures, and what limits go by, are looked up by indices, also
+// where the server would rather read all.
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -26,6 +26,12 @@ TEST(PlansTest, OfListsErasuresAndLimitsReadNoTableAsAWhole) {
     for (JobId id = 1; id <= 3; ++id) {
         draft.generator(id, "SUMMER-{6}", {}, {}).job(make_job(id, id));
     }
+    for (JobId id = 4; id <= 6; ++id) {
+        Job job = make_job(id, 1);
+        job.import.emplace().time_zone = "UTC";
+        if (id == 4) job.status = Job::Status::cancelled;
+        draft.job(job).part(id, 0, "x").part(id, 1, "y").reject(id, {id, "code_invalid", "x"});
+    }
     ASSERT_TRUE(tested.store().save(draft.delta));
     tested.close();
     auto sql = tested.connect();
@@ -40,7 +46,8 @@ TEST(PlansTest, OfListsErasuresAndLimitsReadNoTableAsAWhole) {
         return sql.rows("SELECT relname, " + kind + " FROM pg_stat_user_tables WHERE relname IN " +
                         "('coupon_book', 'coupon_code', 'coupon_user', 'book_count', "
                         "'lock_count', 'counted_lock', 'usage_count', 'activity_count', "
-                        "'discount_count', 'code_generator', 'job') "
+                        "'discount_count', 'code_generator', 'job', 'file_part', "
+                        "'rejected_row') "
                         "ORDER BY 1");
     };
     sql.run("SELECT pg_stat_reset()");
@@ -55,11 +62,20 @@ TEST(PlansTest, OfListsErasuresAndLimitsReadNoTableAsAWhole) {
         }
     }
     EXPECT_TRUE(tested.reads().find_user({"ann", 0, 10}));
-    EXPECT_EQ(tested.reads().list_jobs({.limit = 10})->jobs.size(), 3u);
-    EXPECT_EQ(tested.reads().list_jobs({.limit = 10, .book_id = 1})->jobs.size(), 1u);
+    EXPECT_EQ(tested.reads().list_jobs({.limit = 10})->jobs.size(), 6u);
+    EXPECT_EQ(tested.reads().list_jobs({.limit = 10, .book_id = 1})->jobs.size(), 4u);
     EXPECT_TRUE(*tested.reads().find_job(1));
     EXPECT_TRUE((*tested.reads().find_generator(1))->generator);
     EXPECT_TRUE((*tested.reads().next_job("w", noon, 0))->generator);
+    EXPECT_EQ(tested.reads().read_file(5, 0, 9)->size(), 2u);
+    EXPECT_EQ(tested.reads().rejected_rows(5, 0, 9)->size(), 1u);
+    EXPECT_EQ(*tested.reads().ended_file(), 4);
+    const std::vector<std::string> texts{"C1", "c1"};
+    EXPECT_EQ(*tested.reads().exist(texts, true), (std::vector<bool>{true, false}));
+    EXPECT_TRUE(std::holds_alternative<CodesUploaded>(
+        run(tested.store(), UploadCodes{2, {"U"}}, noon).value()[0]));
+    EXPECT_TRUE(
+        std::holds_alternative<PartsRemoved>(run(tested.store(), RemoveParts{4}, noon).value()[0]));
     EXPECT_TRUE(std::holds_alternative<JobChanged>(
         run(tested.store(), GenerateCodes{1, 5, {}}, noon).value()[0]));
     EXPECT_TRUE(
@@ -87,8 +103,8 @@ TEST(PlansTest, OfListsErasuresAndLimitsReadNoTableAsAWhole) {
     EXPECT_EQ(scans("seq_scan"),
               (std::vector<std::string>{"activity_count|0", "book_count|0", "code_generator|0",
                                         "counted_lock|0", "coupon_book|0", "coupon_code|0",
-                                        "coupon_user|0", "discount_count|0", "job|0",
-                                        "lock_count|0", "usage_count|0"}));
+                                        "coupon_user|0", "discount_count|0", "file_part|0", "job|0",
+                                        "lock_count|0", "rejected_row|0", "usage_count|0"}));
 }
 
 }  // namespace

@@ -12,6 +12,7 @@ CREATE TABLE file_part (
     CONSTRAINT file_part_pkey PRIMARY KEY (job_id, number)
 );
 ALTER TABLE file_part ALTER COLUMN bytes SET STORAGE EXTERNAL;
+CREATE INDEX file_part_first ON file_part (job_id, number) WHERE number = 0;  -- one row a file
 
 -- Rows of them that were not taken in.
 CREATE TABLE rejected_row (

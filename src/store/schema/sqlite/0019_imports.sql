@@ -10,6 +10,7 @@ CREATE TABLE file_part (
     bytes  BLOB    NOT NULL,
     PRIMARY KEY (job_id, number)
 ) STRICT;
+CREATE INDEX file_part_first ON file_part (job_id, number) WHERE number = 0;  -- one row a file
 
 -- Rows of them that were not taken in.
 CREATE TABLE rejected_row (
