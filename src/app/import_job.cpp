@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 #include <utility>
 
 #include "app/draft.hpp"
@@ -15,6 +14,9 @@ namespace {
 
 /// Of the file, read at once: 2 MiB.
 constexpr std::int64_t parts_at_once = 8;
+
+/// Files of no more rows keep their order.
+constexpr std::size_t rows_in_order = 20'000;
 
 /// Codes that are looked for at once.
 constexpr std::size_t codes_at_once = 5'000;
@@ -157,6 +159,8 @@ std::optional<ImportShare> ImportJob::share(std::int64_t number, std::int64_t sh
     Collector collector(*this, share);
     if (!read_file(collector)) return std::nullopt;
     share.sort();
+    // What goes into the index's pages at random is little then: ids have the file's order.
+    if (shares == 1 && share.size() <= rows_in_order) share.sort_by_lines();
     return share;
 }
 
@@ -223,8 +227,8 @@ bool ImportJob::count() {
     if (!contents) return false;
     AddImported counted = next();
     Import& after = counted.after;
-    after.shares =
-        std::max(contents->rows / limits::share_rows, contents->bytes / limits::share_bytes) + 1;
+    after.shares = 1 + std::max((contents->rows - 1) / limits::share_rows,
+                                contents->bytes / limits::share_bytes);
     counted.rows = contents->rows;
     if (after.skips) {
         after.stage = Import::Stage::adding;
@@ -259,7 +263,6 @@ bool ImportJob::add_piece(const ImportShare& share) {
     const auto done = static_cast<std::size_t>(job_.import->done);
     const std::size_t most = std::min(share.size() - std::min(share.size(), done), hands_.begin());
     std::int64_t entries = 0;
-    std::set<std::string> settings;
     std::size_t end = done;
     for (; end < done + most && entries < limits::piece_entries; ++end) {
         ImportedCode row = share.at(end);
@@ -268,8 +271,8 @@ bool ImportJob::add_piece(const ImportShare& share) {
                    {row.line, std::string(code_repeated), std::move(row.code)});
             continue;
         }
-        entries += settings.insert(row_text(row.settings)).second ? 1 : 0;
-        entries += row.user_id.empty() ? 0 : 1;
+        const bool goes_on = !piece.codes.empty() && piece.codes.back().settings == row.settings;
+        entries += (goes_on ? 0 : 1) + (row.user_id.empty() ? 0 : 1);
         piece.codes.push_back(std::move(row));
     }
     // Anywhere within a stretch of the order in which free codes are given away: neighbours in it

@@ -55,7 +55,14 @@ void ImportShare::sort() {
         const int order = key_of(a).compare(key_of(b));
         return order != 0 ? order < 0 : a.line < b.line;
     });
+    for (std::size_t i = 1; i < rows_.size(); ++i) {
+        rows_[i].is_repeated = key_of(rows_[i - 1]) == key_of(rows_[i]);
+    }
     settings_by_text_ = {};
+}
+
+void ImportShare::sort_by_lines() {
+    std::ranges::sort(rows_, {}, &Row::line);
 }
 
 ImportedCode ImportShare::at(std::size_t place) const {
@@ -70,7 +77,7 @@ ImportedCode ImportShare::at(std::size_t place) const {
 }
 
 bool ImportShare::is_repeated(std::size_t place) const {
-    return place > 0 && key_of(rows_[place - 1]) == key_of(rows_[place]);
+    return rows_[place].is_repeated;
 }
 
 bool ImportShare::has_no_spelling(const ImportedCode& row) {

@@ -27,8 +27,12 @@ public:
     /// To be called once, when all rows have been there.
     void sort();
 
+    /// The same by their lines, after sort().
+    void sort_by_lines();
+
     std::size_t size() const { return rows_.size(); }
-    /// Row `place` in the order of the codes; of equal ones by their lines. Not in `order`.
+    /// Row `place` in the order of the codes, of equal ones by their lines; or in that of
+    /// sort_by_lines(). Without ImportedCode::order.
     ImportedCode at(std::size_t place) const;
     /// Whether the code of row `place` is in a line before it.
     bool is_repeated(std::size_t place) const;
@@ -48,6 +52,7 @@ private:
         std::uint32_t user_size = 0;
         std::uint32_t settings = 0;  ///< in settings_
         std::int64_t line = 0;
+        bool is_repeated = false;
     };
 
     std::string_view key_of(const Row& row) const;

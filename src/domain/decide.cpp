@@ -857,11 +857,10 @@ private:
         rejections_.push_back({job.id, {row.line, reason, row.code}});
     }
 
-    /// Adds those of `codes` that are not there yet, with an entry for each group of the same
-    /// settings.
+    /// Adds those of `codes` that are not there yet, in their order, with an entry for as many of
+    /// the same settings as follow each other.
     void add_imported(Job& job, const Book& book, const std::vector<ImportedCode>& codes) {
         std::vector<std::pair<const CodeSettings*, std::vector<const ImportedCode*>>> groups;
-        std::unordered_map<std::string, std::size_t> group_of;
         Spellings spellings;
         std::unordered_set<std::string_view> spelled;
         for (const ImportedCode& code : codes) {
@@ -869,10 +868,9 @@ private:
                 reject(job, code);
                 continue;
             }
-            const auto [group, is_first] =
-                group_of.try_emplace(row_text(code.settings), groups.size());
-            if (is_first) groups.push_back({&code.settings, {}});
-            groups[group->second].second.push_back(&code);
+            const bool goes_on = !groups.empty() && *groups.back().first == code.settings;
+            if (!goes_on) groups.push_back({&code.settings, {}});
+            groups.back().second.push_back(&code);
         }
         const std::string_view own_request = std::exchange(request_id_, job.request_id);
         for (const auto& [settings, members] : groups) {

@@ -992,3 +992,47 @@ describe('an import', () => {
         }
     }
 });
+
+describe('what was exported', () => {
+    const c = suiteServer();
+    const exported = async (client, id, accept) => {
+        const answer = await client.get(`/coupon/codes/${id}`, { headers: { accept } });
+        assert.equal(answer.status, 200, answer.text);
+        return answer.text;
+    };
+
+    for (const [format, accept] of [
+        ['csv', 'text/csv'],
+        ['ndjson', 'application/x-ndjson'],
+    ]) {
+        it(`as ${format} comes into an empty server as it was`, async (t) => {
+            const book = await c.client.newBook({ codePattern: 'X{8}' });
+            const rows = [
+                'code,userId,expiresAt,maxRedemptions,active,metadata.note,metadata.=1,metadata.',
+                'Z-1,ann,2030-01-02T03:04:05.678Z,3,false,"a, ""b""\r\n",=x,',
+                '-A-2,,,,,,,empty name',
+                'é☃🎟,bob,,,,,,',
+                "'=M-3,,2031-05-06,,true,@x,,",
+                'a-4,ann,,,,,,',
+            ].map((row) => `${row}-${format}`.replace(/-(csv|ndjson)$/, ''));
+            const file = csvOf(rows).replaceAll('Z-1', `Z-1-${format}`).replaceAll('é☃🎟', `é☃🎟${format}`)
+                .replaceAll('-A-2', `-A-2${format}`).replaceAll("'=M-3", `'=M-3${format}`)
+                .replaceAll('a-4', `a-4${format}`);
+            assertCompleted(await c.client.imported(book.id, file), 5);
+            await c.client.mustGenerate(book.id, 3_000, { metadata: { n: 5 }, expiresAt: '2032-01-01' });
+            assert.equal((await c.client.upload(book.id, numbered(`u${format}-`, 40).reverse())).status, 201);
+            const first = await exported(c.client, book.id, accept);
+            const other = await testServer(t);
+            const { id } = await other.client.newBook({ codePattern: 'Y{8}' });
+            assertCompleted(await other.client.imported(id, first, { format }), 3_045);
+            const second = await exported(other.client, id, accept);
+            if (format === 'csv') return assert.equal(second, first);
+            const settings = (text) =>
+                text.split('\n').filter(Boolean).map((line) => {
+                    const { id: _, createdAt: __, ...rest } = JSON.parse(line);
+                    return rest;
+                });
+            assert.deepEqual(settings(second), settings(first));
+        });
+    }
+});
