@@ -854,6 +854,65 @@ TEST(Encode, EntriesAsEvents) {
     EXPECT_EQ(text, ":\nid: 18\n\n");
 }
 
+/// Of the file of a_book() that leaves rows out.
+Job a_file_job() {
+    Job job;
+    job.id = 5;
+    job.book_id = 7;
+    job.import = Import{Import::Format::ndjson, true, "UTC", Import::Stage::adding, 1, 10, 2};
+    job.status = Job::Status::running;
+    job.requested = 8;
+    job.created = 2;
+    job.created_at = now;
+    job.started_at = now + 1;
+    return job;
+}
+
+TEST(Encode, JobOfAFile) {
+    EXPECT_EQ(text_of(encode(a_file_job())),
+              R"({"id":5,"status":"running","couponBookId":7,"type":"import","format":"ndjson",)"
+              R"("onConflict":"skip","progress":0.5,"requested":8,"created":2,"failed":2,)"
+              R"("rejected":2,"error":null,"createdAt":"2026-11-22T14:21:13.730Z",)"
+              R"("startedAt":"2026-11-22T14:21:13.731Z","finishedAt":null})");
+    Job failed = a_file_job();
+    failed.import->format = Import::Format::csv;
+    failed.import->skips = false;
+    failed.status = Job::Status::failed;
+    failed.created = 0;
+    failed.error = "rows_rejected";
+    failed.finished_at = now + 2;
+    const boost::json::value body = boost::json::parse(text_of(encode(failed)));
+    EXPECT_EQ(string_at(body, "format"), "csv");
+    EXPECT_EQ(string_at(body, "onConflict"), "fail");
+    EXPECT_EQ(string_at(body.at("error"), "code"), "rows_rejected");
+    EXPECT_EQ(body.at("failed"), 8);
+    EXPECT_EQ(body.at("rejected"), 2);
+    Job makes = a_file_job();
+    makes.import.reset();
+    EXPECT_EQ(string_at(boost::json::parse(text_of(encode(makes))), "type"), "generate");
+}
+
+TEST(Encode, AnswerToAFile) {
+    const Answer begun = encode(JobChanged{a_file_job(), true}, now, request_id);
+    EXPECT_EQ(begun.status, 202);
+    Answer elsewhere = encode(AddingElsewhere{}, now, request_id);
+    EXPECT_EQ(elsewhere.status, 503);
+    EXPECT_FALSE(string_at(boost::json::parse(text_of(elsewhere)), "code").empty());
+}
+
+TEST(Encode, RejectedRows) {
+    const std::vector<RejectedRow> rows{{2, "code_repeated", "A\"\u00e9"}, {5, "code_missing", ""}};
+    Answer answer = encode(rows, RejectedQuery{5, 1, 2});
+    EXPECT_EQ(answer.link, R"(</coupon/jobs/5/rejected?limit=2&after=5>; rel="next")");
+    EXPECT_EQ(text_of(answer),
+              R"([{"line":2,"reason":"code_repeated","message":"An earlier row of the file has )"
+              "this code\",\"text\":\"A\\\"\u00e9\"},"
+              R"({"line":5,"reason":"code_missing","message":"There is no code","text":""}])");
+    answer = encode(rows, RejectedQuery{5, 1, 3});
+    EXPECT_EQ(answer.link, "");
+    EXPECT_EQ(text_of(encode(std::span<const RejectedRow>(), RejectedQuery{5, 9, 3})), "[]");
+}
+
 TEST(Encode, StreamOfEvents) {
     const Answer answer = event_stream([](std::string&) { return Rest::none; });
     EXPECT_EQ(answer.status, 200);
