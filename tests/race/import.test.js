@@ -89,7 +89,7 @@ describe('files of codes at once', () => {
         const { server, client } = await testServer(t);
         const books = [await client.newBook(), await client.newBook()];
         let [whole, none, byHand] = [0, 0, 0];
-        for (let round = 0; round < 40; round += 1) {
+        for (let round = 0; round < 20; round += 1) {
             const codes = numbered(`T${round}-`, 12);
             const files = [codes, codes.slice(0, 8), codes.slice(4), codes.slice(6, 7)];
             const [jobs, answers] = await Promise.all([
