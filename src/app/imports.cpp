@@ -173,8 +173,8 @@ private:
     const std::string request_id_;
     const http::Responder responder_;
     std::optional<std::string> key_;  ///< until it is answered
-    Digester digester_;  ///< of the request
-    std::string bytes_;  ///< that are not kept yet
+    Digester digester_;               ///< of the request
+    std::string bytes_;               ///< that are not kept yet
     std::optional<Job> job_;
     std::chrono::steady_clock::time_point kept_at_;
     bool is_kept_ = false;  ///< the lane has a part

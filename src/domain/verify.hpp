@@ -101,12 +101,14 @@ public:
         EntryId last_entry = 0;  ///< the last change of one of them
         Timestamp last_redeemed_at = {};
     };
-    /// How many codes of a book a user holds.
+    /// How many codes of a book a user holds, but for those that files have brought as theirs: they
+    /// may be more than the book allows.
     struct HoldingRow {
         BookId book_id = 0;
         std::int64_t user = 0;
         std::int64_t codes = 0;
-        // The last entry by which they were given one, and when; of those that were not moved out.
+        // The last entry by which they were given one otherwise, and when; of those that were not
+        // moved out.
         EntryId last_entry = 0;
         Timestamp last_at = {};
     };

@@ -13,17 +13,22 @@ inline constexpr const char* select_standing =
     "UNION ALL SELECT book_id, since, currency, standing FROM discount_count "
     "WHERE standing <> 0";
 
-/// Snapshot::HoldingRow. Whether a book limits it stands in its text (domain/settings.hpp).
+/// Snapshot::HoldingRow. Whether a book limits it stands in its text (domain/settings.hpp). What a
+/// file has brought has entries of the request that its job is of.
 inline constexpr const char* select_holdings =
     "WITH limited AS (SELECT id FROM coupon_book "
     "WHERE settings LIKE '%max_assignments_per_user %') "
-    "SELECT held.book_id, held.assigned_to, held.codes, coalesce(last.id, 0), "
-    "coalesce(last.at, 0) FROM (SELECT book_id, assigned_to, count(*) AS codes "
-    "FROM coupon_code WHERE assigned_to IS NOT NULL AND use_of IS NULL "
+    "SELECT held.book_id, held.assigned_to, held.codes - coalesce(given.brought, 0), "
+    "coalesce(given.id, 0), coalesce(given.at, 0) FROM (SELECT book_id, assigned_to, "
+    "count(*) AS codes FROM coupon_code WHERE assigned_to IS NOT NULL AND use_of IS NULL "
     "AND book_id IN (SELECT id FROM limited) GROUP BY book_id, assigned_to) AS held "
-    "LEFT JOIN (SELECT book_id, user_number, max(id) AS id, max(at) AS at FROM ledger "
-    "WHERE type = 3 AND book_id IN (SELECT id FROM limited) GROUP BY book_id, user_number"
-    ") AS last ON last.book_id = held.book_id AND last.user_number = held.assigned_to";
+    "LEFT JOIN (SELECT book_id, user_number, count(*) FILTER (WHERE is_brought) AS brought, "
+    "max(id) FILTER (WHERE NOT is_brought) AS id, max(at) FILTER (WHERE NOT is_brought) AS at "
+    "FROM (SELECT id, at, book_id, user_number, request_id IN "
+    "(SELECT request_id FROM job WHERE import IS NOT NULL) AS is_brought FROM ledger "
+    "WHERE type = 3 AND book_id IN (SELECT id FROM limited)) AS assigned "
+    "GROUP BY book_id, user_number) AS given "
+    "ON given.book_id = held.book_id AND given.user_number = held.assigned_to";
 
 /// Snapshot::UsageRow.
 inline std::string select_usages(Timestamp now) {

@@ -334,4 +334,62 @@ describe('files of codes at once', () => {
         });
         await verifyServer(t, server, client);
     });
+
+    it('of users who take codes themselves: nobody takes more than they may', async (t) => {
+        const { server, client } = await testServer(t);
+        const users = numbered('user-', 150);
+        const { id } = await client.newBookWith(numbered('free-', 200), { maxAssignmentsPerUser: 2 });
+        const rows = numbered('U-', 12_000).map((code, row) =>
+            row % 40 ? `${code},` : `${code},${users[(row / 40) % users.length]}`,
+        );
+        const importing = client.mustImport(id, `code,userId\n${fileOf(rows)}`, skip);
+        let taken = 0;
+        await inParallel([...users, ...users], 16, async (user) => {
+            const answer = await client.assignAny(user, id);
+            if (answer.status === 201) taken += 1;
+            else assert.equal(answer.body.code, 'user_assignment_limit_reached', answer.text);
+        });
+        t.diagnostic(`${taken} taken`);
+        const { id: jobId } = await importing;
+        assertJob(await client.untilJob(jobId), { status: 'completed', created: rows.length });
+        // Who has two of the file is given none any more: who has more had them before.
+        const held = tally((await client.allCodes(id)).map(({ assignedTo }) => assignedTo));
+        for (const user of users) assert.ok(held[user] >= 2 && held[user] <= 4, held[user]);
+        for (const user of users) {
+            const answer = await client.assignAny(user, id);
+            assert.equal(answer.body.code, 'user_assignment_limit_reached', answer.text);
+        }
+        await server.data.verify();
+    });
+
+    it('of a user who is erased meanwhile: each of their codes is found', async (t) => {
+        const { server, client } = await testServer(t);
+        const { id } = await client.newBook();
+        const rows = numbered('E-', 30_000).map((code, row) => (row % 50 ? `${code},` : `${code},ann`));
+        for (const [round, more] of [skip, {}].entries()) {
+            const file = fileOf(rows.map((row) => `${round}${row}`));
+            const job = await client.mustImport(id, `code,userId\n${file}`, more);
+            let erased = 0;
+            let ended = false;
+            const end = client.untilJob(job.id).then((last) => {
+                ended = true;
+                assertJob(last, { status: 'completed', created: rows.length });
+            });
+            while (!ended) {
+                const { status, text } = await client.request('DELETE', '/coupon/users/ann');
+                assert.ok(status === 200 || status === 204 || status === 404, text);
+                if (status !== 404) erased += 1;
+            }
+            await end;
+            t.diagnostic(`erased ${erased} times`);
+            await client.request('DELETE', '/coupon/users/ann');
+            const codes = await client.allCodes(id);
+            const of = codes.filter(({ code }) => code.startsWith(`${round}E-`));
+            const assigned = of.filter(({ assignedTo }) => assignedTo !== null);
+            assert.equal(assigned.length, rows.length / 50);
+            for (const { assignedTo } of assigned) assert.notEqual(assignedTo, 'ann');
+            assert.deepEqual((await client.get('/coupon/users/ann')).body.codes, []);
+        }
+        await server.data.verify();
+    });
 });
