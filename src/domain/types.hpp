@@ -60,13 +60,13 @@ struct BookSettings {
     std::optional<Discount> discount = {};
     std::string description = {};
     bool active = true;
-    std::optional<Timestamp> starts_at = {};      ///< its codes cannot be used before
-    std::optional<Timestamp> ends_at = {};        ///< nor from then on
-    std::string time_zone = "UTC";                ///< one that TimeZone::find() knows
-    std::optional<std::int64_t> lock_ttl_s = {};  ///< nothing: as the server is set up
-    bool combinable = true;                       ///< with other codes, for one order
+    std::optional<Timestamp> starts_at = {};         ///< its codes cannot be used before
+    std::optional<Timestamp> ends_at = {};           ///< nor from then on
+    std::string time_zone = "UTC";                   ///< one that TimeZone::find() knows
+    std::optional<std::int64_t> lock_ttl_s = {};     ///< nothing: as the server is set up
+    bool combinable = true;                          ///< with other codes, for one order
     std::optional<AutoGenerate> auto_generate = {};  ///< nothing: none are
-    std::string metadata = "{}";                  ///< a JSON object, as the client has written it
+    std::string metadata = "{}";  ///< a JSON object, as the client has written it
 
     Limits limits_per(Per per) const {
         if (per == Per::ever) return {max_redemptions, max_redemptions_per_user, budget};

@@ -128,9 +128,7 @@ public:
         return store_->next_job(worker, now, after);
     }
 
-    Result<std::vector<BookId>> books_running_low() override {
-        return store_->books_running_low();
-    }
+    Result<std::vector<BookId>> books_running_low() override { return store_->books_running_low(); }
 
     Result<std::vector<bool>> exist(std::span<const std::string> codes, bool folds) override {
         return store_->exist(codes, folds);

@@ -539,12 +539,12 @@ TEST_F(Importing, OtherSpellingsAreTheSameCodeWhereTheBookFoldsThem) {
 
 // What becomes of the others.
 
-TEST_F(Importing, CodesOfTheSameSettingsShareAnEntry) {
+TEST_F(Importing, CodesOfTheSameSettingsThatFollowEachOtherShareAnEntry) {
     const CodeSettings late{true, noon + 5, {}, "{}"};
     const CodeSettings off{false, {}, {}, R"({"a":1})"};
     const JobId id = begin(true, Stage::adding);
     const Decision decision = decide(
-        {add(id, {code("A", "", late), code("B"), code("C", "", off), code("D", "", late)}, true)});
+        {add(id, {code("A", "", late), code("D", "", late), code("B"), code("C", "", off)}, true)});
     const Delta& delta = decision.delta;
     ASSERT_EQ(delta.entries.size(), 3u);
     CodeId next = 50;

@@ -195,7 +195,6 @@ TEST(CodeFile, TellsWhyAFileCannotBeRead) {
     EXPECT_EQ(problem("code,code\n"), "column_repeated");
     EXPECT_EQ(problem("code,userId,USERID\n"), "column_repeated");
     EXPECT_EQ(problem("code,metadata.a,metadata.a\n"), "column_repeated");
-    EXPECT_EQ(problem("code,metadata.\n"), "column_unknown");
     EXPECT_EQ(problem("code,\n"), "column_unknown");
     EXPECT_EQ(problem("code, userId\n"), "column_unknown");
     EXPECT_EQ(problem("code;userId\nA;ann\n"), "not_separated_by_commas");

@@ -48,6 +48,8 @@ const std::vector<BookMember> book_members_of_json = {
     {"caseSensitive", "false", R"("no")", "caseSensitive must be a boolean"},
     {"lockTtlSeconds", "60", "86401", "lockTtlSeconds must be an integer from 1 to 86400"},
     {"combinable", "false", "1", "combinable must be a boolean"},
+    {"autoGenerate", R"({"below":5,"count":10000000})", R"({"below":5,"count":10000001})",
+     "autoGenerate.count must be an integer from 1 to 10000000"},
     {"metadata", R"({"a":1})", "[]", "metadata must be an object"},
 };
 
@@ -71,6 +73,7 @@ BookSettings all_good() {
     book.case_sensitive = false;
     book.lock_ttl_s = 60;
     book.combinable = false;
+    book.auto_generate = AutoGenerate{5, 10'000'000};
     book.metadata = R"({"a":1})";
     return book;
 }
@@ -601,7 +604,7 @@ TEST(DecodeDiscount, IsChangedWhereEitherFormIsGiven) {
     }
     EXPECT_FALSE(edit(R"({"name":"n"})").wished[3]);
     EXPECT_EQ(edit(R"({"name":"n"})").wished.count(), 1U);
-    EXPECT_TRUE(edit(R"({"discount":null,"metadata":{}})").wished[18]);
+    EXPECT_TRUE(edit(R"({"discount":null,"metadata":{}})").wished[19]);
 }
 
 // Orders.

@@ -14,7 +14,7 @@ const std::string usual_book =
     R"("description":"","active":true,"startsAt":null,"endsAt":null,"timeZone":"UTC",)"
     R"("maxRedemptions":null,"budget":null,"limits":{"day":null,"week":null,"month":null},)"
     R"("maxAssignmentsPerUser":null,"maxRedemptionsPerCode":1,"assignment":"required","caseSensitive":true,)"
-    R"("lockTtlSeconds":null,"combinable":true,"metadata":{},"archivedAt":null,)";
+    R"("lockTtlSeconds":null,"combinable":true,"autoGenerate":null,"metadata":{},"archivedAt":null,)";
 /// Of discountAmount 19.99.
 const std::string short_discount =
     R"("discount":{"type":"amount","value":19.99,"currency":null,"maxAmount":null,)"
@@ -189,6 +189,7 @@ Book changed_book() {
     book.limits[Per::month] = {std::nullopt, 4, 1'000'000'000'000'0000};
     book.counted = 1;  // of which nobody is told
     book.max_assignments_per_user = 5;
+    book.auto_generate = AutoGenerate{5, 7};
     book.max_redemptions_per_code = std::nullopt;
     book.open = true;
     book.case_sensitive = false;
@@ -207,7 +208,7 @@ const std::string changed_book_text =
     R"("limits":{"day":{"maxRedemptions":3,"maxRedemptionsPerUser":null,"budget":null},"week":null,)"
     R"("month":{"maxRedemptions":null,"maxRedemptionsPerUser":4,"budget":1000000000000}},)"
     R"("maxAssignmentsPerUser":5,"maxRedemptionsPerCode":null,"assignment":"open","caseSensitive":false,)"
-    R"("lockTtlSeconds":60,"combinable":true,)"
+    R"("lockTtlSeconds":60,"combinable":true,"autoGenerate":{"below":5,"count":7},)"
     R"("metadata":{"a":[1.50,null]},"archivedAt":"2026-11-22T14:21:13.732Z",)"
     R"("createdAt":"2026-11-22T14:21:13.730Z","updatedAt":"2026-11-22T14:21:14.730Z")";
 
