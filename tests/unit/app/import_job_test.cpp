@@ -219,7 +219,6 @@ TEST_F(ImportJobTest, TakesInAFileWithWhatItSaysOfItsCodes) {
         EXPECT_EQ(done.created, 8);
         EXPECT_EQ(done.import->rejected, 0);
         EXPECT_EQ(rejected(id), Texts{});
-        // In the order of their codes, of which those that say the same come together.
         EXPECT_EQ(pieces_, (std::vector<std::size_t>{3, 3, 2}));
         EXPECT_EQ(begun_, added_);
         const auto code = [&](const std::string& text) {
@@ -227,6 +226,11 @@ TEST_F(ImportJobTest, TakesInAFileWithWhatItSaysOfItsCodes) {
             needs.codes.push_back({text});
             return loaded(store_->store(), needs)->find(text)->code;
         };
+        CodeId last = 0;
+        for (const char* const text : {"D", "B", "A", "F", "E", "C", "G", "H"}) {
+            EXPECT_GT(code(text).id, last) << text << " comes in the order of the file";
+            last = code(text).id;
+        }
         EXPECT_EQ(code("A").expires_at, TimeZone::find("UTC")->parse_end("2031-01-02"));
         EXPECT_EQ(code("B").assigned_to, "ann");
         EXPECT_EQ(code("C").max_redemptions, 7);
