@@ -364,7 +364,7 @@ TEST(ChangeTexts, OfACodeTellWhatItsSettingsWereAndAre) {
 
 TEST(Members, AreSetByTheirPlaces) {
     const BookSettings from = full_book();
-    ASSERT_EQ(BookMembers().size(), 19U);
+    ASSERT_EQ(BookMembers().size(), 20U);
     for (std::size_t place = 0; place < BookMembers().size(); ++place) {
         BookSettings to;
         set_members(to, from, BookMembers().set(place));
