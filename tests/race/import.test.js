@@ -338,7 +338,7 @@ describe('files of codes at once', () => {
     it('of users who take codes themselves: nobody takes more than they may', async (t) => {
         const { server, client } = await testServer(t);
         const users = numbered('user-', 150);
-        const { id } = await client.newBookWith(numbered('free-', 200), { maxAssignmentsPerUser: 2 });
+        const { id } = await client.newBookWith(numbered('free-', 400), { maxAssignmentsPerUser: 2 });
         const rows = numbered('U-', 12_000).map((code, row) =>
             row % 40 ? `${code},` : `${code},${users[(row / 40) % users.length]}`,
         );
