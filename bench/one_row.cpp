@@ -35,8 +35,10 @@ void serve_one_by_one(const Config& config) {
     };
     Engine engine(*store, locks.get(), clock, deliver, one_by_one);
     EventStreams streams(io, reader);
+    CodeExports exports(
+        io, [&database] { return database->open_code_snapshot(); }, clock);
     JobRunner jobs(engine, database->open_read_store(), clock, "nobody");  // never begins
-    Api api{io, engine, reader, reader, streams, jobs, clock, config.lock_ttl_ms};
+    Api api{io, engine, reader, reader, streams, exports, jobs, clock, config.lock_ttl_ms};
     http::Server server(io, {config.host, config.port}, make_router(api));
     boost::asio::signal_set signals(io, SIGTERM);
     signals.async_wait([&](boost::system::error_code, int) {
@@ -47,6 +49,7 @@ void serve_one_by_one(const Config& config) {
     std::fflush(stdout);
     io.run();
 
+    exports.stop();
     reader.stop();
     engine.drain();
     const Engine::Totals totals = engine.totals();
