@@ -46,7 +46,10 @@ const std::vector<BookCase> book_cases = {
     {"case_sensitive false", [](Book& book) { book.case_sensitive = false; }},
     {"lock_ttl_s 86400", [](Book& book) { book.lock_ttl_s = 86'400; }},
     {"combinable false", [](Book& book) { book.combinable = false; }},
-    {"auto_generate 5 7", [](Book& book) { book.auto_generate = AutoGenerate{5, 7}; }},
+    {"auto_generate 5 7",
+     [](Book& book) {
+         book.auto_generate = AutoGenerate{5, 7};
+     }},
     {R"(metadata {"a":"b c","d":[1.50,null]})",
      [](Book& book) { book.metadata = R"({"a":"b c","d":[1.50,null]})"; }},
     {"archived_at 5", [](Book& book) { book.archived_at = Timestamp{5}; }},
