@@ -96,7 +96,8 @@ private:
                 return answer(wire::unreadable_file(file.problem(), request_id_));
             }
         }
-        digester_.add(part);
+        // The last one is empty where the end came late: then the file is still the same.
+        if (!part.empty()) digester_.add(part);
         submit(std::move(part), ends);
     }
 
@@ -119,8 +120,9 @@ private:
                 self->on_kept(std::move(outcome), at, ends);
             });
         // A claim is renewed a little later then.
-        if (!is_kept_ && (ends || !is_claim))
+        if (!is_kept_ && (ends || !is_claim)) {
             answer(wire::failed(Failure::overloaded, request_id_));
+        }
     }
 
     void on_kept(Result<Outcome>&& outcome, Timestamp at, bool ends) {
