@@ -96,8 +96,9 @@ private:
                 return answer(wire::unreadable_file(file.problem(), request_id_));
             }
         }
-        // The last one is empty where the end came late: then the file is still the same.
-        if (!part.empty()) digester_.add(part);
+        // Files of whole parts end with an empty one: take() lets nothing come, not even the end,
+        // while a whole part is there. So the digest does not depend on when the end comes.
+        digester_.add(part);
         submit(std::move(part), ends);
     }
 

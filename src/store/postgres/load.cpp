@@ -172,13 +172,8 @@ const Statement select_adds_alone{"SELECT id FROM job WHERE adds_alone = 1 LIMIT
 const Statement select_jobs{"SELECT " COUPOND_JOB_COLUMNS
                             " FROM job WHERE job.id = ANY($1::bigint[])"};
 
-const Statement select_existing{
-    "SELECT need.n FROM unnest($1::text[]) WITH ORDINALITY AS need (code, n) "
-    "CROSS JOIN LATERAL (SELECT FROM coupon_code WHERE code = need.code OFFSET 0) AS code"};
-
-const Statement select_existing_spellings{
-    "SELECT need.n FROM unnest($1::text[]) WITH ORDINALITY AS need (folded, n) "
-    "CROSS JOIN LATERAL (SELECT FROM coupon_code WHERE folded = need.folded OFFSET 0) AS code"};
+const Statement select_existing{COUPOND_EXISTING("code")};
+const Statement select_existing_spellings{COUPOND_EXISTING("folded")};
 
 const Statement select_spelled{COUPOND_SPELLED};
 

@@ -295,13 +295,8 @@ const Statement select_low{
     "WHERE job.book_id = book.id AND import IS NULL "
     "AND (status < 2 OR (status = 3 AND job.created_at >= book.updated_at))) ORDER BY book.id"};
 
-const Statement select_existing{
-    "SELECT need.n FROM unnest($1::text[]) WITH ORDINALITY AS need (code, n) "
-    "CROSS JOIN LATERAL (SELECT FROM coupon_code WHERE code = need.code OFFSET 0) AS code"};
-
-const Statement select_existing_spellings{
-    "SELECT need.n FROM unnest($1::text[]) WITH ORDINALITY AS need (folded, n) "
-    "CROSS JOIN LATERAL (SELECT FROM coupon_code WHERE folded = need.folded OFFSET 0) AS code"};
+const Statement select_existing{COUPOND_EXISTING("code")};
+const Statement select_existing_spellings{COUPOND_EXISTING("folded")};
 
 const Statement select_parts{
     "SELECT bytes FROM file_part WHERE job_id = $1::bigint AND number >= $2::bigint "

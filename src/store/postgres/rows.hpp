@@ -170,6 +170,11 @@ inline std::optional<Generator> read_optional_generator(const Rows& rows, int ro
     return read_generator(rows, row, column);
 }
 
+/// The places, from 1 on, of those of $1 that are in that column of some code.
+#define COUPOND_EXISTING(column)                                               \
+    "SELECT need.n FROM unnest($1::text[]) WITH ORDINALITY AS need (text, n) " \
+    "CROSS JOIN LATERAL (SELECT FROM coupon_code WHERE " column " = need.text OFFSET 0) AS code"
+
 #define COUPOND_JOB_COLUMNS                                                                    \
     "job.id, job.book_id, job.status, job.code_pattern, job.settings, job.requested, "         \
     "job.created, job.guess_probability, job.created_at, job.started_at, "                     \

@@ -61,7 +61,7 @@ const Statement insert_jobs{
     "request_id, worker, claimed_until, version, round_first, round_end, round_done, "
     "import, adds_alone FROM " COUPOND_NEW_JOBS};
 
-// What was asked for stays. Each has one more as its version than it was loaded with.
+// What was asked for stays.
 const Statement update_jobs{
     "WITH changed AS (UPDATE job AS old SET status = new.status::smallint, "
     "requested = new.requested, "
@@ -464,27 +464,23 @@ struct JobColumns {
     }
 };
 
+/// `more`: what the statement has beyond the columns of all jobs.
+template <class... More>
+void send_jobs(Connection& connection, const Statement& statement, JobColumns& of, More&... more) {
+    if (of.ids.size() == 0) return;
+    connection.execute(
+        statement,
+        Parameters(of.ids, of.books, of.statuses, of.patterns, of.settings, of.requested,
+                   of.created, of.probabilities, of.created_at, of.started_at, of.finished_at,
+                   of.errors, of.requests, of.workers, of.claimed, of.versions, of.round_first,
+                   of.round_end, of.round_done, of.imports, of.adds_alone, more...));
+}
+
 void send_jobs(Connection& connection, const Delta& delta) {
     JobColumns made, changed;
     for (const World::JobRow* const row : delta.jobs) (row->is_new ? made : changed).add(*row);
-    if (made.ids.size() > 0) {
-        JobColumns& of = made;
-        connection.execute(
-            insert_jobs,
-            Parameters(of.ids, of.books, of.statuses, of.patterns, of.settings, of.requested,
-                       of.created, of.probabilities, of.created_at, of.started_at, of.finished_at,
-                       of.errors, of.requests, of.workers, of.claimed, of.versions, of.round_first,
-                       of.round_end, of.round_done, of.imports, of.adds_alone));
-    }
-    if (changed.ids.size() > 0) {
-        JobColumns& of = changed;
-        connection.execute(
-            update_jobs,
-            Parameters(of.ids, of.books, of.statuses, of.patterns, of.settings, of.requested,
-                       of.created, of.probabilities, of.created_at, of.started_at, of.finished_at,
-                       of.errors, of.requests, of.workers, of.claimed, of.versions, of.round_first,
-                       of.round_end, of.round_done, of.imports, of.adds_alone, of.loaded));
-    }
+    send_jobs(connection, insert_jobs, made);
+    send_jobs(connection, update_jobs, changed, changed.loaded);
 }
 
 void send_files(Connection& connection, const Delta& delta) {
