@@ -16,6 +16,8 @@
 #include "app/code_exports.hpp"
 #include "app/database.hpp"
 #include "app/event_streams.hpp"
+#include "app/image_store.hpp"
+#include "app/job_queue.hpp"
 #include "app/readiness.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
@@ -113,7 +115,8 @@ void serve(const Config& config) {
             streams.look_soon();
         });
     });
-    JobRunner jobs(engine, database->open_current_read_store(), clock, name_of_worker(config));
+    JobRunner jobs(engine, database->open_current_read_store(), clock, name_of_worker(config),
+                   open_images(config, clock), open_job_queue(config, clock));
     Reader drafts(database->open_current_read_store());
     Api api{io, engine, reader, drafts, streams, exports, jobs, clock, config.lock_ttl_ms};
     http::Server server(io, {config.host, config.port}, make_router(api));

@@ -91,6 +91,16 @@ inline constexpr int qr_margin_modules = 16;
 inline constexpr std::size_t qr_url_characters = 1'024;  ///< with `{code}` in it
 inline constexpr int qr_modules = 177;                   ///< of a side of the largest QR code
 
+// Images of all codes of a book.
+inline constexpr std::size_t images_at_once = 200;  ///< between two notes of how far the job is
+inline constexpr int image_puts_at_once = 8;        ///< into a bucket
+inline constexpr std::int64_t images_in_folder = 10'000;
+inline constexpr std::size_t image_name_bytes = 200;  ///< of the file; of longer codes a digest
+
+// A queue of jobs outside the database.
+inline constexpr int queued_job_visible_s = 60;     ///< until another worker is told of it too
+inline constexpr int queued_job_again_s = 15 * 60;  ///< until one that waits is sent once more
+
 // Streams of the ledger.
 inline constexpr std::size_t event_streams = 256;  ///< open at once; beyond: 503
 inline constexpr int event_poll_ms = 250;  ///< until other processes' entries are looked for again

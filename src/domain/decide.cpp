@@ -159,24 +159,16 @@ public:
         if (book == nullptr) return Refusal::book_not_found;
         if (book->archived_at) return Refusal::book_archived;
 
-        Job job;
-        job.id = world_.next_job_id++;
-        job.book_id = book->id;
+        Job& job = new_job(*book);
         job.import = Import{command.format, command.skips, book->time_zone};
-        job.created_at = now_;
-        job.request_id = request_id_;
-        World::JobRow row{std::move(job), 0, true};
-        receive(row.job, command);
-        return JobChanged{world_.jobs.emplace(row.job.id, std::move(row)).first->second.job, true};
+        receive(job, command);
+        return JobChanged{job, true};
     }
 
     Outcome operator()(const AddImported& command) {
-        const auto found = world_.jobs.find(command.job_id);
-        if (found == world_.jobs.end()) return JobTaken{};
-        Job& job = found->second.job;
-        const bool is_other = job.worker != command.worker && job.is_claimed(now_);
-        const bool is_same = job.import && job.book_id == command.book_id;
-        if (job.is_finished() || is_other || !is_same) return JobTaken{};
+        Job* const found = find_own_job(command.job_id, command.book_id, command.worker);
+        if (found == nullptr || !found->import) return JobTaken{};
+        Job& job = *found;
         if (*job.import != command.before) return DraftOutdated{};
         if (command.is_lost) return fail(job, Refusal::upload_interrupted), JobChanged{job};
         const Book* const book = world_.find_book(job.book_id);
@@ -187,10 +179,7 @@ public:
         const bool adds = command.after.adds_alone() || !command.codes.empty();
         if (adds && adds_elsewhere(job.id)) return AddingElsewhere{};
 
-        if (!job.started_at) job.started_at = now_;
-        job.status = Job::Status::running;
-        job.worker = command.worker;
-        job.claimed_until = command.claimed_until;
+        claim(job, command.worker, command.claimed_until);
         if (command.rows) job.requested = *command.rows;
         job.import = command.after;
         job.import->rejected = command.before.rejected + command.rejected_count;
@@ -213,6 +202,50 @@ public:
         if (found == world_.jobs.end() || !found->second.job.is_finished()) return JobTaken{};
         parts_to_remove_.push_back(command.job_id);
         return PartsRemoved{};
+    }
+
+    Outcome operator()(const DrawImages& command) {
+        const Book* const book = world_.find_book(command.book_id);
+        if (book == nullptr) return Refusal::book_not_found;
+        if (book->archived_at) return Refusal::book_archived;
+
+        Job& job = new_job(*book);
+        job.images = command.wish;
+        return JobChanged{job, true};
+    }
+
+    Outcome operator()(const AddImages& command) {
+        Job* const found = find_own_job(command.job_id, command.book_id, command.worker);
+        if (found == nullptr || !found->images) return JobTaken{};
+        Job& job = *found;
+        if (*job.images != command.before) return DraftOutdated{};
+        const Book* const book = world_.find_book(job.book_id);
+        if (book == nullptr || book->archived_at) {
+            fail(job, book == nullptr ? Refusal::book_not_found : Refusal::book_archived);
+            return JobChanged{job};
+        }
+
+        claim(job, command.worker, command.claimed_until);
+        job.images = command.after;
+        if (command.is_anew) job.created = job.images->rejected = 0;
+        for (const RejectedRow& row : command.rejected) {
+            if (++job.images->rejected <= limits::rejected_rows) {
+                rejections_.push_back({job.id, row});
+            }
+        }
+        job.created += command.drawn;
+        // Codes may have come since they were counted.
+        const std::int64_t all = job.created + job.images->rejected;
+        job.requested = std::max(command.codes.value_or(job.requested), all);
+        if (command.is_refused) {
+            fail(job, Refusal::images_refused);
+        } else if (command.is_last) {
+            job.requested = all;
+            finish(job, Job::Status::completed);
+        } else {
+            ++job.version;
+        }
+        return JobChanged{job};
     }
 
     Outcome operator()(const CancelJob& command) {
@@ -625,21 +658,44 @@ private:
         return static_cast<CodeSpace::Number>(count) > left;
     }
 
-    Job& begin_job(const Book& book, std::int64_t count, const CodesOfPattern& codes,
-                   CodeSettings settings) {
+    Job& new_job(const Book& book) {
         Job job;
         job.id = world_.next_job_id++;
         job.book_id = book.id;
+        job.created_at = now_;
+        job.request_id = request_id_;
+        job.version = 1;
+        const JobId id = job.id;
+        return world_.jobs.emplace(id, World::JobRow{std::move(job), 0, true}).first->second.job;
+    }
+
+    Job& begin_job(const Book& book, std::int64_t count, const CodesOfPattern& codes,
+                   CodeSettings settings) {
+        Job& job = new_job(book);
         job.code_pattern = book.code_pattern;
         job.settings = std::move(settings);
         job.requested = count;
         job.guess_probability = guess_probability(codes.drafts + count, codes.all);
-        job.created_at = now_;
-        job.request_id = request_id_;
-        job.version = 1;
         world_.makers.insert(book.id);
-        const JobId id = job.id;
-        return world_.jobs.emplace(id, World::JobRow{std::move(job), 0, true}).first->second.job;
+        return job;
+    }
+
+    /// A job that `worker` may go on with; or null.
+    Job* find_own_job(JobId id, BookId book_id, std::string_view worker) {
+        const auto found = world_.jobs.find(id);
+        if (found == world_.jobs.end()) return nullptr;
+        Job& job = found->second.job;
+        const bool is_other = job.worker != worker && job.is_claimed(now_);
+        // What was read of it before may have been of a server that has lost it since.
+        const bool is_free = !job.is_finished() && !is_other && job.book_id == book_id;
+        return is_free ? &job : nullptr;
+    }
+
+    void claim(Job& job, const std::string& worker, Timestamp until) {
+        if (!job.started_at) job.started_at = now_;
+        job.status = Job::Status::running;
+        job.worker = worker;
+        job.claimed_until = until;
     }
 
     /// A job that nobody asked for, if it is still time for one.
@@ -749,14 +805,11 @@ private:
     }
 
     Outcome add_piece(const AddGenerated& command, const AddGenerated::Piece& piece) {
-        const auto found = world_.jobs.find(piece.job_id);
-        if (found == world_.jobs.end()) return JobTaken{};
-        Job& job = found->second.job;
-        const bool is_other = job.worker != piece.worker && job.is_claimed(now_);
-        // What was read of it before may have been of a server that has lost it since.
+        Job* const found = find_own_job(piece.job_id, command.asked.book_id, piece.worker);
         const bool is_same =
-            job.book_id == command.asked.book_id && job.code_pattern == command.code_pattern;
-        if (job.is_finished() || is_other || !is_same) return JobTaken{};
+            found != nullptr && found->makes_codes() && found->code_pattern == command.code_pattern;
+        if (!is_same) return JobTaken{};
+        Job& job = *found;
         const Book* const book = world_.find_book(job.book_id);
         if (book == nullptr || book->archived_at) {
             fail(job, book == nullptr ? Refusal::book_not_found : Refusal::book_archived);
@@ -774,10 +827,7 @@ private:
             job.round = piece.round;
             job.done = 0;
         }
-        if (!job.started_at) job.started_at = now_;
-        job.status = Job::Status::running;
-        job.worker = piece.worker;
-        job.claimed_until = piece.claimed_until;
+        claim(job, piece.worker, piece.claimed_until);
         if (job.created == job.requested) {
             finish(job, Job::Status::completed);
         } else if (piece.is_last) {

@@ -67,6 +67,16 @@ public:
 
     void operator()(const RemoveParts& command) const { needs.jobs.push_back(command.job_id); }
 
+    void operator()(const DrawImages& command) const {
+        needs.books.push_back(command.book_id);
+        ++needs.job_ids;
+    }
+
+    void operator()(const AddImages& command) const {
+        needs.books.push_back(command.book_id);
+        needs.jobs.push_back(command.job_id);
+    }
+
     void operator()(const CancelJob& command) const { needs.jobs.push_back(command.job_id); }
 
     void operator()(const AssignAny& command) const {

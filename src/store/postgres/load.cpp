@@ -165,7 +165,7 @@ const Statement select_generators{
 
 const Statement select_makers{
     "SELECT DISTINCT book_id FROM job WHERE book_id = ANY($1::bigint[]) AND status < 2 "
-    "AND import IS NULL"};
+    "AND details IS NULL"};
 
 const Statement select_adds_alone{"SELECT id FROM job WHERE adds_alone = 1 LIMIT 1"};
 

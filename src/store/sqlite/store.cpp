@@ -493,7 +493,7 @@ private:
     /// The same. What was asked for stays.
     bool save_job(const World::JobRow& row) {
         const Job& job = row.job;
-        const auto import = job.import ? std::optional(row_text(*job.import)) : std::nullopt;
+        const auto details = details_text(job);
         const std::int64_t adds_alone = static_cast<std::int64_t>(job.adds_alone());
         const auto status = static_cast<std::int64_t>(job.status);
         const auto or_null = [](const std::string& text) {
@@ -506,14 +506,14 @@ private:
                       job.requested, job.created, job.guess_probability, job.created_at,
                       job.started_at, job.finished_at, or_null(job.error), job.request_id,
                       or_null(job.worker), job.claimed_until, job.version, job.round.first,
-                      job.round.end, job.done, import, adds_alone)
+                      job.round.end, job.done, details, adds_alone)
                 .run();
             return true;
         }
         update_job_
             .bind(status, job.requested, job.created, job.started_at, job.finished_at,
                   or_null(job.error), or_null(job.worker), job.claimed_until, job.version,
-                  job.round.first, job.round.end, job.done, import, adds_alone, job.id,
+                  job.round.first, job.round.end, job.done, details, adds_alone, job.id,
                   row.loaded_version)
             .run();
         return connection_.changes() == 1;
@@ -744,7 +744,7 @@ private:
     Statement select_job_{connection_, "SELECT " COUPOND_JOB_COLUMNS " FROM job WHERE id = ?"};
     Statement select_maker_{connection_,
                             "SELECT 1 FROM job WHERE book_id = ? AND status < 2 "
-                            "AND import IS NULL LIMIT 1"};
+                            "AND details IS NULL LIMIT 1"};
     Statement select_adds_alone_{connection_, "SELECT id FROM job WHERE adds_alone = 1 LIMIT 1"};
     Statement select_code_{
         connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE code.code = ?"};
@@ -821,14 +821,14 @@ private:
         connection_,
         "INSERT INTO job (id, book_id, status, code_pattern, settings, requested, created, "
         "guess_probability, created_at, started_at, finished_at, error, request_id, worker, "
-        "claimed_until, version, round_first, round_end, round_done, import, adds_alone) "
+        "claimed_until, version, round_first, round_end, round_done, details, adds_alone) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
     Statement update_job_{
         connection_,
         "UPDATE job SET status = ?, requested = ?, created = ?, started_at = ?, finished_at = ?, "
         "error = ?, "
         "worker = ?, claimed_until = ?, version = ?, round_first = ?, round_end = ?, "
-        "round_done = ?, import = ?, adds_alone = ? WHERE id = ? AND version = ?"};
+        "round_done = ?, details = ?, adds_alone = ? WHERE id = ? AND version = ?"};
     Statement insert_part_{connection_,
                            "INSERT INTO file_part (job_id, number, bytes) VALUES (?, ?, ?)"};
     Statement insert_rejection_{connection_,
