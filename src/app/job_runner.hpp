@@ -45,11 +45,14 @@ public:
 
 private:
     struct Answer;
+    /// Who waits for the outcome of a command, on both sides.
+    using Waiting = std::shared_ptr<Answer>;
     /// A job, as it was told last, and what its codes come from.
     struct Work {
         Job job;
         Generator generator;
         std::optional<CodeMaker> maker;
+        bool expects_new = true;  ///< no code of its round was there already
     };
 
     void run(const std::stop_token& stop);
@@ -60,11 +63,17 @@ private:
     bool gives_up(const Job& job) const;
     bool add(const std::stop_token& stop, AddGenerated piece, Work& work);
     Result<std::optional<JobGenerator>> next(const std::stop_token& stop, JobId after);
+    Waiting begin_adding(const std::stop_token& stop, AddGenerated piece, const Work& work);
+    bool end_adding(const std::stop_token& stop, const Waiting& waiting, std::int64_t candidates,
+                    Work& work);
     void import(const std::stop_token& stop, const Job& job);
     void draw_images(const std::stop_token& stop, const Job& job);
     void make_more(const std::stop_token& stop);
     void remove_parts(const std::stop_token& stop, JobId id);
     std::optional<Job> hand_over(const std::stop_token& stop, Command command, const Job& job);
+    Waiting begin_handing_over(const std::stop_token& stop, Command command, const Job& job);
+    std::optional<Job> end_handing_over(const std::stop_token& stop, const Waiting& waiting,
+                                        const Job& job);
     /// Nothing where it was stopped.
     std::optional<Result<Outcome>> wait(const std::stop_token& stop, Answer& answer);
     void adapt(std::size_t codes, const Engine::Totals& before);

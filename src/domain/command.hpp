@@ -80,6 +80,9 @@ struct AddGenerated {
     std::string code_pattern = {};  ///< what `draft` was made with: it must still be so
     Generator generator = {};
     CodeDraft draft = {};
+    /// Hardly any of the codes can be there already: they are looked for only where it has turned
+    /// out that one is. It changes nothing of what comes of it.
+    bool expects_new = false;
 };
 
 /// Takes in the next part of a file of codes; the first one begins a job.
@@ -108,6 +111,7 @@ struct AddImported {
     std::vector<ImportedCode> codes = {};    ///< to be added, each text once
     std::vector<RejectedRow> rejected = {};  ///< to be kept, if they are not yet
     std::int64_t rejected_count = 0;         ///< so many more are rejected
+    bool expects_new = false;                ///< as AddGenerated has it
 };
 
 /// Removes a part of the file of a job that has ended.

@@ -82,9 +82,11 @@ struct Needs {
 };
 
 /// What `submissions`, to be decided at about `at`, touch. `pool_factor` multiplies the free codes
-/// asked for, after a Decision::shortage.
+/// asked for, after a Decision::shortage. `trusting`: leaves out of Needs::new_codes the codes of
+/// commands that expect them to be new. Where one is there all the same, saving what was decided
+/// ends in a conflict (Store::save), and needs() is to be asked again, not trusting.
 Needs needs(std::span<const Submission* const> submissions, Timestamp at,
-            std::size_t pool_factor = 1);
+            std::size_t pool_factor = 1, bool trusting = false);
 
 /// Whether codes of `book` may be given away at `at`.
 bool gives_codes(const Book& book, Timestamp at);

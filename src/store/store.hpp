@@ -30,9 +30,11 @@ public:
     virtual Result<World> load(const Needs& needs) = 0;
 
     /// Applies `delta`, which was decided on what the last `load` returned, in one transaction and
-    /// returns after it is durable. Changes a row only if it is still as it was loaded. To be
-    /// called with an empty delta as well, which lets go of what the load may have kept open.
-    /// Failures: conflict, refused, unavailable (nothing was changed), indeterminate.
+    /// returns after it is durable. Changes a row only if it is still as it was loaded, and adds a
+    /// code only if there is none of its text, nor of its spelling where it has one
+    /// (CodeRow::folded): else that is a conflict. To be called with an empty delta as well, which
+    /// lets go of what the load may have kept open. Failures: conflict, refused, unavailable
+    /// (nothing was changed), indeterminate.
     virtual Result<void> save(const Delta& delta) = 0;
 
     /// Whether the database takes changes. Failures: unavailable.

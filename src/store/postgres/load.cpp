@@ -326,9 +326,11 @@ private:
         });
     }
 
-    /// In a transaction of its own, so that nobody waits for it for long.
+    /// In a transaction of its own, so that nobody waits for it for long; nor does it for the disk:
+    /// whatever is saved with the ids is behind it in the log.
     void reserve_ids() {
         ask("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
+        ask("SET LOCAL synchronous_commit = off");
         ask(set_up, Parameters(), [](const Rows&) {});
         if (needs_.book_ids > 0) ask_ids(reserve_book_ids, needs_.book_ids, world_.next_book_id);
         if (needs_.code_ids > 0) ask_ids(reserve_code_ids, needs_.code_ids, world_.next_code_id);
