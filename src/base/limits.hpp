@@ -45,14 +45,16 @@ inline constexpr std::int64_t codes_without_end = 1'000 * generated_codes;
 /// Codes in a row that are there already, before a job gives up.
 inline constexpr std::int64_t codes_missed = 1'000'000;
 inline constexpr std::int64_t round_codes = 1'000'000;  ///< of a job, made in their order
-inline constexpr std::size_t piece_codes_least = 100;   ///< of a job, in one transaction,
+inline constexpr std::size_t metadata_at_once = 16 * 1024 * 1024;  ///< of codes that are waited for
+inline constexpr std::size_t piece_codes_least = 100;  ///< of a job, in one transaction,
 inline constexpr std::size_t piece_codes_first = 1'000;
 inline constexpr std::size_t piece_codes_most = 20'000;
 inline constexpr int piece_ms = 15;        ///< that adding a piece takes about, where others wait,
 inline constexpr int piece_alone_ms = 60;  ///< and where nobody does
 inline constexpr int job_claim_ms = 15'000;  ///< a job is its worker's from a piece on
 inline constexpr int job_claim_most_ms = 2 * job_claim_ms;  ///< clocks may differ
-inline constexpr int job_gap_ms = 20;      ///< from a piece that others were in the way of
+inline constexpr int job_gap_ms = 20;  ///< from a piece that others were in the way of
+inline constexpr std::size_t unfinished_jobs = 1'000;  ///< beyond: 503
 inline constexpr int job_poll_ms = 1'000;  ///< until other processes' jobs are looked for again
 
 // Codes that are brought in as a file.

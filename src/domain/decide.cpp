@@ -52,7 +52,8 @@ public:
         }
         Outcome outcome = std::visit(*this, submission.command);
         const bool is_done = !std::holds_alternative<DraftOutdated>(outcome) &&
-                             !std::holds_alternative<AddingElsewhere>(outcome);
+                             !std::holds_alternative<AddingElsewhere>(outcome) &&
+                             !std::holds_alternative<TooManyJobs>(outcome);
         if (!is_done) return outcome;
         Remembered remembered{asked.fingerprint, now_, submission.request_id, remember(outcome)};
         world_.remembered.insert_or_assign(asked.key, remembered);
@@ -145,6 +146,7 @@ public:
         auto settings = wish(*book, command);
         if (!settings) return Contradicted{{Fault::no_such_expiry}};
         if (exceeds(command.count, codes->left)) return Refusal::code_pattern_exhausted;
+        if (too_many_jobs()) return TooManyJobs{};
 
         return JobChanged{begin_job(*book, command.count, *codes, std::move(*settings)), true};
     }
@@ -158,6 +160,7 @@ public:
         const Book* const book = world_.find_book(command.book_id);
         if (book == nullptr) return Refusal::book_not_found;
         if (book->archived_at) return Refusal::book_archived;
+        if (too_many_jobs()) return TooManyJobs{};
 
         Job& job = new_job(*book);
         job.import = Import{command.format, command.skips, book->time_zone};
@@ -208,6 +211,7 @@ public:
         const Book* const book = world_.find_book(command.book_id);
         if (book == nullptr) return Refusal::book_not_found;
         if (book->archived_at) return Refusal::book_archived;
+        if (too_many_jobs()) return TooManyJobs{};
 
         Job& job = new_job(*book);
         job.images = command.wish;
@@ -637,7 +641,7 @@ private:
 
     struct CodesOfPattern {
         CodeSpace::Number all = 0;
-        CodeSpace::Number left = 0;  ///< that its generator has not drafted
+        CodeSpace::Number left = 0;  ///< that its generator has not drafted, and no job is to make
         std::int64_t drafts = 0;
     };
 
@@ -649,8 +653,12 @@ private:
         CodesOfPattern codes{CodeSpace(*pattern).codes(), 0, 0};
         const auto found = world_.generators.find({book.id, book.code_pattern});
         if (found != world_.generators.end()) codes.drafts = found->second.now.drafts;
-        const auto drafts = static_cast<CodeSpace::Number>(codes.drafts);
-        codes.left = codes.all - std::min(codes.all, drafts);
+        const auto being_made = world_.being_made.find({book.id, book.code_pattern});
+        const std::int64_t promised =
+            being_made == world_.being_made.end() ? 0 : being_made->second;
+        const auto taken =
+            static_cast<CodeSpace::Number>(codes.drafts) + static_cast<CodeSpace::Number>(promised);
+        codes.left = codes.all - std::min(codes.all, taken);
         return codes;
     }
 
@@ -658,7 +666,10 @@ private:
         return static_cast<CodeSpace::Number>(count) > left;
     }
 
+    bool too_many_jobs() const { return world_.unfinished_jobs >= limits::unfinished_jobs; }
+
     Job& new_job(const Book& book) {
+        ++world_.unfinished_jobs;
         Job job;
         job.id = world_.next_job_id++;
         job.book_id = book.id;
@@ -676,7 +687,7 @@ private:
         job.settings = std::move(settings);
         job.requested = count;
         job.guess_probability = guess_probability(codes.drafts + count, codes.all);
-        world_.makers.insert(book.id);
+        world_.being_made[{book.id, job.code_pattern}] += count;
         return job;
     }
 
@@ -702,7 +713,9 @@ private:
     Outcome generate_more(BookId book_id) {
         const Book* const book = world_.find_book(book_id);
         const bool is_wanted = book != nullptr && book->auto_generate && !book->archived_at;
-        if (!is_wanted || world_.makers.contains(book_id)) return JobTaken{};
+        const auto made = world_.being_made.lower_bound({book_id, {}});
+        const bool is_made = made != world_.being_made.end() && made->first.first == book_id;
+        if (!is_wanted || is_made || too_many_jobs()) return JobTaken{};
         const CodesOfPattern codes = codes_left(*book).value_or(CodesOfPattern());
         const std::int64_t wanted = book->auto_generate->count;
         const auto count =

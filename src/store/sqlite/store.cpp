@@ -141,15 +141,21 @@ private:
         for (const BookId id : needs.generators) load_generators(world, id);
         for (const JobId id : needs.jobs) load_job(world, id);
         for (const BookId id : needs.makers) {
-            if (!select_maker_.bind(id).step()) continue;
-            world.makers.insert(id);
-            select_maker_.reset();
+            select_being_made_.bind(id);
+            while (select_being_made_.step()) {
+                world.being_made[{id, select_being_made_.text(0)}] = select_being_made_.integer(1);
+            }
         }
         if (needs.adds_codes && select_adds_alone_.step()) {
             world.adds_alone = select_adds_alone_.integer(0);
             select_adds_alone_.reset();
         }
-        if (needs.job_ids > 0) world.next_job_id = connection_.integer(max_job_id) + 1;
+        if (needs.job_ids > 0) {
+            world.next_job_id = connection_.integer(max_job_id) + 1;
+            select_unfinished_.bind(std::int64_t{limits::unfinished_jobs}).step();
+            world.unfinished_jobs = static_cast<std::size_t>(select_unfinished_.integer(0));
+            select_unfinished_.reset();
+        }
         if (needs.book_ids > 0) world.next_book_id = connection_.integer(max_book_id) + 1;
         if (needs.code_ids > 0) world.next_code_id = connection_.integer(max_code_id) + 1;
         select_max_entry_.step();
@@ -742,9 +748,12 @@ private:
                                  "SELECT code_pattern, " COUPOND_GENERATOR_COLUMNS
                                  " FROM code_generator AS generator WHERE book_id = ?"};
     Statement select_job_{connection_, "SELECT " COUPOND_JOB_COLUMNS " FROM job WHERE id = ?"};
-    Statement select_maker_{connection_,
-                            "SELECT 1 FROM job WHERE book_id = ? AND status < 2 "
-                            "AND details IS NULL LIMIT 1"};
+    Statement select_being_made_{
+        connection_,
+        "SELECT code_pattern, sum(requested - created) FROM job INDEXED BY job_unfinished "
+        "WHERE book_id = ? AND status < 2 AND details IS NULL GROUP BY code_pattern"};
+    Statement select_unfinished_{
+        connection_, "SELECT count(*) FROM (SELECT 1 FROM job WHERE status < 2 LIMIT ?)"};
     Statement select_adds_alone_{connection_, "SELECT id FROM job WHERE adds_alone = 1 LIMIT 1"};
     Statement select_code_{
         connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE code.code = ?"};
