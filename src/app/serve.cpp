@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "app/api.hpp"
 #include "app/code_exports.hpp"
@@ -53,8 +54,8 @@ std::unique_ptr<ReadStore> open_reads(const Config& config, Database& database) 
 }
 
 /// As they are for the lists.
-std::unique_ptr<CodeLists> open_codes(const Config& config, Database& database) {
-    std::unique_ptr<CodeLists> codes = database.open_code_snapshot();
+std::unique_ptr<CodeSnapshot> open_codes(const Config& config, Database& database, Wanted wanted) {
+    std::unique_ptr<CodeSnapshot> codes = database.open_code_snapshot(std::move(wanted));
     std::unique_ptr<Locks> locks = open_locks(config, log::side_exports);
     return locks ? with_locks(std::move(codes), std::move(locks)) : std::move(codes);
 }
@@ -108,7 +109,7 @@ void serve(const Config& config) {
     Reader reader(open_reads(config, *database));
     EventStreams streams(io, reader);
     CodeExports exports(
-        io, [&] { return open_codes(config, *database); }, clock);
+        io, [&](Wanted wanted) { return open_codes(config, *database, std::move(wanted)); }, clock);
     Engine engine(*store, locks.get(), clock, [&](std::vector<Delivery> deliveries) {
         boost::asio::post(io, [&streams, deliveries = std::move(deliveries)]() mutable {
             for (Delivery& delivery : deliveries) delivery();

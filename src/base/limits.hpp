@@ -116,7 +116,10 @@ inline constexpr int export_idle_ms = 60'000;  ///< that its transaction may sta
 inline constexpr std::uint64_t export_log_bytes =
     4ULL * 1024 * 1024 * 1024;  ///< that SQLite's log may grow meanwhile; beyond it breaks off
 inline constexpr std::size_t export_page_codes = 1'000;  ///< read at once
-inline constexpr std::size_t export_scan_codes = 2'000;  ///< looked at for that
+/// Pages of SQLite's file that may be read for codes in the order of an index beyond what these
+/// codes take; then they are sorted.
+inline constexpr std::int64_t export_stray_pages = 1'000;
+inline constexpr int export_look_ms = 200;  ///< until it is noticed that nobody waits any more
 inline constexpr std::size_t export_piece_bytes = 64 * 1024;
 inline constexpr std::size_t export_pieces = 2;     ///< made ahead of the client
 inline constexpr std::size_t export_columns = 250;  ///< for metadata, as CSV; beyond: 400
@@ -202,7 +205,7 @@ static_assert(connections <= queued_commands, "a command a connection can wait w
 static_assert(event_streams < connections, "streams alone do not keep others out");
 static_assert(export_idle_ms > 2 * response_stall_seconds * 1000,
               "a slow client is cut off before its export's transaction");
-static_assert(export_page_codes < export_scan_codes);
+static_assert(export_look_ms < stop_ms - drain_seconds * 1000, "a stop does not wait for a sort");
 static_assert(event_poll_gap_ms < event_poll_ms && event_poll_ms < event_keep_alive_ms);
 static_assert(page_books_default <= page_books);
 static_assert(page_jobs_default <= page_jobs && page_jobs <= page_scan);

@@ -136,8 +136,8 @@ private:
 /// `store`, with the codes' locks from where they are kept: in what it lists and in what it counts.
 std::unique_ptr<ReadStore> with_locks(std::unique_ptr<ReadStore> store,
                                       std::unique_ptr<Locks> locks);
-std::unique_ptr<CodeLists> with_locks(std::unique_ptr<CodeLists> lists,
-                                      std::unique_ptr<Locks> locks);
+std::unique_ptr<CodeSnapshot> with_locks(std::unique_ptr<CodeSnapshot> codes,
+                                         std::unique_ptr<Locks> locks);
 
 /// Runs reads on a thread of its own, in the order submitted.
 class Reader {

@@ -1215,7 +1215,6 @@ Decoded<CodeQuery> decode_export_codes(std::string_view path_id, const Query& qu
     Messages messages;
     CodeQuery codes = read_code_filters(path_id, query, messages);
     codes.limit = limits::export_page_codes;
-    codes.scan = limits::export_scan_codes;
     refuse_unknown_parameters(query, known, messages);
     if (!messages.empty()) return invalid(messages, request_id);
     return codes;

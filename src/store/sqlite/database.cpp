@@ -6,10 +6,11 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/check.hpp"
 #include "base/log.hpp"
-#include "store/sqlite/code_pages.hpp"
+#include "store/sqlite/code_snapshot.hpp"
 #include "store/sqlite/connection.hpp"
 #include "store/sqlite/ledger_retention.hpp"
 #include "store/sqlite/migrations.hpp"
@@ -232,10 +233,10 @@ std::unique_ptr<ReadStore> Database::open_read_store() {
     }
 }
 
-std::unique_ptr<CodeLists> Database::open_code_snapshot() {
+std::unique_ptr<CodeSnapshot> Database::open_code_snapshot(Wanted wanted) {
     COUPOND_CHECK(impl_->connection && !impl_->watch);
     try {
-        return make_code_snapshot(impl_->path);
+        return make_code_snapshot(impl_->path, std::move(wanted));
     } catch (const Error& error) {
         throw impl_->fault(error);
     }
