@@ -106,16 +106,20 @@ void serve(const Config& config) {
     const std::unique_ptr<Locks> locks = open_locks(config, log::side_changes);
     const SystemClock clock;
     boost::asio::io_context io{1};
-    Reader reader(open_reads(config, *database));
+    Settler settler(*store);
+    Reader reader(open_reads(config, *database), &settler);
     EventStreams streams(io, reader);
     CodeExports exports(
         io, [&](Wanted wanted) { return open_codes(config, *database, std::move(wanted)); }, clock);
-    Engine engine(*store, locks.get(), clock, [&](std::vector<Delivery> deliveries) {
-        boost::asio::post(io, [&streams, deliveries = std::move(deliveries)]() mutable {
-            for (Delivery& delivery : deliveries) delivery();
-            streams.look_soon();
-        });
-    });
+    Engine engine(
+        *store, locks.get(), clock,
+        [&](std::vector<Delivery> deliveries) {
+            boost::asio::post(io, [&streams, deliveries = std::move(deliveries)]() mutable {
+                for (Delivery& delivery : deliveries) delivery();
+                streams.look_soon();
+            });
+        },
+        {}, &settler);
     JobRunner jobs(engine, database->open_current_read_store(), clock, name_of_worker(config),
                    open_images(config, clock), open_job_queue(config, clock));
     Reader drafts(database->open_current_read_store());

@@ -9,6 +9,7 @@
 #include "store/pool_draw.hpp"
 #include "store/sqlite/checkpointer.hpp"
 #include "store/sqlite/connection.hpp"
+#include "store/sqlite/log_sync.hpp"
 #include "store/sqlite/rows.hpp"
 #include "store/sqlite/stores.hpp"
 #include "store/uses.hpp"
@@ -21,8 +22,10 @@ constexpr std::int64_t dead_locks_kept_ms = 3'600'000;  // so that a clock set b
 
 class SqliteStore final : public Store {
 public:
-    explicit SqliteStore(const std::string& path)
-        : connection_(path, Connection::Mode::read_write), checkpointer_(path) {
+    SqliteStore(const std::string& path, std::shared_ptr<LogSync> log_sync)
+        : log_sync_(std::move(log_sync)),
+          connection_(path, Connection::Mode::read_write),
+          checkpointer_(path) {
         connection_.execute("PRAGMA cache_size = -131072");  // KiB
         sqlite3_wal_hook(
             connection_.raw(),
@@ -32,6 +35,8 @@ public:
             },
             this);
     }
+
+    ~SqliteStore() override { log_sync_->end(); }
 
     Result<World> load(const Needs& needs) override {
         try {
@@ -57,7 +62,7 @@ public:
             return failed(error);
         }
         try {
-            commit_.run();
+            log_sync_->commit(connection_, commit_);
             health_.worked();
         } catch (const Error& error) {
             const Failure failure = failed(error);
@@ -74,6 +79,9 @@ public:
         }
         return {};
     }
+
+    bool is_settled() const override { return log_sync_->is_settled(); }
+    void settle() override { log_sync_->settle(); }
 
     /// Where the last change failed, for want of room say, only a change can tell that it is over.
     Result<void> ping() override {
@@ -722,6 +730,7 @@ private:
         "SELECT coalesce(max(id), 0) FROM coupon_code WHERE id < " COUPOND_USES_FROM;
     static constexpr const char* max_job_id = "SELECT coalesce(max(id), 0) FROM job";
 
+    const std::shared_ptr<LogSync> log_sync_;
     Connection connection_;
     Checkpointer checkpointer_;
     Health health_{log::side_changes};
@@ -950,8 +959,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Store> make_store(const std::string& path) {
-    return std::make_unique<SqliteStore>(path);
+std::unique_ptr<Store> make_store(const std::string& path, std::shared_ptr<LogSync> log_sync) {
+    return std::make_unique<SqliteStore>(path, std::move(log_sync));
 }
 
 }  // namespace coupond::sqlite
