@@ -114,17 +114,12 @@ describe('a queue of jobs', () => {
     });
 
     it('may lose a message: whoever is started again tells of the job again', async (t) => {
-        const { server, client, url, env } = await queueServer(t);
+        const { server, client, url } = await queueServer(t);
         const { id } = await client.newBookWith(numbered('LOST-', 600));
-        // Begun where there is no queue, so that nobody has told of it.
-        await aws.down();
         const job = await client.mustDraw(id, slow);
-        await until(() => /jobs wait for their queue/.test(server.stderr), 'the log');
-        await aws.up();
         await client.untilJob(job.id, isUnderway);
         await server.kill9();
         await aws.purge(url);
-        env.JOB_QUEUE_URL = url;
         await server.data.execute('UPDATE job SET claimed_until = 0 WHERE claimed_until IS NOT NULL');
         await server.start();
         await assertAllDone(client, [[job, 600]]);
