@@ -34,7 +34,11 @@ ImageJob::ImageJob(ReadStore& store, ImageStore& images, Job job, const Take& ta
 
 bool ImageJob::run(const std::stop_token& stop) {
     const auto until = SteadyClock::now() + std::chrono::seconds(1);
-    if (job_.images->location != images_.location(job_) && !begin()) return true;
+    if (job_.images->location != images_.location(job_)) {
+        const auto step = first_step();
+        if (!step) return false;
+        if (!take(*step)) return true;
+    }
     while (!job_.is_finished() && SteadyClock::now() < until && !stop.stop_requested()) {
         CodeQuery query;
         query.book_id = job_.book_id;
@@ -80,19 +84,19 @@ bool ImageJob::take(AddImages step) {
 }
 
 /// Counts the codes. Images that are elsewhere, where another worker has put them that was told to,
-/// are drawn anew: all are to be in one place.
-bool ImageJob::begin() {
+/// are drawn anew: all are to be in one place. Nothing where the codes cannot be counted.
+std::optional<AddImages> ImageJob::first_step() {
     BookQuery query;
     query.after = BookPlace{job_.book_id - 1, {}, {}};
     query.limit = 1;
     const auto page = store_.list_books(query, {});
-    if (!page) return false;
+    if (!page) return std::nullopt;
     AddImages step = next();
     if (!page->books.empty()) step.codes = page->books.front().counts.total;
     step.is_anew = true;
     step.after.location = images_.location(job_);
     step.after.after = 0;
-    return take(std::move(step)) && !job_.is_finished();
+    return step;
 }
 
 /// Keeps the job meanwhile.
@@ -137,7 +141,8 @@ ImageJob::Outcome ImageJob::put(std::span<const Code> codes, const std::stop_tok
     lock.unlock();
     writers.clear();
     if (stop.stop_requested()) outcome.is_lost = true;
-    if (outcome.is_lost || outcome.error) return outcome;
+    const bool any = std::ranges::any_of(outcome.reasons, &std::string_view::empty);
+    if (outcome.is_lost || outcome.error || !any) return outcome;
     if (auto settled = images_.settle(); !settled) outcome.error = std::move(settled).error();
     return outcome;
 }

@@ -38,7 +38,7 @@ private:
 
     AddImages next() const;
     bool take(AddImages step);
-    bool begin();
+    std::optional<AddImages> first_step();
     Outcome put(std::span<const Code> codes, const std::stop_token& stop);
     aws::Result<std::string_view> put(const Job& job, const Code& code, std::int64_t number,
                                       int writer, const std::stop_token& stop);

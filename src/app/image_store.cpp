@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/limits.hpp"
+#include "base/text.hpp"
 
 namespace coupond {
 namespace {
@@ -28,6 +29,16 @@ aws::Error failed(std::string what, const std::filesystem::path& path, int error
     using Kind = aws::Error::Kind;
     return {may_pass(error) ? Kind::unavailable : Kind::refused,
             std::move(what) + " " + path.string() + ": " + std::system_category().message(error)};
+}
+
+/// A path for people, in UTF-8 and on one line.
+std::string shown(const std::filesystem::path& path) {
+    std::string text = path.string();
+    const auto shape = examine_text(text);
+    if (shape && !shape->has_control) return text;
+    std::ranges::replace_if(
+        text, [](char c) { return c < ' ' || c > '~'; }, '?');
+    return text;
 }
 
 std::string place_of(const Job& job) {
@@ -46,14 +57,17 @@ public:
 
     /// The error of what was asked for last; 0: none.
     int opened() const { return file_ < 0 ? errno : 0; }
+    /// Has it hold `bytes` and nothing else. One that holds them already does so all the time:
+    /// another worker may have put them there, and told so.
     int write(std::string_view bytes) const {
+        const auto size = static_cast<off_t>(bytes.size());
         while (!bytes.empty()) {
             const ssize_t written = ::write(file_, bytes.data(), bytes.size());
             if (written < 0 && errno == EINTR) continue;
             if (written < 0) return errno;
             bytes.remove_prefix(static_cast<std::size_t>(written));
         }
-        return 0;
+        return ftruncate(file_, size) == 0 ? 0 : errno;
     }
     int close() { return ::close(std::exchange(file_, -1)) == 0 ? 0 : errno; }
     /// All that its file system was told.
@@ -71,7 +85,7 @@ public:
     int writers() const override { return 1; }
 
     std::string location(const Job& job) const override {
-        return (folder_ / place_of(job)).string();
+        return shown(folder_ / place_of(job));
     }
 
     aws::Result<void> put(const Job& job, int, const Image& image,
@@ -80,11 +94,12 @@ public:
         std::error_code error;
         std::filesystem::create_directories(path.parent_path(), error);
         if (error) return failed("cannot make the folder", path.parent_path(), error.value());
-        File file(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
+        File file(path, O_WRONLY | O_CREAT | O_NOFOLLOW);
         int fault = file.opened();
         if (fault == 0) fault = file.write(image.bytes);
         if (fault == 0) fault = file.close();
-        if (fault != 0) return failed("cannot write", path, fault);
+        // Not which one: logs hold no codes.
+        if (fault != 0) return failed("cannot write an image into", path.parent_path(), fault);
         return {};
     }
 
@@ -136,7 +151,7 @@ std::unique_ptr<ImageStore> open_images(const Config& config, const Clock& clock
     try {
         return std::make_unique<Bucket>(*config.bucket, clock);
     } catch (const std::invalid_argument& error) {
-        throw ConfigError(std::string("cannot use the bucket: ") + error.what());
+        throw ConfigError(std::string("cannot use the bucket of S3_BUCKET: ") + error.what());
     }
 }
 

@@ -136,6 +136,8 @@ bool JobQueue::keep(Held& held, const std::stop_token& stop) {
     const bool kept =
         worked(error_of(queue_.hide(held.message, limits::queued_job_visible_s, stop)));
     if (kept) held.since = now;
+    // The message may be gone: without another one nobody would go on with the job for long.
+    if (!kept) sent_.erase(held.job_id);
     return kept;
 }
 
@@ -158,7 +160,7 @@ std::unique_ptr<JobQueue> open_job_queue(const Config& config, const Clock& cloc
     try {
         return std::make_unique<JobQueue>(*config.job_queue, clock);
     } catch (const std::invalid_argument& error) {
-        throw ConfigError(std::string("cannot use the queue of jobs: ") + error.what());
+        throw ConfigError(std::string("cannot use the queue of JOB_QUEUE_URL: ") + error.what());
     }
 }
 
