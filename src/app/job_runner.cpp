@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "app/draft.hpp"
+#include "app/image_job.hpp"
 #include "app/import_job.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
@@ -32,8 +33,14 @@ struct JobRunner::Answer {
 };
 
 JobRunner::JobRunner(Engine& engine, std::unique_ptr<ReadStore> store, const Clock& clock,
-                     std::string worker)
-    : engine_(engine), store_(std::move(store)), clock_(clock), worker_(std::move(worker)) {}
+                     std::string worker, std::unique_ptr<ImageStore> images,
+                     std::unique_ptr<JobQueue> queue)
+    : engine_(engine),
+      store_(std::move(store)),
+      clock_(clock),
+      worker_(std::move(worker)),
+      images_(std::move(images)),
+      queue_(std::move(queue)) {}
 
 JobRunner::~JobRunner() {
     stop();
@@ -67,19 +74,27 @@ void JobRunner::run(const std::stop_token& stop) {
         make_more(stop);
         const auto ended = store_->ended_file();
         if (ended && *ended) remove_parts(stop, **ended);
-        const auto next = store_->next_job(worker_, clock_.now(), after);
-        if (next && *next && (*next)->job.import) {
-            after = (*next)->job.id;
-            import(stop, (*next)->job);
-        } else if (next && *next) {
-            after = (*next)->job.id;
-            work(stop, **next);
-        } else if (after != 0) {
-            after = 0;
+        const auto found = next(stop, after);
+        const bool was_last = after == 0;
+        after = found && *found ? (*found)->job.id : 0;
+        if (after == 0) {
+            if (was_last) pause(stop, poll);
+        } else if ((*found)->job.import) {
+            import(stop, (*found)->job);
+        } else if ((*found)->job.images) {
+            draw_images(stop, (*found)->job);
         } else {
-            pause(stop, poll);
+            work(stop, **found);
         }
     }
+}
+
+/// The job to work on next: of those that the queue has told of; or, without one, with an id beyond
+/// `after`.
+Result<std::optional<JobGenerator>> JobRunner::next(const std::stop_token& stop, JobId after) {
+    const Timestamp now = clock_.now();
+    return queue_ ? queue_->next(*store_, worker_, now, stop)
+                  : store_->next_job(worker_, now, after);
 }
 
 void JobRunner::pause(const std::stop_token& stop, std::chrono::milliseconds most) {
@@ -210,6 +225,17 @@ void JobRunner::import(const std::stop_token& stop, const Job& job) {
         [&] { return stop.stop_requested(); },
     };
     ImportJob(*store_, job, hands).run();
+}
+
+void JobRunner::draw_images(const std::stop_token& stop, const Job& job) {
+    const ImageJob::Take take = [&](AddImages step) {
+        step.worker = worker_;
+        step.claimed_until = clock_.now() + limits::job_claim_ms;
+        return hand_over(stop, std::move(step), job);
+    };
+    if (!ImageJob(*store_, *images_, job, take).run(stop)) {
+        pause(stop, std::chrono::milliseconds(limits::job_poll_ms));
+    }
 }
 
 /// Begins jobs for the books that run low.

@@ -50,16 +50,16 @@ const Statement update_generators{
     "$17::bigint[], $18::bigint[], $19::bigint[], $20::text[], $21::bigint[]) AS new (id, " \
     "book_id, status, code_pattern, settings, requested, created, guess_probability, "      \
     "created_at, started_at, finished_at, error, request_id, worker, claimed_until, "       \
-    "version, round_first, round_end, round_done, import, adds_alone)"
+    "version, round_first, round_end, round_done, details, adds_alone)"
 
 const Statement insert_jobs{
     "INSERT INTO job (id, book_id, status, code_pattern, settings, requested, created, "
     "guess_probability, created_at, started_at, finished_at, error, request_id, worker, "
-    "claimed_until, version, round_first, round_end, round_done, import, adds_alone) "
+    "claimed_until, version, round_first, round_end, round_done, details, adds_alone) "
     "SELECT id, book_id, status::smallint, code_pattern, settings, "
     "requested, created, guess_probability, created_at, started_at, finished_at, error, "
     "request_id, worker, claimed_until, version, round_first, round_end, round_done, "
-    "import, adds_alone FROM " COUPOND_NEW_JOBS};
+    "details, adds_alone FROM " COUPOND_NEW_JOBS};
 
 // What was asked for stays.
 const Statement update_jobs{
@@ -68,7 +68,7 @@ const Statement update_jobs{
     "created = new.created, started_at = new.started_at, finished_at = new.finished_at, "
     "error = new.error, worker = new.worker, claimed_until = new.claimed_until, "
     "version = new.version, round_first = new.round_first, round_end = new.round_end, "
-    "round_done = new.round_done, import = new.import, adds_alone = new.adds_alone "
+    "round_done = new.round_done, details = new.details, adds_alone = new.adds_alone "
     "FROM (SELECT new.*, loaded_version FROM " COUPOND_NEW_JOBS
     " JOIN unnest($1::bigint[], $22::bigint[]) AS loaded (id, loaded_version) USING (id)) AS new "
     "WHERE old.id = new.id AND old.version = new.loaded_version "
@@ -441,7 +441,7 @@ void add_or_null(TextArray& array, std::string_view text) {
 struct JobColumns {
     BigintArray ids, loaded, books, statuses, requested, created, created_at, started_at,
         finished_at, claimed, versions, round_first, round_end, round_done, adds_alone;
-    TextArray patterns, settings, errors, requests, workers, imports;
+    TextArray patterns, settings, errors, requests, workers, details;
     RealArray probabilities;
 
     void add(const World::JobRow& row) {
@@ -466,7 +466,7 @@ struct JobColumns {
         round_first.add(job.round.first);
         round_end.add(job.round.end);
         round_done.add(job.done);
-        add_or_null(imports, job.import ? row_text(*job.import) : std::string());
+        add_or_null(details, details_text(job).value_or(std::string()));
         adds_alone.add(static_cast<std::int64_t>(job.adds_alone()));
     }
 };
@@ -480,7 +480,7 @@ void send_jobs(Connection& connection, const Statement& statement, JobColumns& o
         Parameters(of.ids, of.books, of.statuses, of.patterns, of.settings, of.requested,
                    of.created, of.probabilities, of.created_at, of.started_at, of.finished_at,
                    of.errors, of.requests, of.workers, of.claimed, of.versions, of.round_first,
-                   of.round_end, of.round_done, of.imports, of.adds_alone, more...));
+                   of.round_end, of.round_done, of.details, of.adds_alone, more...));
 }
 
 void send_jobs(Connection& connection, const Delta& delta) {
