@@ -307,6 +307,29 @@ TEST_F(Generation, AddsCodesAtOnceWithWhatTheyHave) {
     EXPECT_EQ(delta.generators[0].now, (Generator{key_of(1), 3, 3}));
 }
 
+TEST_F(Generation, CodesThatAreExpectedToBeNewAreLookedForOnceThatIsInDoubt) {
+    const auto looked_for = [](const Command& command, bool trusting) {
+        const Submission submission{command, "request"};
+        const Submission* const pointer = &submission;
+        const Needs asked = needs(std::span(&pointer, 1), noon, 1, trusting);
+        EXPECT_EQ(asked.code_ids, 3u);
+        EXPECT_TRUE(asked.adds_codes);
+        return asked.new_codes.size();
+    };
+    AddGenerated generated = at_once(3, 3);
+    AddImported imported;
+    for (const char* const code : {"A", "B", "C"}) imported.codes.emplace_back().code = code;
+    for (const bool trusting : {true, false}) {
+        EXPECT_EQ(looked_for(generated, trusting), 3u);
+        EXPECT_EQ(looked_for(imported, trusting), 3u);
+    }
+    generated.expects_new = imported.expects_new = true;
+    EXPECT_EQ(looked_for(generated, true), 0u);
+    EXPECT_EQ(looked_for(imported, true), 0u);
+    EXPECT_EQ(looked_for(generated, false), 3u);
+    EXPECT_EQ(looked_for(imported, false), 3u);
+}
+
 TEST_F(Generation, DraftsThatAreOutdatedDoNothing) {
     const AddGenerated first = at_once(3, 3);
     EXPECT_TRUE(std::holds_alternative<CodesGenerated>(run(first)));
