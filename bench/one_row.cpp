@@ -37,7 +37,8 @@ void serve_one_by_one(const Config& config) {
     EventStreams streams(io, reader);
     CodeExports exports(
         io, [&database] { return database->open_code_snapshot(); }, clock);
-    JobRunner jobs(engine, database->open_read_store(), clock, "nobody");  // never begins
+    JobRunner jobs(engine, database->open_read_store(), clock, "nobody", nullptr,
+                   nullptr);  // never begins
     Api api{io, engine, reader, reader, streams, exports, jobs, clock, config.lock_ttl_ms};
     http::Server server(io, {config.host, config.port}, make_router(api));
     boost::asio::signal_set signals(io, SIGTERM);

@@ -63,10 +63,25 @@ void run(Api& api, const http::Request& request, const http::Responder& responde
            });
 }
 
+wire::Request body_of(const http::Request& request) {
+    return {request.content_type, request.body, request.request_id};
+}
+
+void begin_job(Api& api, const http::Request& request, const http::Responder& responder,
+               Command command) {
+    run_by(api, request, responder, std::move(command), [&api](Submission submission, Done done) {
+        return api.engine.submit(
+            std::move(submission),
+            [&api, done = std::move(done)](Result<Outcome>&& outcome, Timestamp at) {
+                done(std::move(outcome), at);
+                api.jobs.wake();
+            });
+    });
+}
+
 /// Codes at once, or a job.
 void generate(Api& api, const http::Request& request, const http::Responder& responder) {
-    auto decoded = wire::decode_generate({request.content_type, request.body, request.request_id},
-                                         request.path_params[0]);
+    auto decoded = wire::decode_generate(body_of(request), request.path_params[0]);
     if (auto* const answer = std::get_if<wire::Answer>(&decoded)) {
         return responder.send(std::move(*answer));
     }
@@ -78,15 +93,15 @@ void generate(Api& api, const http::Request& request, const http::Responder& res
                           return true;
                       });
     }
-    run_by(api, request, responder, std::move(asked.command),
-           [&api](Submission submission, Done done) {
-               return api.engine.submit(
-                   std::move(submission),
-                   [&api, done = std::move(done)](Result<Outcome>&& outcome, Timestamp at) {
-                       done(std::move(outcome), at);
-                       api.jobs.wake();
-                   });
-           });
+    begin_job(api, request, responder, std::move(asked.command));
+}
+
+void draw_images(Api& api, const http::Request& request, const http::Responder& responder) {
+    auto decoded = wire::decode_draw_images(body_of(request), request.path_params[0]);
+    if (auto* const answer = std::get_if<wire::Answer>(&decoded)) {
+        return responder.send(std::move(*answer));
+    }
+    begin_job(api, request, responder, std::get<DrawImages>(std::move(decoded)));
 }
 
 /// Runs `read` on the reader's thread and answers with what it returns.
@@ -95,22 +110,21 @@ void run_read(const Api& api, const http::Request& request, const http::Responde
               Read read) {
     const auto deadline =
         std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::command_wait_ms);
-    const bool queued = api.reader.submit(
-        [&api, &request, responder = responder, read, deadline](ReadStore& store) mutable {
-            wire::Answer answer = std::chrono::steady_clock::now() <= deadline
-                                      ? read(store)
-                                      : wire::failed(Failure::overloaded, request.request_id);
-            // Moved, not copied: the last Responder of a connection ends on the network thread.
+    const bool queued = api.reader.submit([&api, &request, responder = responder, read,
+                                           deadline](ReadStore& store) mutable {
+        wire::Answer answer = std::chrono::steady_clock::now() <= deadline
+                                  ? read(store)
+                                  : wire::failed(Failure::overloaded, request.request_id);
+        // Moved, not copied: the last Responder of a connection ends on the network thread.
+        api.reader.when_settled([&api, responder = std::move(responder),
+                                 answer = std::move(answer)]() mutable {
             boost::asio::post(
                 api.io, [responder = std::move(responder), answer = std::move(answer)]() mutable {
                     responder.send(std::move(answer));
                 });
         });
+    });
     if (!queued) responder.send(wire::failed(Failure::overloaded, request.request_id));
-}
-
-wire::Request body_of(const http::Request& request) {
-    return {request.content_type, request.body, request.request_id};
 }
 
 /// 130 random bits: nobody's id, and not to be guessed.
@@ -159,6 +173,10 @@ void add_commands(http::Router& router, Api& api) {
     router.add("POST", "/coupon/generate/:id",
                [&api](const Request& request, const http::Responder& responder) {
                    generate(api, request, responder);
+               });
+    router.add("POST", "/coupon/qr/:id",
+               [&api](const Request& request, const http::Responder& responder) {
+                   draw_images(api, request, responder);
                });
     add("DELETE", "/coupon/jobs/:id", [](const Request& request) {
         return wire::decode_cancel_job(request.path_params[0], request.query, request.request_id);
@@ -265,11 +283,16 @@ void stream_entries(const Api& api, const http::Request& request,
                                              ? store.last_entry()
                                              : Failure::overloaded;
             // Moved, not copied: the last Responder of a connection ends on the network thread.
-            boost::asio::post(api.io, [&api, &request, responder = std::move(responder),
-                                       query = std::move(query), last]() mutable {
-                if (!last) return responder.send(wire::failed(last.error(), request.request_id));
-                query.after = *last;
-                begin_stream(api, request, responder, query);
+            api.reader.when_settled([&api, &request, responder = std::move(responder),
+                                     query = std::move(query), last]() mutable {
+                boost::asio::post(api.io, [&api, &request, responder = std::move(responder),
+                                           query = std::move(query), last]() mutable {
+                    if (!last) {
+                        return responder.send(wire::failed(last.error(), request.request_id));
+                    }
+                    query.after = *last;
+                    begin_stream(api, request, responder, query);
+                });
             });
         });
     if (!queued) responder.send(wire::failed(Failure::overloaded, request.request_id));

@@ -75,6 +75,11 @@ struct Settings {
     Setting redis_tls{"--redis-tls", "REDIS_TLS", ""};
     Setting redis_sslrootcert{"--redis-sslrootcert", "REDIS_SSLROOTCERT", ""};
 
+    Setting qr_dir{"--qr-dir", "QR_DIR", ""};
+    Setting s3_bucket{"--s3-bucket", "S3_BUCKET", ""};
+    Setting s3_endpoint{"--s3-endpoint", "S3_ENDPOINT", ""};
+    Setting job_queue_url{"--job-queue-url", "JOB_QUEUE_URL", ""};
+
     Setting after{"--after", "", "0"};
     Setting retention_days{"--retention-days", "LEDGER_RETENTION_DAYS", ""};
     Setting archive{"--archive", "", ""};
@@ -100,6 +105,10 @@ struct Settings {
                 {{"text", log::Format::text}, {"json", log::Format::json}}},
             "text or json");
         config.postgres = understand_postgres();
+        config.qr_dir =
+            qr_dir.value.empty() ? config.data_dir / "qr" : std::filesystem::path(qr_dir.value);
+        config.bucket = understand_bucket();
+        config.job_queue = understand_job_queue();
         if (serving) config.redis = understand_redis();
         if (config.redis && !config.postgres) {
             throw ConfigError(
@@ -174,6 +183,62 @@ private:
         options.ssl_root_certificate = db_sslrootcert.value;
         options.read_host = db_read_host.value;
         return options;
+    }
+
+    std::optional<aws::S3Options> understand_bucket() const {
+        if (s3_bucket.value.empty()) {
+            if (!s3_endpoint.value.empty()) {
+                refuse_alone(s3_endpoint.variable, s3_bucket.variable, "a bucket");
+            }
+            return std::nullopt;
+        }
+        if (!qr_dir.value.empty()) refuse_both(s3_bucket.variable, qr_dir.variable);
+        aws::S3Options options;
+        options.endpoint = s3_endpoint.value;
+        options.bucket = s3_bucket.value;
+        options.region = aws_region();
+        if (options.region.empty()) refuse_without("AWS_REGION", s3_bucket.variable);
+        options.credentials = aws_credentials(s3_bucket.variable);
+        options.root_certificate = from_environment("AWS_CA_BUNDLE");
+        // As soon as it is there, so that the rest of a job goes on elsewhere meanwhile.
+        options.bounds.call_ms = limits::job_claim_ms / 3;
+        options.bounds.answer_ms = options.bounds.call_ms / 2;
+        options.bounds.connect_ms = options.bounds.answer_ms / 2;
+        return options;
+    }
+
+    std::optional<aws::SqsOptions> understand_job_queue() const {
+        if (job_queue_url.value.empty()) return std::nullopt;
+        aws::SqsOptions options;
+        options.queue_url = job_queue_url.value;
+        options.region = aws_region();
+        options.credentials = aws_credentials(job_queue_url.variable);
+        options.root_certificate = from_environment("AWS_CA_BUNDLE");
+        options.bounds.call_ms = limits::job_claim_ms / 3;
+        options.bounds.answer_ms = options.bounds.call_ms / 2;
+        options.bounds.connect_ms = options.bounds.answer_ms / 2;
+        return options;
+    }
+
+    static std::string aws_region() {
+        const std::string region = from_environment("AWS_REGION");
+        return region.empty() ? from_environment("AWS_DEFAULT_REGION") : region;
+    }
+
+    /// `reason`: the setting for which they are needed.
+    static aws::Credentials aws_credentials(const std::string& reason) {
+        aws::Credentials credentials{from_environment("AWS_ACCESS_KEY_ID"),
+                                     from_environment("AWS_SECRET_ACCESS_KEY"),
+                                     from_environment("AWS_SESSION_TOKEN")};
+        if (credentials.access_key_id.empty()) refuse_without("AWS_ACCESS_KEY_ID", reason);
+        if (credentials.secret_access_key.empty()) refuse_without("AWS_SECRET_ACCESS_KEY", reason);
+        return credentials;
+    }
+
+    [[noreturn]] static void refuse_without(const std::string& missing,
+                                            const std::string& variable) {
+        throw ConfigError(variable + " is set but " + missing + " is not: set it too, or remove " +
+                          variable);
     }
 
     std::optional<redis::Options> understand_redis() const {
@@ -254,6 +319,17 @@ void add_storage(CLI::App& command, Settings& settings) {
     add(command, settings.db_sslrootcert, "FILE", "Certificates to trust, for the verify- modes");
 }
 
+/// What whoever works on jobs needs.
+void add_jobs(CLI::App& command, Settings& settings) {
+    add(command, settings.qr_dir, "FOLDER",
+        "Where jobs put images of QR codes; qr in --data-dir where it is not given");
+    add(command, settings.s3_bucket, "NAME", "A bucket of S3 to put them into instead");
+    add(command, settings.s3_endpoint, "URL",
+        "Where that is, where it is not Amazon's: https://host[:port][/path]");
+    add(command, settings.job_queue_url, "URL",
+        "A queue of SQS that tells workers of jobs; else they look in the database");
+}
+
 void add_serving(CLI::App& command, Settings& settings) {
     add(command, settings.host, "ADDRESS", "Address or host name to listen on; 0.0.0.0 for all");
     add(command, settings.port, "PORT", "Port to listen on; 0 takes any free one");
@@ -265,6 +341,7 @@ void add_serving(CLI::App& command, Settings& settings) {
     add(command, settings.redis_port, "PORT", "Redis' port; 6379 where it is not given");
     add(command, settings.redis_tls, "BOOL", "true: speak TLS with Redis");
     add(command, settings.redis_sslrootcert, "FILE", "Certificates to trust, for Redis' TLS");
+    add_jobs(command, settings);
 }
 
 constexpr const char* sources =
@@ -272,7 +349,9 @@ constexpr const char* sources =
     "line in the file .env of the current folder, else it is the default behind the =.\n"
     "DB_PASSWORD, REDIS_PASSWORD, DATABASE_URL (postgresql://user:password@host/name) and\n"
     "REDIS_URL (redis://:password@host:port, rediss:// for TLS) have no flags, because\n"
-    "command lines are seen by others.";
+    "command lines are seen by others; nor have those that AWS' own tools read, for a bucket or a\n"
+    "queue: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION, "
+    "AWS_CA_BUNDLE.";
 
 constexpr const char* exit_statuses =
     "Exit status: 0 done, or stopped by SIGTERM or SIGINT; 1 it could not be done, and why is\n"
@@ -413,6 +492,7 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     work.footer(std::string(sources) + "\n\n" + exit_statuses);
     work.allow_extras();
     add_storage(work, of_work);
+    add_jobs(work, of_work);
 
     try {
         app.parse(argc, argv);

@@ -8,6 +8,8 @@
 #include <string>
 #include <variant>
 
+#include "aws/s3.hpp"
+#include "aws/sqs.hpp"
 #include "base/log.hpp"
 #include "lock/redis/redis.hpp"
 #include "store/postgres/postgres.hpp"
@@ -32,6 +34,9 @@ struct Config {
     std::filesystem::path data_dir = "./data";  ///< unused with PostgreSQL
     std::optional<postgres::Options> postgres;  ///< nothing: SQLite
     std::optional<redis::Options> redis;        ///< nothing: locks are kept in the database
+    std::filesystem::path qr_dir;               ///< where images of codes go; empty: qr in data_dir
+    std::optional<aws::S3Options> bucket;       ///< where they go instead
+    std::optional<aws::SqsOptions> job_queue;   ///< nothing: jobs are looked for in the database
     std::int64_t lock_ttl_ms = 300'000;
     std::int64_t export_after = 0;    ///< export_ledger: entries with greater ids
     std::filesystem::path archive;    ///< export_ledger: move entries to this file,

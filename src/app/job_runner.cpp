@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "app/draft.hpp"
+#include "app/image_job.hpp"
 #include "app/import_job.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
@@ -19,8 +20,14 @@ struct JobRunner::Answer {
 };
 
 JobRunner::JobRunner(Engine& engine, std::unique_ptr<ReadStore> store, const Clock& clock,
-                     std::string worker)
-    : engine_(engine), store_(std::move(store)), clock_(clock), worker_(std::move(worker)) {}
+                     std::string worker, std::unique_ptr<ImageStore> images,
+                     std::unique_ptr<JobQueue> queue)
+    : engine_(engine),
+      store_(std::move(store)),
+      clock_(clock),
+      worker_(std::move(worker)),
+      images_(std::move(images)),
+      queue_(std::move(queue)) {}
 
 JobRunner::~JobRunner() {
     stop();
@@ -51,19 +58,27 @@ void JobRunner::run(const std::stop_token& stop) {
         make_more(stop);
         const auto ended = store_->ended_file();
         if (ended && *ended) remove_parts(stop, **ended);
-        const auto next = store_->next_job(worker_, clock_.now(), after);
-        if (next && *next && (*next)->job.import) {
-            after = (*next)->job.id;
-            import(stop, (*next)->job);
-        } else if (next && *next) {
-            after = (*next)->job.id;
-            work(stop, **next);
-        } else if (after != 0) {
-            after = 0;
+        const auto found = next(stop, after);
+        const bool was_last = after == 0;
+        after = found && *found ? (*found)->job.id : 0;
+        if (after == 0) {
+            if (was_last) pause(stop, poll);
+        } else if ((*found)->job.import) {
+            import(stop, (*found)->job);
+        } else if ((*found)->job.images) {
+            draw_images(stop, (*found)->job);
         } else {
-            pause(stop, poll);
+            work(stop, **found);
         }
     }
+}
+
+/// The job to work on next: of those that the queue has told of; or, without one, with an id beyond
+/// `after`.
+Result<std::optional<JobGenerator>> JobRunner::next(const std::stop_token& stop, JobId after) {
+    const Timestamp now = clock_.now();
+    return queue_ ? queue_->next(*store_, worker_, now, stop)
+                  : store_->next_job(worker_, now, after);
 }
 
 void JobRunner::pause(const std::stop_token& stop, std::chrono::milliseconds most) {
@@ -105,22 +120,36 @@ AddGenerated JobRunner::piece_of(const Work& work, const JobRound& round) const 
     return command;
 }
 
+/// While one piece is added, the next one is drafted.
 void JobRunner::add_round(const std::stop_token& stop, Work& work) {
     const Job& job = work.job;
     const auto numbers = work.maker->permuted(job.round);
     const double turn = static_cast<double>(draw(1u << 31)) / static_cast<double>(1u << 31);
+    const std::span all(numbers);
+    std::size_t end = std::min(static_cast<std::size_t>(job.done), all.size());
+    std::size_t count = 0;
+    CodeDraft draft;
+    const auto draft_next = [&] {
+        count = std::min(all.size() - end, piece_codes_);
+        draft = work.maker->draft(all.subspan(end, count), coupond::draw);
+        end += count;
+    };
+    draft_next();
     while (!job.is_finished() && job.done < job.round.size()) {
-        const std::span all(numbers);
-        const std::size_t done = std::min(static_cast<std::size_t>(job.done), all.size());
-        const std::size_t count = std::min(all.size() - done, piece_codes_);
-        const bool ends = done + count == all.size();
         AddGenerated piece = piece_of(work, job.round);
-        piece.piece->done_now = ends ? job.round.size() : static_cast<std::int64_t>(done + count);
+        piece.piece->done_now =
+            end == all.size() ? job.round.size() : static_cast<std::int64_t>(end);
         piece.piece->turn = turn;
-        piece.draft = work.maker->draft(all.subspan(done, count), coupond::draw);
+        piece.expects_new = work.expects_new;
+        const std::int64_t candidates = std::ssize(draft.candidates);
+        piece.draft = std::move(draft);
+        const std::size_t added = count;
         const Engine::Totals before = engine_.totals();
-        if (!add(stop, std::move(piece), work)) return;
-        adapt(count, before);
+        const Waiting waiting = begin_adding(stop, std::move(piece), work);
+        if (!waiting) return;
+        draft_next();
+        if (!end_adding(stop, waiting, candidates, work)) return;
+        adapt(added, before);
     }
 }
 
@@ -154,12 +183,27 @@ bool JobRunner::gives_up(const Job& job) const {
 /// Has a piece added. False where somebody else works on the job, or it is to be looked at again;
 /// or we are to stop.
 bool JobRunner::add(const std::stop_token& stop, AddGenerated piece, Work& work) {
-    Job& job = work.job;
+    const std::int64_t candidates = std::ssize(piece.draft.candidates);
+    const Waiting waiting = begin_adding(stop, std::move(piece), work);
+    return waiting && end_adding(stop, waiting, candidates, work);
+}
+
+/// Null where it is not taken, as add() has it.
+JobRunner::Waiting JobRunner::begin_adding(const std::stop_token& stop, AddGenerated piece,
+                                           const Work& work) {
     piece.piece->claimed_until = clock_.now() + limits::job_claim_ms;
-    const std::int64_t created = job.created, candidates = std::ssize(piece.draft.candidates);
-    auto changed = hand_over(stop, std::move(piece), job);
+    return begin_handing_over(stop, std::move(piece), work.job);
+}
+
+/// The same as add(), of a piece of so many candidates.
+bool JobRunner::end_adding(const std::stop_token& stop, const Waiting& waiting,
+                           std::int64_t candidates, Work& work) {
+    Job& job = work.job;
+    const std::int64_t created = job.created;
+    auto changed = end_handing_over(stop, waiting, job);
     if (!changed) return false;
     job = std::move(*changed);
+    work.expects_new &= job.created == created + candidates;
     missed_[job.id] = job.created > created ? 0 : missed_[job.id] + candidates;
     if (job.is_finished()) missed_.erase(job.id);
     return true;
@@ -182,6 +226,17 @@ void JobRunner::import(const std::stop_token& stop, const Job& job) {
         [&] { return stop.stop_requested(); },
     };
     ImportJob(*store_, job, hands).run();
+}
+
+void JobRunner::draw_images(const std::stop_token& stop, const Job& job) {
+    const ImageJob::Take take = [&](AddImages step) {
+        step.worker = worker_;
+        step.claimed_until = clock_.now() + limits::job_claim_ms;
+        return hand_over(stop, std::move(step), job);
+    };
+    if (!ImageJob(*store_, *images_, job, take).run(stop)) {
+        pause(stop, std::chrono::milliseconds(limits::job_poll_ms));
+    }
 }
 
 /// Begins jobs for the books that run low.
@@ -211,6 +266,13 @@ void JobRunner::remove_parts(const std::stop_token& stop, JobId id) {
 /// on it, or it is to be looked at again; or we are to stop.
 std::optional<Job> JobRunner::hand_over(const std::stop_token& stop, Command command,
                                         const Job& job) {
+    const Waiting waiting = begin_handing_over(stop, std::move(command), job);
+    return waiting ? end_handing_over(stop, waiting, job) : std::nullopt;
+}
+
+/// Null where the lane does not take it.
+JobRunner::Waiting JobRunner::begin_handing_over(const std::stop_token& stop, Command command,
+                                                 const Job& job) {
     const auto answer = std::make_shared<Answer>();
     const bool queued = engine_.submit_aside({std::move(command), job.request_id},
                                              [answer](Result<Outcome>&& outcome, Timestamp) {
@@ -220,8 +282,13 @@ std::optional<Job> JobRunner::hand_over(const std::stop_token& stop, Command com
                                                  }
                                                  answer->there.notify_one();
                                              });
-    if (!queued) return pause(stop, std::chrono::milliseconds(limits::job_poll_ms)), std::nullopt;
-    const auto outcome = wait(stop, *answer);
+    if (!queued) return pause(stop, std::chrono::milliseconds(limits::job_poll_ms)), nullptr;
+    return answer;
+}
+
+std::optional<Job> JobRunner::end_handing_over(const std::stop_token& stop, const Waiting& waiting,
+                                               const Job& job) {
+    const auto outcome = wait(stop, *waiting);
     if (!outcome) return std::nullopt;
     if (!*outcome) {
         log::warn("a job waits", {{"job", job.id}, {"reason", to_string(outcome->error())}});

@@ -11,6 +11,8 @@
 #include <string>
 #include <thread>
 
+#include "app/image_store.hpp"
+#include "app/job_queue.hpp"
 #include "base/time.hpp"
 #include "engine/engine.hpp"
 
@@ -21,10 +23,12 @@ namespace coupond {
 /// transaction with what tells how far the job is, so that no code is made twice.
 class JobRunner {
 public:
-    /// Does nothing yet. `engine` and `clock` must outlive it; `store` is its own. `worker` is
-    /// nobody else's name who works at the same time.
+    /// Does nothing yet. `engine` and `clock` must outlive it; `store` is its own, and `images`,
+    /// where those of codes go. `worker` is nobody else's name who works at the same time. Without
+    /// a `queue` jobs are looked for in the database.
     JobRunner(Engine& engine, std::unique_ptr<ReadStore> store, const Clock& clock,
-              std::string worker);
+              std::string worker, std::unique_ptr<ImageStore> images,
+              std::unique_ptr<JobQueue> queue);
     /// Stops.
     ~JobRunner();
     /// Begins. The schema must be there.
@@ -41,11 +45,14 @@ public:
 
 private:
     struct Answer;
+    /// Who waits for the outcome of a command, on both sides.
+    using Waiting = std::shared_ptr<Answer>;
     /// A job, as it was told last, and what its codes come from.
     struct Work {
         Job job;
         Generator generator;
         std::optional<CodeMaker> maker;
+        bool expects_new = true;  ///< no code of its round was there already
     };
 
     void run(const std::stop_token& stop);
@@ -55,10 +62,18 @@ private:
     void add_in_turn(const std::stop_token& stop, Work& work);
     bool gives_up(const Job& job) const;
     bool add(const std::stop_token& stop, AddGenerated piece, Work& work);
+    Result<std::optional<JobGenerator>> next(const std::stop_token& stop, JobId after);
+    Waiting begin_adding(const std::stop_token& stop, AddGenerated piece, const Work& work);
+    bool end_adding(const std::stop_token& stop, const Waiting& waiting, std::int64_t candidates,
+                    Work& work);
     void import(const std::stop_token& stop, const Job& job);
+    void draw_images(const std::stop_token& stop, const Job& job);
     void make_more(const std::stop_token& stop);
     void remove_parts(const std::stop_token& stop, JobId id);
     std::optional<Job> hand_over(const std::stop_token& stop, Command command, const Job& job);
+    Waiting begin_handing_over(const std::stop_token& stop, Command command, const Job& job);
+    std::optional<Job> end_handing_over(const std::stop_token& stop, const Waiting& waiting,
+                                        const Job& job);
     /// Nothing where it was stopped.
     std::optional<Result<Outcome>> wait(const std::stop_token& stop, Answer& answer);
     void adapt(std::size_t codes, const Engine::Totals& before);
@@ -68,6 +83,8 @@ private:
     const std::unique_ptr<ReadStore> store_;
     const Clock& clock_;
     const std::string worker_;
+    const std::unique_ptr<ImageStore> images_;
+    const std::unique_ptr<JobQueue> queue_;  ///< or null
     std::size_t piece_codes_ = limits::piece_codes_first;
     std::chrono::steady_clock::time_point looked_at_;  ///< for books that run low
     std::map<JobId, std::int64_t> missed_;  ///< codes since the last one that was not there yet

@@ -17,6 +17,8 @@
 #include "app/code_exports.hpp"
 #include "app/database.hpp"
 #include "app/event_streams.hpp"
+#include "app/image_store.hpp"
+#include "app/job_queue.hpp"
 #include "app/readiness.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
@@ -104,17 +106,22 @@ void serve(const Config& config) {
     const std::unique_ptr<Locks> locks = open_locks(config, log::side_changes);
     const SystemClock clock;
     boost::asio::io_context io{1};
-    Reader reader(open_reads(config, *database));
+    Settler settler(*store);
+    Reader reader(open_reads(config, *database), &settler);
     EventStreams streams(io, reader);
     CodeExports exports(
         io, [&](Wanted wanted) { return open_codes(config, *database, std::move(wanted)); }, clock);
-    Engine engine(*store, locks.get(), clock, [&](std::vector<Delivery> deliveries) {
-        boost::asio::post(io, [&streams, deliveries = std::move(deliveries)]() mutable {
-            for (Delivery& delivery : deliveries) delivery();
-            streams.look_soon();
-        });
-    });
-    JobRunner jobs(engine, database->open_current_read_store(), clock, name_of_worker(config));
+    Engine engine(
+        *store, locks.get(), clock,
+        [&](std::vector<Delivery> deliveries) {
+            boost::asio::post(io, [&streams, deliveries = std::move(deliveries)]() mutable {
+                for (Delivery& delivery : deliveries) delivery();
+                streams.look_soon();
+            });
+        },
+        {}, &settler);
+    JobRunner jobs(engine, database->open_current_read_store(), clock, name_of_worker(config),
+                   open_images(config, clock), open_job_queue(config, clock));
     Reader drafts(database->open_current_read_store());
     Api api{io, engine, reader, drafts, streams, exports, jobs, clock, config.lock_ttl_ms};
     http::Server server(io, {config.host, config.port}, make_router(api));

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "app/database.hpp"
+#include "app/image_store.hpp"
+#include "app/job_queue.hpp"
 #include "app/job_runner.hpp"
 #include "app/serve.hpp"
 #include "base/log.hpp"
@@ -27,7 +29,8 @@ void work(const Config& config) {
     Engine engine(*store, nullptr, clock, [](std::vector<Delivery> deliveries) {
         for (Delivery& delivery : deliveries) delivery();
     });
-    JobRunner jobs(engine, database->open_current_read_store(), clock, secure_random_base32(26));
+    JobRunner jobs(engine, database->open_current_read_store(), clock, secure_random_base32(26),
+                   open_images(config, clock), open_job_queue(config, clock));
     jobs.start();
     std::printf("coupond %s works on the jobs of %s\n", COUPOND_VERSION, database->name().c_str());
     std::fflush(stdout);

@@ -45,14 +45,16 @@ inline constexpr std::int64_t codes_without_end = 1'000 * generated_codes;
 /// Codes in a row that are there already, before a job gives up.
 inline constexpr std::int64_t codes_missed = 1'000'000;
 inline constexpr std::int64_t round_codes = 1'000'000;  ///< of a job, made in their order
-inline constexpr std::size_t piece_codes_least = 100;   ///< of a job, in one transaction,
+inline constexpr std::size_t metadata_at_once = 16 * 1024 * 1024;  ///< of codes that are waited for
+inline constexpr std::size_t piece_codes_least = 100;  ///< of a job, in one transaction,
 inline constexpr std::size_t piece_codes_first = 1'000;
 inline constexpr std::size_t piece_codes_most = 20'000;
 inline constexpr int piece_ms = 15;        ///< that adding a piece takes about, where others wait,
 inline constexpr int piece_alone_ms = 60;  ///< and where nobody does
 inline constexpr int job_claim_ms = 15'000;  ///< a job is its worker's from a piece on
 inline constexpr int job_claim_most_ms = 2 * job_claim_ms;  ///< clocks may differ
-inline constexpr int job_gap_ms = 20;      ///< from a piece that others were in the way of
+inline constexpr int job_gap_ms = 20;  ///< from a piece that others were in the way of
+inline constexpr std::size_t unfinished_jobs = 1'000;  ///< beyond: 503
 inline constexpr int job_poll_ms = 1'000;  ///< until other processes' jobs are looked for again
 
 // Codes that are brought in as a file.
@@ -90,6 +92,16 @@ inline constexpr int qr_margin_modules_default = 4;  ///< as ISO/IEC 18004 wants
 inline constexpr int qr_margin_modules = 16;
 inline constexpr std::size_t qr_url_characters = 1'024;  ///< with `{code}` in it
 inline constexpr int qr_modules = 177;                   ///< of a side of the largest QR code
+
+// Images of all codes of a book.
+inline constexpr std::size_t images_at_once = 200;  ///< between two notes of how far the job is
+inline constexpr int image_puts_at_once = 8;        ///< into a bucket
+inline constexpr std::int64_t images_in_folder = 10'000;
+inline constexpr std::size_t image_name_bytes = 200;  ///< of the file; of longer codes a digest
+
+// A queue of jobs outside the database.
+inline constexpr int queued_job_visible_s = 60;     ///< until another worker is told of it too
+inline constexpr int queued_job_again_s = 15 * 60;  ///< until one that waits is sent once more
 
 // Streams of the ledger.
 inline constexpr std::size_t event_streams = 256;  ///< open at once; beyond: 503
@@ -135,12 +147,13 @@ inline constexpr std::size_t queued_codes = 4 * upload_codes;  ///< of waiting u
 inline constexpr std::size_t code_redemptions = 100;           ///< shown with a code
 inline constexpr std::size_t batch_commands = 1'024;
 inline constexpr std::size_t batch_codes = upload_codes;
-inline constexpr std::int64_t batch_entries = 4'096;  ///< of the ledger, in one transaction
-inline constexpr std::size_t batch_erasures = 64;     ///< of users, in one transaction
-inline constexpr std::size_t erased_codes = 1'000;    ///< of an erased user, whose locks end
-inline constexpr int command_wait_ms = 5'000;         ///< in the queue; beyond: 503
-inline constexpr int batch_reruns = 16;               ///< on conflict, before 503
-inline constexpr int batch_ms = 4'000;                ///< no rerun begins later; beyond: 503
+inline constexpr std::size_t unsettled_answers = 1'024;  ///< then the lane waits for the disk
+inline constexpr std::int64_t batch_entries = 4'096;     ///< of the ledger, in one transaction
+inline constexpr std::size_t batch_erasures = 64;        ///< of users, in one transaction
+inline constexpr std::size_t erased_codes = 1'000;       ///< of an erased user, whose locks end
+inline constexpr int command_wait_ms = 5'000;            ///< in the queue; beyond: 503
+inline constexpr int batch_reruns = 16;                  ///< on conflict, before 503
+inline constexpr int batch_ms = 4'000;                   ///< no rerun begins later; beyond: 503
 /// So much longer than a command that has time (Engine::submit_aside) others run before the next.
 inline constexpr int lane_share_of_others = 2;
 inline constexpr std::size_t queued_queries = 1'024;  ///< reads waiting; beyond: 503

@@ -80,6 +80,9 @@ struct AddGenerated {
     std::string code_pattern = {};  ///< what `draft` was made with: it must still be so
     Generator generator = {};
     CodeDraft draft = {};
+    /// Hardly any of the codes can be there already: they are looked for only where it has turned
+    /// out that one is. It changes nothing of what comes of it.
+    bool expects_new = false;
 };
 
 /// Takes in the next part of a file of codes; the first one begins a job.
@@ -108,6 +111,7 @@ struct AddImported {
     std::vector<ImportedCode> codes = {};    ///< to be added, each text once
     std::vector<RejectedRow> rejected = {};  ///< to be kept, if they are not yet
     std::int64_t rejected_count = 0;         ///< so many more are rejected
+    bool expects_new = false;                ///< as AddGenerated has it
 };
 
 /// Removes a part of the file of a job that has ended.
@@ -115,7 +119,29 @@ struct RemoveParts {
     JobId job_id = 0;
 };
 
-/// Codes that it has made or taken in so far stay.
+/// Begins a job that draws QR codes of all codes of a book.
+struct DrawImages {
+    BookId book_id = 0;
+    QrImages wish;  ///< what is asked for; the rest is left out
+};
+
+/// The next step of a job that draws QR codes.
+struct AddImages {
+    BookId book_id = 0;
+    JobId job_id = 0;
+    std::string worker;                      ///< as AddGenerated::Piece has it,
+    Timestamp claimed_until;                 ///< likewise
+    QrImages before;                         ///< what the job must still have,
+    QrImages after;                          ///< and has then, but for those that have no image
+    std::optional<std::int64_t> codes = {};  ///< so many does the book have
+    bool is_anew = false;                    ///< none of its images are there any more
+    std::int64_t drawn = 0;                  ///< images that are there since
+    std::vector<RejectedRow> rejected = {};  ///< codes that have none; lines count all codes
+    bool is_last = false;                    ///< there are no more codes
+    bool is_refused = false;                 ///< where they are to be, they will not be taken
+};
+
+/// Codes that it has made or taken in so far stay, and images.
 struct CancelJob {
     JobId job_id = 0;
 };
@@ -199,10 +225,11 @@ struct EraseUser {
     std::string erased_id;  ///< random: nobody's id yet
 };
 
-using Command = std::variant<CreateBook, EditBook, ArchiveBook, RestoreBook, UploadCodes,
-                             GenerateCodes, AddGenerated, ReceiveFile, AddImported, RemoveParts,
-                             CancelJob, AssignAny, AssignCode, LockCode, RedeemCode, LockCodes,
-                             RedeemCodes, RollBack, EditCode, UnlockCode, UnassignCode, EraseUser>;
+using Command =
+    std::variant<CreateBook, EditBook, ArchiveBook, RestoreBook, UploadCodes, GenerateCodes,
+                 AddGenerated, ReceiveFile, AddImported, RemoveParts, DrawImages, AddImages,
+                 CancelJob, AssignAny, AssignCode, LockCode, RedeemCode, LockCodes, RedeemCodes,
+                 RollBack, EditCode, UnlockCode, UnassignCode, EraseUser>;
 
 /// What tells a request that is repeated from another one
 /// (draft-ietf-httpapi-idempotency-key-header).
@@ -229,6 +256,7 @@ enum class Refusal {
     job_finished,        ///< there is nothing to cancel
     job_adds_all,        ///< it is adding all of its codes, or none: it is too late to cancel it
     upload_interrupted,  ///< the file has not come whole
+    images_refused,      ///< where they are to be, they are not taken
     rows_rejected,       ///< of a file of which all rows are to be taken in, or none
     no_available_coupons,
     code_not_found,
@@ -327,6 +355,9 @@ struct JobTaken {};
 /// Nothing was done: a job adds its codes, all or none, and nobody else adds any meanwhile.
 struct AddingElsewhere {};
 
+/// Nothing was done: limits::unfinished_jobs wait already.
+struct TooManyJobs {};
+
 /// Parts of a file are gone.
 struct PartsRemoved {};
 
@@ -392,10 +423,10 @@ struct Replayed {
     std::string request_id;
 };
 
-using Outcome =
-    std::variant<Refusal, BookCreated, BookChanged, Contradicted, CodesUploaded, JobChanged,
-                 CodesGenerated, DraftOutdated, JobTaken, AddingElsewhere, PartsRemoved,
-                 CodeAssigned, CodeLocked, CodeRedeemed, CodeRefused, CodesLocked, CodesRedeemed,
-                 RolledBack, CodeChanged, CodeUnlocked, CodeUnassigned, UserErased, Replayed>;
+using Outcome = std::variant<Refusal, BookCreated, BookChanged, Contradicted, CodesUploaded,
+                             JobChanged, CodesGenerated, DraftOutdated, JobTaken, AddingElsewhere,
+                             TooManyJobs, PartsRemoved, CodeAssigned, CodeLocked, CodeRedeemed,
+                             CodeRefused, CodesLocked, CodesRedeemed, RolledBack, CodeChanged,
+                             CodeUnlocked, CodeUnassigned, UserErased, Replayed>;
 
 }  // namespace coupond

@@ -52,7 +52,8 @@ public:
         }
         Outcome outcome = std::visit(*this, submission.command);
         const bool is_done = !std::holds_alternative<DraftOutdated>(outcome) &&
-                             !std::holds_alternative<AddingElsewhere>(outcome);
+                             !std::holds_alternative<AddingElsewhere>(outcome) &&
+                             !std::holds_alternative<TooManyJobs>(outcome);
         if (!is_done) return outcome;
         Remembered remembered{asked.fingerprint, now_, submission.request_id, remember(outcome)};
         world_.remembered.insert_or_assign(asked.key, remembered);
@@ -140,11 +141,12 @@ public:
         const Book* const book = world_.find_book(command.book_id);
         if (book == nullptr) return Refusal::book_not_found;
         if (book->archived_at) return Refusal::book_archived;
-        const auto codes = codes_left(*book);
+        const auto codes = codes_of_pattern(*book);
         if (!codes) return Refusal::code_pattern_unusable;
         auto settings = wish(*book, command);
         if (!settings) return Contradicted{{Fault::no_such_expiry}};
-        if (exceeds(command.count, codes->left)) return Refusal::code_pattern_exhausted;
+        if (exceeds(command.count, codes->left())) return Refusal::code_pattern_exhausted;
+        if (too_many_jobs()) return TooManyJobs{};
 
         return JobChanged{begin_job(*book, command.count, *codes, std::move(*settings)), true};
     }
@@ -158,25 +160,18 @@ public:
         const Book* const book = world_.find_book(command.book_id);
         if (book == nullptr) return Refusal::book_not_found;
         if (book->archived_at) return Refusal::book_archived;
+        if (too_many_jobs()) return TooManyJobs{};
 
-        Job job;
-        job.id = world_.next_job_id++;
-        job.book_id = book->id;
+        Job& job = new_job(*book);
         job.import = Import{command.format, command.skips, book->time_zone};
-        job.created_at = now_;
-        job.request_id = request_id_;
-        World::JobRow row{std::move(job), 0, true};
-        receive(row.job, command);
-        return JobChanged{world_.jobs.emplace(row.job.id, std::move(row)).first->second.job, true};
+        receive(job, command);
+        return JobChanged{job, true};
     }
 
     Outcome operator()(const AddImported& command) {
-        const auto found = world_.jobs.find(command.job_id);
-        if (found == world_.jobs.end()) return JobTaken{};
-        Job& job = found->second.job;
-        const bool is_other = job.worker != command.worker && job.is_claimed(now_);
-        const bool is_same = job.import && job.book_id == command.book_id;
-        if (job.is_finished() || is_other || !is_same) return JobTaken{};
+        Job* const found = find_own_job(command.job_id, command.book_id, command.worker);
+        if (found == nullptr || !found->import) return JobTaken{};
+        Job& job = *found;
         if (*job.import != command.before) return DraftOutdated{};
         if (command.is_lost) return fail(job, Refusal::upload_interrupted), JobChanged{job};
         const Book* const book = world_.find_book(job.book_id);
@@ -187,10 +182,7 @@ public:
         const bool adds = command.after.adds_alone() || !command.codes.empty();
         if (adds && adds_elsewhere(job.id)) return AddingElsewhere{};
 
-        if (!job.started_at) job.started_at = now_;
-        job.status = Job::Status::running;
-        job.worker = command.worker;
-        job.claimed_until = command.claimed_until;
+        claim(job, command.worker, command.claimed_until);
         if (command.rows) job.requested = *command.rows;
         job.import = command.after;
         job.import->rejected = command.before.rejected + command.rejected_count;
@@ -213,6 +205,51 @@ public:
         if (found == world_.jobs.end() || !found->second.job.is_finished()) return JobTaken{};
         parts_to_remove_.push_back(command.job_id);
         return PartsRemoved{};
+    }
+
+    Outcome operator()(const DrawImages& command) {
+        const Book* const book = world_.find_book(command.book_id);
+        if (book == nullptr) return Refusal::book_not_found;
+        if (book->archived_at) return Refusal::book_archived;
+        if (too_many_jobs()) return TooManyJobs{};
+
+        Job& job = new_job(*book);
+        job.images = command.wish;
+        return JobChanged{job, true};
+    }
+
+    Outcome operator()(const AddImages& command) {
+        Job* const found = find_own_job(command.job_id, command.book_id, command.worker);
+        if (found == nullptr || !found->images) return JobTaken{};
+        Job& job = *found;
+        if (*job.images != command.before) return DraftOutdated{};
+        const Book* const book = world_.find_book(job.book_id);
+        if (book == nullptr || book->archived_at) {
+            fail(job, book == nullptr ? Refusal::book_not_found : Refusal::book_archived);
+            return JobChanged{job};
+        }
+
+        claim(job, command.worker, command.claimed_until);
+        job.images = command.after;
+        if (command.is_anew) job.created = job.images->rejected = 0;
+        for (const RejectedRow& row : command.rejected) {
+            if (++job.images->rejected <= limits::rejected_rows) {
+                rejections_.push_back({job.id, row});
+            }
+        }
+        job.created += command.drawn;
+        // Codes may have come since they were counted.
+        const std::int64_t all = job.created + job.images->rejected;
+        job.requested = std::max(command.codes.value_or(job.requested), all);
+        if (command.is_refused) {
+            fail(job, Refusal::images_refused);
+        } else if (command.is_last) {
+            job.requested = all;
+            finish(job, Job::Status::completed);
+        } else {
+            ++job.version;
+        }
+        return JobChanged{job};
     }
 
     Outcome operator()(const CancelJob& command) {
@@ -604,53 +641,90 @@ private:
 
     struct CodesOfPattern {
         CodeSpace::Number all = 0;
-        CodeSpace::Number left = 0;  ///< that its generator has not drafted
-        std::int64_t drafts = 0;
+        std::int64_t used = 0;  ///< drafted by its generator, or to be made by jobs that there are
+
+        CodeSpace::Number left() const {
+            return all - std::min(all, static_cast<CodeSpace::Number>(used));
+        }
     };
 
     /// Nothing where the book has a pattern that makes no codes: it is of an older version.
-    std::optional<CodesOfPattern> codes_left(const Book& book) const {
+    std::optional<CodesOfPattern> codes_of_pattern(const Book& book) const {
         const auto parsed = parse_code_pattern(book.code_pattern);
         const auto* const pattern = std::get_if<CodePattern>(&parsed);
         if (pattern == nullptr) return std::nullopt;
-        CodesOfPattern codes{CodeSpace(*pattern).codes(), 0, 0};
-        const auto found = world_.generators.find({book.id, book.code_pattern});
-        if (found != world_.generators.end()) codes.drafts = found->second.now.drafts;
-        const auto drafts = static_cast<CodeSpace::Number>(codes.drafts);
-        codes.left = codes.all - std::min(codes.all, drafts);
+        CodesOfPattern codes{CodeSpace(*pattern).codes(), 0};
+        const auto drafted = world_.generators.find({book.id, book.code_pattern});
+        if (drafted != world_.generators.end()) codes.used += drafted->second.now.drafts;
+        const auto being_made = world_.being_made.find({book.id, book.code_pattern});
+        if (being_made != world_.being_made.end()) codes.used += being_made->second;
         return codes;
+    }
+
+    /// A job has made so many, or will not make them.
+    void count_made(const Job& job, std::int64_t count) {
+        const auto being_made = world_.being_made.find({job.book_id, job.code_pattern});
+        if (being_made != world_.being_made.end()) being_made->second -= count;
     }
 
     static bool exceeds(std::int64_t count, CodeSpace::Number left) {
         return static_cast<CodeSpace::Number>(count) > left;
     }
 
-    Job& begin_job(const Book& book, std::int64_t count, const CodesOfPattern& codes,
-                   CodeSettings settings) {
+    bool too_many_jobs() const { return world_.unfinished_jobs >= limits::unfinished_jobs; }
+
+    Job& new_job(const Book& book) {
+        ++world_.unfinished_jobs;
         Job job;
         job.id = world_.next_job_id++;
         job.book_id = book.id;
-        job.code_pattern = book.code_pattern;
-        job.settings = std::move(settings);
-        job.requested = count;
-        job.guess_probability = guess_probability(codes.drafts + count, codes.all);
         job.created_at = now_;
         job.request_id = request_id_;
         job.version = 1;
-        world_.makers.insert(book.id);
         const JobId id = job.id;
         return world_.jobs.emplace(id, World::JobRow{std::move(job), 0, true}).first->second.job;
+    }
+
+    Job& begin_job(const Book& book, std::int64_t count, const CodesOfPattern& codes,
+                   CodeSettings settings) {
+        Job& job = new_job(book);
+        job.code_pattern = book.code_pattern;
+        job.settings = std::move(settings);
+        job.requested = count;
+        job.guess_probability = guess_probability(codes.used + count, codes.all);
+        world_.being_made[{book.id, job.code_pattern}] += count;
+        return job;
+    }
+
+    /// A job that `worker` may go on with; or null.
+    Job* find_own_job(JobId id, BookId book_id, std::string_view worker) {
+        const auto found = world_.jobs.find(id);
+        if (found == world_.jobs.end()) return nullptr;
+        Job& job = found->second.job;
+        const bool is_other = job.worker != worker && job.is_claimed(now_);
+        // What was read of it before may have been of a server that has lost it since.
+        const bool is_free = !job.is_finished() && !is_other && job.book_id == book_id;
+        return is_free ? &job : nullptr;
+    }
+
+    void claim(Job& job, const std::string& worker, Timestamp until) {
+        if (!job.started_at) job.started_at = now_;
+        job.status = Job::Status::running;
+        job.worker = worker;
+        job.claimed_until = until;
     }
 
     /// A job that nobody asked for, if it is still time for one.
     Outcome generate_more(BookId book_id) {
         const Book* const book = world_.find_book(book_id);
         const bool is_wanted = book != nullptr && book->auto_generate && !book->archived_at;
-        if (!is_wanted || world_.makers.contains(book_id)) return JobTaken{};
-        const CodesOfPattern codes = codes_left(*book).value_or(CodesOfPattern());
+        const auto made = world_.being_made.lower_bound({book_id, {}});
+        const bool is_made = made != world_.being_made.end() && made->first.first == book_id;
+        if (!is_wanted || is_made || too_many_jobs()) return JobTaken{};
+        const CodesOfPattern codes = codes_of_pattern(*book).value_or(CodesOfPattern());
         const std::int64_t wanted = book->auto_generate->count;
         const auto count =
-            exceeds(wanted, codes.left) ? static_cast<std::int64_t>(codes.left) : wanted;
+            exceeds(wanted, codes.left()) ? static_cast<std::int64_t>(codes.left()) : wanted;
         Job& job = begin_job(*book, count > 0 ? count : wanted, codes, {});
         if (count == 0) fail(job, Refusal::code_pattern_exhausted);
         return JobChanged{job, true};
@@ -729,11 +803,11 @@ private:
         const Book* const book = world_.find_book(asked.book_id);
         if (book == nullptr) return Refusal::book_not_found;
         if (book->archived_at) return Refusal::book_archived;
-        const auto codes = codes_left(*book);
+        const auto codes = codes_of_pattern(*book);
         if (!codes) return Refusal::code_pattern_unusable;
         const auto settings = wish(*book, asked);
         if (!settings) return Contradicted{{Fault::no_such_expiry}};
-        if (exceeds(asked.count, codes->left)) return Refusal::code_pattern_exhausted;
+        if (exceeds(asked.count, codes->left())) return Refusal::code_pattern_exhausted;
         if (adds_elsewhere(0)) return AddingElsewhere{};
         if (command.code_pattern != book->code_pattern || !is_current(command)) {
             return DraftOutdated{};
@@ -744,19 +818,16 @@ private:
         if (missing > 0) return DraftOutdated{static_cast<std::size_t>(missing)};
 
         move_behind(command, picked);
-        const double guess = guess_probability(codes->drafts + asked.count, codes->all);
+        const double guess = guess_probability(codes->used + asked.count, codes->all);
         return CodesGenerated{add_picked(*book, std::move(picked), *settings), guess};
     }
 
     Outcome add_piece(const AddGenerated& command, const AddGenerated::Piece& piece) {
-        const auto found = world_.jobs.find(piece.job_id);
-        if (found == world_.jobs.end()) return JobTaken{};
-        Job& job = found->second.job;
-        const bool is_other = job.worker != piece.worker && job.is_claimed(now_);
-        // What was read of it before may have been of a server that has lost it since.
+        Job* const found = find_own_job(piece.job_id, command.asked.book_id, piece.worker);
         const bool is_same =
-            job.book_id == command.asked.book_id && job.code_pattern == command.code_pattern;
-        if (job.is_finished() || is_other || !is_same) return JobTaken{};
+            found != nullptr && found->makes_codes() && found->code_pattern == command.code_pattern;
+        if (!is_same) return JobTaken{};
+        Job& job = *found;
         const Book* const book = world_.find_book(job.book_id);
         if (book == nullptr || book->archived_at) {
             fail(job, book == nullptr ? Refusal::book_not_found : Refusal::book_archived);
@@ -774,10 +845,7 @@ private:
             job.round = piece.round;
             job.done = 0;
         }
-        if (!job.started_at) job.started_at = now_;
-        job.status = Job::Status::running;
-        job.worker = piece.worker;
-        job.claimed_until = piece.claimed_until;
+        claim(job, piece.worker, piece.claimed_until);
         if (job.created == job.requested) {
             finish(job, Job::Status::completed);
         } else if (piece.is_last) {
@@ -792,6 +860,7 @@ private:
                   const AddGenerated::Piece& piece, bool is_in_turn) {
         Picked picked = pick(book, command.draft, job.requested - job.created);
         job.created += std::ssize(picked.codes);
+        count_made(job, std::ssize(picked.codes));
         std::optional<Spread> spread;
         if (is_in_turn) {
             move_behind(command, picked);
@@ -910,6 +979,7 @@ private:
     }
 
     void finish(Job& job, Job::Status status) {
+        if (job.makes_codes()) count_made(job, job.requested - job.created);
         job.status = status;
         job.finished_at = now_;
         job.claimed_until.reset();

@@ -69,6 +69,22 @@ CodeDraft CodeMaker::draft(std::span<const CodeSpace::Number> numbers,
     return draft;
 }
 
+std::optional<std::string> details_text(const Job& job) {
+    if (job.import) return row_text(*job.import);
+    if (job.images) return row_text(*job.images);
+    return std::nullopt;
+}
+
+bool read_details(std::string_view text, Job& job) {
+    if (read_row_text(text, job.images.emplace())) return true;
+    job.images.reset();
+    return read_row_text(text, job.import.emplace());
+}
+
+bool runs_low(const Book& book, std::int64_t free) {
+    return book.auto_generate && !book.archived_at && free < book.auto_generate->below;
+}
+
 double guess_probability(std::int64_t made, CodeSpace::Number codes) {
     return std::min(1.0, static_cast<double>(made) / static_cast<double>(codes));
 }

@@ -14,6 +14,7 @@
 #include "base/permutation.hpp"
 #include "domain/code_space.hpp"
 #include "domain/import.hpp"
+#include "domain/qr_images.hpp"
 #include "domain/types.hpp"
 
 namespace coupond {
@@ -88,20 +89,25 @@ double guess_probability(std::int64_t made, CodeSpace::Number codes);
 /// Beyond this it is worth a warning.
 inline constexpr double likely_guess = 1e-6;
 
-/// Making codes for a book, or bringing in those of a file, piece by piece, beside everything else.
+/// Making codes for a book, bringing in those of a file, or drawing QR codes of them, piece by
+/// piece, beside everything else.
 struct Job {
     enum class Status : std::int16_t { queued, running, completed, failed, cancelled };
 
     JobId id = 0;
     BookId book_id = 0;
-    std::optional<Import> import;  ///< nothing: it makes codes
-    std::string code_pattern;      ///< that of the book when it was asked for; of an import empty
-    CodeSettings settings;         ///< of the codes that it makes
+    // At most one of them; where there is none, it makes codes.
+    std::optional<Import> import = {};
+    std::optional<QrImages> images = {};
+    std::string code_pattern;  ///< of one that makes codes: that of the book when it was asked for
+    CodeSettings settings;     ///< of the codes that it makes
     Status status = Status::queued;
-    JobRound round = {};         ///< the one of the moment, or the last one,
-    std::int64_t done = 0;       ///< and how many of its numbers are done
-    std::int64_t requested = 0;  ///< codes; of an import the file's rows, once it is read
-    std::int64_t created = 0;
+    JobRound round = {};    ///< the one of the moment, or the last one,
+    std::int64_t done = 0;  ///< and how many of its numbers are done
+    /// Codes; of an import the file's rows, once it is read; of images the book's codes, once they
+    /// are counted.
+    std::int64_t requested = 0;
+    std::int64_t created = 0;  ///< of images, those that are there
     /// That somebody guesses one of the book's codes by the pattern in one try, when all are made.
     double guess_probability = 0;
     Timestamp created_at;
@@ -114,6 +120,11 @@ struct Job {
     std::int64_t version = 0;  ///< one more with each change: what a guarded save compares
 
     bool is_finished() const { return status > Status::running; }
+    bool makes_codes() const { return !import && !images; }
+    /// Rows that were not taken in, or codes that have no image.
+    std::int64_t rejected() const {
+        return import ? import->rejected : images ? images->rejected : 0;
+    }
     /// Whether nobody else may add codes.
     bool adds_alone() const { return import && import->adds_alone() && !is_finished(); }
     /// Whether it is its worker's. No claim is for longer than limits::job_claim_ms: one that seems
@@ -127,5 +138,14 @@ struct Job {
 };
 
 inline constexpr Job::Status last_job_status = Job::Status::cancelled;
+
+/// What the row of a job keeps of it that one that makes codes has not, as text without a line
+/// break; nothing: it makes codes.
+std::optional<std::string> details_text(const Job& job);
+/// False where `text` is not of it.
+bool read_details(std::string_view text, Job& job);
+
+/// Whether the book, of which `free` codes are left, is to have more made by themselves.
+bool runs_low(const Book& book, std::int64_t free);
 
 }  // namespace coupond

@@ -1,9 +1,9 @@
 #include "domain/import.hpp"
 
 #include <array>
-#include <charconv>
 
 #include "base/time_zone.hpp"
+#include "domain/row_numbers.hpp"
 
 namespace coupond {
 namespace {
@@ -24,7 +24,7 @@ std::string row_text(const Import& import) {
                                                          import.shares,
                                                          import.share,
                                                          import.done};
-    for (const std::int64_t number : numbers) text.append(" ").append(std::to_string(number));
+    append_numbers(text, numbers);
     return text;
 }
 
@@ -33,16 +33,10 @@ bool read_row_text(std::string_view text, Import& import) {
     if (zone_end == std::string_view::npos) return false;
     import.time_zone = text.substr(0, zone_end);
     std::array<std::int64_t, number_count> numbers{};
-    const char* at = text.data() + zone_end;
-    const char* const end = text.data() + text.size();
-    for (std::int64_t& number : numbers) {
-        if (at == end || *at++ != ' ') return false;
-        const auto read = std::from_chars(at, end, number);
-        if (read.ec != std::errc() || number < 0) return false;
-        at = read.ptr;
-    }
-    if (at != end || numbers[0] > static_cast<std::int64_t>(Import::Format::ndjson) ||
-        numbers[1] > 1 || numbers[2] > static_cast<std::int64_t>(Import::Stage::adding)) {
+    text.remove_prefix(zone_end);
+    if (!take_numbers(text, numbers) || !text.empty() ||
+        numbers[0] > static_cast<std::int64_t>(Import::Format::ndjson) || numbers[1] > 1 ||
+        numbers[2] > static_cast<std::int64_t>(Import::Stage::adding)) {
         return false;
     }
     import.format = static_cast<Import::Format>(numbers[0]);

@@ -5,7 +5,8 @@ namespace {
 
 class Collector {
 public:
-    Collector(Needs& into, std::size_t factor) : needs(into), pool_factor(factor) {}
+    Collector(Needs& into, std::size_t factor, bool trusts)
+        : needs(into), pool_factor(factor), trusting(trusts) {}
 
     void operator()(const CreateBook&) const {
         ++needs.book_ids;
@@ -31,20 +32,24 @@ public:
         needs.books.push_back(command.book_id);
         needs.generators.push_back(command.book_id);
         ++needs.job_ids;
-        if (!command.automatic) return;
         needs.makers.push_back(command.book_id);
-        needs.alone = true;
+        needs.alone |= command.automatic;
     }
 
     void operator()(const AddGenerated& command) const {
         needs.books.push_back(command.asked.book_id);
         needs.generators.push_back(command.asked.book_id);
-        if (command.piece) needs.jobs.push_back(command.piece->job_id);
-        for (const CodeDraft::Candidate& candidate : command.draft.candidates) {
-            needs.new_codes.push_back(candidate.code);
+        if (command.piece) {
+            needs.jobs.push_back(command.piece->job_id);
+        } else {
+            needs.makers.push_back(command.asked.book_id);
         }
         needs.code_ids += command.draft.candidates.size();
         needs.adds_codes = true;
+        if (trusting && command.expects_new) return;
+        for (const CodeDraft::Candidate& candidate : command.draft.candidates) {
+            needs.new_codes.push_back(candidate.code);
+        }
     }
 
     void operator()(const ReceiveFile& command) const {
@@ -57,8 +62,9 @@ public:
         needs.jobs.push_back(command.job_id);
         needs.adds_codes = true;
         needs.alone |= command.after.adds_alone() && !command.before.adds_alone();
+        const bool looks = !trusting || !command.expects_new;
         for (const ImportedCode& code : command.codes) {
-            needs.new_codes.push_back(code.code);
+            if (looks) needs.new_codes.push_back(code.code);
             if (code.user_id.empty()) continue;
             needs.holdings.push_back({code.user_id, {}, command.book_id});
         }
@@ -66,6 +72,16 @@ public:
     }
 
     void operator()(const RemoveParts& command) const { needs.jobs.push_back(command.job_id); }
+
+    void operator()(const DrawImages& command) const {
+        needs.books.push_back(command.book_id);
+        ++needs.job_ids;
+    }
+
+    void operator()(const AddImages& command) const {
+        needs.books.push_back(command.book_id);
+        needs.jobs.push_back(command.job_id);
+    }
 
     void operator()(const CancelJob& command) const { needs.jobs.push_back(command.job_id); }
 
@@ -125,15 +141,17 @@ private:
 
     Needs& needs;
     std::size_t pool_factor;
+    bool trusting;
 };
 
 }  // namespace
 
-Needs needs(std::span<const Submission* const> submissions, Timestamp at, std::size_t pool_factor) {
+Needs needs(std::span<const Submission* const> submissions, Timestamp at, std::size_t pool_factor,
+            bool trusting) {
     Needs needs;
     needs.at = at;
     needs.codes.reserve(submissions.size());
-    const Collector collector(needs, pool_factor);
+    const Collector collector(needs, pool_factor, trusting);
     for (const Submission* const submission : submissions) {
         std::visit(collector, submission->command);
         if (submission->idempotency) needs.keys.push_back(submission->idempotency->key);

@@ -186,11 +186,13 @@ Job read_job(Reader& reader) {
     return job;
 }
 
-Job read_import_job(Reader& reader) {
-    Import import;
-    if (!read_row_text(reader.text(), import)) reader.fail();
+/// Of one that does not make codes.
+Job read_other_job(Reader& reader) {
+    Job details;
+    if (!read_details(reader.text(), details)) reader.fail();
     Job job = read_job(reader);
-    job.import = std::move(import);
+    job.import = std::move(details.import);
+    job.images = std::move(details.images);
     return job;
 }
 
@@ -280,11 +282,11 @@ struct Rememberer {
         return writer.take();
     }
     std::string operator()(const JobChanged& outcome) const {
-        const auto& import = outcome.job.import;
-        Writer writer(import           ? outcome.is_new ? "import_begun" : "import_changed"
+        const auto details = details_text(outcome.job);
+        Writer writer(details          ? outcome.is_new ? "import_begun" : "import_changed"
                       : outcome.is_new ? "job_begun"
                                        : "job_changed");
-        if (import) writer.add(row_text(*import));
+        if (details) writer.add(*details);
         add_job(writer, outcome.job);
         return writer.take();
     }
@@ -372,6 +374,9 @@ struct Rememberer {
     std::string operator()(const AddingElsewhere&) const {
         check_failed("what was done", __FILE__, __LINE__);
     }
+    std::string operator()(const TooManyJobs&) const {
+        check_failed("what was done", __FILE__, __LINE__);
+    }
     std::string operator()(const PartsRemoved&) const {
         check_failed("what was done", __FILE__, __LINE__);
     }
@@ -419,8 +424,8 @@ std::optional<FirstOutcome> read(Reader& reader, const Command& command) {
     }
     if (kind == "job_begun") return JobChanged{read_job(reader), true};
     if (kind == "job_changed") return JobChanged{read_job(reader)};
-    if (kind == "import_begun") return JobChanged{read_import_job(reader), true};
-    if (kind == "import_changed") return JobChanged{read_import_job(reader)};
+    if (kind == "import_begun") return JobChanged{read_other_job(reader), true};
+    if (kind == "import_changed") return JobChanged{read_other_job(reader)};
     if (kind == "codes_generated") {
         const auto* const asked = std::get_if<AddGenerated>(&command);
         if (asked == nullptr) return std::nullopt;

@@ -81,7 +81,7 @@ Book* World::find_book(BookId id) {
 
 namespace {
 
-constexpr std::array<std::pair<Refusal, std::string_view>, 40> refusals{{
+constexpr std::array<std::pair<Refusal, std::string_view>, 41> refusals{{
     {Refusal::book_not_found, "book_not_found"},
     {Refusal::book_required, "book_required"},
     {Refusal::codes_already_exist, "codes_already_exist"},
@@ -90,6 +90,7 @@ constexpr std::array<std::pair<Refusal, std::string_view>, 40> refusals{{
     {Refusal::job_not_found, "job_not_found"},
     {Refusal::job_finished, "job_finished"},
     {Refusal::job_adds_all, "job_adds_all"},
+    {Refusal::images_refused, "images_refused"},
     {Refusal::upload_interrupted, "upload_interrupted"},
     {Refusal::rows_rejected, "rows_rejected"},
     {Refusal::no_available_coupons, "no_available_coupons"},

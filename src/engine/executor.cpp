@@ -111,7 +111,9 @@ private:
         lock_failure_ = LockFailure::none;
         spellings_.clear();
         for (int reruns = 0; reruns <= limits::batch_reruns && !late(); ++reruns) {
-            Needs needed = needs(commands, clock_.now(), pool_factor);
+            // Where it meets a conflict, that may be for a code that was expected to be new.
+            const bool trusting = reruns == 0;
+            Needs needed = needs(commands, clock_.now(), pool_factor, trusting);
             // Where others are alone again and again, so is who meets that.
             const bool disturbed = reruns >= limits::batch_reruns / 2;
             if (!spellings_.empty()) respell(needed);

@@ -139,6 +139,12 @@ inline bool is_sound(const Import& import) {
            import.bytes <= limits::import_bytes && import.parts <= import.bytes;
 }
 
+/// What a number must be to be taken for an int where it is drawn.
+inline bool is_sound(const QrImages& images) {
+    return images.size_px >= 1 && images.size_px <= limits::qr_size_px &&
+           images.margin_modules <= limits::qr_margin_modules && images.rejected <= INT64_MAX / 2;
+}
+
 inline const char* fault_of(const Job& job) {
     constexpr std::int64_t most = INT64_MAX / 2;
     if (job.created < 0 || job.created > job.requested || job.requested > most) {
@@ -159,6 +165,7 @@ inline const char* fault_of(const Job& job) {
         return "a job with such limits";
     }
     if (job.import && !is_sound(*job.import)) return "a job of such a file";
+    if (job.images && !is_sound(*job.images)) return "a job of such images";
     const bool takes_shares =
         job.import && job.import->stage >= Import::Stage::checking && !job.is_finished();
     if (takes_shares && job.import->share == job.import->shares) return "a job of such a file";

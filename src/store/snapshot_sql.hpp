@@ -25,7 +25,7 @@ inline constexpr const char* select_holdings =
     "LEFT JOIN (SELECT book_id, user_number, count(*) FILTER (WHERE is_brought) AS brought, "
     "max(id) FILTER (WHERE NOT is_brought) AS id, max(at) FILTER (WHERE NOT is_brought) AS at "
     "FROM (SELECT id, at, book_id, user_number, request_id IN "
-    "(SELECT request_id FROM job WHERE import IS NOT NULL) AS is_brought FROM ledger "
+    "(SELECT request_id FROM job WHERE details IS NOT NULL) AS is_brought FROM ledger "
     "WHERE type = 3 AND book_id IN (SELECT id FROM limited)) AS assigned "
     "GROUP BY book_id, user_number) AS given "
     "ON given.book_id = held.book_id AND given.user_number = held.assigned_to";

@@ -20,8 +20,9 @@
 
 namespace coupond {
 
-/// The writing side. Used by one thread at a time: the engine's lane. Every call may block on I/O,
-/// but ends within limits::database_wait_ms (a save of many rows takes longer by what they cost).
+/// The writing side. Used by one thread at a time, the engine's lane, but for is_settled() and
+/// settle(), which any thread may call. Every call may block on I/O, but ends within
+/// limits::database_wait_ms (a save of many rows takes longer by what they cost).
 class Store {
 public:
     virtual ~Store() = default;
@@ -31,10 +32,19 @@ public:
     virtual Result<World> load(const Needs& needs) = 0;
 
     /// Applies `delta`, which was decided on what the last `load` returned, in one transaction and
-    /// returns after it is durable. Changes a row only if it is still as it was loaded. To be
-    /// called with an empty delta as well, which lets go of what the load may have kept open.
-    /// Failures: conflict, refused, unavailable (nothing was changed), indeterminate.
+    /// returns after others can see it: it is durable once settle() has been there. Changes a row
+    /// only if it is still as it was loaded, and adds a code only if there is none of its text, nor
+    /// of its spelling where it has one (CodeRow::folded): else that is a conflict. To be called
+    /// with an empty delta as well, which lets go of what the load may have kept open. Failures:
+    /// conflict, refused, unavailable (nothing was changed), indeterminate.
     virtual Result<void> save(const Delta& delta) = 0;
+
+    /// Whether all that can be seen of the database is durable.
+    virtual bool is_settled() const { return true; }
+
+    /// Returns when all is durable that could be seen of the database before. Nobody outside is
+    /// told of anything before that.
+    virtual void settle() {}
 
     /// Whether the database takes changes. Failures: unavailable.
     virtual Result<void> ping() = 0;

@@ -33,6 +33,8 @@ static_assert(limits::code_characters == 128 && limits::json_depth == 32);
 static_assert(limits::redemptions == 1'000'000'000 && limits::page_books == 1'000);
 static_assert(limits::discount_cents == 99'999'999'99);
 static_assert(limits::reason_characters == 1'024 && limits::qr_url_characters == 1'024);
+static_assert(limits::unfinished_jobs == 1'000);
+static_assert(limits::qr_size_px == 2'000 && limits::qr_margin_modules == 16);
 static_assert(limits::lock_ttl_s == 86'400 && limits::metadata_bytes == 16'384);
 
 constexpr MemberSpec codes_spec{"codes", fits_code, limits::upload_codes};
@@ -170,6 +172,22 @@ public:
         auto found = member->kind == Kind::string ? find(member->text) : std::nullopt;
         if (!found) complain(rule);
         return found;
+    }
+
+    /// The same, or `usual` where it is left out or null.
+    template <class Find, class Word>
+    Word optional_word(const Find& find, Word usual, std::string_view rule) {
+        const bool is_left_out = is_absent(next_) || is_null(next_);
+        return is_left_out ? (skip(), usual) : required_word(find, rule).value_or(usual);
+    }
+
+    /// A string that `fits`; empty where it is left out or null.
+    template <class Fits>
+    std::string optional_text(const Fits& fits, std::string_view rule) {
+        Member* const member = next_value();
+        if (member == nullptr) return {};
+        if (member->kind != Kind::string || !fits(member->text)) return complain(rule);
+        return std::move(member->text);
     }
 
     std::optional<Currency> optional_currency() {
@@ -449,6 +467,25 @@ std::optional<Discount::Type> discount_type(std::string_view name) {
     return std::nullopt;
 }
 
+constexpr std::string_view unfit_error_level = " must be one of L, M, Q, H";
+constexpr std::string_view unfit_qr_url =
+    " must be an absolute URI of at most 1024 characters that holds {code} once, such as "
+    "https://shop.example/?c={code}";
+
+std::optional<QrImages::ErrorLevel> error_level(std::string_view name) {
+    using Level = QrImages::ErrorLevel;
+    for (const Level level : {Level::low, Level::medium, Level::quartile, Level::high}) {
+        if (name_of(level) == name) return level;
+    }
+    return std::nullopt;
+}
+
+std::optional<QrImages::Format> image_format(std::string_view name) {
+    if (name == "svg") return QrImages::Format::svg;
+    if (name == "png") return QrImages::Format::png;
+    return std::nullopt;
+}
+
 Discount read_discount(Members& members) {
     Discount discount;
     const auto type = members.required_word(
@@ -683,14 +720,6 @@ std::optional<int> read_bounded(const Query& query, std::string_view name, int l
     return std::nullopt;
 }
 
-std::optional<qr::ErrorLevel> error_level(std::string_view name) {
-    if (name == "L") return qr::ErrorLevel::low;
-    if (name == "M") return qr::ErrorLevel::medium;
-    if (name == "Q") return qr::ErrorLevel::quartile;
-    if (name == "H") return qr::ErrorLevel::high;
-    return std::nullopt;
-}
-
 /// Whether all of it may stand in a URI (RFC 3986).
 bool is_uri_text(std::string_view text) {
     constexpr std::string_view characters =
@@ -861,6 +890,11 @@ Decoded<Generate> decode_generate(const Request& request, std::string_view path_
         if (asked.wait && asked.command.count > limits::generated_at_once) {
             messages.emplace_back("count must be an integer from 1 to 10000 where wait is true");
         }
+        const std::size_t most = limits::metadata_at_once / asked.command.wish.metadata.size();
+        if (asked.wait && static_cast<std::size_t>(asked.command.count) > most) {
+            messages.push_back("count must be at most " + std::to_string(most) +
+                               " where wait is true and metadata is so long");
+        }
         return std::move(asked);
     });
 }
@@ -911,6 +945,31 @@ Decoded<RejectedQuery> decode_rejected_rows(std::string_view path_id, const Quer
     refuse_unknown_parameters(query, known, messages);
     if (!messages.empty()) return invalid(messages, request_id);
     return rows;
+}
+
+Decoded<DrawImages> decode_draw_images(const Request& request, std::string_view path_id) {
+    static constexpr std::array specs{MemberSpec{"format"}, MemberSpec{"size"},
+                                      MemberSpec{"margin"}, MemberSpec{"errorLevel"},
+                                      MemberSpec{"url"}};
+    Messages messages;
+    DrawImages command;
+    command.book_id = read_path_id(path_id, messages);
+    return decode<DrawImages>(or_empty(request), specs, messages, [&](Members& members) {
+        QrImages& wish = command.wish;
+        wish.format =
+            members.optional_word(image_format, QrImages::Format::svg, " must be one of svg, png");
+        wish.size_px =
+            members.optional_number(0, 1, limits::qr_size_px, " must be an integer from 1 to 2000")
+                .value_or(limits::qr_size_px_default);
+        wish.margin_modules = members
+                                  .optional_number(0, 0, limits::qr_margin_modules,
+                                                   " must be an integer from 0 to 16")
+                                  .value_or(limits::qr_margin_modules_default);
+        wish.error_level =
+            members.optional_word(error_level, QrImages::ErrorLevel::medium, unfit_error_level);
+        wish.url = members.optional_text(fits_url_template, unfit_qr_url);
+        return std::move(command);
+    });
 }
 
 Decoded<CancelJob> decode_cancel_job(std::string_view path_id, const Query& query,
@@ -1116,24 +1175,20 @@ Decoded<ShowQr> decode_show_qr(std::string_view path_file, const Query& query,
     Messages messages;
     asked.code = path_file;
     if (!fits_code(path_file)) messages.emplace_back(unfit_code);
-    asked.drawing.format = svg ? qr::Format::svg : qr::Format::png;
-    asked.drawing.size_px = read_bounded(query, "size", 1, limits::qr_size_px, messages)
-                                .value_or(limits::qr_size_px_default);
-    asked.drawing.margin_modules =
-        read_bounded(query, "margin", 0, limits::qr_margin_modules, messages)
-            .value_or(limits::qr_margin_modules_default);
+    QrImages& wish = asked.wish;
+    wish.format = svg ? QrImages::Format::svg : QrImages::Format::png;
+    wish.size_px = read_bounded(query, "size", 1, limits::qr_size_px, messages)
+                       .value_or(limits::qr_size_px_default);
+    wish.margin_modules = read_bounded(query, "margin", 0, limits::qr_margin_modules, messages)
+                              .value_or(limits::qr_margin_modules_default);
     if (const std::string* const text = find_once(query, "errorLevel", messages)) {
         const auto level = error_level(*text);
-        if (!level) messages.emplace_back("errorLevel must be one of L, M, Q, H");
-        asked.drawing.error_level = level.value_or(qr::ErrorLevel::medium);
+        if (!level) messages.push_back("errorLevel" + std::string(unfit_error_level));
+        wish.error_level = level.value_or(QrImages::ErrorLevel::medium);
     }
     if (const std::string* const text = find_once(query, "url", messages)) {
-        asked.url = *text;
-        if (!fits_url_template(*text)) {
-            messages.emplace_back(
-                "url must be an absolute URI of at most 1024 characters that holds {code} once, "
-                "such as https://shop.example/?c={code}");
-        }
+        wish.url = *text;
+        if (!fits_url_template(*text)) messages.push_back("url" + std::string(unfit_qr_url));
     }
     refuse_unknown_parameters(query, known, messages);
     if (!messages.empty()) return invalid(messages, request_id);

@@ -42,6 +42,10 @@ RefusalText text_of(Refusal refusal) {
         case Refusal::job_adds_all:
             return {409, "job_adds_all",
                     "The job is adding all of its codes, or none: it cannot be cancelled any more"};
+        case Refusal::images_refused:
+            return {409, "images_refused",
+                    "The images could not be stored where they are to be: the log of coupond says "
+                    "why"};
         case Refusal::upload_interrupted:
             return {409, "upload_interrupted", "The file has not come whole"};
         case Refusal::rows_rejected:
@@ -366,6 +370,15 @@ public:
         Answer answer = problem(503, "codes_being_imported",
                                 "A file of codes is being taken in, all of them or none: try again "
                                 "in a moment",
+                                request_id_);
+        answer.retry_after = true;
+        return answer;
+    }
+
+    Answer operator()(const TooManyJobs&) const {
+        Answer answer = problem(503, "too_many_jobs",
+                                "1000 jobs have not ended yet: try again when some have, or cancel "
+                                "some",
                                 request_id_);
         answer.retry_after = true;
         return answer;

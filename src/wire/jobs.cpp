@@ -32,15 +32,16 @@ std::string_view name_of(Status status) {
 std::int64_t progress_of(const Job& job) {
     if (job.status == Status::completed) return 10'000;
     if (job.requested <= 0) return 0;
-    const std::int64_t done = job.created + (job.import ? job.import->rejected : 0);
+    const std::int64_t done = job.created + job.rejected();
     return static_cast<std::int64_t>(10'000.0L * static_cast<long double>(done) /
                                      static_cast<long double>(job.requested));
 }
 
-/// Codes that were asked for and will not be made, or rows that are not taken in.
+/// Codes that were asked for and will not be made, or rows that are not taken in, or codes that
+/// have no image.
 std::int64_t failed_of(const Job& job) {
     if (job.is_finished()) return job.requested - job.created;
-    return job.import ? job.import->rejected : 0;
+    return job.rejected();
 }
 
 void write_warning(JsonWriter& json, const Job& job) {
@@ -63,12 +64,30 @@ void write_error(JsonWriter& json, const Job& job) {
     json.raw("}");
 }
 
+std::string_view type_of(const Job& job) {
+    return job.import ? "import" : job.images ? "qr" : "generate";
+}
+
+void write_or_null(JsonWriter& json, std::string_view text) {
+    text.empty() ? json.null() : json.string(text);
+}
+
+void write_wish(JsonWriter& json, const QrImages& images) {
+    json.raw(R"(,"format":)").string(images.format == QrImages::Format::svg ? "svg" : "png");
+    json.raw(R"(,"size":)").number(images.size_px);
+    json.raw(R"(,"margin":)").number(images.margin_modules);
+    json.raw(R"(,"errorLevel":)").string(wire::name_of(images.error_level));
+    write_or_null(json.raw(R"(,"url":)"), images.url);
+}
+
 void write_job(JsonWriter& json, const Job& job) {
     json.raw(R"({"id":)").number(job.id);
     json.raw(R"(,"status":)").string(name_of(job.status));
     json.raw(R"(,"couponBookId":)").number(job.book_id);
-    json.raw(R"(,"type":)").string(job.import ? "import" : "generate");
-    if (job.import) {
+    json.raw(R"(,"type":)").string(type_of(job));
+    if (job.images) {
+        write_wish(json, *job.images);
+    } else if (job.import) {
         const bool is_csv = job.import->format == Import::Format::csv;
         json.raw(R"(,"format":)").string(is_csv ? "csv" : "ndjson");
         json.raw(R"(,"onConflict":)").string(job.import->skips ? "skip" : "fail");
@@ -79,14 +98,15 @@ void write_job(JsonWriter& json, const Job& job) {
     json.raw(R"(,"requested":)").number(job.requested);
     json.raw(R"(,"created":)").number(job.created);
     json.raw(R"(,"failed":)").number(failed_of(job));
-    if (job.import) {
-        json.raw(R"(,"rejected":)").number(job.import->rejected);
+    if (!job.makes_codes()) {
+        json.raw(R"(,"rejected":)").number(job.rejected());
     } else {
         json.raw(R"(,"guessProbability":)").raw(number_text(job.guess_probability));
         write_warning(json.raw(R"(,"warning":)"), job);
         write_or_null(json.raw(R"(,"expiresAt":)"), job.settings.expires_at);
         json.raw(R"(,"metadata":)").raw(job.settings.metadata);
     }
+    if (job.images) write_or_null(json.raw(R"(,"location":)"), job.images->location);
     write_error(json.raw(R"(,"error":)"), job);
     json.raw(R"(,"createdAt":)").time(job.created_at);
     write_or_null(json.raw(R"(,"startedAt":)"), job.started_at);
@@ -95,10 +115,12 @@ void write_job(JsonWriter& json, const Job& job) {
 }
 
 /// Reasons that do not show from the row alone.
-constexpr std::array<FileReason, 3> other_reasons{{
+constexpr std::array<FileReason, 5> other_reasons{{
     {"code_repeated", "An earlier row of the file has this code"},
     {"codes_already_exist", "This code is there already"},
     {"book_open", "The codes of this coupon book are everybody's: none has a userId"},
+    {qr_text_too_long, "No QR code of this errorLevel holds this code and url"},
+    {qr_size_too_small, "The size has less than a pixel for each module of this code's image"},
 }};
 
 std::string_view message_of_row(std::string_view reason) {

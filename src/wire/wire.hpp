@@ -129,6 +129,8 @@ struct RejectedQuery {
 /// `path_id` is the text after /coupon/jobs/, `accept` that header's value.
 Decoded<RejectedQuery> decode_rejected_rows(std::string_view path_id, const Query& query,
                                             std::string_view accept, std::string_view request_id);
+/// `path_id` is the text after /coupon/qr/. The body may be left out.
+Decoded<DrawImages> decode_draw_images(const Request& request, std::string_view path_id);
 /// `path_id` is the text after /coupon/jobs/. There is no body to read; `query` must be empty.
 Decoded<CancelJob> decode_cancel_job(std::string_view path_id, const Query& query,
                                      std::string_view request_id);
@@ -173,8 +175,7 @@ Decoded<std::string> decode_code(std::string_view path_code, const Query& query,
 /// A code as a picture.
 struct ShowQr {
     std::string code;
-    std::string url;  ///< what is drawn, with the code in place of `{code}`; empty: the code alone
-    qr::Drawing drawing;
+    QrImages wish;  ///< what is asked for
 };
 /// `path_file` is the text after /coupon/qr/: a code with `.svg` or `.png` behind it, else the
 /// answer is 404 `route_not_found`. What cannot be is refused by name.
@@ -235,6 +236,14 @@ Answer encode(const BookListing& listing);
 /// The answer to GET /coupon/code/:code.
 Answer encode(const CodeHistory& found, Timestamp now);
 
+/// The image of a code as `wish` asks for it. Takes up to some tens of milliseconds.
+qr::Drawn draw_qr(const std::string& code, const QrImages& wish);
+std::string_view content_type_of(QrImages::Format format);
+/// The name of a file with the image of a code, each code's another one: the code, percent-encoded
+/// but for letters, digits and `-._~`, a dot at its beginning too; of a code of which that is
+/// longer than limits::image_name_bytes, what it begins with and a digest.
+std::string image_name(std::string_view code, QrImages::Format format);
+
 /// The answer to GET /coupon/qr/:code.svg and :code.png; `code` as it is stored. Draws it: takes
 /// up to some tens of milliseconds.
 Answer encode(const Code& code, const ShowQr& asked, std::string_view request_id);
@@ -242,6 +251,9 @@ Answer encode(const Code& code, const ShowQr& asked, std::string_view request_id
 /// The answer to POST /coupon/validate/:code; `validated` as validate() returns it.
 Answer encode(const std::optional<CodeValidated>& validated, const ValidateCode& asked,
               std::string_view request_id);
+
+/// `L` for one of which about 7 % may be lost, to `H`.
+std::string_view name_of(QrImages::ErrorLevel level);
 
 /// The answer to GET /coupon/jobs/:id.
 Answer encode(const Job& job);

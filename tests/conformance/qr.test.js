@@ -177,7 +177,8 @@ describe('GET /coupon/qr/:code', () => {
         for (const path of ['/coupon/qr/', '/coupon/qr/here/x.svg', '/coupon/qr//here.svg']) {
             assertRefused(await c.client.get(path), 404, undefined, 'route_not_found');
         }
-        assertRefused(await c.client.post('/coupon/qr/here.svg', {}), 404, undefined, 'route_not_found');
+        const posted = await c.client.post('/coupon/qr/here.svg', {});
+        assertRefused(posted, 400, ['id must be a positive integer'], 'validation_failed');
     });
 
     it('refuses what does not fit, by name', async () => {

@@ -109,6 +109,11 @@ export class Client {
         return this.post(path, file, { headers: { 'content-type': type, ...headers }, ...options });
     }
 
+    /** `wish`: how the images are to be; left out, there is no body. */
+    drawQr(bookId, wish, options) {
+        return this.post(`/coupon/qr/${bookId}`, wish, options);
+    }
+
     job(id) {
         return this.get(`/coupon/jobs/${id}`);
     }
@@ -236,6 +241,20 @@ export class Client {
     /** The same when it has ended. */
     async imported(bookId, file, more) {
         return this.untilJob((await this.mustImport(bookId, file, more)).id);
+    }
+
+    /** A job of images that was begun. */
+    async mustDraw(bookId, wish, options) {
+        const answer = await this.drawQr(bookId, wish, options);
+        assert.equal(answer.status, 202, answer.text);
+        assertJob(answer.body, { type: 'qr', couponBookId: bookId, ...wish });
+        assert.equal(answer.headers.location, `/coupon/jobs/${answer.body.id}`);
+        return answer.body;
+    }
+
+    /** The same when it has ended. */
+    async drawn(bookId, wish) {
+        return this.untilJob((await this.mustDraw(bookId, wish)).id);
     }
 
     /** Every row that a job has rejected, by line. */

@@ -62,6 +62,16 @@ export async function run(args, { data, env, withinMs = 30_000, ...options } = {
     return { ...end, stdout: child.stdout, stderr: child.stderr };
 }
 
+/** A `coupond work` on `data`, as soon as it works. Its exit() is to be awaited. */
+export async function startWorker(data, { env, ...options } = {}) {
+    const child = new CoupondChild(['work', ...data.args], {
+        env: { ...data.env, ...env },
+        ...options,
+    });
+    await child.outputMatching('stdout', /^coupond \S+ works on the jobs of /, readyWithinMs);
+    return child;
+}
+
 /** A coupond that serves. */
 export class Coupond {
     #options;

@@ -1,7 +1,7 @@
 // Looks into pictures of QR codes: what ZBar reads in them, and their modules, pixel by pixel.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -28,6 +28,30 @@ export async function scanned(picture) {
     } finally {
         rmSync(folder, { recursive: true });
     }
+}
+
+/**
+ * Every file below a folder, by its path there, which is written with slashes; nothing where there
+ * is no such folder.
+ */
+export function filesBelow(folder) {
+    const files = new Map();
+    if (!existsSync(folder)) return files;
+    for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+        if (entry.isDirectory()) continue;
+        const file = path.join(entry.parentPath ?? entry.path, entry.name);
+        files.set(path.relative(folder, file), readFileSync(file));
+    }
+    return files;
+}
+
+/** What the image of a code is called; where that is the code itself, percent-encoded. */
+export function nameOf(code, format = 'svg') {
+    const escaped = encodeURIComponent(code)
+        .replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+        .replace(/^\./, '%2E');
+    assert.ok(escaped.length <= 200, 'it has a digest');
+    return `${escaped}.${format}`;
 }
 
 /** The pixels of a PNG as coupond writes it: rows of booleans, true where it is black. */

@@ -121,6 +121,27 @@ export const importMembers = [
     'startedAt',
     'finishedAt',
 ];
+export const qrMembers = [
+    'id',
+    'status',
+    'couponBookId',
+    'type',
+    'format',
+    'size',
+    'margin',
+    'errorLevel',
+    'url',
+    'progress',
+    'requested',
+    'created',
+    'failed',
+    'rejected',
+    'location',
+    'error',
+    'createdAt',
+    'startedAt',
+    'finishedAt',
+];
 export const countMembers = ['total', 'available', 'assigned', 'locked', 'redeemed'];
 
 /** What a book's limits of a day, week or month are where only these were said. */
@@ -207,6 +228,7 @@ export function assertRedemption(redemption, expected = {}) {
 /** A job that generates codes; `expected` holds the values of some of its members. */
 export function assertJob(job, expected = {}) {
     if (job.type === 'import') return assertImport(job, expected);
+    if (job.type === 'qr') return assertQr(job, expected);
     const text = JSON.stringify(job);
     assert.deepEqual(Object.keys(job), jobMembers, text);
     assert.equal(job.type, 'generate');
@@ -240,8 +262,21 @@ export function assertJob(job, expected = {}) {
 }
 
 function assertImport(job, expected) {
+    assertWork(job, importMembers, expected);
+    const { onConflict, rejected, created } = job;
+    if (onConflict === 'fail' && rejected > 0) assert.equal(created, 0, JSON.stringify(job));
+}
+
+function assertQr(job, expected) {
+    assertWork(job, qrMembers, expected);
+    // It is begun by the step that says where.
+    assert.equal(job.location === null, job.startedAt === null, JSON.stringify(job));
+}
+
+/** A job that goes through what is there already, and rejects some of it. */
+function assertWork(job, members, expected) {
     const text = JSON.stringify(job);
-    assert.deepEqual(Object.keys(job), importMembers, text);
+    assert.deepEqual(Object.keys(job), members, text);
     assertId(job.id);
     assertTime(job.createdAt);
     for (const name of ['startedAt', 'finishedAt']) if (job[name] !== null) assertTime(job[name]);
@@ -256,7 +291,6 @@ function assertImport(job, expected) {
         const progress = requested === 0 ? 0 : Math.floor(done / requested) / 10_000;
         assert.equal(job.progress, progress, text);
     }
-    if (job.onConflict === 'fail' && rejected > 0) assert.equal(created, 0, text);
     if (status === 'queued') assert.deepEqual([created, job.startedAt], [0, null], text);
     assert.equal(job.finishedAt !== null, hasEnded, text);
     assert.equal(job.error !== null, status === 'failed', text);

@@ -173,9 +173,8 @@ void Connection::receive_item(const Item& item, Replies& replies, Deadline deadl
     const ExecStatusType status = libpq().PQresultStatus(result);
     const bool done = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
     if (status == PGRES_FATAL_ERROR) {
-        if (is_fatal(result)) farewell_ = error_of(result);
-        if (farewell_ || libpq().PQstatus(handle_) == CONNECTION_BAD) fail();
-        if (!replies.error) replies.error = error_of(result);
+        Error error = error_in(result);
+        if (!replies.error) replies.error = std::move(error);
     }
     if (item.kind == Sent::sync) {
         if (status != PGRES_PIPELINE_SYNC) fail();  // an error at the end of the transaction
@@ -188,6 +187,46 @@ void Connection::receive_item(const Item& item, Replies& replies, Deadline deadl
         const Rows freed(more);
         fail();
     }
+}
+
+/// Throws Lost where it ends the connection.
+Error Connection::error_in(const pg_result* result) {
+    if (is_fatal(result)) farewell_ = error_of(result);
+    if (farewell_ || libpq().PQstatus(handle_) == CONNECTION_BAD) fail();
+    return error_of(result);
+}
+
+std::optional<Error> Connection::copy(const char* sql,
+                                      const std::function<void(std::string&)>& next,
+                                      Deadline deadline) {
+    const Libpq& pq = libpq();
+    COUPOND_CHECK(sent_.empty() && pq.PQexitPipelineMode(handle_) == 1);
+    require(pq.PQsendQuery(handle_, sql));
+    std::optional<Error> error;
+    while (pg_result* const result = next_result(deadline)) {
+        const Rows rows(result);
+        const ExecStatusType status = pq.PQresultStatus(result);
+        if (status == PGRES_COPY_IN) {
+            put(next);
+        } else if (status == PGRES_FATAL_ERROR) {
+            error = error_in(result);
+        } else if (status != PGRES_COMMAND_OK) {
+            fail();
+        }
+    }
+    require(pq.PQenterPipelineMode(handle_));
+    return error;
+}
+
+/// What the server is not ready for yet waits in memory, until its answer is waited for.
+void Connection::put(const std::function<void(std::string&)>& next) {
+    const Libpq& pq = libpq();
+    for (std::string bytes;; bytes.clear()) {
+        next(bytes);
+        if (bytes.empty()) break;
+        require(pq.PQputCopyData(handle_, bytes.data(), static_cast<int>(bytes.size())));
+    }
+    require(pq.PQputCopyEnd(handle_, nullptr));
 }
 
 void Connection::script(const char* sql) {

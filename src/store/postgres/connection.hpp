@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -92,6 +93,11 @@ public:
     /// The same; throws Rejected where there is an error.
     Replies receive_all(Deadline deadline);
 
+    /// Runs a COPY FROM STDIN. `next` puts some more of what is to be copied into the string, which
+    /// is empty, and nothing at the end. Everything sent before must have been received.
+    std::optional<Error> copy(const char* sql, const std::function<void(std::string&)>& next,
+                              Deadline deadline);
+
     /// Runs SQL that may be several statements and gives no rows. Throws Rejected.
     void script(const char* sql);
 
@@ -115,6 +121,8 @@ private:
     bool exchange_bytes(Deadline deadline);
     pg_result* next_result(Deadline deadline);
     void receive_item(const Item& item, Replies& replies, Deadline deadline);
+    Error error_in(const pg_result* result);
+    void put(const std::function<void(std::string&)>& next);
     void require(int sent) const;
     [[noreturn]] void fail() const;
     static void notice(void* self, const pg_result* result);

@@ -29,6 +29,8 @@ namespace coupond::postgres {
     X(PQisthreadsafe)              \
     X(PQntuples)                   \
     X(PQpipelineSync)              \
+    X(PQputCopyData)               \
+    X(PQputCopyEnd)                \
     X(PQresultErrorField)          \
     X(PQresultStatus)              \
     X(PQsendPrepare)               \

@@ -280,8 +280,8 @@ const Statement select_next_job{
     "SELECT " COUPOND_JOB_COLUMNS ", " COUPOND_GENERATOR_COLUMNS
     " FROM (SELECT * FROM job WHERE status < 2 AND NOT (worker IS DISTINCT FROM $1::text "
     "AND coalesce(claimed_until, 0) > $2::bigint AND claimed_until <= $3::bigint) "
-    "AND (import IS NOT NULL OR book_id <> ALL(ARRAY(SELECT book_id FROM job "
-    "WHERE status < 2 AND import IS NULL AND worker IS DISTINCT FROM $1::text "
+    "AND (details IS NOT NULL OR book_id <> ALL(ARRAY(SELECT book_id FROM job "
+    "WHERE status < 2 AND details IS NULL AND worker IS DISTINCT FROM $1::text "
     "AND claimed_until > $2::bigint AND claimed_until <= $3::bigint))) "
     "AND id > $4::bigint ORDER BY id LIMIT 1) AS "
     "job" COUPOND_GENERATOR("job", "book_id")};
@@ -292,7 +292,7 @@ const Statement select_low{
     "coalesce(sum(available - kept_back), 0)::bigint AS codes FROM book_count "
     "WHERE book_count.book_id = book.id) AS free "
     "WHERE position('auto_generate ' IN book.settings) > 0 AND NOT EXISTS (SELECT FROM job "
-    "WHERE job.book_id = book.id AND import IS NULL "
+    "WHERE job.book_id = book.id AND details IS NULL "
     "AND (status < 2 OR (status = 3 AND job.created_at >= book.updated_at))) ORDER BY book.id"};
 
 const Statement select_existing{COUPOND_EXISTING("code")};
@@ -460,8 +460,7 @@ public:
             for (int row = 0; row < rows.size(); ++row) {
                 const Book book = read_book(rows, row);
                 const std::int64_t free = rows.integer(row, book_columns);
-                const bool is_wanted = book.auto_generate && !book.archived_at;
-                if (is_wanted && free < book.auto_generate->below) books.push_back(book.id);
+                if (runs_low(book, free)) books.push_back(book.id);
             }
             return books;
         });

@@ -179,7 +179,7 @@ inline std::optional<Generator> read_optional_generator(const Rows& rows, int ro
     "job.id, job.book_id, job.status, job.code_pattern, job.settings, job.requested, "         \
     "job.created, job.guess_probability, job.created_at, job.started_at, "                     \
     "job.finished_at, job.error, job.request_id, job.worker, job.claimed_until, job.version, " \
-    "job.round_first, job.round_end, job.round_done, job.import"
+    "job.round_first, job.round_end, job.round_done, job.details"
 inline constexpr int job_columns = 20;
 
 /// From a row that begins with COUPOND_JOB_COLUMNS.
@@ -207,8 +207,8 @@ inline Job read_job(const Rows& rows, int row) {
     job.version = rows.integer(row, 15);
     job.round = {rows.integer(row, 16), rows.integer(row, 17)};
     job.done = rows.integer(row, 18);
-    if (!rows.is_null(row, 19) && !read_row_text(rows.text(row, 19), job.import.emplace())) {
-        throw Rejected{{data_corrupted, "a job of such a file", ""}};
+    if (!rows.is_null(row, 19) && !read_details(rows.text(row, 19), job)) {
+        throw Rejected{{data_corrupted, "a job of such details", ""}};
     }
     return sound(std::move(job));
 }

@@ -50,16 +50,16 @@ const Statement update_generators{
     "$17::bigint[], $18::bigint[], $19::bigint[], $20::text[], $21::bigint[]) AS new (id, " \
     "book_id, status, code_pattern, settings, requested, created, guess_probability, "      \
     "created_at, started_at, finished_at, error, request_id, worker, claimed_until, "       \
-    "version, round_first, round_end, round_done, import, adds_alone)"
+    "version, round_first, round_end, round_done, details, adds_alone)"
 
 const Statement insert_jobs{
     "INSERT INTO job (id, book_id, status, code_pattern, settings, requested, created, "
     "guess_probability, created_at, started_at, finished_at, error, request_id, worker, "
-    "claimed_until, version, round_first, round_end, round_done, import, adds_alone) "
+    "claimed_until, version, round_first, round_end, round_done, details, adds_alone) "
     "SELECT id, book_id, status::smallint, code_pattern, settings, "
     "requested, created, guess_probability, created_at, started_at, finished_at, error, "
     "request_id, worker, claimed_until, version, round_first, round_end, round_done, "
-    "import, adds_alone FROM " COUPOND_NEW_JOBS};
+    "details, adds_alone FROM " COUPOND_NEW_JOBS};
 
 // What was asked for stays.
 const Statement update_jobs{
@@ -68,7 +68,7 @@ const Statement update_jobs{
     "created = new.created, started_at = new.started_at, finished_at = new.finished_at, "
     "error = new.error, worker = new.worker, claimed_until = new.claimed_until, "
     "version = new.version, round_first = new.round_first, round_end = new.round_end, "
-    "round_done = new.round_done, import = new.import, adds_alone = new.adds_alone "
+    "round_done = new.round_done, details = new.details, adds_alone = new.adds_alone "
     "FROM (SELECT new.*, loaded_version FROM " COUPOND_NEW_JOBS
     " JOIN unnest($1::bigint[], $22::bigint[]) AS loaded (id, loaded_version) USING (id)) AS new "
     "WHERE old.id = new.id AND old.version = new.loaded_version "
@@ -121,6 +121,13 @@ const Statement insert_codes{
     "$12::text[], $13::text[]) "
     "AS new (id, book_id, shuffle_key, created_at, locked_until, redeemed_at, last_entry_id, code, "
     "user_id, settings, use_of, lock_key, folded)" COUPOND_NUMBER};
+
+// The same of those that are nobody's; the other columns are NULL.
+constexpr const char* copy_codes =
+    "COPY coupon_code (id, book_id, shuffle_key, created_at, last_entry_id, code, settings, "
+    "folded) "
+    "FROM STDIN (FORMAT binary)";
+constexpr std::size_t copied_codes_least = 500;
 
 // A code is changed where it was loaded, if it is still there and as it was: MERGE because it tells
 // for each row which of the two it is, and by place because that needs no index.
@@ -434,7 +441,7 @@ void add_or_null(TextArray& array, std::string_view text) {
 struct JobColumns {
     BigintArray ids, loaded, books, statuses, requested, created, created_at, started_at,
         finished_at, claimed, versions, round_first, round_end, round_done, adds_alone;
-    TextArray patterns, settings, errors, requests, workers, imports;
+    TextArray patterns, settings, errors, requests, workers, details;
     RealArray probabilities;
 
     void add(const World::JobRow& row) {
@@ -459,7 +466,7 @@ struct JobColumns {
         round_first.add(job.round.first);
         round_end.add(job.round.end);
         round_done.add(job.done);
-        add_or_null(imports, job.import ? row_text(*job.import) : std::string());
+        add_or_null(details, details_text(job).value_or(std::string()));
         adds_alone.add(static_cast<std::int64_t>(job.adds_alone()));
     }
 };
@@ -473,7 +480,7 @@ void send_jobs(Connection& connection, const Statement& statement, JobColumns& o
         Parameters(of.ids, of.books, of.statuses, of.patterns, of.settings, of.requested,
                    of.created, of.probabilities, of.created_at, of.started_at, of.finished_at,
                    of.errors, of.requests, of.workers, of.claimed, of.versions, of.round_first,
-                   of.round_end, of.round_done, of.imports, of.adds_alone, more...));
+                   of.round_end, of.round_done, of.details, of.adds_alone, more...));
 }
 
 void send_jobs(Connection& connection, const Delta& delta) {
@@ -518,11 +525,84 @@ void add_settings(TextArray& array, const Code& code) {
 }
 
 /// By their texts: whoever brings the same one waits for it.
-void send_new_codes(Connection& connection, const Delta& delta) {
+std::vector<const CodeRow*> new_codes(const Delta& delta) {
     std::vector<const CodeRow*> rows(delta.new_codes.begin(), delta.new_codes.end());
-    std::sort(rows.begin(), rows.end(), [](const CodeRow* a, const CodeRow* b) {
+    const auto is_before = [](const CodeRow* a, const CodeRow* b) {
         return std::tie(a->code.code, a->code.id) < std::tie(b->code.code, b->code.id);
-    });
+    };
+    if (!std::ranges::is_sorted(rows, is_before)) std::ranges::sort(rows, is_before);
+    return rows;
+}
+
+/// Whether they are so many that it is worth some messages more to copy them, and nobody's yet.
+bool can_be_copied(const Delta& delta) {
+    return delta.new_codes.size() >= copied_codes_least &&
+           std::ranges::none_of(delta.new_codes, [](const CodeRow* row) {
+               const Code& code = row->code;
+               return code.assigned_to || code.lock || code.redeemed_at || code.use_of;
+           });
+}
+
+/// Rows in the binary form of COPY.
+class CopiedCodes {
+public:
+    explicit CopiedCodes(std::vector<const CodeRow*> rows) : rows_(std::move(rows)) {}
+
+    /// Appends the next ones, or the end; after that nothing.
+    void next(std::string& bytes) {
+        if (ended_) return;
+        if (at_ == 0) bytes.append(copy_header);
+        while (at_ < rows_.size() && bytes.size() < copied_bytes) append(bytes, *rows_[at_++]);
+        ended_ = at_ == rows_.size();
+        if (ended_) append(bytes, std::int16_t{-1});
+    }
+
+private:
+    template <class Integer>
+    static void append(std::string& bytes, Integer value) {
+        for (int shift = 8 * (static_cast<int>(sizeof value) - 1); shift >= 0; shift -= 8) {
+            bytes += static_cast<char>(value >> shift);
+        }
+    }
+
+    static void add(std::string& bytes, std::int64_t value) {
+        append(bytes, static_cast<std::int32_t>(sizeof value));
+        append(bytes, value);
+    }
+
+    static void add(std::string& bytes, std::string_view text) {
+        append(bytes, static_cast<std::int32_t>(text.size()));
+        bytes.append(text);
+    }
+
+    static void add_or_null(std::string& bytes, std::string_view text) {
+        text.empty() ? append(bytes, std::int32_t{-1}) : add(bytes, text);
+    }
+
+    /// As copy_codes has them.
+    static void append(std::string& bytes, const CodeRow& row) {
+        const Code& code = row.code;
+        append(bytes, std::int16_t{8});
+        add(bytes, code.id);
+        add(bytes, code.book_id);
+        add(bytes, shuffle_key_of(row));
+        add(bytes, code.created_at.ms);
+        add(bytes, code.last_entry);
+        add(bytes, code.code);
+        add_or_null(bytes, row_text(code));
+        add_or_null(bytes, row.folded);
+    }
+
+    static constexpr std::string_view copy_header{"PGCOPY\n\xFF\r\n\0\0\0\0\0\0\0\0\0", 19};
+    static constexpr std::size_t copied_bytes = 64 * 1024;  // at once
+
+    std::vector<const CodeRow*> rows_;
+    std::size_t at_ = 0;
+    bool ended_ = false;
+};
+
+void send_new_codes(Connection& connection, const Delta& delta) {
+    const std::vector<const CodeRow*> rows = new_codes(delta);
     BigintArray ids, books, shuffle_keys, created, until, redeemed, entries, uses;
     TextArray codes, holders, settings, lock_keys, spellings;
     for (const CodeRow* const row : rows) {
@@ -838,8 +918,8 @@ Saver::Saver() : slot_(static_cast<std::int64_t>(secure_random_below(slots))) {}
 
 /// Every process sends the same tables in this order, and the rows of each by a key: so they lock
 /// rows in one order, and none waits for another one that waits for it.
-void Saver::send(Connection& connection, const Delta& delta, const StoredCodes& stored,
-                 const Transaction& transaction, std::int64_t erasures) {
+Replies Saver::save(Connection& connection, const Delta& delta, const StoredCodes& stored,
+                    const Transaction& transaction, std::int64_t erasures, Deadline deadline) {
     send_relied_on(connection, delta, stored);
     send_users(connection, delta);
     send_holders(connection, delta);
@@ -850,7 +930,24 @@ void Saver::send(Connection& connection, const Delta& delta, const StoredCodes& 
     send_generators(connection, delta);
     send_jobs(connection, delta);
     send_files(connection, delta);
-    if (!delta.new_codes.empty()) send_new_codes(connection, delta);
+    if (can_be_copied(delta)) {
+        connection.sync();
+        Replies replies = connection.receive(deadline);
+        if (replies.error) return replies;
+        CopiedCodes codes(new_codes(delta));
+        replies.error = connection.copy(
+            copy_codes, [&codes](std::string& bytes) { codes.next(bytes); }, deadline);
+        if (replies.error) return replies;
+    } else if (!delta.new_codes.empty()) {
+        send_new_codes(connection, delta);
+    }
+    send_rest(connection, delta, stored, erasures);
+    return connection.receive(deadline);
+}
+
+/// What comes behind new codes.
+void Saver::send_rest(Connection& connection, const Delta& delta, const StoredCodes& stored,
+                      std::int64_t erasures) {
     for (const Changed those : {Changed::all, Changed::holder, Changed::rest}) {
         send_changed_codes(connection, delta, stored, those);
     }

@@ -11,14 +11,16 @@ class Saver {
 public:
     Saver();
 
-    /// Sends the statements for `delta` and the COMMIT behind them. One that meets a row that is
-    /// not as it was loaded fails, and all after it are not carried out. `stored`: of the codes of
-    /// the load before; `transaction`: what it has left open; `erasures`: that there had been
-    /// before it. Throws Lost.
-    void send(Connection& connection, const Delta& delta, const StoredCodes& stored,
-              const Transaction& transaction, std::int64_t erasures);
+    /// Sends the statements for `delta` and the COMMIT behind them, and returns what came back. One
+    /// that meets a row that is not as it was loaded fails, and all after it are not carried out.
+    /// `stored`: of the codes of the load before; `transaction`: what it has left open; `erasures`:
+    /// that there had been before it. Throws Lost.
+    Replies save(Connection& connection, const Delta& delta, const StoredCodes& stored,
+                 const Transaction& transaction, std::int64_t erasures, Deadline deadline);
 
 private:
+    void send_rest(Connection& connection, const Delta& delta, const StoredCodes& stored,
+                   std::int64_t erasures);
     void send_locks(Connection& connection, const Delta& delta);
     void sweep(Connection& connection, const Delta& delta, Timestamp kept_from);
 

@@ -80,8 +80,8 @@ public:
             return lost_while_nothing_was_sent(lost);
         }
         try {
-            saver_.send(connection, delta, stored_, transaction, *erasures_);
-            const Replies replies = connection.receive(deadline);
+            const Replies replies =
+                saver_.save(connection, delta, stored_, transaction, *erasures_, deadline);
             if (replies.error) {
                 // Not the answer of the server that has the transaction: it may have committed.
                 const Error& error = *replies.error;

@@ -38,8 +38,9 @@ constexpr int steps_unasked = 20'000;
 /// A transaction on a connection of its own, which begins with the first look.
 class SqliteCodeSnapshot final : public CodeSnapshot {
 public:
-    SqliteCodeSnapshot(const std::string& path, Wanted wanted)
+    SqliteCodeSnapshot(const std::string& path, Wanted wanted, std::shared_ptr<LogSync> log_sync)
         : wanted_(std::move(wanted)),
+          log_sync_(std::move(log_sync)),
           connection_(path, Connection::Mode::read_only),
           log_(path + "-wal"),
           log_bytes_(log_bytes()) {
@@ -54,7 +55,9 @@ public:
         return answer([&] {
             pass_.reset();
             Statement book(connection_, "SELECT 1 FROM coupon_book WHERE id = ?");
-            if (!book.bind(query.book_id).step()) return false;
+            const bool is_there = book.bind(query.book_id).step();
+            log_sync_->settle();  // of what is to be told
+            if (!is_there) return false;
             pass_.emplace(connection_, query, pass, now, [this] { return goes_on(); });
             return true;
         });
@@ -102,6 +105,7 @@ private:
     }
 
     const Wanted wanted_;
+    const std::shared_ptr<LogSync> log_sync_;
     Connection connection_;
     const std::string log_;
     const std::uintmax_t log_bytes_;  ///< at first
@@ -214,8 +218,9 @@ std::int64_t CodePass::pages_read() const {
     return pages;
 }
 
-std::unique_ptr<CodeSnapshot> make_code_snapshot(const std::string& path, Wanted wanted) {
-    return std::make_unique<SqliteCodeSnapshot>(path, std::move(wanted));
+std::unique_ptr<CodeSnapshot> make_code_snapshot(const std::string& path, Wanted wanted,
+                                                 std::shared_ptr<LogSync> log_sync) {
+    return std::make_unique<SqliteCodeSnapshot>(path, std::move(wanted), std::move(log_sync));
 }
 
 }  // namespace coupond::sqlite

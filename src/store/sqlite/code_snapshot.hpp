@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "store/sqlite/connection.hpp"
+#include "store/sqlite/log_sync.hpp"
 #include "store/store.hpp"
 
 namespace coupond::sqlite {
@@ -62,6 +63,8 @@ private:
 };
 
 /// Throws Error when it cannot open the file at `path`.
-std::unique_ptr<CodeSnapshot> make_code_snapshot(const std::string& path, Wanted wanted);
+/// `log_sync`: of the database.
+std::unique_ptr<CodeSnapshot> make_code_snapshot(const std::string& path, Wanted wanted,
+                                                 std::shared_ptr<LogSync> log_sync);
 
 }  // namespace coupond::sqlite

@@ -147,8 +147,7 @@ public:
             while (low_.step()) {
                 const Book book = read_book(low_);
                 const std::int64_t free = low_.integer(book_columns);
-                const bool is_wanted = book.auto_generate && !book.archived_at;
-                if (is_wanted && free < book.auto_generate->below) books.push_back(book.id);
+                if (runs_low(book, free)) books.push_back(book.id);
             }
             return books;
         });
@@ -589,9 +588,9 @@ private:
         " FROM job LEFT JOIN code_generator AS generator "
         "ON generator.book_id = job.book_id AND generator.code_pattern = job.code_pattern "
         "WHERE job.status < 2 AND NOT (job.worker IS NOT ?1 "
-        "AND coalesce(job.claimed_until, 0) > ?2 AND job.claimed_until <= ?3) AND (job.import IS "
+        "AND coalesce(job.claimed_until, 0) > ?2 AND job.claimed_until <= ?3) AND (job.details IS "
         "NOT NULL OR job.book_id NOT IN (SELECT "
-        "book_id FROM job WHERE status < 2 AND import IS NULL AND worker IS NOT ?1 "
+        "book_id FROM job WHERE status < 2 AND details IS NULL AND worker IS NOT ?1 "
         "AND claimed_until > ?2 AND claimed_until <= ?3)) AND job.id > ?4 "
         "ORDER BY job.id LIMIT 1"};
     Statement low_{
@@ -599,7 +598,7 @@ private:
         "SELECT " COUPOND_BOOK_COLUMNS
         ", available - kept_back FROM coupon_book AS book "
         "JOIN book_count ON book_count.book_id = book.id WHERE " COUPOND_MAY_RUN_LOW
-        " AND NOT EXISTS (SELECT 1 FROM job WHERE job.book_id = book.id AND import IS NULL "
+        " AND NOT EXISTS (SELECT 1 FROM job WHERE job.book_id = book.id AND details IS NULL "
         "AND (status < 2 OR (status = 3 AND job.created_at >= book.updated_at))) "
         "ORDER BY book.id"};
     Statement exists_{connection_, "SELECT 1 FROM coupon_code WHERE code = ?"};

@@ -129,7 +129,7 @@ inline std::optional<Generator> read_optional_generator(const Statement& row, in
     "job.id, job.book_id, job.status, job.code_pattern, job.settings, job.requested, "         \
     "job.created, job.guess_probability, job.created_at, job.started_at, "                     \
     "job.finished_at, job.error, job.request_id, job.worker, job.claimed_until, job.version, " \
-    "job.round_first, job.round_end, job.round_done, job.import"
+    "job.round_first, job.round_end, job.round_done, job.details"
 /// From a row that begins with COUPOND_JOB_COLUMNS.
 inline Job read_job(const Statement& row) {
     Job job;
@@ -155,8 +155,8 @@ inline Job read_job(const Statement& row) {
     job.version = row.integer(15);
     job.round = {row.integer(16), row.integer(17)};
     job.done = row.integer(18);
-    if (!row.is_null(19) && !read_row_text(row.text(19), job.import.emplace())) {
-        throw corrupt("a job of such a file");
+    if (!row.is_null(19) && !read_details(row.text(19), job)) {
+        throw corrupt("a job of such details");
     }
     return sound(std::move(job));
 }

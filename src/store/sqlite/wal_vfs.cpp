@@ -22,6 +22,8 @@ struct LogFile {
     sqlite3_file base;
     std::vector<std::byte> gathered;  ///< not written yet: belongs at `at`
     sqlite3_int64 at;
+    bool puts_off_syncs = false;
+    bool has_begun_anew = false;  ///< and its header is not synced yet
 
     sqlite3_file* system();
 };
@@ -68,6 +70,7 @@ int read(sqlite3_file* file, void* out, int size, sqlite3_int64 at) {
 int write(sqlite3_file* file, const void* bytes, int size, sqlite3_int64 at) {
     LogFile& log = log_of(file);
     const auto count = static_cast<std::size_t>(size);
+    log.has_begun_anew |= at == 0;
     const bool adjoins = at == log.at + static_cast<sqlite3_int64>(log.gathered.size());
     if (!adjoins || log.gathered.size() + count > gathered_bytes) {
         if (const int code = write_out(log); code != SQLITE_OK) return code;
@@ -92,7 +95,10 @@ int truncate(sqlite3_file* file, sqlite3_int64 size) {
 int sync(sqlite3_file* file, int flags) {
     LogFile& log = log_of(file);
     if (const int code = write_out(log); code != SQLITE_OK) return code;
-    return log.system()->pMethods->xSync(log.system(), flags);
+    if (log.puts_off_syncs && !log.has_begun_anew) return SQLITE_OK;
+    const int code = log.system()->pMethods->xSync(log.system(), flags);
+    log.has_begun_anew &= code != SQLITE_OK;
+    return code;
 }
 
 int file_size(sqlite3_file* file, sqlite3_int64* size) {
@@ -211,12 +217,25 @@ const char* wal_vfs(const std::string& folder) {
     return vfs.name.c_str();
 }
 
-void forget_gathered(sqlite3* connection) {
+sqlite3_file* log_file(sqlite3* connection) {
     sqlite3_file* file = nullptr;
     const int code = sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
-    if (code == SQLITE_OK && file != nullptr && file->pMethods == &methods) {
-        log_of(file).gathered.clear();
-    }
+    const bool is_log = code == SQLITE_OK && file != nullptr && file->pMethods == &methods;
+    return is_log ? file : nullptr;
+}
+
+void put_off_syncs(sqlite3_file* log, bool puts_off) {
+    log_of(log).puts_off_syncs = puts_off;
+}
+
+int sync_log(sqlite3_file* log) {
+    sqlite3_file* const file = log_of(log).system();
+    const int code = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+    return code == SQLITE_OK ? code : SQLITE_IOERR_FSYNC;
+}
+
+void forget_gathered(sqlite3* connection) {
+    if (sqlite3_file* const log = log_file(connection)) log_of(log).gathered.clear();
 }
 
 }  // namespace coupond::sqlite

@@ -4,6 +4,7 @@
 #include <string>
 
 struct sqlite3;
+struct sqlite3_file;
 
 namespace coupond::sqlite {
 
@@ -15,6 +16,17 @@ namespace coupond::sqlite {
 /// `folder`: the system's own may be in memory, or not to be written to. Where it is empty, they
 /// are there. Registered on the first call, of each folder.
 const char* wal_vfs(const std::string& folder);
+
+/// The log of `connection`; null where it has none yet. It stays until that is closed.
+sqlite3_file* log_file(sqlite3* connection);
+
+/// Until it is told otherwise, a sync of `log` that SQLite asks for only writes out; but for the
+/// first one of a log that begins anew, whose header is to be on disk before anything else.
+void put_off_syncs(sqlite3_file* log, bool puts_off);
+
+/// Syncs what was written out of `log`, on any thread, beside what goes on. SQLite's result code;
+/// only SQLITE_IOERR_FSYNC where it fails.
+int sync_log(sqlite3_file* log);
 
 /// Forgets what is gathered for the log of `connection`. To be called when a transaction has been
 /// rolled back: what it wrote belongs nowhere any more, and another connection may by now have

@@ -632,20 +632,20 @@ TEST(DecodeShowQr, TakesAllParametersAndNone) {
     const ShowQr least = value(decode_show_qr("a.png.svg", {}, "r-1"));
     EXPECT_EQ(least.code, "a.png");
     EXPECT_EQ(least.url, "");
-    EXPECT_EQ(least.drawing.format, qr::Format::svg);
-    EXPECT_EQ(least.drawing.size_px, 400);
-    EXPECT_EQ(least.drawing.margin_modules, 4);
-    EXPECT_EQ(least.drawing.error_level, qr::ErrorLevel::medium);
+    EXPECT_EQ(least.wish.format, QrImages::Format::svg);
+    EXPECT_EQ(least.wish.size_px, 400);
+    EXPECT_EQ(least.wish.margin_modules, 4);
+    EXPECT_EQ(least.wish.error_level, QrImages::ErrorLevel::medium);
 
     const ShowQr all = value(decode_show_qr(
         "a/b .png", {{"url", "h:{code}"}, {"errorLevel", "H"}, {"margin", "0"}, {"size", "2000"}},
         "r-1"));
     EXPECT_EQ(all.code, "a/b ");
     EXPECT_EQ(all.url, "h:{code}");
-    EXPECT_EQ(all.drawing.format, qr::Format::png);
-    EXPECT_EQ(all.drawing.size_px, 2000);
-    EXPECT_EQ(all.drawing.margin_modules, 0);
-    EXPECT_EQ(all.drawing.error_level, qr::ErrorLevel::high);
+    EXPECT_EQ(all.wish.format, QrImages::Format::png);
+    EXPECT_EQ(all.wish.size_px, 2000);
+    EXPECT_EQ(all.wish.margin_modules, 0);
+    EXPECT_EQ(all.wish.error_level, QrImages::ErrorLevel::high);
 }
 
 TEST(DecodeShowQr, HasNoOtherPictures) {
