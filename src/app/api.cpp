@@ -110,17 +110,20 @@ void run_read(const Api& api, const http::Request& request, const http::Responde
               Read read) {
     const auto deadline =
         std::chrono::steady_clock::now() + std::chrono::milliseconds(limits::command_wait_ms);
-    const bool queued = api.reader.submit(
-        [&api, &request, responder = responder, read, deadline](ReadStore& store) mutable {
-            wire::Answer answer = std::chrono::steady_clock::now() <= deadline
-                                      ? read(store)
-                                      : wire::failed(Failure::overloaded, request.request_id);
-            // Moved, not copied: the last Responder of a connection ends on the network thread.
+    const bool queued = api.reader.submit([&api, &request, responder = responder, read,
+                                           deadline](ReadStore& store) mutable {
+        wire::Answer answer = std::chrono::steady_clock::now() <= deadline
+                                  ? read(store)
+                                  : wire::failed(Failure::overloaded, request.request_id);
+        // Moved, not copied: the last Responder of a connection ends on the network thread.
+        api.reader.when_settled([&api, responder = std::move(responder),
+                                 answer = std::move(answer)]() mutable {
             boost::asio::post(
                 api.io, [responder = std::move(responder), answer = std::move(answer)]() mutable {
                     responder.send(std::move(answer));
                 });
         });
+    });
     if (!queued) responder.send(wire::failed(Failure::overloaded, request.request_id));
 }
 
@@ -280,11 +283,16 @@ void stream_entries(const Api& api, const http::Request& request,
                                              ? store.last_entry()
                                              : Failure::overloaded;
             // Moved, not copied: the last Responder of a connection ends on the network thread.
-            boost::asio::post(api.io, [&api, &request, responder = std::move(responder),
-                                       query = std::move(query), last]() mutable {
-                if (!last) return responder.send(wire::failed(last.error(), request.request_id));
-                query.after = *last;
-                begin_stream(api, request, responder, query);
+            api.reader.when_settled([&api, &request, responder = std::move(responder),
+                                     query = std::move(query), last]() mutable {
+                boost::asio::post(api.io, [&api, &request, responder = std::move(responder),
+                                           query = std::move(query), last]() mutable {
+                    if (!last) {
+                        return responder.send(wire::failed(last.error(), request.request_id));
+                    }
+                    query.after = *last;
+                    begin_stream(api, request, responder, query);
+                });
             });
         });
     if (!queued) responder.send(wire::failed(Failure::overloaded, request.request_id));

@@ -129,11 +129,11 @@ struct Export {
 /// Makes one file.
 class Maker {
 public:
-    Maker(const CodeExport& asked, const std::shared_ptr<Pipe>& pipe, CodeLists& lists,
+    Maker(const CodeExport& asked, const std::shared_ptr<Pipe>& pipe, CodeSnapshot& snapshot,
           Timestamp now, SteadyClock::time_point deadline)
         : asked_(asked),
           pipe_(pipe),
-          lists_(lists),
+          snapshot_(snapshot),
           now_(now),
           deadline_(deadline),
           file_(asked.format, now) {
@@ -142,40 +142,41 @@ public:
 
     enum class Begun { yes, no_such_book, too_many_columns };
 
-    /// Looks for the columns, and reads the first page.
+    /// Looks for the columns, and reads the first codes.
     Result<Begun> begin() {
         if (file_.has_columns()) {
-            CodeQuery query = asked_.query;
-            query.with_settings = true;
-            for (bool more = true; more;) {
-                const Result<CodePage> page = read(query);
-                if (!page) return page.error();
-                for (const Code& code : page->codes) {
+            const Result<bool> found =
+                snapshot_.begin(asked_.query, CodeSnapshot::Pass::with_settings, now_);
+            if (!found) return found.error();
+            for (bool more = *found; more;) {
+                const Result<std::vector<Code>> codes = snapshot_.next();
+                if (!codes) return codes.error();
+                for (const Code& code : *codes) {
                     if (!file_.add_columns(code)) return Begun::too_many_columns;
                 }
-                query.after = page->read_to;
-                more = page->more;
+                more = !codes->empty();
             }
         }
-        Result<CodePage> page = read(asked_.query);
-        if (!page) return page.error();
-        page_ = std::move(*page);
-        return page_.book_found ? Begun::yes : Begun::no_such_book;
+        const Result<bool> found = snapshot_.begin(asked_.query, CodeSnapshot::Pass::by_code, now_);
+        if (!found) return found.error();
+        if (!*found) return Begun::no_such_book;
+        Result<std::vector<Code>> codes = snapshot_.next();
+        if (!codes) return codes.error();
+        codes_ = std::move(*codes);
+        return Begun::yes;
     }
 
     /// False where it could not be made to its end.
     bool make() {
         file_.begin(text_);
-        for (CodeQuery query = asked_.query;;) {
-            for (const Code& code : page_.codes) {
+        while (!codes_.empty()) {
+            for (const Code& code : codes_) {
                 file_.add(code, text_);
                 if (text_.size() >= limits::export_piece_bytes && !hand_over()) return false;
             }
-            if (!page_.more) break;
-            query.after = page_.read_to;
-            Result<CodePage> page = read(query);
-            if (!page) return false;
-            page_ = std::move(*page);
+            Result<std::vector<Code>> codes = snapshot_.next();
+            if (!codes) return false;
+            codes_ = std::move(*codes);
         }
         if (!hand_over()) return false;
         if (gzip_) gzip_->end(piece_);
@@ -183,11 +184,6 @@ public:
     }
 
 private:
-    Result<CodePage> read(const CodeQuery& query) {
-        if (pipe_->stopped() || SteadyClock::now() >= deadline_) return Failure::unavailable;
-        return lists_.list_codes(query, now_);
-    }
-
     bool hand_over() {
         if (gzip_) {
             gzip_->add(text_, piece_);
@@ -203,12 +199,12 @@ private:
 
     const CodeExport& asked_;
     const std::shared_ptr<Pipe>& pipe_;
-    CodeLists& lists_;
+    CodeSnapshot& snapshot_;
     const Timestamp now_;
     const SteadyClock::time_point deadline_;
     wire::CodeFileWriter file_;
     std::optional<Gzip> gzip_;
-    CodePage page_;
+    std::vector<Code> codes_;
     std::string text_;   ///< not compressed yet
     std::string piece_;  ///< compressed
 };
@@ -275,15 +271,17 @@ private:
     /// Answers, and makes the file. False where that could not be made to its end.
     bool run(Export& made) {
         const auto deadline = SteadyClock::now() + bounds_.most;
-        std::unique_ptr<CodeLists> lists;
+        std::unique_ptr<CodeSnapshot> snapshot;
         try {
-            lists = open_();
+            snapshot = open_([pipe = made.pipe, deadline] {
+                return !pipe->stopped() && SteadyClock::now() < deadline;
+            });
         } catch (const OpenError& error) {
             log::error("cannot export codes", {{"reason", std::string_view(error.what())}});
             send(made, wire::failed(Failure::unavailable, made.request_id));
             return false;
         }
-        Maker maker(made.asked, made.pipe, *lists, clock_.now(), deadline);
+        Maker maker(made.asked, made.pipe, *snapshot, clock_.now(), deadline);
         const Result<Maker::Begun> begun = maker.begin();
         send(made, begun ? answer_of(made, *begun) : wire::failed(begun.error(), made.request_id));
         return begun && *begun == Maker::Begun::yes && maker.make();

@@ -28,13 +28,14 @@ struct CodeExport {
     bool gzip = false;
 };
 
-/// Each export has a thread and a snapshot of its own: it reads pages of codes and makes pieces of
-/// the file from them, a few ahead of its client, until that has all, or has gone. Where the
-/// database fails, or the time is over, the connection breaks. Used on the network thread.
+/// Each export has a thread and a snapshot of its own: it reads codes, in the order of their texts,
+/// and makes pieces of the file from them, a few ahead of its client, until that has all, or has
+/// gone. Where the database fails, or the time is over, the connection breaks. Used on the network
+/// thread.
 class CodeExports {
 public:
     /// Opens a snapshot, on any thread (Database::open_code_snapshot). May throw OpenError.
-    using Open = std::function<std::unique_ptr<CodeLists>()>;
+    using Open = std::function<std::unique_ptr<CodeSnapshot>(Wanted)>;
 
     /// `io` is the network thread's. `clock` must outlive it.
     CodeExports(boost::asio::io_context& io, Open open, const Clock& clock,

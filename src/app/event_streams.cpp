@@ -157,11 +157,13 @@ private:
     void read(Job job, Take take) {
         reading_ = reader_.submit([this, self = shared_from_this(), job = std::move(job),
                                    take = std::move(take)](ReadStore& store) {
-            boost::asio::post(io_, [this, self, take, result = job(store)] {
-                reading_ = false;
-                if (stopped_) return;
-                take(result);
-                go_on();
+            reader_.when_settled([this, self, take, result = job(store)] {
+                boost::asio::post(io_, [this, self, take, result] {
+                    reading_ = false;
+                    if (stopped_) return;
+                    take(result);
+                    go_on();
+                });
             });
         });
         if (!reading_) fail();

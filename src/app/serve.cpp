@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "app/api.hpp"
 #include "app/code_exports.hpp"
@@ -53,8 +54,8 @@ std::unique_ptr<ReadStore> open_reads(const Config& config, Database& database) 
 }
 
 /// As they are for the lists.
-std::unique_ptr<CodeLists> open_codes(const Config& config, Database& database) {
-    std::unique_ptr<CodeLists> codes = database.open_code_snapshot();
+std::unique_ptr<CodeSnapshot> open_codes(const Config& config, Database& database, Wanted wanted) {
+    std::unique_ptr<CodeSnapshot> codes = database.open_code_snapshot(std::move(wanted));
     std::unique_ptr<Locks> locks = open_locks(config, log::side_exports);
     return locks ? with_locks(std::move(codes), std::move(locks)) : std::move(codes);
 }
@@ -105,16 +106,20 @@ void serve(const Config& config) {
     const std::unique_ptr<Locks> locks = open_locks(config, log::side_changes);
     const SystemClock clock;
     boost::asio::io_context io{1};
-    Reader reader(open_reads(config, *database));
+    Settler settler(*store);
+    Reader reader(open_reads(config, *database), &settler);
     EventStreams streams(io, reader);
     CodeExports exports(
-        io, [&] { return open_codes(config, *database); }, clock);
-    Engine engine(*store, locks.get(), clock, [&](std::vector<Delivery> deliveries) {
-        boost::asio::post(io, [&streams, deliveries = std::move(deliveries)]() mutable {
-            for (Delivery& delivery : deliveries) delivery();
-            streams.look_soon();
-        });
-    });
+        io, [&](Wanted wanted) { return open_codes(config, *database, std::move(wanted)); }, clock);
+    Engine engine(
+        *store, locks.get(), clock,
+        [&](std::vector<Delivery> deliveries) {
+            boost::asio::post(io, [&streams, deliveries = std::move(deliveries)]() mutable {
+                for (Delivery& delivery : deliveries) delivery();
+                streams.look_soon();
+            });
+        },
+        {}, &settler);
     JobRunner jobs(engine, database->open_current_read_store(), clock, name_of_worker(config),
                    open_images(config, clock), open_job_queue(config, clock));
     Reader drafts(database->open_current_read_store());

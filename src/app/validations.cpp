@@ -43,14 +43,17 @@ void Validations::look_up() {
             answers.push_back(wire::encode(validate(pending.asked, code, now), pending.asked,
                                            pending.request_id));
         }
-        boost::asio::post(io_,
-                          [this, batch = std::move(batch), answers = std::move(answers)]() mutable {
-                              looking_up_ = false;
-                              look_up();
-                              for (std::size_t i = 0; i < batch->size(); ++i) {
-                                  (*batch)[i].responder.send(std::move(answers[i]));
-                              }
-                          });
+        reader_.when_settled(
+            [this, batch = std::move(batch), answers = std::move(answers)]() mutable {
+                boost::asio::post(
+                    io_, [this, batch = std::move(batch), answers = std::move(answers)]() mutable {
+                        looking_up_ = false;
+                        look_up();
+                        for (std::size_t i = 0; i < batch->size(); ++i) {
+                            (*batch)[i].responder.send(std::move(answers[i]));
+                        }
+                    });
+            });
     });
     if (looking_up_) return;
     for (const Pending& pending : *batch) {

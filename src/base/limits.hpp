@@ -45,14 +45,16 @@ inline constexpr std::int64_t codes_without_end = 1'000 * generated_codes;
 /// Codes in a row that are there already, before a job gives up.
 inline constexpr std::int64_t codes_missed = 1'000'000;
 inline constexpr std::int64_t round_codes = 1'000'000;  ///< of a job, made in their order
-inline constexpr std::size_t piece_codes_least = 100;   ///< of a job, in one transaction,
+inline constexpr std::size_t metadata_at_once = 16 * 1024 * 1024;  ///< of codes that are waited for
+inline constexpr std::size_t piece_codes_least = 100;  ///< of a job, in one transaction,
 inline constexpr std::size_t piece_codes_first = 1'000;
 inline constexpr std::size_t piece_codes_most = 20'000;
 inline constexpr int piece_ms = 15;        ///< that adding a piece takes about, where others wait,
 inline constexpr int piece_alone_ms = 60;  ///< and where nobody does
 inline constexpr int job_claim_ms = 15'000;  ///< a job is its worker's from a piece on
 inline constexpr int job_claim_most_ms = 2 * job_claim_ms;  ///< clocks may differ
-inline constexpr int job_gap_ms = 20;      ///< from a piece that others were in the way of
+inline constexpr int job_gap_ms = 20;  ///< from a piece that others were in the way of
+inline constexpr std::size_t unfinished_jobs = 1'000;  ///< beyond: 503
 inline constexpr int job_poll_ms = 1'000;  ///< until other processes' jobs are looked for again
 
 // Codes that are brought in as a file.
@@ -114,7 +116,10 @@ inline constexpr int export_idle_ms = 60'000;  ///< that its transaction may sta
 inline constexpr std::uint64_t export_log_bytes =
     4ULL * 1024 * 1024 * 1024;  ///< that SQLite's log may grow meanwhile; beyond it breaks off
 inline constexpr std::size_t export_page_codes = 1'000;  ///< read at once
-inline constexpr std::size_t export_scan_codes = 2'000;  ///< looked at for that
+/// Pages of SQLite's file that may be read for codes in the order of an index beyond what these
+/// codes take; then they are sorted.
+inline constexpr std::int64_t export_stray_pages = 1'000;
+inline constexpr int export_look_ms = 200;  ///< until it is noticed that nobody waits any more
 inline constexpr std::size_t export_piece_bytes = 64 * 1024;
 inline constexpr std::size_t export_pieces = 2;     ///< made ahead of the client
 inline constexpr std::size_t export_columns = 250;  ///< for metadata, as CSV; beyond: 400
@@ -142,12 +147,13 @@ inline constexpr std::size_t queued_codes = 4 * upload_codes;  ///< of waiting u
 inline constexpr std::size_t code_redemptions = 100;           ///< shown with a code
 inline constexpr std::size_t batch_commands = 1'024;
 inline constexpr std::size_t batch_codes = upload_codes;
-inline constexpr std::int64_t batch_entries = 4'096;  ///< of the ledger, in one transaction
-inline constexpr std::size_t batch_erasures = 64;     ///< of users, in one transaction
-inline constexpr std::size_t erased_codes = 1'000;    ///< of an erased user, whose locks end
-inline constexpr int command_wait_ms = 5'000;         ///< in the queue; beyond: 503
-inline constexpr int batch_reruns = 16;               ///< on conflict, before 503
-inline constexpr int batch_ms = 4'000;                ///< no rerun begins later; beyond: 503
+inline constexpr std::size_t unsettled_answers = 1'024;  ///< then the lane waits for the disk
+inline constexpr std::int64_t batch_entries = 4'096;     ///< of the ledger, in one transaction
+inline constexpr std::size_t batch_erasures = 64;        ///< of users, in one transaction
+inline constexpr std::size_t erased_codes = 1'000;       ///< of an erased user, whose locks end
+inline constexpr int command_wait_ms = 5'000;            ///< in the queue; beyond: 503
+inline constexpr int batch_reruns = 16;                  ///< on conflict, before 503
+inline constexpr int batch_ms = 4'000;                   ///< no rerun begins later; beyond: 503
 /// So much longer than a command that has time (Engine::submit_aside) others run before the next.
 inline constexpr int lane_share_of_others = 2;
 inline constexpr std::size_t queued_queries = 1'024;  ///< reads waiting; beyond: 503
@@ -200,7 +206,7 @@ static_assert(connections <= queued_commands, "a command a connection can wait w
 static_assert(event_streams < connections, "streams alone do not keep others out");
 static_assert(export_idle_ms > 2 * response_stall_seconds * 1000,
               "a slow client is cut off before its export's transaction");
-static_assert(export_page_codes < export_scan_codes);
+static_assert(export_look_ms < stop_ms - drain_seconds * 1000, "a stop does not wait for a sort");
 static_assert(event_poll_gap_ms < event_poll_ms && event_poll_ms < event_keep_alive_ms);
 static_assert(page_books_default <= page_books);
 static_assert(page_jobs_default <= page_jobs && page_jobs <= page_scan);

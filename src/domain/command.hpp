@@ -355,6 +355,9 @@ struct JobTaken {};
 /// Nothing was done: a job adds its codes, all or none, and nobody else adds any meanwhile.
 struct AddingElsewhere {};
 
+/// Nothing was done: limits::unfinished_jobs wait already.
+struct TooManyJobs {};
+
 /// Parts of a file are gone.
 struct PartsRemoved {};
 
@@ -420,10 +423,10 @@ struct Replayed {
     std::string request_id;
 };
 
-using Outcome =
-    std::variant<Refusal, BookCreated, BookChanged, Contradicted, CodesUploaded, JobChanged,
-                 CodesGenerated, DraftOutdated, JobTaken, AddingElsewhere, PartsRemoved,
-                 CodeAssigned, CodeLocked, CodeRedeemed, CodeRefused, CodesLocked, CodesRedeemed,
-                 RolledBack, CodeChanged, CodeUnlocked, CodeUnassigned, UserErased, Replayed>;
+using Outcome = std::variant<Refusal, BookCreated, BookChanged, Contradicted, CodesUploaded,
+                             JobChanged, CodesGenerated, DraftOutdated, JobTaken, AddingElsewhere,
+                             TooManyJobs, PartsRemoved, CodeAssigned, CodeLocked, CodeRedeemed,
+                             CodeRefused, CodesLocked, CodesRedeemed, RolledBack, CodeChanged,
+                             CodeUnlocked, CodeUnassigned, UserErased, Replayed>;
 
 }  // namespace coupond

@@ -52,7 +52,8 @@ public:
         }
         Outcome outcome = std::visit(*this, submission.command);
         const bool is_done = !std::holds_alternative<DraftOutdated>(outcome) &&
-                             !std::holds_alternative<AddingElsewhere>(outcome);
+                             !std::holds_alternative<AddingElsewhere>(outcome) &&
+                             !std::holds_alternative<TooManyJobs>(outcome);
         if (!is_done) return outcome;
         Remembered remembered{asked.fingerprint, now_, submission.request_id, remember(outcome)};
         world_.remembered.insert_or_assign(asked.key, remembered);
@@ -140,11 +141,12 @@ public:
         const Book* const book = world_.find_book(command.book_id);
         if (book == nullptr) return Refusal::book_not_found;
         if (book->archived_at) return Refusal::book_archived;
-        const auto codes = codes_left(*book);
+        const auto codes = codes_of_pattern(*book);
         if (!codes) return Refusal::code_pattern_unusable;
         auto settings = wish(*book, command);
         if (!settings) return Contradicted{{Fault::no_such_expiry}};
-        if (exceeds(command.count, codes->left)) return Refusal::code_pattern_exhausted;
+        if (exceeds(command.count, codes->left())) return Refusal::code_pattern_exhausted;
+        if (too_many_jobs()) return TooManyJobs{};
 
         return JobChanged{begin_job(*book, command.count, *codes, std::move(*settings)), true};
     }
@@ -158,6 +160,7 @@ public:
         const Book* const book = world_.find_book(command.book_id);
         if (book == nullptr) return Refusal::book_not_found;
         if (book->archived_at) return Refusal::book_archived;
+        if (too_many_jobs()) return TooManyJobs{};
 
         Job& job = new_job(*book);
         job.import = Import{command.format, command.skips, book->time_zone};
@@ -208,6 +211,7 @@ public:
         const Book* const book = world_.find_book(command.book_id);
         if (book == nullptr) return Refusal::book_not_found;
         if (book->archived_at) return Refusal::book_archived;
+        if (too_many_jobs()) return TooManyJobs{};
 
         Job& job = new_job(*book);
         job.images = command.wish;
@@ -637,28 +641,40 @@ private:
 
     struct CodesOfPattern {
         CodeSpace::Number all = 0;
-        CodeSpace::Number left = 0;  ///< that its generator has not drafted
-        std::int64_t drafts = 0;
+        std::int64_t used = 0;  ///< drafted by its generator, or to be made by jobs that there are
+
+        CodeSpace::Number left() const {
+            return all - std::min(all, static_cast<CodeSpace::Number>(used));
+        }
     };
 
     /// Nothing where the book has a pattern that makes no codes: it is of an older version.
-    std::optional<CodesOfPattern> codes_left(const Book& book) const {
+    std::optional<CodesOfPattern> codes_of_pattern(const Book& book) const {
         const auto parsed = parse_code_pattern(book.code_pattern);
         const auto* const pattern = std::get_if<CodePattern>(&parsed);
         if (pattern == nullptr) return std::nullopt;
-        CodesOfPattern codes{CodeSpace(*pattern).codes(), 0, 0};
-        const auto found = world_.generators.find({book.id, book.code_pattern});
-        if (found != world_.generators.end()) codes.drafts = found->second.now.drafts;
-        const auto drafts = static_cast<CodeSpace::Number>(codes.drafts);
-        codes.left = codes.all - std::min(codes.all, drafts);
+        CodesOfPattern codes{CodeSpace(*pattern).codes(), 0};
+        const auto drafted = world_.generators.find({book.id, book.code_pattern});
+        if (drafted != world_.generators.end()) codes.used += drafted->second.now.drafts;
+        const auto being_made = world_.being_made.find({book.id, book.code_pattern});
+        if (being_made != world_.being_made.end()) codes.used += being_made->second;
         return codes;
+    }
+
+    /// A job has made so many, or will not make them.
+    void count_made(const Job& job, std::int64_t count) {
+        const auto being_made = world_.being_made.find({job.book_id, job.code_pattern});
+        if (being_made != world_.being_made.end()) being_made->second -= count;
     }
 
     static bool exceeds(std::int64_t count, CodeSpace::Number left) {
         return static_cast<CodeSpace::Number>(count) > left;
     }
 
+    bool too_many_jobs() const { return world_.unfinished_jobs >= limits::unfinished_jobs; }
+
     Job& new_job(const Book& book) {
+        ++world_.unfinished_jobs;
         Job job;
         job.id = world_.next_job_id++;
         job.book_id = book.id;
@@ -675,8 +691,8 @@ private:
         job.code_pattern = book.code_pattern;
         job.settings = std::move(settings);
         job.requested = count;
-        job.guess_probability = guess_probability(codes.drafts + count, codes.all);
-        world_.makers.insert(book.id);
+        job.guess_probability = guess_probability(codes.used + count, codes.all);
+        world_.being_made[{book.id, job.code_pattern}] += count;
         return job;
     }
 
@@ -702,11 +718,13 @@ private:
     Outcome generate_more(BookId book_id) {
         const Book* const book = world_.find_book(book_id);
         const bool is_wanted = book != nullptr && book->auto_generate && !book->archived_at;
-        if (!is_wanted || world_.makers.contains(book_id)) return JobTaken{};
-        const CodesOfPattern codes = codes_left(*book).value_or(CodesOfPattern());
+        const auto made = world_.being_made.lower_bound({book_id, {}});
+        const bool is_made = made != world_.being_made.end() && made->first.first == book_id;
+        if (!is_wanted || is_made || too_many_jobs()) return JobTaken{};
+        const CodesOfPattern codes = codes_of_pattern(*book).value_or(CodesOfPattern());
         const std::int64_t wanted = book->auto_generate->count;
         const auto count =
-            exceeds(wanted, codes.left) ? static_cast<std::int64_t>(codes.left) : wanted;
+            exceeds(wanted, codes.left()) ? static_cast<std::int64_t>(codes.left()) : wanted;
         Job& job = begin_job(*book, count > 0 ? count : wanted, codes, {});
         if (count == 0) fail(job, Refusal::code_pattern_exhausted);
         return JobChanged{job, true};
@@ -785,11 +803,11 @@ private:
         const Book* const book = world_.find_book(asked.book_id);
         if (book == nullptr) return Refusal::book_not_found;
         if (book->archived_at) return Refusal::book_archived;
-        const auto codes = codes_left(*book);
+        const auto codes = codes_of_pattern(*book);
         if (!codes) return Refusal::code_pattern_unusable;
         const auto settings = wish(*book, asked);
         if (!settings) return Contradicted{{Fault::no_such_expiry}};
-        if (exceeds(asked.count, codes->left)) return Refusal::code_pattern_exhausted;
+        if (exceeds(asked.count, codes->left())) return Refusal::code_pattern_exhausted;
         if (adds_elsewhere(0)) return AddingElsewhere{};
         if (command.code_pattern != book->code_pattern || !is_current(command)) {
             return DraftOutdated{};
@@ -800,7 +818,7 @@ private:
         if (missing > 0) return DraftOutdated{static_cast<std::size_t>(missing)};
 
         move_behind(command, picked);
-        const double guess = guess_probability(codes->drafts + asked.count, codes->all);
+        const double guess = guess_probability(codes->used + asked.count, codes->all);
         return CodesGenerated{add_picked(*book, std::move(picked), *settings), guess};
     }
 
@@ -842,6 +860,7 @@ private:
                   const AddGenerated::Piece& piece, bool is_in_turn) {
         Picked picked = pick(book, command.draft, job.requested - job.created);
         job.created += std::ssize(picked.codes);
+        count_made(job, std::ssize(picked.codes));
         std::optional<Spread> spread;
         if (is_in_turn) {
             move_behind(command, picked);
@@ -960,6 +979,7 @@ private:
     }
 
     void finish(Job& job, Job::Status status) {
+        if (job.makes_codes()) count_made(job, job.requested - job.created);
         job.status = status;
         job.finished_at = now_;
         job.claimed_until.reset();

@@ -69,7 +69,7 @@ struct Needs {
     bool alone = false;
     std::vector<BookId> generators;  ///< of these books, for all their patterns
     std::vector<JobId> jobs;
-    std::vector<BookId> makers;  ///< books: whether there are jobs that make codes for them
+    std::vector<BookId> makers;  ///< books: how many codes jobs have still to make for them
     bool adds_codes = false;     ///< whether somebody else may not meanwhile
     std::size_t job_ids = 0;     ///< how many new ids to set aside
     bool takes_locks = false;    ///< from who has them, or what they rest on
@@ -240,7 +240,10 @@ public:
         bool is_new = false;              ///< this batch made it
     };
     std::map<JobId, JobRow> jobs;
-    std::unordered_set<BookId> makers;  ///< of Needs::makers those for which there are
+    /// Of Needs::makers those for which there are jobs that make codes: how many these have still
+    /// to make, by book and pattern.
+    std::map<std::pair<BookId, std::string>, std::int64_t> being_made;
+    std::size_t unfinished_jobs = 0;  ///< where Needs::job_ids; up to limits::unfinished_jobs
     /// Where Needs::adds_codes: the job that alone may add codes, if there is one.
     std::optional<JobId> adds_alone;
     JobId next_job_id = 0;      ///< the first of Needs::job_ids consecutive free ids

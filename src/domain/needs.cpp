@@ -32,15 +32,18 @@ public:
         needs.books.push_back(command.book_id);
         needs.generators.push_back(command.book_id);
         ++needs.job_ids;
-        if (!command.automatic) return;
         needs.makers.push_back(command.book_id);
-        needs.alone = true;
+        needs.alone |= command.automatic;
     }
 
     void operator()(const AddGenerated& command) const {
         needs.books.push_back(command.asked.book_id);
         needs.generators.push_back(command.asked.book_id);
-        if (command.piece) needs.jobs.push_back(command.piece->job_id);
+        if (command.piece) {
+            needs.jobs.push_back(command.piece->job_id);
+        } else {
+            needs.makers.push_back(command.asked.book_id);
+        }
         needs.code_ids += command.draft.candidates.size();
         needs.adds_codes = true;
         if (trusting && command.expects_new) return;

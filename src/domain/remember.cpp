@@ -374,6 +374,9 @@ struct Rememberer {
     std::string operator()(const AddingElsewhere&) const {
         check_failed("what was done", __FILE__, __LINE__);
     }
+    std::string operator()(const TooManyJobs&) const {
+        check_failed("what was done", __FILE__, __LINE__);
+    }
     std::string operator()(const PartsRemoved&) const {
         check_failed("what was done", __FILE__, __LINE__);
     }

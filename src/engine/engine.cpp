@@ -1,5 +1,7 @@
 #include "engine/engine.hpp"
 
+#include <memory>
+#include <utility>
 #include <variant>
 
 #include "engine/executor.hpp"
@@ -25,12 +27,13 @@ std::int64_t entries_of(const Command& command) {
 }  // namespace
 
 Engine::Engine(Store& store, Locks* locks, const Clock& clock, Deliver deliver,
-               EngineOptions options)
+               EngineOptions options, Settler* settler)
     : store_(store),
       locks_(locks),
       clock_(clock),
       deliver_(std::move(deliver)),
       options_(options),
+      settler_(settler),
       lane_([this] { run_lane(); }) {}
 
 Engine::~Engine() {
@@ -82,6 +85,7 @@ void Engine::drain() {
     }
     wake_.notify_one();
     if (lane_.joinable()) lane_.join();
+    if (settler_ != nullptr) settler_->drain();
 }
 
 Engine::Totals Engine::totals() const {
@@ -113,8 +117,20 @@ void Engine::run_lane() {
                 totals_.aside_time += taken;
             }
         }
-        deliver_(std::move(deliveries));
+        hand_back(std::move(deliveries));
     }
+}
+
+void Engine::hand_back(std::vector<Delivery> deliveries) {
+    if (settler_ == nullptr) {
+        store_.settle();
+        return deliver_(std::move(deliveries));
+    }
+    settler_->wait_for_room();
+    // Shared, for it must be copyable.
+    settler_->then([this, all = std::make_shared<std::vector<Delivery>>(std::move(deliveries))] {
+        deliver_(std::move(*all));
+    });
 }
 
 Readiness Engine::look() {

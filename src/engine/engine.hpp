@@ -23,6 +23,38 @@
 
 namespace coupond {
 
+/// Has people told of what can be seen of a database once it is durable, while the lane goes on.
+class Settler {
+public:
+    /// `store` must outlive it.
+    explicit Settler(Store& store);
+    /// Tells all.
+    ~Settler();
+    Settler(const Settler&) = delete;
+    Settler& operator=(const Settler&) = delete;
+
+    /// Calls `told` when all is durable that could be seen before: at once, if it is, else on a
+    /// thread of its own, one after the other. It is not to throw. Thread-safe.
+    void then(std::function<void()> told);
+
+    /// Waits while limits::unsettled_answers wait already.
+    void wait_for_room();
+
+    /// Returns when nobody waits to be told.
+    void drain();
+
+private:
+    void run();
+
+    Store& store_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::vector<std::function<void()>> told_;  ///< to be
+    bool telling_ = false;
+    bool stopping_ = false;
+    std::thread thread_;
+};
+
 /// Takes the answer to a command, and the time at which it was decided. Called once, wherever
 /// `Engine::Deliver` says.
 using Done = std::function<void(Result<Outcome>&&, Timestamp decided_at)>;
@@ -52,13 +84,15 @@ struct EngineOptions {
 /// is what makes its batches large.
 class Engine {
 public:
-    /// Called on the lane's thread with all answers of a batch, after its commit.
+    /// Called with all answers of a batch, once they are durable, on the lane's thread or the
+    /// settler's, one call after the other.
     using Deliver = std::function<void(std::vector<Delivery>)>;
 
     /// `store`, `locks` and `clock` must outlive the engine and are used by the lane alone.
-    /// `locks`: where codes are locked; null: in the store.
+    /// `locks`: where codes are locked; null: in the store. `settler`: of `store`; it must outlive
+    /// the engine; null: the lane waits itself until a batch is durable.
     Engine(Store& store, Locks* locks, const Clock& clock, Deliver deliver,
-           EngineOptions options = {});
+           EngineOptions options = {}, Settler* settler = nullptr);
     /// Drains.
     ~Engine();
     Engine(const Engine&) = delete;
@@ -111,12 +145,14 @@ private:
     Readiness look();
     static bool is_in_time(const Entry& entry, std::chrono::steady_clock::time_point now);
     std::vector<Delivery> run_batch(std::vector<Entry> batch);
+    void hand_back(std::vector<Delivery> deliveries);
 
     Store& store_;
     Locks* const locks_;
     const Clock& clock_;
     const Deliver deliver_;
     const EngineOptions options_;
+    Settler* const settler_;
 
     mutable std::mutex mutex_;
     std::condition_variable wake_;
@@ -136,15 +172,17 @@ private:
 /// `store`, with the codes' locks from where they are kept: in what it lists and in what it counts.
 std::unique_ptr<ReadStore> with_locks(std::unique_ptr<ReadStore> store,
                                       std::unique_ptr<Locks> locks);
-std::unique_ptr<CodeLists> with_locks(std::unique_ptr<CodeLists> lists,
-                                      std::unique_ptr<Locks> locks);
+std::unique_ptr<CodeSnapshot> with_locks(std::unique_ptr<CodeSnapshot> codes,
+                                         std::unique_ptr<Locks> locks);
 
 /// Runs reads on a thread of its own, in the order submitted.
 class Reader {
 public:
     using Job = std::function<void(ReadStore&)>;
 
-    explicit Reader(std::unique_ptr<ReadStore> store);
+    /// `settler`: of the same database; it must outlive the reader; null: all that is read is
+    /// durable.
+    explicit Reader(std::unique_ptr<ReadStore> store, Settler* settler = nullptr);
     /// Stops.
     ~Reader();
     Reader(const Reader&) = delete;
@@ -155,6 +193,9 @@ public:
     /// As `submit`, but before all that wait.
     bool submit_first(Job job);
 
+    /// For jobs: calls `tell` when all that they have read is durable. As Settler::then().
+    void when_settled(std::function<void()> tell);
+
     /// Finishes the job that runs and drops those that wait.
     void stop();
 
@@ -163,6 +204,7 @@ private:
     void run();
 
     std::unique_ptr<ReadStore> store_;
+    Settler* const settler_;
     std::mutex mutex_;
     std::condition_variable wake_;
     std::deque<Job> queue_;

@@ -23,23 +23,27 @@ Result<void> put_locks(Locks& locks, std::vector<Code>& codes) {
     return {};
 }
 
-/// A page of `store`, with the codes' locks.
-Result<CodePage> list_locked(CodeLists& store, Locks& locks, const CodeQuery& query,
-                             Timestamp now) {
+/// Whether `query` is about locks, so that a store cannot tell.
+bool is_by_lock(const CodeQuery& query) {
     using enum CodeQuery::Filter;
-    const bool by_lock = query.filter == assigned || query.filter == locked;
-    CodeQuery of_store = query;
-    if (by_lock) of_store.filter = held;
-    Result<CodePage> page = store.list_codes(of_store, now);
-    if (!page) return page;
-    const Result<void> filled = put_locks(locks, page->codes);
-    if (!filled) return filled.error();
-    if (by_lock) {
-        std::erase_if(page->codes, [&](const Code& code) {
-            return code.is_locked(now) != (query.filter == locked);
+    return query.filter == assigned || query.filter == locked;
+}
+
+/// What a store is asked for instead.
+CodeQuery of_store(CodeQuery query) {
+    if (is_by_lock(query)) query.filter = CodeQuery::Filter::held;
+    return query;
+}
+
+/// Gives codes of of_store(query) their locks, and leaves those that match.
+Result<void> sift(Locks& locks, const CodeQuery& query, Timestamp now, std::vector<Code>& codes) {
+    Result<void> filled = put_locks(locks, codes);
+    if (filled && is_by_lock(query)) {
+        std::erase_if(codes, [&](const Code& code) {
+            return code.is_locked(now) != (query.filter == CodeQuery::Filter::locked);
         });
     }
-    return page;
+    return filled;
 }
 
 class LockedReadStore final : public ReadStore {
@@ -73,7 +77,11 @@ public:
     Result<EntryId> last_entry() override { return store_->last_entry(); }
 
     Result<CodePage> list_codes(const CodeQuery& query, Timestamp now) override {
-        return list_locked(*store_, *locks_, query, now);
+        Result<CodePage> page = store_->list_codes(of_store(query), now);
+        if (!page) return page;
+        const Result<void> sifted = sift(*locks_, query, now, page->codes);
+        if (!sifted) return sifted.error();
+        return page;
     }
 
     Result<std::optional<CodeHistory>> find_code(const std::string& code,
@@ -175,25 +183,39 @@ private:
     std::unique_ptr<Locks> locks_;
 };
 
-class LockedCodeLists final : public CodeLists {
+class LockedCodeSnapshot final : public CodeSnapshot {
 public:
-    LockedCodeLists(std::unique_ptr<CodeLists> lists, std::unique_ptr<Locks> locks)
-        : lists_(std::move(lists)), locks_(std::move(locks)) {}
+    LockedCodeSnapshot(std::unique_ptr<CodeSnapshot> codes, std::unique_ptr<Locks> locks)
+        : codes_(std::move(codes)), locks_(std::move(locks)) {}
 
-    Result<CodePage> list_codes(const CodeQuery& query, Timestamp now) override {
-        return list_locked(*lists_, *locks_, query, now);
+    Result<bool> begin(const CodeQuery& query, Pass pass, Timestamp now) override {
+        query_ = query;
+        now_ = now;
+        return codes_->begin(of_store(query), pass, now);
+    }
+
+    Result<std::vector<Code>> next() override {
+        for (;;) {
+            Result<std::vector<Code>> codes = codes_->next();
+            if (!codes || codes->empty()) return codes;
+            const Result<void> sifted = sift(*locks_, query_, now_, *codes);
+            if (!sifted) return sifted.error();
+            if (!codes->empty()) return codes;
+        }
     }
 
 private:
-    std::unique_ptr<CodeLists> lists_;
-    std::unique_ptr<Locks> locks_;
+    const std::unique_ptr<CodeSnapshot> codes_;
+    const std::unique_ptr<Locks> locks_;
+    CodeQuery query_;
+    Timestamp now_;
 };
 
 }  // namespace
 
-std::unique_ptr<CodeLists> with_locks(std::unique_ptr<CodeLists> lists,
-                                      std::unique_ptr<Locks> locks) {
-    return std::make_unique<LockedCodeLists>(std::move(lists), std::move(locks));
+std::unique_ptr<CodeSnapshot> with_locks(std::unique_ptr<CodeSnapshot> codes,
+                                         std::unique_ptr<Locks> locks) {
+    return std::make_unique<LockedCodeSnapshot>(std::move(codes), std::move(locks));
 }
 
 std::unique_ptr<ReadStore> with_locks(std::unique_ptr<ReadStore> store,

@@ -2,8 +2,8 @@
 
 namespace coupond {
 
-Reader::Reader(std::unique_ptr<ReadStore> store)
-    : store_(std::move(store)), thread_([this] { run(); }) {}
+Reader::Reader(std::unique_ptr<ReadStore> store, Settler* settler)
+    : store_(std::move(store)), settler_(settler), thread_([this] { run(); }) {}
 
 Reader::~Reader() {
     stop();
@@ -25,6 +25,10 @@ bool Reader::enqueue(Job job, bool first) {
     }
     wake_.notify_one();
     return true;
+}
+
+void Reader::when_settled(std::function<void()> tell) {
+    settler_ == nullptr ? tell() : settler_->then(std::move(tell));
 }
 
 void Reader::stop() {

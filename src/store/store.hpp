@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,8 +20,9 @@
 
 namespace coupond {
 
-/// The writing side. Used by one thread at a time: the engine's lane. Every call may block on I/O,
-/// but ends within limits::database_wait_ms (a save of many rows takes longer by what they cost).
+/// The writing side. Used by one thread at a time, the engine's lane, but for is_settled() and
+/// settle(), which any thread may call. Every call may block on I/O, but ends within
+/// limits::database_wait_ms (a save of many rows takes longer by what they cost).
 class Store {
 public:
     virtual ~Store() = default;
@@ -30,12 +32,19 @@ public:
     virtual Result<World> load(const Needs& needs) = 0;
 
     /// Applies `delta`, which was decided on what the last `load` returned, in one transaction and
-    /// returns after it is durable. Changes a row only if it is still as it was loaded, and adds a
-    /// code only if there is none of its text, nor of its spelling where it has one
-    /// (CodeRow::folded): else that is a conflict. To be called with an empty delta as well, which
-    /// lets go of what the load may have kept open. Failures: conflict, refused, unavailable
-    /// (nothing was changed), indeterminate.
+    /// returns after others can see it: it is durable once settle() has been there. Changes a row
+    /// only if it is still as it was loaded, and adds a code only if there is none of its text, nor
+    /// of its spelling where it has one (CodeRow::folded): else that is a conflict. To be called
+    /// with an empty delta as well, which lets go of what the load may have kept open. Failures:
+    /// conflict, refused, unavailable (nothing was changed), indeterminate.
     virtual Result<void> save(const Delta& delta) = 0;
+
+    /// Whether all that can be seen of the database is durable.
+    virtual bool is_settled() const { return true; }
+
+    /// Returns when all is durable that could be seen of the database before. Nobody outside is
+    /// told of anything before that.
+    virtual void settle() {}
 
     /// Whether the database takes changes. Failures: unavailable.
     virtual Result<void> ping() = 0;
@@ -123,25 +132,22 @@ struct CodeQuery {
     CodeId after = 0;  ///< those with greater ids
     std::size_t limit = 0;
     Filter filter = Filter::all;
-    std::optional<std::string> user_id;    ///< who holds them
-    std::optional<std::string> prefix;     ///< what they begin with, to the letter
-    std::size_t scan = limits::page_scan;  ///< looked at for a page, where some may not match
-    bool with_settings =
-        false;  ///< only those of which clients have set something, and some others
+    std::optional<std::string> user_id;  ///< who holds them
+    std::optional<std::string> prefix;   ///< what they begin with, to the letter
 };
 
 /// How many codes are looked at for a page of them.
 inline std::size_t scanned_for_page(const CodeQuery& query) {
-    const bool sifted = query.filter != CodeQuery::Filter::all || query.user_id || query.prefix ||
-                        query.with_settings;
-    return sifted ? query.scan : query.limit + 1;
+    const bool sifted = query.filter != CodeQuery::Filter::all || query.user_id || query.prefix;
+    return sifted ? limits::page_scan : query.limit + 1;
 }
 
 struct CodePage {
     bool book_found = false;
     std::vector<Code> codes;  ///< by id
     CodeId read_to = 0;       ///< from here the next page goes on
-    /// The page has ended at its limit, or at so many codes looked at: there may be others.
+    /// The page has ended at its limit, or at limits::page_scan codes looked at: there may be
+    /// others.
     bool more = false;
 };
 
@@ -211,24 +217,20 @@ struct JobPage {
     bool more = false;
 };
 
-/// Codes page by page. An object is used by one thread at a time.
-class CodeLists {
-public:
-    virtual ~CodeLists() = default;
-
-    /// The codes that match, in their state at `now`. Failures: unavailable.
-    virtual Result<CodePage> list_codes(const CodeQuery& query, Timestamp now) = 0;
-};
-
 /// The reading side, on a connection of its own: sees what was committed before the call, never
 /// waits for the lane. An object is used by one thread at a time.
-class ReadStore : public CodeLists {
+class ReadStore {
 public:
+    virtual ~ReadStore() = default;
+
     /// The books that match, their counts as of `now`. Failures: unavailable.
     virtual Result<BookPage> list_books(const BookQuery& query, Timestamp now) = 0;
 
     /// The entries that match, of those before which none can come any more. Failures: unavailable.
     virtual Result<EntryPage> list_entries(const EntryQuery& query) = 0;
+
+    /// The codes that match, by id, in their state at `now`. Failures: unavailable.
+    virtual Result<CodePage> list_codes(const CodeQuery& query, Timestamp now) = 0;
 
     /// The last entry of those before which none can come any more; 0 where there is none.
     /// Failures: unavailable.
@@ -292,6 +294,31 @@ public:
 
     /// Whether the database answers. Failures: unavailable.
     virtual Result<void> ping() = 0;
+};
+
+/// Whether what is being read is still wanted.
+using Wanted = std::function<bool()>;
+
+/// All codes of a book that match, as they were when they were first looked for. As long as it
+/// lives, the database keeps what it has seen. Where a function has failed, so do all others. An
+/// object is used by one thread at a time.
+class CodeSnapshot {
+public:
+    virtual ~CodeSnapshot() = default;
+
+    enum class Pass {
+        by_code,        ///< by the bytes of their texts, however they came in
+        with_settings,  ///< those of which clients have set something, and some others; as they lie
+    };
+
+    /// Begins a pass through the codes that match `query`, whose `after` has no meaning, in their
+    /// state at `now`. False where there is no such book. Failures: unavailable.
+    virtual Result<bool> begin(const CodeQuery& query, Pass pass, Timestamp now) = 0;
+
+    /// The next ones, up to the query's `limit`; none behind the last one. May take long, for what
+    /// there is no index for is sorted first; but not when it is no longer wanted. Failures:
+    /// unavailable, also where it is not wanted.
+    virtual Result<std::vector<Code>> next() = 0;
 };
 
 /// Moves entries out of the ledger, beside whoever changes the database. Every function may block
@@ -358,9 +385,8 @@ public:
     virtual std::unique_ptr<ReadStore> open_read_store() = 0;
     /// The same, of the server that takes changes: it is never behind what was saved.
     virtual std::unique_ptr<ReadStore> open_current_read_store() = 0;
-    /// Codes as they were at its first page: all pages are of that moment. As long as it lives, the
-    /// database keeps what it has seen. Where a page has failed, so do all others.
-    virtual std::unique_ptr<CodeLists> open_code_snapshot() = 0;
+    /// `wanted` is asked by whoever uses it, before and while it reads.
+    virtual std::unique_ptr<CodeSnapshot> open_code_snapshot(Wanted wanted) = 0;
 
     /// Needs the latest schema. Throws OpenError.
     virtual std::unique_ptr<LedgerRetention> open_ledger_retention() = 0;

@@ -33,6 +33,7 @@ static_assert(limits::code_characters == 128 && limits::json_depth == 32);
 static_assert(limits::redemptions == 1'000'000'000 && limits::page_books == 1'000);
 static_assert(limits::discount_cents == 99'999'999'99);
 static_assert(limits::reason_characters == 1'024 && limits::qr_url_characters == 1'024);
+static_assert(limits::unfinished_jobs == 1'000);
 static_assert(limits::qr_size_px == 2'000 && limits::qr_margin_modules == 16);
 static_assert(limits::lock_ttl_s == 86'400 && limits::metadata_bytes == 16'384);
 
@@ -889,6 +890,11 @@ Decoded<Generate> decode_generate(const Request& request, std::string_view path_
         if (asked.wait && asked.command.count > limits::generated_at_once) {
             messages.emplace_back("count must be an integer from 1 to 10000 where wait is true");
         }
+        const std::size_t most = limits::metadata_at_once / asked.command.wish.metadata.size();
+        if (asked.wait && static_cast<std::size_t>(asked.command.count) > most) {
+            messages.push_back("count must be at most " + std::to_string(most) +
+                               " where wait is true and metadata is so long");
+        }
         return std::move(asked);
     });
 }
@@ -1209,7 +1215,6 @@ Decoded<CodeQuery> decode_export_codes(std::string_view path_id, const Query& qu
     Messages messages;
     CodeQuery codes = read_code_filters(path_id, query, messages);
     codes.limit = limits::export_page_codes;
-    codes.scan = limits::export_scan_codes;
     refuse_unknown_parameters(query, known, messages);
     if (!messages.empty()) return invalid(messages, request_id);
     return codes;

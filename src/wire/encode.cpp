@@ -375,6 +375,15 @@ public:
         return answer;
     }
 
+    Answer operator()(const TooManyJobs&) const {
+        Answer answer = problem(503, "too_many_jobs",
+                                "1000 jobs have not ended yet: try again when some have, or cancel "
+                                "some",
+                                request_id_);
+        answer.retry_after = true;
+        return answer;
+    }
+
     Answer operator()(const CodeAssigned& outcome) const {
         return answer(created, [&](JsonWriter& json) { write_code(json, outcome.code, now_); });
     }

@@ -142,6 +142,9 @@ public:
     Store& store() { return *store_; }
     ReadStore& reads() { return *reads_; }
     std::unique_ptr<ReadStore> open_reads() { return database_->open_read_store(); }
+    std::unique_ptr<CodeSnapshot> open_codes(Wanted wanted) {
+        return database_->open_code_snapshot(std::move(wanted));
+    }
     Database& database() { return *database_; }
     static PostgresConnection connect() { return shared().connect(); }
     static std::string url() { return shared().url(); }

@@ -34,6 +34,9 @@ public:
     Store& store() { return *store_; }
     ReadStore& reads() { return *reads_; }
     std::unique_ptr<ReadStore> open_reads() { return database_->open_read_store(); }
+    std::unique_ptr<CodeSnapshot> open_codes(Wanted wanted) {
+        return database_->open_code_snapshot(std::move(wanted));
+    }
     SecondConnection connect() const { return SecondConnection(file()); }
     const std::filesystem::path& folder() const { return folder_.path(); }
     std::filesystem::path file() const { return folder_.path() / "coupond.db"; }

@@ -71,6 +71,9 @@ public:
         return Failure::unavailable;
     }
 
+    /// Ends the connection, and with it whatever the server does for it.
+    void drop() { link_.drop(); }
+
 private:
     static constexpr int most_tries = 3;
 

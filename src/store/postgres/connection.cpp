@@ -54,6 +54,10 @@ bool is_fatal(const pg_result* result) {
     return severity == "FATAL" || severity == "PANIC";
 }
 
+Lost late() {
+    return {{{}, "no answer in time", {}}, true};
+}
+
 int milliseconds_until(Deadline deadline) {
     if (deadline == no_deadline) return -1;
     const auto left =
@@ -132,6 +136,13 @@ void Connection::execute(const char* sql) {
 void Connection::sync() {
     require(libpq().PQpipelineSync(handle_));
     sent_.push_back({Sent::sync});
+}
+
+bool Connection::answers_by(Deadline until) {
+    while (libpq().PQisBusy(handle_) != 0) {
+        if (!exchange_bytes(until)) return false;
+    }
+    return true;
 }
 
 Replies Connection::receive(Deadline deadline) {
@@ -247,29 +258,34 @@ int Connection::announced_pid() const {
 /// The next result; null at the end of a statement's.
 pg_result* Connection::next_result(Deadline deadline) {
     const Libpq& pq = libpq();
-    while (pq.PQisBusy(handle_) != 0) exchange_bytes(deadline);
+    while (pq.PQisBusy(handle_) != 0) {
+        if (!exchange_bytes(deadline)) throw late();
+    }
     return pq.PQgetResult(handle_);
 }
 
-/// Sends what is still to be sent, and takes in what comes.
-void Connection::exchange_bytes(Deadline deadline) {
+/// Sends what is still to be sent, and takes in what comes. False where nothing does in time.
+bool Connection::exchange_bytes(Deadline deadline) {
     const Libpq& pq = libpq();
     const int unsent = pq.PQflush(handle_);  // where it fails, reading tells why
-    wait(static_cast<short>(unsent == 1 ? POLLIN | POLLOUT : POLLIN), deadline);
+    if (!ready(static_cast<short>(unsent == 1 ? POLLIN | POLLOUT : POLLIN), deadline)) return false;
     // Of a connection that is closed, what came before that still counts.
     if (pq.PQconsumeInput(handle_) == 0 && pq.PQisBusy(handle_) != 0) fail();
+    return true;
 }
 
-void Connection::wait(short events, Deadline deadline) {
+bool Connection::ready(short events, Deadline deadline) {
     for (;;) {
         pollfd socket{libpq().PQsocket(handle_), events, 0};
         const int ready = poll(&socket, 1, milliseconds_until(deadline));
-        if (ready > 0) return;
-        if (ready == 0 && std::chrono::steady_clock::now() >= deadline) {
-            throw Lost{{{}, "no answer in time", {}}, true};
-        }
+        if (ready > 0) return true;
+        if (ready == 0 && std::chrono::steady_clock::now() >= deadline) return false;
         if (ready < 0 && errno != EINTR) throw Lost{{{}, "poll failed", {}}};
     }
+}
+
+void Connection::wait(short events, Deadline deadline) {
+    if (!ready(events, deadline)) throw late();
 }
 
 /// Where libpq could not take what was to be sent.

@@ -85,6 +85,9 @@ public:
     void execute(const char* sql);
     void sync();
 
+    /// Waits up to `until` for the answer to what was sent, and tells whether it comes.
+    bool answers_by(Deadline until);
+
     /// Waits for the answers to all that was sent; the last of it must be a sync.
     Replies receive(Deadline deadline);
     /// The same; throws Rejected where there is an error.
@@ -113,8 +116,9 @@ private:
     };
 
     void connect(Deadline deadline);
+    bool ready(short events, Deadline deadline);
     void wait(short events, Deadline deadline);
-    void exchange_bytes(Deadline deadline);
+    bool exchange_bytes(Deadline deadline);
     pg_result* next_result(Deadline deadline);
     void receive_item(const Item& item, Replies& replies, Deadline deadline);
     Error error_in(const pg_result* result);

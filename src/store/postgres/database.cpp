@@ -1,6 +1,6 @@
 #include "base/limits.hpp"
 #include "base/log.hpp"
-#include "store/postgres/code_pages.hpp"
+#include "store/postgres/code_snapshot.hpp"
 #include "store/postgres/ledger_retention.hpp"
 #include "store/postgres/libpq.hpp"
 #include "store/postgres/link.hpp"
@@ -67,8 +67,8 @@ public:
         return make_read_store(servers_, Servers::Side::write);
     }
 
-    std::unique_ptr<CodeLists> open_code_snapshot() override {
-        return make_code_snapshot(servers_);
+    std::unique_ptr<CodeSnapshot> open_code_snapshot(Wanted wanted) override {
+        return make_code_snapshot(servers_, std::move(wanted));
     }
 
     std::unique_ptr<LedgerRetention> open_ledger_retention() override {

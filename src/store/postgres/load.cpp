@@ -164,8 +164,12 @@ const Statement select_generators{
     " FROM code_generator AS generator WHERE generator.book_id = ANY($1::bigint[])"};
 
 const Statement select_makers{
-    "SELECT DISTINCT book_id FROM job WHERE book_id = ANY($1::bigint[]) AND status < 2 "
-    "AND details IS NULL"};
+    "SELECT book_id, code_pattern, sum(requested - created)::bigint FROM job "
+    "WHERE book_id = ANY($1::bigint[]) AND status < 2 AND details IS NULL "
+    "GROUP BY book_id, code_pattern"};
+
+const Statement select_unfinished{
+    "SELECT count(*) FROM (SELECT FROM job WHERE status < 2 LIMIT $1::bigint) AS unfinished"};
 
 const Statement select_adds_alone{"SELECT id FROM job WHERE adds_alone = 1 LIMIT 1"};
 
@@ -243,6 +247,7 @@ public:
         if (!needs_.generators.empty()) ask_generators();
         if (!needs_.jobs.empty()) ask_jobs();
         if (!needs_.makers.empty()) ask_makers();
+        if (needs_.job_ids > 0) ask_unfinished();
         if (needs_.adds_codes) ask_adds_alone();
         if (!needs_.new_codes.empty()) ask_existing();
         ask_pools();
@@ -748,9 +753,17 @@ private:
         for (const BookId id : needs_.makers) books.add(id);
         ask(select_makers, Parameters(books), [this](const Rows& rows) {
             for (int row = 0; row < rows.size(); ++row) {
-                world_.makers.insert(rows.integer(row, 0));
+                world_.being_made[{rows.integer(row, 0), std::string(rows.text(row, 1))}] =
+                    rows.integer(row, 2);
             }
         });
+    }
+
+    void ask_unfinished() {
+        ask(select_unfinished, Parameters(std::int64_t{limits::unfinished_jobs}),
+            [this](const Rows& rows) {
+                world_.unfinished_jobs = static_cast<std::size_t>(rows.integer(0, 0));
+            });
     }
 
     void ask_adds_alone() {

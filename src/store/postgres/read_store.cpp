@@ -350,7 +350,7 @@ public:
         return answer([&](Connection& connection, Deadline deadline) {
             connection.execute(begin);
             connection.execute(set_up);
-            return read_code_page(connection, deadline, query, now, 2, true);
+            return read_code_page(connection, deadline, query, now, 2);
         });
     }
 

@@ -48,7 +48,11 @@ Connection::Connection(const std::string& path, Mode mode) {
                                : mode == Mode::read_only ? SQLITE_OPEN_READONLY
                                                          : SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
     const std::string& name = mode == Mode::look ? uri_to_look(path) : path;
-    if (sqlite3_open_v2(name.c_str(), &handle_, flags, wal_vfs()) != SQLITE_OK) {
+    // Who only looks may not be able to write there.
+    const std::filesystem::path folder = mode == Mode::look
+                                             ? std::filesystem::path()
+                                             : std::filesystem::absolute(path).parent_path();
+    if (sqlite3_open_v2(name.c_str(), &handle_, flags, wal_vfs(folder.string())) != SQLITE_OK) {
         const Error error(sqlite3_extended_errcode(handle_), sqlite3_errmsg(handle_));
         sqlite3_close(handle_);
         throw error;

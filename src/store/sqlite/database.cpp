@@ -6,12 +6,14 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/check.hpp"
 #include "base/log.hpp"
-#include "store/sqlite/code_pages.hpp"
+#include "store/sqlite/code_snapshot.hpp"
 #include "store/sqlite/connection.hpp"
 #include "store/sqlite/ledger_retention.hpp"
+#include "store/sqlite/log_sync.hpp"
 #include "store/sqlite/migrations.hpp"
 #include "store/sqlite/snapshot.hpp"
 #include "store/sqlite/sqlite.hpp"
@@ -158,6 +160,7 @@ struct Database::Impl {
 
     std::optional<FolderLock> lock;  ///< where it is ours
     std::string path;
+    const std::shared_ptr<LogSync> log_sync = std::make_shared<LogSync>();
     std::optional<FileWatch> watch;  ///< where it is looked at
     std::optional<Connection>
         connection;  ///< for the schema; keeps the WAL from being torn down meanwhile
@@ -217,7 +220,7 @@ int Database::migrate() {
 std::unique_ptr<Store> Database::open_store() {
     COUPOND_CHECK(impl_->lock.has_value());
     try {
-        return make_store(impl_->path);
+        return make_store(impl_->path, impl_->log_sync);
     } catch (const Error& error) {
         throw impl_->fault(error);
     }
@@ -232,10 +235,10 @@ std::unique_ptr<ReadStore> Database::open_read_store() {
     }
 }
 
-std::unique_ptr<CodeLists> Database::open_code_snapshot() {
+std::unique_ptr<CodeSnapshot> Database::open_code_snapshot(Wanted wanted) {
     COUPOND_CHECK(impl_->connection && !impl_->watch);
     try {
-        return make_code_snapshot(impl_->path);
+        return make_code_snapshot(impl_->path, std::move(wanted), impl_->log_sync);
     } catch (const Error& error) {
         throw impl_->fault(error);
     }

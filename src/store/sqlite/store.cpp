@@ -9,6 +9,7 @@
 #include "store/pool_draw.hpp"
 #include "store/sqlite/checkpointer.hpp"
 #include "store/sqlite/connection.hpp"
+#include "store/sqlite/log_sync.hpp"
 #include "store/sqlite/rows.hpp"
 #include "store/sqlite/stores.hpp"
 #include "store/uses.hpp"
@@ -21,8 +22,10 @@ constexpr std::int64_t dead_locks_kept_ms = 3'600'000;  // so that a clock set b
 
 class SqliteStore final : public Store {
 public:
-    explicit SqliteStore(const std::string& path)
-        : connection_(path, Connection::Mode::read_write), checkpointer_(path) {
+    SqliteStore(const std::string& path, std::shared_ptr<LogSync> log_sync)
+        : log_sync_(std::move(log_sync)),
+          connection_(path, Connection::Mode::read_write),
+          checkpointer_(path) {
         connection_.execute("PRAGMA cache_size = -131072");  // KiB
         sqlite3_wal_hook(
             connection_.raw(),
@@ -32,6 +35,8 @@ public:
             },
             this);
     }
+
+    ~SqliteStore() override { log_sync_->end(); }
 
     Result<World> load(const Needs& needs) override {
         try {
@@ -57,7 +62,7 @@ public:
             return failed(error);
         }
         try {
-            commit_.run();
+            log_sync_->commit(connection_, commit_);
             health_.worked();
         } catch (const Error& error) {
             const Failure failure = failed(error);
@@ -74,6 +79,9 @@ public:
         }
         return {};
     }
+
+    bool is_settled() const override { return log_sync_->is_settled(); }
+    void settle() override { log_sync_->settle(); }
 
     /// Where the last change failed, for want of room say, only a change can tell that it is over.
     Result<void> ping() override {
@@ -141,15 +149,21 @@ private:
         for (const BookId id : needs.generators) load_generators(world, id);
         for (const JobId id : needs.jobs) load_job(world, id);
         for (const BookId id : needs.makers) {
-            if (!select_maker_.bind(id).step()) continue;
-            world.makers.insert(id);
-            select_maker_.reset();
+            select_being_made_.bind(id);
+            while (select_being_made_.step()) {
+                world.being_made[{id, select_being_made_.text(0)}] = select_being_made_.integer(1);
+            }
         }
         if (needs.adds_codes && select_adds_alone_.step()) {
             world.adds_alone = select_adds_alone_.integer(0);
             select_adds_alone_.reset();
         }
-        if (needs.job_ids > 0) world.next_job_id = connection_.integer(max_job_id) + 1;
+        if (needs.job_ids > 0) {
+            world.next_job_id = connection_.integer(max_job_id) + 1;
+            select_unfinished_.bind(std::int64_t{limits::unfinished_jobs}).step();
+            world.unfinished_jobs = static_cast<std::size_t>(select_unfinished_.integer(0));
+            select_unfinished_.reset();
+        }
         if (needs.book_ids > 0) world.next_book_id = connection_.integer(max_book_id) + 1;
         if (needs.code_ids > 0) world.next_code_id = connection_.integer(max_code_id) + 1;
         select_max_entry_.step();
@@ -716,6 +730,7 @@ private:
         "SELECT coalesce(max(id), 0) FROM coupon_code WHERE id < " COUPOND_USES_FROM;
     static constexpr const char* max_job_id = "SELECT coalesce(max(id), 0) FROM job";
 
+    const std::shared_ptr<LogSync> log_sync_;
     Connection connection_;
     Checkpointer checkpointer_;
     Health health_{log::side_changes};
@@ -742,9 +757,12 @@ private:
                                  "SELECT code_pattern, " COUPOND_GENERATOR_COLUMNS
                                  " FROM code_generator AS generator WHERE book_id = ?"};
     Statement select_job_{connection_, "SELECT " COUPOND_JOB_COLUMNS " FROM job WHERE id = ?"};
-    Statement select_maker_{connection_,
-                            "SELECT 1 FROM job WHERE book_id = ? AND status < 2 "
-                            "AND details IS NULL LIMIT 1"};
+    Statement select_being_made_{
+        connection_,
+        "SELECT code_pattern, sum(requested - created) FROM job INDEXED BY job_unfinished "
+        "WHERE book_id = ? AND status < 2 AND details IS NULL GROUP BY code_pattern"};
+    Statement select_unfinished_{
+        connection_, "SELECT count(*) FROM (SELECT 1 FROM job WHERE status < 2 LIMIT ?)"};
     Statement select_adds_alone_{connection_, "SELECT id FROM job WHERE adds_alone = 1 LIMIT 1"};
     Statement select_code_{
         connection_, "SELECT " COUPOND_CODE_COLUMNS " FROM " COUPOND_CODES " WHERE code.code = ?"};
@@ -941,8 +959,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Store> make_store(const std::string& path) {
-    return std::make_unique<SqliteStore>(path);
+std::unique_ptr<Store> make_store(const std::string& path, std::shared_ptr<LogSync> log_sync) {
+    return std::make_unique<SqliteStore>(path, std::move(log_sync));
 }
 
 }  // namespace coupond::sqlite

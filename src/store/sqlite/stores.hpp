@@ -11,8 +11,10 @@
 namespace coupond::sqlite {
 
 class Error;
+class LogSync;
 
-std::unique_ptr<Store> make_store(const std::string& path);
+/// `log_sync`: of the database.
+std::unique_ptr<Store> make_store(const std::string& path, std::shared_ptr<LogSync> log_sync);
 std::unique_ptr<ReadStore> make_read_store(const std::string& path);
 
 /// What an Error means to the port. Ends the process where the file can no longer be trusted.

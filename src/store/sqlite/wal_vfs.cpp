@@ -3,6 +3,8 @@
 #include <sqlite3.h>
 
 #include <cstddef>
+#include <map>
+#include <mutex>
 #include <new>
 #include <vector>
 
@@ -11,7 +13,6 @@
 namespace coupond::sqlite {
 namespace {
 
-constexpr const char* name = "coupond-wal";
 // SQLite's own files take less than 128 KiB in one write (seekAndWriteFd in os_unix.c).
 constexpr std::size_t gathered_bytes = 120 * 1024;
 
@@ -21,6 +22,8 @@ struct LogFile {
     sqlite3_file base;
     std::vector<std::byte> gathered;  ///< not written yet: belongs at `at`
     sqlite3_int64 at;
+    bool puts_off_syncs = false;
+    bool has_begun_anew = false;  ///< and its header is not synced yet
 
     sqlite3_file* system();
 };
@@ -67,6 +70,7 @@ int read(sqlite3_file* file, void* out, int size, sqlite3_int64 at) {
 int write(sqlite3_file* file, const void* bytes, int size, sqlite3_int64 at) {
     LogFile& log = log_of(file);
     const auto count = static_cast<std::size_t>(size);
+    log.has_begun_anew |= at == 0;
     const bool adjoins = at == log.at + static_cast<sqlite3_int64>(log.gathered.size());
     if (!adjoins || log.gathered.size() + count > gathered_bytes) {
         if (const int code = write_out(log); code != SQLITE_OK) return code;
@@ -91,7 +95,10 @@ int truncate(sqlite3_file* file, sqlite3_int64 size) {
 int sync(sqlite3_file* file, int flags) {
     LogFile& log = log_of(file);
     if (const int code = write_out(log); code != SQLITE_OK) return code;
-    return log.system()->pMethods->xSync(log.system(), flags);
+    if (log.puts_off_syncs && !log.has_begun_anew) return SQLITE_OK;
+    const int code = log.system()->pMethods->xSync(log.system(), flags);
+    log.has_begun_anew &= code != SQLITE_OK;
+    return code;
 }
 
 int file_size(sqlite3_file* file, sqlite3_int64* size) {
@@ -152,7 +159,27 @@ const sqlite3_io_methods methods = {1,
                                     nullptr,
                                     nullptr};
 
-int open(sqlite3_vfs*, const char* path, sqlite3_file* file, int flags, int* out_flags) {
+/// What is registered for a folder.
+struct Vfs {
+    std::string name;
+    std::string temporary;  ///< the path of files that SQLite does not name; ends in two zeros
+    std::mutex making;
+    sqlite3_vfs base;
+};
+
+/// A file that has no name any more when this returns.
+int open_temporary(Vfs& vfs, sqlite3_file* file, int flags, int* out_flags) {
+    const char* const path = vfs.temporary.empty() ? nullptr : vfs.temporary.c_str();
+    const std::lock_guard lock(vfs.making);
+    // Whoever made the last one may have ended before it had no name.
+    if (path != nullptr) system_vfs()->xDelete(system_vfs(), path, 0);
+    return system_vfs()->xOpen(system_vfs(), path, file, flags, out_flags);
+}
+
+int open(sqlite3_vfs* self, const char* path, sqlite3_file* file, int flags, int* out_flags) {
+    if (path == nullptr) {
+        return open_temporary(*static_cast<Vfs*>(self->pAppData), file, flags, out_flags);
+    }
     if ((flags & SQLITE_OPEN_WAL) == 0) {
         return system_vfs()->xOpen(system_vfs(), path, file, flags, out_flags);
     }
@@ -170,25 +197,45 @@ int open(sqlite3_vfs*, const char* path, sqlite3_file* file, int flags, int* out
 
 }  // namespace
 
-const char* wal_vfs() {
-    static const bool registered = [] {
-        static sqlite3_vfs vfs = *system_vfs();
-        vfs.pNext = nullptr;
-        vfs.zName = name;
-        vfs.szOsFile += static_cast<int>(system_offset);
-        vfs.xOpen = open;
-        return sqlite3_vfs_register(&vfs, 0) == SQLITE_OK;
-    }();
-    COUPOND_CHECK(registered);
-    return name;
+const char* wal_vfs(const std::string& folder) {
+    static std::mutex mutex;
+    static std::map<std::string, Vfs> registered;
+    const std::lock_guard lock(mutex);
+    const auto [place, is_new] = registered.try_emplace(folder);
+    Vfs& vfs = place->second;
+    if (is_new) {
+        vfs.name = "coupond-wal " + folder;
+        if (!folder.empty()) vfs.temporary = folder + "/coupond-sort.tmp" + '\0';
+        vfs.base = *system_vfs();
+        vfs.base.pNext = nullptr;
+        vfs.base.zName = vfs.name.c_str();
+        vfs.base.pAppData = &vfs;
+        vfs.base.szOsFile += static_cast<int>(system_offset);
+        vfs.base.xOpen = open;
+        COUPOND_CHECK(sqlite3_vfs_register(&vfs.base, 0) == SQLITE_OK);
+    }
+    return vfs.name.c_str();
+}
+
+sqlite3_file* log_file(sqlite3* connection) {
+    sqlite3_file* file = nullptr;
+    const int code = sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
+    const bool is_log = code == SQLITE_OK && file != nullptr && file->pMethods == &methods;
+    return is_log ? file : nullptr;
+}
+
+void put_off_syncs(sqlite3_file* log, bool puts_off) {
+    log_of(log).puts_off_syncs = puts_off;
+}
+
+int sync_log(sqlite3_file* log) {
+    sqlite3_file* const file = log_of(log).system();
+    const int code = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+    return code == SQLITE_OK ? code : SQLITE_IOERR_FSYNC;
 }
 
 void forget_gathered(sqlite3* connection) {
-    sqlite3_file* file = nullptr;
-    const int code = sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
-    if (code == SQLITE_OK && file != nullptr && file->pMethods == &methods) {
-        log_of(file).gathered.clear();
-    }
+    if (sqlite3_file* const log = log_file(connection)) log_of(log).gathered.clear();
 }
 
 }  // namespace coupond::sqlite

@@ -12,6 +12,8 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace coupond::test {
 namespace {
@@ -22,31 +24,35 @@ using std::chrono::steady_clock;
 std::atomic<int> alive = 0;
 
 /// A book that has codes without end.
-class EndlessCodes final : public CodeLists {
+class EndlessCodes final : public CodeSnapshot {
 public:
-    EndlessCodes() { ++alive; }
+    explicit EndlessCodes(Wanted wanted) : wanted_(std::move(wanted)) { ++alive; }
     ~EndlessCodes() override { --alive; }
 
-    Result<CodePage> list_codes(const CodeQuery& query, Timestamp) override {
-        CodePage page;
-        page.book_found = true;
-        page.read_to = query.after + static_cast<CodeId>(query.limit);
-        page.more = true;
-        for (CodeId id = query.after + 1; id <= page.read_to; ++id) {
-            Code code;
-            code.id = id;
-            code.code = "CODE-" + std::to_string(id);
-            page.codes.push_back(std::move(code));
-        }
-        return page;
+    Result<bool> begin(const CodeQuery& query, Pass, Timestamp) override {
+        limit_ = query.limit;
+        return true;
     }
+
+    Result<std::vector<Code>> next() override {
+        if (!wanted_()) return Failure::unavailable;
+        std::vector<Code> codes(limit_);
+        for (Code& code : codes) code.code = "CODE-" + std::to_string(++last_);
+        return codes;
+    }
+
+private:
+    const Wanted wanted_;
+    std::size_t limit_ = 0;
+    CodeId last_ = 0;
 };
 
 class CodeExportsTest : public testing::Test {
 protected:
     explicit CodeExportsTest(CodeExportBounds bounds = {2, milliseconds(60'000)})
         : exports_(
-              io_, [] { return std::make_unique<EndlessCodes>(); }, clock_, bounds),
+              io_, [](Wanted wanted) { return std::make_unique<EndlessCodes>(std::move(wanted)); },
+              clock_, bounds),
           server_(io_, {"127.0.0.1", 0}, router()),
           thread_([this] {
               server_.start();

@@ -242,6 +242,42 @@ TEST_F(Generation, CountsWhatItsGeneratorHasDrafted) {
     EXPECT_TRUE(is(run(GenerateCodes{1, 1, {}}), Refusal::code_pattern_exhausted));
 }
 
+TEST_F(Generation, CountsWhatJobsAreStillToMake) {
+    world_.being_made[{1, "{2:digits}"}] = 60;
+    world_.being_made[{1, "{3:digits}"}] = 1'000;
+    EXPECT_TRUE(is(run(GenerateCodes{1, 41, {}}), Refusal::code_pattern_exhausted));
+    EXPECT_TRUE(is(run(at_once(41, 100)), Refusal::code_pattern_exhausted));
+    const Job job = begin(30);
+    EXPECT_EQ(job.guess_probability, 0.9);
+    EXPECT_TRUE(is(run(GenerateCodes{1, 11, {}}), Refusal::code_pattern_exhausted));
+    run(round(job.id, 20));
+    run(piece(job.id, 15));  // drafted now, and as many fewer to be made
+    EXPECT_TRUE(is(run(GenerateCodes{1, 11, {}}), Refusal::code_pattern_exhausted));
+    run(CancelJob{job.id});
+    EXPECT_TRUE(is(run(GenerateCodes{1, 26, {}}), Refusal::code_pattern_exhausted));
+    begin(25);
+    EXPECT_TRUE(is(run(GenerateCodes{1, 1, {}}), Refusal::code_pattern_exhausted));
+}
+
+TEST_F(Generation, NoMoreJobsBeginThanMayWait) {
+    world_.unfinished_jobs = limits::unfinished_jobs - 1;
+    begin(1);
+    const Idempotency key{"key", {}};
+    for (const Command& command : std::vector<Command>{
+             GenerateCodes{1, 1, {}}, ReceiveFile{.book_id = 1}, DrawImages{1, {}}}) {
+        Decision decision = decide({command}, noon, key);
+        EXPECT_TRUE(std::holds_alternative<TooManyJobs>(decision.outcomes.front()));
+        EXPECT_TRUE(decision.delta.memories.empty());  // another time it may be done
+        EXPECT_TRUE(decision.delta.jobs.empty());
+    }
+    EXPECT_TRUE(std::holds_alternative<CodesGenerated>(run(at_once(1, 1))));
+    book().auto_generate = AutoGenerate{10, 10};
+    GenerateCodes more{1, 10, {}};
+    more.automatic = true;
+    world_.being_made.clear();
+    EXPECT_TRUE(std::holds_alternative<JobTaken>(run(more)));
+}
+
 TEST_F(Generation, AddsCodesAtOnceWithWhatTheyHave) {
     AddGenerated command = at_once(3, 5);
     command.asked.wish = {true, noon + -1, {}, R"({"a":1})"};

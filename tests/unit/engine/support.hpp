@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -46,12 +47,21 @@ public:
         return real_.save(delta);
     }
 
+    bool is_settled() const override { return !before_settle && real_.is_settled(); }
+    void settle() override {
+        ++settles;
+        if (before_settle) before_settle();
+        real_.settle();
+    }
+
     Result<void> ping() override { return real_.ping(); }
 
     using Hook = std::function<std::optional<Failure>()>;  ///< a failure is what is answered
     Hook before_load, before_save;
     std::function<void(World&)> after_load;
+    std::function<void()> before_settle;  ///< where there is one, there is always something to settle
     int loads = 0, saves = 0;
+    std::atomic<int> settles = 0;
     bool alone = false;  ///< whether the last load was to be
     bool open = false;  ///< the last load may have kept something open, which no save has let go of
 
@@ -146,8 +156,8 @@ private:
 
 class EngineTest : public testing::Test {
 protected:
-    void start(EngineOptions options = {}) {
-        engine_.emplace(store_, nullptr, clock_, answers_.deliver(), options);
+    void start(EngineOptions options = {}, Settler* settler = nullptr) {
+        engine_.emplace(store_, nullptr, clock_, answers_.deliver(), options, settler);
     }
 
     bool submit(Command command) {

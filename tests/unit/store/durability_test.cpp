@@ -42,15 +42,20 @@ public:
             draft.code(make_code(id++, 1, text));
         }
         const Result<void> saved = store_.save(draft.delta);
+        if (settles_) store_.settle();
         if (saved) ++batches_;
         return saved;
     }
+
+    /// Saves that follow are not waited for.
+    void hurry() { settles_ = false; }
 
     int batches() const { return batches_; }
 
 private:
     Store& store_;
     int batches_;
+    bool settles_ = true;
 };
 
 /// The sizes of the batches in a file, each of which must be there whole or not at all.
@@ -95,7 +100,7 @@ protected:
     SqliteStore sqlite_;
 };
 
-TEST_F(Durability, OfASaveIsASyncOfAllOfItsLogBeforeItReturns) {
+TEST_F(Durability, OfASaveIsASyncOfAllOfItsLogBeforeItIsSettled) {
     Writer writer(sqlite_.store());
     for (int i = 0; i < 50; ++i) {
         const LogTotals before = log_totals();
@@ -104,6 +109,59 @@ TEST_F(Durability, OfASaveIsASyncOfAllOfItsLogBeforeItReturns) {
         EXPECT_GT(after.bytes, before.bytes);
         EXPECT_GT(after.syncs, before.syncs);
         EXPECT_EQ(after.unsynced_bytes, 0);
+    }
+}
+
+TEST_F(Durability, IsWaitedForByWhoeverSettlesAndOnceForAll) {
+    Writer writer(sqlite_.store());
+    ASSERT_TRUE(writer.save());
+    writer.hurry();
+    LogTotals before = log_totals();
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(writer.save());
+    EXPECT_EQ(log_totals().syncs, before.syncs);
+    EXPECT_GT(log_totals().unsynced_bytes, 0);
+    EXPECT_FALSE(sqlite_.store().is_settled());
+    sqlite_.store().settle();
+    EXPECT_TRUE(sqlite_.store().is_settled());
+    EXPECT_EQ(log_totals().syncs, before.syncs + 1);
+    EXPECT_EQ(log_totals().unsynced_bytes, 0);
+    sqlite_.store().settle();
+    EXPECT_EQ(log_totals().syncs, before.syncs + 1);
+}
+
+TEST_F(Durability, OfAllThatCanBeSeenComesBeforeSettleReturns) {
+    Writer writer(sqlite_.store());
+    ASSERT_TRUE(writer.save());
+    writer.hurry();
+    std::atomic<bool> stop = false;
+    std::thread saves([&] {
+        while (!stop) ASSERT_TRUE(writer.save());
+    });
+    const auto reads = sqlite_.open_reads();
+    for (int i = 0; i < 300; ++i) {
+        const EntryId seen = reads->last_entry().value();
+        const LogTotals before = log_totals();
+        sqlite_.store().settle();
+        // Whatever was synced last was there when `seen` was; or it had been before.
+        const LogTotals after = log_totals();
+        EXPECT_TRUE(after.syncs > before.syncs || before.unsynced_bytes == 0 || seen == 0);
+    }
+    stop = true;
+    saves.join();
+    sqlite_.close();
+    EXPECT_EQ(log_totals().unsynced_bytes, 0);
+}
+
+TEST_F(Durability, OfTheHeaderOfALogThatBeginsAnewComesFirst) {
+    Writer writer(sqlite_.store());
+    ASSERT_TRUE(writer.save(1'000));
+    writer.hurry();
+    for (int i = 0; i < 3; ++i) {
+        SecondConnection(sqlite_.file()).rows("PRAGMA wal_checkpoint(RESTART)");
+        const LogTotals before = log_totals();
+        ASSERT_TRUE(writer.save());
+        EXPECT_EQ(log_totals().syncs, before.syncs + 1);
+        EXPECT_GT(log_totals().unsynced_bytes, 0);
     }
 }
 
