@@ -160,7 +160,9 @@ std::unique_ptr<JobQueue> open_job_queue(const Config& config, const Clock& cloc
     try {
         return std::make_unique<JobQueue>(*config.job_queue, clock);
     } catch (const std::invalid_argument& error) {
-        throw ConfigError(std::string("cannot use the queue of JOB_QUEUE_URL: ") + error.what());
+        throw ConfigError(
+            std::string("cannot use JOB_QUEUE_URL, with AWS_REGION and AWS_CA_BUNDLE: ") +
+            error.what());
     }
 }
 
