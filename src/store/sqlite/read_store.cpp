@@ -30,9 +30,9 @@ namespace {
 
 class SqliteReadStore final : public ReadStore {
 public:
-    explicit SqliteReadStore(const std::string& path)
+    SqliteReadStore(const std::string& path, int cache_kib)
         : connection_(path, Connection::Mode::read_only) {
-        connection_.execute("PRAGMA cache_size = -24576");  // KiB; taken as pages are read
+        connection_.execute(("PRAGMA cache_size = -" + std::to_string(cache_kib)).c_str());
     }
 
     Result<BookPage> list_books(const BookQuery& query, Timestamp now) override {
@@ -616,8 +616,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<ReadStore> make_read_store(const std::string& path) {
-    return std::make_unique<SqliteReadStore>(path);
+std::unique_ptr<ReadStore> make_read_store(const std::string& path, int cache_kib) {
+    return std::make_unique<SqliteReadStore>(path, cache_kib);
 }
 
 }  // namespace coupond::sqlite
