@@ -84,9 +84,7 @@ public:
 
     int writers() const override { return 1; }
 
-    std::string location(const Job& job) const override {
-        return shown(folder_ / place_of(job));
-    }
+    std::string location(const Job& job) const override { return shown(folder_ / place_of(job)); }
 
     aws::Result<void> put(const Job& job, int, const Image& image,
                           const std::stop_token&) override {

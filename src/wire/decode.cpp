@@ -890,7 +890,8 @@ Decoded<Generate> decode_generate(const Request& request, std::string_view path_
         if (asked.wait && asked.command.count > limits::generated_at_once) {
             messages.emplace_back("count must be an integer from 1 to 10000 where wait is true");
         }
-        const std::size_t most = limits::metadata_at_once / asked.command.wish.metadata.size();
+        const std::size_t of_each = std::max<std::size_t>(asked.command.wish.metadata.size(), 1);
+        const std::size_t most = limits::metadata_at_once / of_each;
         if (asked.wait && static_cast<std::size_t>(asked.command.count) > most) {
             messages.push_back("count must be at most " + std::to_string(most) +
                                " where wait is true and metadata is so long");

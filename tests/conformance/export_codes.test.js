@@ -25,7 +25,9 @@ async function rows(client, book, query) {
     return rowsOf(answer.text);
 }
 
-/** All codes that the list has. */
+const byBytes = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+
+/** All codes that the list has, in the order of an export. */
 async function listed(client, book, query = '') {
     const codes = [];
     for (let after = 0; ; ) {
@@ -33,7 +35,7 @@ async function listed(client, book, query = '') {
         const { status, body, headers } = await client.get(path);
         assert.equal(status, 200);
         codes.push(...body);
-        if (!headers.link) return codes;
+        if (!headers.link) return codes.sort((a, b) => byBytes(a.code, b.code) || a.id - b.id);
         after = Number(/after=(\d+)/.exec(headers.link)[1]);
     }
 }
@@ -174,6 +176,33 @@ describe('GET /coupon/codes/:id as CSV', () => {
         assert.equal((await rows(c.client, book, '?prefix=C-6'))[0].length, 6 + 4);
     });
 
+    it('is in the order of the bytes of codes, of one book among others', async () => {
+        const ends = ['b', 'ä', 'B', 'a-1', '😀', '\uFF5E', 'A', 'a 1', 'a1', '1', 'é', '~', 'a'];
+        const books = [await c.client.newBook(), await c.client.newBook()];
+        const codesOf = (i) => ends.map((end) => `x${i}${end}`);
+        for (const end of ends) {
+            for (const [i, { id }] of books.entries()) {
+                assert.equal((await c.client.upload(id, [`x${i}${end}`])).status, 201);
+            }
+        }
+        for (const [i, other] of books.entries()) {
+            const all = (await rows(c.client, other)).slice(1).map(([code]) => code);
+            assert.deepEqual(all, codesOf(i).sort(byBytes));
+            const { text } = await c.client.get(pathOf(other), ndjson);
+            const lines = text.trimEnd().split('\n');
+            assert.deepEqual(
+                lines.map((line) => JSON.parse(line).code),
+                all,
+            );
+            // The list, whose pages go on from an id, is not.
+            const { body } = await c.client.get(pathOf(other));
+            assert.deepEqual(
+                body.map(({ code }) => code),
+                codesOf(i),
+            );
+        }
+    });
+
     it('has a header without codes', async () => {
         const empty = await c.client.newBook();
         const { text } = await c.client.get(pathOf(empty), csv);
@@ -193,14 +222,14 @@ describe('GET /coupon/codes/:id as CSV', () => {
         const [, ...rest] = await rows(c.client, other);
         assert.deepEqual(
             rest.map(([code]) => code),
-            ["'=1+1", "'+1", "'-1", "'@a", "''=1", "'''-1", "'a", "'", 'a=1', '"=1"', 'a,b', 'ü'],
+            ['"=1"', "'", "'''-1", "''=1", "'a", "'+1", "'-1", "'=1+1", "'@a", 'a,b', 'a=1', 'ü'],
         );
         assert.deepEqual(
             rest.map((row) => row.at(-1)),
-            ["'=1", "'\t=1", "'\r\n", '\n=1', "''\t", '"', 'a"b', ' =1', '', "''", ' ', '😀,'],
+            ["''", ' =1', '"', "''\t", 'a"b', "'\t=1", "'\r\n", "'=1", '\n=1', ' ', '', '😀,'],
         );
-        assert.equal(rest[0][2], "'=cmd|x");
-        assert.equal(rest[0].at(-2), "'-1");
+        assert.equal(rest[7][2], "'=cmd|x");
+        assert.equal(rest[7].at(-2), "'-1");
         const codes = await listed(c.client, other);
         assert.deepEqual(
             rest.map((row) => row.map(said)),
@@ -446,10 +475,11 @@ describe('an export of many codes', () => {
         const [first, ...rest] = rowsOf(bytes.toString());
         assert.deepEqual(first, [...members, 'metadata.note']);
         assert.equal(rest.length, count);
-        assert.deepEqual(rest.at(-1), [last, 'free', '', '', '', 'true', note]);
+        const lastOf = (all) => all.find(([code]) => code === last);
+        assert.deepEqual(lastOf(rest), [last, 'free', '', '', '', 'true', note]);
         const again = await rows(c.client, book);
         assert.equal(again.length, 1 + count + 5);
-        assert.equal(again[count][1], 'assigned');
+        assert.equal(lastOf(again)[1], 'assigned');
     });
 
     it('waits for a slow reader with little memory, as do a few, and no more', async (t) => {

@@ -1045,12 +1045,18 @@ describe('what was exported', () => {
             const { client } = await testServer(t);
             const book = await client.newBook({ codePattern: 'X{8}' });
             assertCompleted(await client.imported(book.id, file), 5);
-            await client.mustGenerate(book.id, 3_000, { metadata: { n: 5 }, expiresAt: '2032-01-01' });
+            await client.newBookWith(numbered('another-', 40));
+            // More than are taken in by the order of a file, and in no order, nor that of their ids.
+            await client.mustGenerate(book.id, 9_000, { metadata: { n: 5 }, expiresAt: '2032-01-01' });
             assert.equal((await client.upload(book.id, numbered('u-', 40).reverse())).status, 201);
+            await client.untilJob((await client.mustBegin(book.id, 12_000)).id);
+            const mixed = Array.from({ length: 500 }, (_, i) => `X-${(i * 7_919) % 500}`);
+            assert.equal((await client.upload(book.id, mixed)).status, 201);
             const first = await exported(client, book.id, accept);
             const other = await testServer(t);
+            await other.client.newBookWith(numbered('other-', 40));
             const { id } = await other.client.newBook({ codePattern: 'Y{8}' });
-            assertCompleted(await other.client.imported(id, first, { format }), 3_045);
+            assertCompleted(await other.client.imported(id, first, { format }), 21_545);
             const second = await exported(other.client, id, accept);
             if (format === 'csv') return assert.equal(second, first);
             // Ids and times of creation are the server's.

@@ -45,7 +45,7 @@ function assertCompleted(job, created, rejected = 0) {
 }
 
 describe('a job of images', () => {
-    const folder = temporaryFolder();
+    const folder = temporaryFolder({ inMemory: true }); // tens of thousands of files
     const c = suiteServer({ env: { QR_DIR: folder } });
     /** The images of a job that was begun, which are where it says. */
     const imagesOf = (job) => {
