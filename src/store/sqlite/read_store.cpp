@@ -156,9 +156,19 @@ public:
     Result<std::vector<bool>> exist(std::span<const std::string> codes, bool folds) override {
         return of_one_moment([&] {
             std::vector<bool> exist;
+            std::optional<std::string> from;  // between this and `next` no code is there
+            std::optional<std::string> next;  // nothing: up to the end
             for (const std::string& code : codes) {
-                const bool is_there = exists_.bind(code).step();
-                if (is_there) exists_.reset();
+                const bool is_between = from && *from <= code && (!next || code < *next);
+                if (!is_between) {
+                    from = code;
+                    next.reset();
+                    if (next_code_.bind(code).step()) {
+                        next = next_code_.text(0);
+                        next_code_.reset();
+                    }
+                }
+                const bool is_there = next == code;
                 const bool is_spelled = folds && spelled_.bind(folded(code), "").step();
                 if (is_spelled) spelled_.reset();
                 exist.push_back(is_there || is_spelled);
@@ -601,7 +611,8 @@ private:
         " AND NOT EXISTS (SELECT 1 FROM job WHERE job.book_id = book.id AND details IS NULL "
         "AND (status < 2 OR (status = 3 AND job.created_at >= book.updated_at))) "
         "ORDER BY book.id"};
-    Statement exists_{connection_, "SELECT 1 FROM coupon_code WHERE code = ?"};
+    Statement next_code_{connection_,
+                         "SELECT code FROM coupon_code WHERE code >= ? ORDER BY code LIMIT 1"};
     Statement parts_{connection_,
                      "SELECT bytes FROM file_part WHERE job_id = ?1 AND number >= ?2 "
                      "AND number < ?2 + ?3 ORDER BY number"};
