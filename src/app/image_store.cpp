@@ -149,7 +149,9 @@ std::unique_ptr<ImageStore> open_images(const Config& config, const Clock& clock
     try {
         return std::make_unique<Bucket>(*config.bucket, clock);
     } catch (const std::invalid_argument& error) {
-        throw ConfigError(std::string("cannot use the bucket of S3_BUCKET: ") + error.what());
+        throw ConfigError(
+            std::string("cannot use S3_BUCKET, with S3_ENDPOINT, AWS_REGION and AWS_CA_BUNDLE: ") +
+            error.what());
     }
 }
 
