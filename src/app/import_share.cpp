@@ -1,5 +1,7 @@
 #include "app/import_share.hpp"
 
+#include <endian.h>
+
 #include <algorithm>
 
 #include "base/limits.hpp"
@@ -17,6 +19,13 @@ std::uint64_t digest(std::string_view text) {
     return hash ^ (hash >> 32);
 }
 
+/// In the order of texts by their bytes, as far as they go.
+std::uint64_t first_bytes(std::string_view text) {
+    std::uint64_t bytes = 0;
+    text.copy(reinterpret_cast<char*>(&bytes), sizeof bytes);
+    return be64toh(bytes);
+}
+
 }  // namespace
 
 ImportShare::ImportShare(std::int64_t share, std::int64_t shares, bool folds)
@@ -32,9 +41,10 @@ void ImportShare::add(const ImportedCode& row) {
     if (hash % static_cast<std::uint64_t>(shares_) != static_cast<std::uint64_t>(share_)) return;
     Row kept;
     kept.begin = texts_.size();
-    kept.key_size = static_cast<std::uint32_t>(key.size());
-    kept.code_size = static_cast<std::uint32_t>(row.code.size());
-    kept.user_size = static_cast<std::uint32_t>(row.user_id.size());
+    kept.key_begins = first_bytes(folds_ ? key : row.code);
+    kept.key_size = static_cast<std::uint16_t>(key.size());
+    kept.code_size = static_cast<std::uint16_t>(row.code.size());
+    kept.user_size = static_cast<std::uint16_t>(row.user_id.size());
     kept.line = row.line;
     texts_.append(key).append(row.code).append(row.user_id);
     if (row.settings != settings_.front()) {
@@ -52,6 +62,7 @@ std::string_view ImportShare::key_of(const Row& row) const {
 
 void ImportShare::sort() {
     std::ranges::sort(rows_, [this](const Row& a, const Row& b) {
+        if (a.key_begins != b.key_begins) return a.key_begins < b.key_begins;
         const int order = key_of(a).compare(key_of(b));
         return order != 0 ? order < 0 : a.line < b.line;
     });

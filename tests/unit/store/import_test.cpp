@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
 
 #include "base/limits.hpp"
 #include "support/manual_clock.hpp"
@@ -415,6 +416,24 @@ TEST_F(ImportTest, TellsWhichCodesAreThere) {
     const auto found = exist(many, true);
     EXPECT_EQ(std::ranges::count(found, true), 2);
     EXPECT_TRUE(found[0] && found[4'999]);
+}
+
+TEST_F(ImportTest, TellsWhichCodesAreThereInWhateverOrderItIsAsked) {
+    Texts there = numbered("K", 100), asked = there;
+    std::erase_if(there, [](const std::string& text) { return text.ends_with("3"); });
+    run(UploadCodes{1, there});
+    asked.insert(asked.end(), {"", "K", "K1\u00fc", "L", "\u00fc", "J", there[0] + " "});
+    std::mt19937 random(1);  // the same at each run
+    for (int round = 0; round < 20; ++round) {
+        std::vector<bool> expected;
+        for (const std::string& text : asked) {
+            expected.push_back(std::ranges::find(there, text) != there.end());
+        }
+        EXPECT_EQ(exist(asked, false), expected);
+        if (round == 0) std::ranges::sort(asked);
+        if (round == 1) std::ranges::reverse(asked);
+        if (round > 1) std::ranges::shuffle(asked, random);
+    }
 }
 
 // Who works next.
