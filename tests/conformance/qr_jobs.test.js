@@ -350,6 +350,9 @@ describe('the folder of images', () => {
     const sqlite = { skip: defaultBackend() !== 'sqlite' };
     it('is qr in the data folder where nothing is said', sqlite, async (t) => {
         const { server, client } = await testServer(t);
+        // Nothing has to be put there, which is not made for that.
+        assertCompleted(await client.drawn((await client.newBook()).id), 0);
+        assert.ok(!existsSync(path.join(server.data.folder, 'qr')));
         const { id } = await client.newBookWith(['DEFAULT-1']);
         const job = await client.drawn(id);
         assertCompleted(job, 1);
