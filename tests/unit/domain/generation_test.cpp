@@ -263,6 +263,8 @@ TEST_F(Generation, NoMoreJobsBeginThanMayWait) {
     world_.unfinished_jobs = limits::unfinished_jobs - 1;
     begin(1);
     const Idempotency key{"key", {}};
+    ReceiveFile file;
+    file.book_id = 1;
     for (const Command& command : std::vector<Command>{
              GenerateCodes{1, 1, {}}, ReceiveFile{.book_id = 1}, DrawImages{1, {}}}) {
         Decision decision = decide({command}, noon, key);
