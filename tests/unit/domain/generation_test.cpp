@@ -265,8 +265,8 @@ TEST_F(Generation, NoMoreJobsBeginThanMayWait) {
     const Idempotency key{"key", {}};
     ReceiveFile file;
     file.book_id = 1;
-    for (const Command& command : std::vector<Command>{
-             GenerateCodes{1, 1, {}}, ReceiveFile{.book_id = 1}, DrawImages{1, {}}}) {
+    for (const Command& command :
+         std::vector<Command>{GenerateCodes{1, 1, {}}, file, DrawImages{1, {}}}) {
         Decision decision = decide({command}, noon, key);
         EXPECT_TRUE(std::holds_alternative<TooManyJobs>(decision.outcomes.front()));
         EXPECT_TRUE(decision.delta.memories.empty());  // another time it may be done
