@@ -14,8 +14,32 @@
 #include "base/random.hpp"
 
 namespace coupond {
-
 namespace {
+
+constexpr std::int64_t permuted_at_once = 32'768;
+
+/// CodeMaker::permuted(); soon something, where it is to stop: others may leave it little time.
+std::vector<CodeSpace::Number> permuted(const std::stop_token& stop, CodeMaker& maker,
+                                        const JobRound& round) {
+    std::vector<CodeSpace::Number> numbers;
+    numbers.reserve(static_cast<std::size_t>(round.size()));
+    std::vector<std::ptrdiff_t> ends{0};  // of the parts that are in order
+    for (std::int64_t first = round.first; first < round.end; first += permuted_at_once) {
+        if (stop.stop_requested()) return {};
+        const auto part = maker.permuted({first, std::min(round.end, first + permuted_at_once)});
+        numbers.insert(numbers.end(), part.begin(), part.end());
+        ends.push_back(std::ssize(numbers));
+    }
+    for (; ends.size() > 2; std::erase(ends, -1)) {
+        for (std::size_t i = 2; i < ends.size() && !stop.stop_requested(); i += 2) {
+            const auto begin = numbers.begin();
+            std::inplace_merge(begin + ends[i - 2], begin + ends[i - 1], begin + ends[i]);
+        }
+        if (stop.stop_requested()) return {};
+        for (std::size_t i = 1; i + 1 < ends.size(); i += 2) ends[i] = -1;
+    }
+    return numbers;
+}
 
 /// For what the other threads do somebody waits, so they go first where there are too few cores for
 /// all. On Linux each thread has its own niceness, whatever POSIX says.
@@ -139,7 +163,8 @@ AddGenerated JobRunner::piece_of(const Work& work, const JobRound& round) const 
 /// While one piece is added, the next one is drafted.
 void JobRunner::add_round(const std::stop_token& stop, Work& work) {
     const Job& job = work.job;
-    const auto numbers = work.maker->permuted(job.round);
+    const auto numbers = permuted(stop, *work.maker, job.round);
+    if (stop.stop_requested()) return;
     const double turn = static_cast<double>(draw(1u << 31)) / static_cast<double>(1u << 31);
     const std::span all(numbers);
     std::size_t end = std::min(static_cast<std::size_t>(job.done), all.size());
