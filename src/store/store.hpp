@@ -132,8 +132,8 @@ struct CodeQuery {
     CodeId after = 0;  ///< those with greater ids
     std::size_t limit = 0;
     Filter filter = Filter::all;
-    std::optional<std::string> user_id;  ///< who holds them
-    std::optional<std::string> prefix;   ///< what they begin with, to the letter
+    std::optional<std::string> user_id = {};  ///< who holds them
+    std::optional<std::string> prefix = {};   ///< what they begin with, to the letter
 };
 
 /// How many codes are looked at for a page of them.

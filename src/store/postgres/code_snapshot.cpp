@@ -16,7 +16,8 @@ namespace coupond::postgres {
 namespace {
 
 // The server chooses between the index of codes, which has their order but of all books, and to
-// sort those of the book. It knows the parameters when it does.
+// sort those of the book. It knows the parameters when it does. To be parsed each time: a second
+// one comes when it is too late to find out that prepared statements do not stay.
 #define COUPOND_PASS(those, rest)                                                        \
     "DECLARE coupond_codes NO SCROLL CURSOR FOR SELECT " COUPOND_CODE_COLUMNS            \
     " FROM coupon_code AS code" COUPOND_HOLDER "WHERE " those " AND " COUPOND_OF_FILTER( \
@@ -25,10 +26,11 @@ namespace {
 #define COUPOND_BY_CODE " ORDER BY code.code"
 #define COUPOND_WITH_SETTINGS " AND (code.settings IS NOT NULL OR code.use_of IS NOT NULL)"
 
-const Statement of_book_by_code{COUPOND_PASS(COUPOND_OF_BOOK, COUPOND_BY_CODE)};
-const Statement of_user_by_code{COUPOND_PASS(COUPOND_OF_USER_IN_BOOK, COUPOND_BY_CODE)};
-const Statement of_book_with_settings{COUPOND_PASS(COUPOND_OF_BOOK, COUPOND_WITH_SETTINGS)};
-const Statement of_user_with_settings{COUPOND_PASS(COUPOND_OF_USER_IN_BOOK, COUPOND_WITH_SETTINGS)};
+constexpr const char* of_book_by_code = COUPOND_PASS(COUPOND_OF_BOOK, COUPOND_BY_CODE);
+constexpr const char* of_user_by_code = COUPOND_PASS(COUPOND_OF_USER_IN_BOOK, COUPOND_BY_CODE);
+constexpr const char* of_book_with_settings = COUPOND_PASS(COUPOND_OF_BOOK, COUPOND_WITH_SETTINGS);
+constexpr const char* of_user_with_settings =
+    COUPOND_PASS(COUPOND_OF_USER_IN_BOOK, COUPOND_WITH_SETTINGS);
 
 std::string set(const char* setting, int value) {
     return std::string("set_config('") + setting + "', '" + std::to_string(value) + "', true)";

@@ -128,8 +128,10 @@ void Connection::execute(const Statement& statement, const Parameters& parameter
     sent_.push_back({Sent::execute});
 }
 
-void Connection::execute(const char* sql) {
-    require(libpq().PQsendQueryParams(handle_, sql, 0, nullptr, nullptr, nullptr, nullptr, 1));
+void Connection::execute(const char* sql, const Parameters& parameters) {
+    require(libpq().PQsendQueryParams(handle_, sql, parameters.count(), nullptr,
+                                      parameters.values(), parameters.lengths(),
+                                      parameters.formats(), 1));
     sent_.push_back({Sent::execute});
 }
 

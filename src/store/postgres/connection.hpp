@@ -81,8 +81,8 @@ public:
     Connection& operator=(const Connection&) = delete;
 
     void execute(const Statement& statement, const Parameters& parameters = Parameters());
-    /// Without parameters; to be parsed each time.
-    void execute(const char* sql);
+    /// To be parsed each time.
+    void execute(const char* sql, const Parameters& parameters = Parameters());
     void sync();
 
     /// Waits up to `until` for the answer to what was sent, and tells whether it comes.

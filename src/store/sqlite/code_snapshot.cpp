@@ -24,11 +24,15 @@ constexpr const char* beyond_texts = "\xFF";
 /// To read so many rows as they lie costs no more than to look up one.
 constexpr std::int64_t rows_for_a_look_up = 4;
 
+/// How many times a book may be read to go on in the index behind codes of others.
+constexpr std::int64_t looks_for_a_pass = 4;
+
 constexpr std::int64_t page_bytes = 2'048;
 
-/// What a code takes in the table and the index, much rather than little, and its user.
+/// What a code takes in the table and in the index, about twice, and its user.
 std::int64_t bytes_of(const Code& code) {
-    return page_bytes / 4 + 2 * std::ssize(code.metadata) + (code.assigned_to ? page_bytes : 0);
+    return page_bytes / 8 + 4 * std::ssize(code.code) + 2 * std::ssize(code.metadata) +
+           (code.assigned_to ? page_bytes : 0);
 }
 
 /// How many of SQLite's steps it takes until it is asked whether it is to go on: about a
@@ -125,10 +129,10 @@ CodePass::CodePass(Connection& connection, const CodeQuery& query, Pass pass, Ti
       wanted_(std::move(wanted)),
       from_(query.prefix.value_or("")),
       to_(from_ + beyond_texts) {
-    const Way beside = way_beside_codes();
-    const bool by_codes = pass == Pass::by_code && beside != Way::index_of_holder &&
-                          (query.prefix || beside == Way::table);
-    read(by_codes ? Way::index_of_codes : beside);
+    choose_way_beside();
+    const bool by_index = pass == Pass::by_code && beside_ != Way::index_of_holder &&
+                          (query.prefix || beside_ == Way::table);
+    read(by_index ? Way::index_of_codes : beside_);
     sqlite3_progress_handler(connection_.raw(), steps_unasked, interrupts, this);
 }
 
@@ -136,18 +140,19 @@ CodePass::~CodePass() {
     sqlite3_progress_handler(connection_.raw(), 0, nullptr, nullptr);
 }
 
-/// The way to rows of all texts.
-CodePass::Way CodePass::way_beside_codes() {
-    if (query_.user_id) return Way::index_of_holder;
+void CodePass::choose_way_beside() {
     Statement counts(connection_, "SELECT book_id, total FROM book_count WHERE book_id IN (0, ?)");
     counts.bind(query_.book_id);
-    std::int64_t own = 0, all = 0;
-    while (counts.step()) (counts.integer(0) == all_books ? all : own) = counts.integer(1);
-    return own * rows_for_a_look_up >= all ? Way::table : Way::index_of_book;
+    std::int64_t all = 0;
+    while (counts.step()) (counts.integer(0) == all_books ? all : book_codes_) = counts.integer(1);
+    beside_ = query_.user_id                            ? Way::index_of_holder
+              : book_codes_ * rows_for_a_look_up >= all ? Way::table
+                                                        : Way::index_of_book;
 }
 
-std::string CodePass::sql(Way way, Pass pass) {
-    const auto from = [way]() -> std::string {
+/// From where on: the codes that match.
+std::string CodePass::matching(Way way) {
+    const auto index = [way]() -> std::string {
         switch (way) {
             case Way::index_of_codes: return "INDEXED BY coupon_code_code";
             case Way::table: return "NOT INDEXED";
@@ -159,20 +164,28 @@ std::string CodePass::sql(Way way, Pass pass) {
     const std::string those = way == Way::index_of_holder
                                   ? COUPOND_HELD_BY("?7") " AND code.book_id = ?1"
                                   : COUPOND_OF_BOOK;
-    return "SELECT " COUPOND_CODE_COLUMNS " FROM coupon_code AS code " + from +
+    return " FROM coupon_code AS code " + index +
            " LEFT JOIN coupon_user AS holder ON holder.number = code.assigned_to WHERE " + those +
            " AND code.code >= ?2 AND code.code < ?3 AND " COUPOND_OF_FILTER +
-           (way == Way::index_of_codes ? "" : " AND code.code > ?6") +
+           (way == Way::index_of_codes ? "" : " AND code.code > ?6");
+}
+
+std::string CodePass::sql(Way way, Pass pass) {
+    return "SELECT " COUPOND_CODE_COLUMNS + matching(way) +
            (pass == Pass::by_code ? " ORDER BY code.code"
                                   : " AND (code.settings IS NOT NULL OR code.use_of IS NOT NULL)");
 }
 
 void CodePass::read(Way way) {
     way_ = way;
+    found_ = found_bytes_ = 0;
     pages_before_ = pages_read();
-    rows_.emplace(connection_, sql(way, pass_));
-    rows_->bind_all(query_.book_id, from_, to_, static_cast<std::int64_t>(query_.filter), now_,
-                    last_, query_.user_id);
+    bind(rows_.emplace(connection_, sql(way, pass_)));
+}
+
+void CodePass::bind(Statement& statement) {
+    statement.bind_all(query_.book_id, from_, to_, static_cast<std::int64_t>(query_.filter), now_,
+                       last_, query_.user_id);
 }
 
 std::vector<Code> CodePass::next() {
@@ -181,21 +194,39 @@ std::vector<Code> CodePass::next() {
         codes.push_back(read_code(*rows_));
         if (way_ != Way::index_of_codes) continue;
         last_ = codes.back().code;
+        ++found_;
         found_bytes_ += bytes_of(codes.back());
     }
     return codes;
 }
 
 bool CodePass::step() {
-    if (ended_) return false;
-    try {
-        ended_ = !rows_->step();
-    } catch (const Error& error) {
-        if (error.code() != SQLITE_INTERRUPT || !std::exchange(strayed_, false)) throw;
-        read(way_beside_codes());
-        ended_ = !rows_->step();
+    while (!ended_) {
+        try {
+            ended_ = !rows_->step();
+            return !ended_;
+        } catch (const Error& error) {
+            if (error.code() != SQLITE_INTERRUPT || !strayed_) throw;
+        }
+        leave_index();
     }
-    return !ended_;
+    return false;
+}
+
+/// Where it has strayed: sorts, or goes on from the next code if there is any. To look for that
+/// takes a part of what sorting would; so the first time, and where it has led far.
+void CodePass::leave_index() {
+    const bool pays = !went_on_ || found_ * looks_for_a_pass >= book_codes_;
+    if (!pays) return read(beside_);
+    went_on_ = true;
+    rows_.reset();
+    Statement next(connection_, "SELECT min(code.code)" + matching(beside_));
+    bind(next);
+    next.step();
+    ended_ = next.is_null(0);
+    if (ended_) return;
+    from_ = next.text(0);
+    read(Way::index_of_codes);
 }
 
 /// For SQLite, now and then while it reads.
@@ -207,7 +238,7 @@ int CodePass::interrupts(void* self) {
 
 /// Whether it follows the index of codes too far.
 bool CodePass::strays() const {
-    if (way_ != Way::index_of_codes) return false;
+    if (way_ != Way::index_of_codes || !rows_) return false;
     const std::int64_t allowed = limits::export_stray_pages + found_bytes_ / page_bytes;
     return pages_read() - pages_before_ > allowed;
 }

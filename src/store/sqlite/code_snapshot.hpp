@@ -17,8 +17,10 @@ namespace coupond::sqlite {
 ///
 /// The index of codes has the order, but of all books, and a row that is next by its text may be
 /// anywhere in the table: where codes came in by no order, each costs a page, which the disk has to
-/// be asked for. So it is followed as long as it reads little more than what it finds takes. Beyond
-/// that, what is left is read as it lies, and SQLite sorts it, in files where it is much.
+/// be asked for. So it is followed as long as it reads little more than what it finds takes; over
+/// what others have, such as codes with another prefix, it goes on from the book's next code. Where
+/// that does not pay, what is left is read as it lies, and SQLite sorts it, in files where it is
+/// much.
 class CodePass {
 public:
     enum class Way { index_of_codes, table, index_of_book, index_of_holder };
@@ -40,9 +42,12 @@ public:
     static std::string sql(Way way, CodeSnapshot::Pass pass);
 
 private:
-    Way way_beside_codes();
+    static std::string matching(Way way);
+    void choose_way_beside();
     void read(Way way);
+    void bind(Statement& statement);
     bool step();
+    void leave_index();
     static int interrupts(void* self);
     bool strays() const;
     std::int64_t pages_read() const;
@@ -52,14 +57,18 @@ private:
     const CodeSnapshot::Pass pass_;
     const Timestamp now_;
     const Wanted wanted_;
-    const std::string from_, to_;  ///< the texts from one on, before the other
+    std::string from_, to_;    ///< the texts from one on, before the other
+    Way beside_ = Way::table;  ///< the way to rows of all texts
+    std::int64_t book_codes_ = 0;
     Way way_ = Way::table;
     std::optional<Statement> rows_;
     bool ended_ = false;
-    bool strayed_ = false;           ///< interrupted for that
-    std::string last_;               ///< the text of the last one by the index of codes,
-    std::int64_t found_bytes_ = 0;   ///< what those take,
-    std::int64_t pages_before_ = 0;  ///< and how many pages had been read before
+    bool strayed_ = false;  ///< interrupted for that
+    std::string last_;      ///< the text of the last one by the index of codes
+    bool went_on_ = false;  ///< from another place of it; and since it was entered last:
+    std::int64_t found_ = 0;
+    std::int64_t found_bytes_ = 0;
+    std::int64_t pages_before_ = 0;
 };
 
 /// Throws Error when it cannot open the file at `path`.
