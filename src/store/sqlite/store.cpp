@@ -153,7 +153,7 @@ private:
         for (const BookId id : needs.makers) {
             select_being_made_.bind(id);
             while (select_being_made_.step()) {
-                world.being_made[{id, select_being_made_.text(0)}] = select_being_made_.integer(1);
+                world.being_made[{id, select_being_made_.text(0)}] += select_being_made_.integer(1);
             }
         }
         if (needs.adds_codes && select_adds_alone_.step()) {
@@ -795,8 +795,8 @@ private:
     Statement select_job_{connection_, "SELECT " COUPOND_JOB_COLUMNS " FROM job WHERE id = ?"};
     Statement select_being_made_{
         connection_,
-        "SELECT code_pattern, sum(requested - created) FROM job INDEXED BY job_unfinished "
-        "WHERE book_id = ? AND status < 2 AND details IS NULL GROUP BY code_pattern"};
+        "SELECT code_pattern, requested - created FROM job INDEXED BY job_unfinished "
+        "WHERE book_id = ? AND status < 2 AND details IS NULL"};
     Statement select_unfinished_{
         connection_, "SELECT count(*) FROM (SELECT 1 FROM job WHERE status < 2 LIMIT ?)"};
     Statement select_adds_alone_{connection_, "SELECT id FROM job WHERE adds_alone = 1 LIMIT 1"};
