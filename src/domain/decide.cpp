@@ -717,7 +717,8 @@ private:
     /// A job that nobody asked for, if it is still time for one.
     Outcome generate_more(BookId book_id) {
         const Book* const book = world_.find_book(book_id);
-        const bool is_wanted = book != nullptr && book->auto_generate && !book->archived_at;
+        const bool is_wanted =
+            book != nullptr && book->auto_generate && !book->archived_at && !book->open;
         const auto made = world_.being_made.lower_bound({book_id, {}});
         const bool is_made = made != world_.being_made.end() && made->first.first == book_id;
         if (!is_wanted || is_made || too_many_jobs()) return JobTaken{};

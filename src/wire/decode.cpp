@@ -851,6 +851,11 @@ Decoded<RestoreBook> decode_restore_book(const Request& request, std::string_vie
 
 Decoded<UploadCodes> decode_upload_codes(const Request& request,
                                          std::optional<std::string_view> path_id) {
+    if (path_id && classify_media_type(request.content_type) == MediaType::another) {
+        return problem(415, "unsupported_media_type",
+                       "Content-Type must be application/json, text/csv or application/x-ndjson",
+                       request.request_id);
+    }
     static constexpr std::array specs{codes_spec, MemberSpec{"couponBookId"}};
     Messages messages;
     std::optional<BookId> id;

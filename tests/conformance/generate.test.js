@@ -1272,6 +1272,18 @@ describe('a book with autoGenerate', () => {
         assert.equal((await jobsOf(other.id)).length, 0);
     });
 
+    it('has none made where it gives none away', async () => {
+        const { id } = await c.client.newBook({
+            ...{ codePattern: 'O{10}', assignment: 'open', autoGenerate: { below: 5, count: 5 } },
+        });
+        await looks();
+        await looks();
+        assert.deepEqual(await jobsOf(id), []);
+        await c.client.mustGenerate(id, 1);
+        await looks();
+        assert.equal(await totalOf(c.client, id), 1);
+    });
+
     it('has them made once, however many look', async () => {
         const autoGenerate = { below: 1, count: 20_000 };
         const ids = [];
