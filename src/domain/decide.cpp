@@ -164,6 +164,7 @@ public:
 
         Job& job = new_job(*book);
         job.import = Import{command.format, command.skips, book->time_zone};
+        job.version = 0;  // what is received makes it one more
         receive(job, command);
         return JobChanged{job, true};
     }
