@@ -130,18 +130,21 @@ bool ImportJob::read_file(Rows& rows) {
 std::optional<ImportJob::Contents> ImportJob::read() {
     class Counter final : public Rows {
     public:
-        using Rows::Rows;
+        Counter(const ImportJob& job, bool folds) : Rows(job), folds_(folds) {}
         void take(const ImportedCode& code) override {
             ++contents.rows;
-            contents.bytes += ImportShare::bytes_of(code);
+            contents.bytes += ImportShare::bytes_of(code, folds_);
         }
         void rejected(RejectedRow&& row) override {
             ++contents.rows;
             reject(contents.rejected_count, contents.rejected, std::move(row));
         }
         Contents contents;
+
+    private:
+        bool folds_;
     };
-    Counter counter(*this);
+    Counter counter(*this, !book_->case_sensitive);
     return read_file(counter) ? std::optional(std::move(counter.contents)) : std::nullopt;
 }
 
@@ -155,7 +158,8 @@ std::optional<ImportShare> ImportJob::share(std::int64_t number, std::int64_t sh
         ImportShare& share_;
     };
     ImportShare share(number, shares, !book_->case_sensitive);
-    share.reserve(job_.requested / shares + job_.requested / shares / 16);
+    const std::int64_t rows = job_.requested / shares, bytes = job_.import->bytes / shares;
+    share.reserve(rows + rows / 16, bytes + bytes / 16);
     Collector collector(*this, share);
     if (!read_file(collector)) return std::nullopt;
     share.sort();

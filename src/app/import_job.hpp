@@ -44,6 +44,9 @@ public:
     /// that others have their turn.
     void run();
 
+    /// As it was told last.
+    const Job& job() const { return job_; }
+
 private:
     using Clock = std::chrono::steady_clock;
 

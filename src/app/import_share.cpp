@@ -31,8 +31,11 @@ std::uint64_t first_bytes(std::string_view text) {
 ImportShare::ImportShare(std::int64_t share, std::int64_t shares, bool folds)
     : share_(share), shares_(shares), folds_(folds) {}
 
-void ImportShare::reserve(std::int64_t rows) {
+void ImportShare::reserve(std::int64_t rows, std::int64_t bytes) {
     rows_.reserve(static_cast<std::size_t>(std::min(rows, limits::share_rows)));
+    // Else it would be there twice where it grows.
+    const std::int64_t texts = folds_ ? 2 * bytes : bytes;
+    texts_.reserve(static_cast<std::size_t>(std::min(texts, limits::share_bytes)));
 }
 
 void ImportShare::add(const ImportedCode& row) {
@@ -95,10 +98,11 @@ bool ImportShare::has_no_spelling(const ImportedCode& row) {
     return folded(row.code).empty();
 }
 
-std::int64_t ImportShare::bytes_of(const ImportedCode& row) {
+std::int64_t ImportShare::bytes_of(const ImportedCode& row, bool folds) {
     // Each of its own settings stands there as such, and as what they are found by.
     const bool has_settings = row.settings != CodeSettings();
-    return static_cast<std::int64_t>(sizeof(Row)) + std::ssize(row.code) + std::ssize(row.user_id) +
+    return static_cast<std::int64_t>(sizeof(Row)) + (folds ? 2 : 1) * std::ssize(row.code) +
+           std::ssize(row.user_id) +
            (has_settings ? 256 + 2 * std::ssize(row.settings.metadata) : 0);
 }
 

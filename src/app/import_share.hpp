@@ -19,8 +19,8 @@ public:
     /// Share `share` of `shares`. `folds`: the book finds codes however they are spelled.
     ImportShare(std::int64_t share, std::int64_t shares, bool folds);
 
-    /// Sets room aside for so many rows.
-    void reserve(std::int64_t rows);
+    /// Sets room aside for so many rows, whose texts have so many bytes in the file.
+    void reserve(std::int64_t rows, std::int64_t bytes);
 
     /// Keeps the row if it is of this share.
     void add(const ImportedCode& row);
@@ -42,7 +42,7 @@ public:
     static bool has_no_spelling(const ImportedCode& row);
 
     /// What a row takes in memory, about.
-    static std::int64_t bytes_of(const ImportedCode& row);
+    static std::int64_t bytes_of(const ImportedCode& row, bool folds);
 
 private:
     /// Its texts stand one after the other in texts_: the key, if codes are folded, code and user.

@@ -104,7 +104,8 @@ void JobRunner::run(const std::stop_token& stop) {
         if (after == 0) {
             if (was_last) pause(stop, poll);
         } else if ((*found)->job.import) {
-            import(stop, (*found)->job);
+            // One that keeps others from adding codes goes on until it has ended.
+            if (import(stop, (*found)->job)) after = (*found)->job.id - 1;
         } else if ((*found)->job.images) {
             draw_images(stop, (*found)->job);
         } else {
@@ -233,7 +234,8 @@ bool JobRunner::add(const std::stop_token& stop, AddGenerated piece, Work& work,
     return true;
 }
 
-void JobRunner::import(const std::stop_token& stop, const Job& job) {
+/// Whether nobody else may add codes until it goes on.
+bool JobRunner::import(const std::stop_token& stop, const Job& job) {
     Engine::Totals before;
     const auto take = [&](AddImported step, const std::function<void()>& meanwhile) {
         step.worker = worker_;
@@ -249,7 +251,9 @@ void JobRunner::import(const std::stop_token& stop, const Job& job) {
         [&](std::size_t codes) { adapt(codes, before); },
         [&] { return stop.stop_requested(); },
     };
-    ImportJob(*store_, job, hands).run();
+    ImportJob importing(*store_, job, hands);
+    importing.run();
+    return importing.job().adds_alone();
 }
 
 void JobRunner::draw_images(const std::stop_token& stop, const Job& job) {
@@ -258,7 +262,8 @@ void JobRunner::draw_images(const std::stop_token& stop, const Job& job) {
         step.claimed_until = clock_.now() + limits::job_claim_ms;
         return hand_over(stop, std::move(step), job);
     };
-    if (!ImageJob(*store_, *images_, job, take).run(stop)) {
+    const ImageJob::Settle settle = [this] { engine_.settle(); };
+    if (!ImageJob(*store_, *images_, job, take, settle).run(stop)) {
         pause(stop, std::chrono::milliseconds(limits::job_poll_ms));
     }
 }

@@ -65,7 +65,7 @@ private:
     bool add(const std::stop_token& stop, AddGenerated piece, Work& work,
              const Meanwhile& meanwhile = {});
     Result<std::optional<JobGenerator>> next(const std::stop_token& stop, JobId after);
-    void import(const std::stop_token& stop, const Job& job);
+    bool import(const std::stop_token& stop, const Job& job);
     void draw_images(const std::stop_token& stop, const Job& job);
     void make_more(const std::stop_token& stop);
     void remove_parts(const std::stop_token& stop, JobId id);

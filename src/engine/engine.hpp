@@ -116,6 +116,9 @@ public:
     /// on its thread. False where the engine drains. Thread-safe.
     bool check(Checked checked);
 
+    /// Returns when all is durable that could be seen of the store before. Thread-safe.
+    void settle() { store_.settle(); }
+
     /// Answers what is queued, takes no more and stops the lane; returns when all answers have been
     /// delivered.
     void drain();

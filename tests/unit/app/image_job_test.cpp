@@ -109,7 +109,8 @@ protected:
 
     bool run_once(JobId id, ImageStore& images, const std::stop_token& stop = {}) {
         const ImageJob::Take take = [this](AddImages step) { return this->take(std::move(step)); };
-        return ImageJob(store_.reads(), images, find(id), take).run(stop);
+        const ImageJob::Settle settle = [this] { store_.store().settle(); };
+        return ImageJob(store_.reads(), images, find(id), take, settle).run(stop);
     }
     bool run_once(JobId id) { return run_once(id, shelf_); }
 
@@ -146,6 +147,10 @@ TEST_F(ImageJobTest, DrawsEveryCodeOfItsBookSomeAtATime) {
     const Texts codes = numbered("N", 2 * at_once + 1);
     changed<CodesUploaded>(UploadCodes{1, codes});
     changed<CodesUploaded>(UploadCodes{2, {"other"}});
+    // An image tells of a code: no power cut may take that back.
+    shelf_.before_ = [this](int, const std::stop_token&) {
+        EXPECT_TRUE(store_.store().is_settled());
+    };
     const JobId id = draw();
     const Job done = work(id);
     EXPECT_EQ(done.status, Job::Status::completed);
