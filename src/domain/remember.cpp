@@ -283,9 +283,11 @@ struct Rememberer {
     }
     std::string operator()(const JobChanged& outcome) const {
         const auto details = details_text(outcome.job);
-        Writer writer(details          ? outcome.is_new ? "import_begun" : "import_changed"
-                      : outcome.is_new ? "job_begun"
-                                       : "job_changed");
+        const bool is_new = outcome.is_new;
+        Writer writer(outcome.job.import   ? is_new ? "import_begun" : "import_changed"
+                      : outcome.job.images ? is_new ? "images_begun" : "images_changed"
+                      : is_new             ? "job_begun"
+                                           : "job_changed");
         if (details) writer.add(*details);
         add_job(writer, outcome.job);
         return writer.take();
@@ -424,8 +426,12 @@ std::optional<FirstOutcome> read(Reader& reader, const Command& command) {
     }
     if (kind == "job_begun") return JobChanged{read_job(reader), true};
     if (kind == "job_changed") return JobChanged{read_job(reader)};
-    if (kind == "import_begun") return JobChanged{read_other_job(reader), true};
-    if (kind == "import_changed") return JobChanged{read_other_job(reader)};
+    if (kind == "import_begun" || kind == "images_begun") {
+        return JobChanged{read_other_job(reader), true};
+    }
+    if (kind == "import_changed" || kind == "images_changed") {
+        return JobChanged{read_other_job(reader)};
+    }
     if (kind == "codes_generated") {
         const auto* const asked = std::get_if<AddGenerated>(&command);
         if (asked == nullptr) return std::nullopt;

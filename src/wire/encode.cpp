@@ -367,21 +367,14 @@ public:
         check_failed("no client removes parts of files", __FILE__, __LINE__);
     }
     Answer operator()(const AddingElsewhere&) const {
-        Answer answer = problem(503, "codes_being_imported",
-                                "A file of codes is being taken in, all of them or none: try again "
-                                "in a moment",
-                                request_id_);
-        answer.retry_after = true;
-        return answer;
+        return later("codes_being_imported",
+                     "A file of codes is being taken in, all of them or none: try again in a "
+                     "moment");
     }
 
     Answer operator()(const TooManyJobs&) const {
-        Answer answer = problem(503, "too_many_jobs",
-                                "1000 jobs have not ended yet: try again when some have, or cancel "
-                                "some",
-                                request_id_);
-        answer.retry_after = true;
-        return answer;
+        return later("too_many_jobs",
+                     "1000 jobs have not ended yet: try again when some have, or cancel some");
     }
 
     Answer operator()(const CodeAssigned& outcome) const {
@@ -474,6 +467,13 @@ public:
     }
 
 private:
+    /// Nothing was done, and may be another time.
+    Answer later(std::string_view code, std::string_view message) const {
+        Answer result = problem(503, code, message, request_id_);
+        result.retry_after = true;
+        return result;
+    }
+
     static Answer book(int status, const Book& book) {
         return answer(status, [&](JsonWriter& json) {
             write_open_book(json, book);

@@ -58,20 +58,37 @@ it(`${losses} losses of power under load lose nothing that was answered`, async 
     const book = await client.newBook();
     assert.equal((await history.upload(book.id, numbered('P-', 4_000))).status, 201);
     const load = new Load(client, history, random);
+    const shown = [];
+    /** Looks, over and over, what has happened since; who is told of it may act on it. */
+    async function follow(isOver) {
+        while (!isOver()) {
+            const after = shown.at(-1)?.id ?? 0;
+            const answer = await client.get(`/coupon/events?limit=1000&after=${after}`).catch(() => null);
+            if (answer?.status === 200) shown.push(...answer.body);
+            else await pause(20);
+        }
+    }
     for (let round = 1; round <= losses; round += 1) {
         const target = load.count(201) + 50 + random.below(600);
         load.start(connections);
+        let isGone = false;
+        const following = follow(() => isGone);
         await load.until(() => load.count(201) >= target, 60_000, `round ${round}`);
         disk.losePower();
         await pause(100 + random.below(200));
         await end(server);
+        isGone = true;
+        await following;
         disk.restorePower();
         await begin(server);
         await client.untilReady(60_000);
         await load.stop();
+        const there = new Map((await client.allEvents()).map((event) => [event.id, event]));
+        for (const event of shown) assert.deepEqual(there.get(event.id), event);
         await history.verify();
         await server.data.verify();
     }
+    assert.ok(shown.length > 200, 'nothing was shown');
     const { assigned, locked, redeemed } = history.acknowledged;
     t.diagnostic(`${assigned} assigned, ${locked} locked, ${redeemed} redeemed`);
     assert.ok(assigned > 20 && locked > 20 && redeemed > 20, 'the load does nothing');

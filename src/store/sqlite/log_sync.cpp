@@ -53,8 +53,9 @@ void LogSync::settle() {
         if (synced_ >= wanted) return;
         syncing_ = true;
         const std::uint64_t reached = ended_;
+        sqlite3_file* const log = log_;
         lock.unlock();
-        const int code = sync_log(log_);
+        const int code = sync_log(log);
         if (code != SQLITE_OK) classify(Error(code, sqlite3_errstr(code)));
         lock.lock();
         syncing_ = false;

@@ -34,6 +34,17 @@ protected:
             std::to_string(count - 1) + ") AS i");
     }
 
+    /// A tenth of a second of the server, those too that it sorts before the first one is told.
+    void have_each_code_take_time() {
+        sql_.run(
+            "CREATE FUNCTION starts_with(text, text) RETURNS boolean LANGUAGE plpgsql VOLATILE "
+            "AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN true; END $$; "
+            "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || "
+            "' SET search_path = public, pg_catalog'; END $$");
+        tested_.close();
+        tested_.open();
+    }
+
     std::vector<std::string> read(const CodeQuery& query) {
         std::vector<std::string> texts;
         const auto snapshot = tested_.open_codes([] { return true; });
@@ -97,14 +108,7 @@ TEST_F(CodeOrderTest, ComesFromTheIndexThatItCostsLeast) {
 
 TEST_F(CodeOrderTest, IsNotWaitedForWhereItIsNotWanted) {
     fill(1, 1'000, "'c-' || i");
-    // Each code takes the server some time, and so do those before it that it sorts.
-    sql_.run(
-        "CREATE FUNCTION starts_with(text, text) RETURNS boolean LANGUAGE plpgsql VOLATILE "
-        "AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN true; END $$; "
-        "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || "
-        "' SET search_path = public, pg_catalog'; END $$");
-    tested_.close();
-    tested_.open();
+    have_each_code_take_time();
     const auto began = steady_clock::now();
     const auto wanted = [&] { return steady_clock::now() < began + milliseconds(700); };
     {
@@ -122,13 +126,7 @@ TEST_F(CodeOrderTest, IsNotWaitedForWhereItIsNotWanted) {
 
 TEST_F(CodeOrderTest, IsSortedForLongerThanAnAnswerMayTake) {
     fill(1, 60, "'c-' || i");
-    sql_.run(
-        "CREATE FUNCTION starts_with(text, text) RETURNS boolean LANGUAGE plpgsql VOLATILE "
-        "AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN true; END $$; "
-        "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || "
-        "' SET search_path = public, pg_catalog'; END $$");
-    tested_.close();
-    tested_.open();
+    have_each_code_take_time();
     const auto began = steady_clock::now();
     EXPECT_EQ(read({.book_id = 1, .limit = 1'000}).size(), 60u);
     EXPECT_GT(steady_clock::now() - began, milliseconds(limits::database_wait_ms));

@@ -1,0 +1,52 @@
+// A disk on which syncs wait for as long as they are held, of one process:
+//
+//   const disk = new HeldDisk();    for the server: {env: disk.env}
+//   disk.hold(), disk.release()
+//
+// What a process writes can be read by all meanwhile; but it is not on the disk yet.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { sanitizers } from './binary.js';
+import { temporaryFolder } from './processes.js';
+
+const source = `
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static void wait_until_released(void) {
+    const char* const held = getenv("HELD_DISK");
+    while (held && access(held, F_OK) == 0) usleep(2000);
+}
+int fsync(int file) { wait_until_released(); return syscall(SYS_fsync, file); }
+int fdatasync(int file) { wait_until_released(); return syscall(SYS_fdatasync, file); }
+`;
+
+export class HeldDisk {
+    #held;
+
+    constructor() {
+        const folder = temporaryFolder();
+        this.#held = path.join(folder, 'held');
+        const library = path.join(folder, 'held_disk.so');
+        const { status, stderr } = spawnSync(
+            'cc',
+            ['-shared', '-fPIC', '-O1', '-x', 'c', '-', '-o', library],
+            { input: source, encoding: 'utf8' },
+        );
+        assert.equal(status, 0, stderr);
+        this.env = { LD_PRELOAD: library, HELD_DISK: this.#held };
+        const { ASAN_OPTIONS: asan } = sanitizers();
+        if (asan) this.env.ASAN_OPTIONS = `${asan}:verify_asan_link_order=0`; // else it wants to be first
+    }
+
+    hold() {
+        writeFileSync(this.#held, '');
+    }
+
+    release() {
+        rmSync(this.#held, { force: true });
+    }
+}
