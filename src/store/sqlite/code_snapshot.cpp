@@ -214,12 +214,13 @@ bool CodePass::step() {
 }
 
 /// Where it has strayed: sorts, or goes on from the next code if there is any. To look for that
-/// takes a part of what sorting would; so the first time, and where it has led far.
+/// takes a part of what sorting would; so only where codes of others come, the first time, and
+/// where it has led far.
 void CodePass::leave_index() {
-    const bool pays = !went_on_ || found_ * looks_for_a_pass >= book_codes_;
-    if (!pays) return read(beside_);
-    went_on_ = true;
     rows_.reset();
+    const bool pays = !went_on_ || found_ * looks_for_a_pass >= book_codes_;
+    if (!pays || comes_soon()) return read(beside_);
+    went_on_ = true;
     Statement next(connection_, "SELECT min(code.code)" + matching(beside_));
     bind(next);
     next.step();
@@ -227,6 +228,14 @@ void CodePass::leave_index() {
     if (ended_) return;
     from_ = next.text(0);
     read(Way::index_of_codes);
+}
+
+/// Whether one of the book's codes is among the next ones in the index.
+bool CodePass::comes_soon() {
+    Statement soon(connection_,
+                   "SELECT 1 FROM (SELECT book_id FROM coupon_code INDEXED BY coupon_code_code "
+                   "WHERE code > max(?2, ?3) ORDER BY code LIMIT 200) WHERE book_id = ?1");
+    return soon.bind(query_.book_id, from_, last_).step();
 }
 
 /// For SQLite, now and then while it reads.

@@ -16,10 +16,22 @@ using std::chrono::steady_clock;
 
 class CodeOrderTest : public testing::Test {
 protected:
-    ~CodeOrderTest() override {
+    void TearDown() override {
         sql_.run(
             "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || "
-            "' RESET search_path'; END $$; DROP FUNCTION IF EXISTS starts_with(text, text)");
+            "' RESET search_path'; END $$; "
+            "DROP FUNCTION IF EXISTS public.starts_with(text, text)");
+    }
+
+    /// From now on each code that matches takes the server a tenth of a second.
+    void slow_down() {
+        sql_.run(
+            "CREATE FUNCTION public.starts_with(text, text) RETURNS boolean LANGUAGE plpgsql "
+            "VOLATILE AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN true; END $$; "
+            "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || "
+            "' SET search_path = public, pg_catalog'; END $$");
+        tested_.close();
+        tested_.open();
     }
 
     /// Codes of a book that there is not yet; `text` is SQL for one, by `i` from 0.
@@ -85,9 +97,9 @@ TEST_F(CodeOrderTest, ComesFromTheIndexThatItCostsLeast) {
     const char* const of_book = "coupon_code_book";
     read_of(of_codes);
     EXPECT_EQ(read({.book_id = 1, .limit = 1'000}).size(), 300u);
-    EXPECT_EQ(read_of(of_codes), 0);
+    EXPECT_LT(read_of(of_codes), 10);  // planning looks at its ends
     EXPECT_EQ(read({.book_id = 1, .limit = 1'000}).size(), 300u);
-    EXPECT_EQ(read_of(of_book), 300);
+    EXPECT_GE(read_of(of_book), 300);
     // Where they lie in order.
     EXPECT_EQ(read({.book_id = 2, .limit = 1'000}).size(), 30'000u);
     EXPECT_GE(read_of(of_codes), 30'000);
@@ -97,14 +109,7 @@ TEST_F(CodeOrderTest, ComesFromTheIndexThatItCostsLeast) {
 
 TEST_F(CodeOrderTest, IsNotWaitedForWhereItIsNotWanted) {
     fill(1, 1'000, "'c-' || i");
-    // Each code takes the server some time, and so do those before it that it sorts.
-    sql_.run(
-        "CREATE FUNCTION starts_with(text, text) RETURNS boolean LANGUAGE plpgsql VOLATILE "
-        "AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN true; END $$; "
-        "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || "
-        "' SET search_path = public, pg_catalog'; END $$");
-    tested_.close();
-    tested_.open();
+    slow_down();
     const auto began = steady_clock::now();
     const auto wanted = [&] { return steady_clock::now() < began + milliseconds(700); };
     {
@@ -122,13 +127,7 @@ TEST_F(CodeOrderTest, IsNotWaitedForWhereItIsNotWanted) {
 
 TEST_F(CodeOrderTest, IsSortedForLongerThanAnAnswerMayTake) {
     fill(1, 60, "'c-' || i");
-    sql_.run(
-        "CREATE FUNCTION starts_with(text, text) RETURNS boolean LANGUAGE plpgsql VOLATILE "
-        "AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN true; END $$; "
-        "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || "
-        "' SET search_path = public, pg_catalog'; END $$");
-    tested_.close();
-    tested_.open();
+    slow_down();
     const auto began = steady_clock::now();
     EXPECT_EQ(read({.book_id = 1, .limit = 1'000}).size(), 60u);
     EXPECT_GT(steady_clock::now() - began, milliseconds(limits::database_wait_ms));
