@@ -21,6 +21,28 @@ using Pass = CodeSnapshot::Pass;
 /// No text has it.
 constexpr const char* beyond_texts = "\xFF";
 
+// What is shown of a code. SQLite sorts twice as fast where these are ten at most, for it compares
+// texts in a shorter way then.
+#define COUPOND_SHOWN_COLUMNS                                                   \
+    "code.id, code.code, holder.user_id, code.locked_until, code.redeemed_at, " \
+    "code.created_at, " COUPOND_SETTINGS_OF_CODE ", code.use_of"
+
+/// From a row of them.
+Code read_shown(const Statement& row) {
+    Code code;
+    code.id = row.integer(0);
+    code.code = shown_text(row.text(1));
+    code.assigned_to = row.optional_text(2);
+    if (!row.is_null(3)) code.lock = Lock{row.text(2), {row.integer(3)}};
+    code.redeemed_at = optional_time(row, 4);
+    code.created_at = {row.integer(5)};
+    code.use_of = row.optional_integer(7);
+    if (!row.is_null(6) && !read_row_text(row.text(6), code)) {
+        throw corrupt("a code of such settings");
+    }
+    return sound(std::move(code));
+}
+
 /// To read so many rows as they lie costs no more than to look up one.
 constexpr std::int64_t rows_for_a_look_up = 4;
 
@@ -171,7 +193,7 @@ std::string CodePass::matching(Way way) {
 }
 
 std::string CodePass::sql(Way way, Pass pass) {
-    return "SELECT " COUPOND_CODE_COLUMNS + matching(way) +
+    return "SELECT " COUPOND_SHOWN_COLUMNS + matching(way) +
            (pass == Pass::by_code ? " ORDER BY code.code"
                                   : " AND (code.settings IS NOT NULL OR code.use_of IS NOT NULL)");
 }
@@ -191,7 +213,7 @@ void CodePass::bind(Statement& statement) {
 std::vector<Code> CodePass::next() {
     std::vector<Code> codes;
     while (codes.size() < query_.limit && step()) {
-        codes.push_back(read_code(*rows_));
+        codes.push_back(read_shown(*rows_));
         if (way_ != Way::index_of_codes) continue;
         last_ = codes.back().code;
         ++found_;
