@@ -36,7 +36,8 @@ void serve_one_by_one(const Config& config) {
     Engine engine(*store, locks.get(), clock, deliver, one_by_one);
     EventStreams streams(io, reader);
     CodeExports exports(
-        io, [&database] { return database->open_code_snapshot(); }, clock);
+        io, [&database](Wanted wanted) { return database->open_code_snapshot(std::move(wanted)); },
+        clock);
     JobRunner jobs(engine, database->open_read_store(), clock, "nobody", nullptr,
                    nullptr);  // never begins
     Api api{io, engine, reader, reader, streams, exports, jobs, clock, config.lock_ttl_ms};

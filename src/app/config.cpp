@@ -200,10 +200,6 @@ private:
         if (options.region.empty()) refuse_without("AWS_REGION", s3_bucket.variable);
         options.credentials = aws_credentials(s3_bucket.variable);
         options.root_certificate = from_environment("AWS_CA_BUNDLE");
-        // As soon as it is there, so that the rest of a job goes on elsewhere meanwhile.
-        options.bounds.call_ms = limits::job_claim_ms / 3;
-        options.bounds.answer_ms = options.bounds.call_ms / 2;
-        options.bounds.connect_ms = options.bounds.answer_ms / 2;
         return options;
     }
 
@@ -214,7 +210,8 @@ private:
         options.region = aws_region();
         options.credentials = aws_credentials(job_queue_url.variable);
         options.root_certificate = from_environment("AWS_CA_BUNDLE");
-        options.bounds.call_ms = limits::job_claim_ms / 3;
+        // Less than a claim, so that jobs that are held meanwhile stay so.
+        options.bounds.call_ms = limits::job_claim_ms / 2;
         options.bounds.answer_ms = options.bounds.call_ms / 2;
         options.bounds.connect_ms = options.bounds.answer_ms / 2;
         return options;

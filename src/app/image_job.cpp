@@ -27,8 +27,9 @@ std::string folder_of(std::int64_t number) {
 
 }  // namespace
 
-ImageJob::ImageJob(ReadStore& store, ImageStore& images, Job job, const Take& take)
-    : store_(store), images_(images), job_(std::move(job)), take_(take) {
+ImageJob::ImageJob(ReadStore& store, ImageStore& images, Job job, const Take& take,
+                   const Settle& settle)
+    : store_(store), images_(images), job_(std::move(job)), take_(take), settle_(settle) {
     COUPOND_CHECK(job_.images);
 }
 
@@ -46,6 +47,7 @@ bool ImageJob::run(const std::stop_token& stop) {
         query.limit = limits::images_at_once;
         const auto page = store_.list_codes(query, {});
         if (!page) return false;
+        settle_();
         const Outcome outcome = put(page->codes, stop);
         if (outcome.is_lost) return true;
         if (outcome.error) return is_told(*outcome.error);

@@ -22,8 +22,11 @@ public:
     /// Nothing where the job is to be left.
     using Take = std::function<std::optional<Job>(AddImages)>;
 
+    /// Returns when all is durable that could be seen of the database before: images tell of codes.
+    using Settle = std::function<void()>;
+
     /// `store` must be current (Database::open_current_read_store); all must outlive it.
-    ImageJob(ReadStore& store, ImageStore& images, Job job, const Take& take);
+    ImageJob(ReadStore& store, ImageStore& images, Job job, const Take& take, const Settle& settle);
 
     /// Goes on with the job for about a second, that others have their turn, or to its end. False
     /// where images cannot be put at the moment, which is logged: it is to be tried again later.
@@ -48,6 +51,7 @@ private:
     ImageStore& images_;
     Job job_;
     const Take& take_;
+    const Settle& settle_;
 };
 
 }  // namespace coupond

@@ -84,9 +84,7 @@ public:
 
     int writers() const override { return 1; }
 
-    std::string location(const Job& job) const override {
-        return shown(folder_ / place_of(job));
-    }
+    std::string location(const Job& job) const override { return shown(folder_ / place_of(job)); }
 
     aws::Result<void> put(const Job& job, int, const Image& image,
                           const std::stop_token&) override {
@@ -151,7 +149,9 @@ std::unique_ptr<ImageStore> open_images(const Config& config, const Clock& clock
     try {
         return std::make_unique<Bucket>(*config.bucket, clock);
     } catch (const std::invalid_argument& error) {
-        throw ConfigError(std::string("cannot use the bucket of S3_BUCKET: ") + error.what());
+        throw ConfigError(
+            std::string("cannot use S3_BUCKET, with S3_ENDPOINT, AWS_REGION and AWS_CA_BUNDLE: ") +
+            error.what());
     }
 }
 

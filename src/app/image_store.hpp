@@ -10,7 +10,7 @@
 #include "app/config.hpp"
 #include "aws/s3.hpp"
 #include "base/time.hpp"
-#include "domain/generation.hpp"
+#include "domain/domain.hpp"
 
 namespace coupond {
 

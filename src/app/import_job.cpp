@@ -76,7 +76,7 @@ void ImportJob::run() {
         // Whoever received it has ended without a word.
         AddImported lost = next();
         lost.is_lost = true;
-        hands_.take(std::move(lost));
+        hands_.take(std::move(lost), {});
         return;
     }
     if (!find_book()) return;
@@ -90,7 +90,7 @@ bool ImportJob::find_book() {
     const auto found = store_.find_generator(job_.book_id);
     if (!found) return false;
     if (*found) book_ = (*found)->book;
-    if (!book_) hands_.take(next());
+    if (!book_) hands_.take(next(), {});
     return book_.has_value();
 }
 
@@ -130,18 +130,21 @@ bool ImportJob::read_file(Rows& rows) {
 std::optional<ImportJob::Contents> ImportJob::read() {
     class Counter final : public Rows {
     public:
-        using Rows::Rows;
+        Counter(const ImportJob& job, bool folds) : Rows(job), folds_(folds) {}
         void take(const ImportedCode& code) override {
             ++contents.rows;
-            contents.bytes += ImportShare::bytes_of(code);
+            contents.bytes += ImportShare::bytes_of(code, folds_);
         }
         void rejected(RejectedRow&& row) override {
             ++contents.rows;
             reject(contents.rejected_count, contents.rejected, std::move(row));
         }
         Contents contents;
+
+    private:
+        bool folds_;
     };
-    Counter counter(*this);
+    Counter counter(*this, !book_->case_sensitive);
     return read_file(counter) ? std::optional(std::move(counter.contents)) : std::nullopt;
 }
 
@@ -155,7 +158,8 @@ std::optional<ImportShare> ImportJob::share(std::int64_t number, std::int64_t sh
         ImportShare& share_;
     };
     ImportShare share(number, shares, !book_->case_sensitive);
-    share.reserve(job_.requested / shares + job_.requested / shares / 16);
+    const std::int64_t rows = job_.requested / shares, bytes = job_.import->bytes / shares;
+    share.reserve(rows + rows / 16, bytes + bytes / 16);
     Collector collector(*this, share);
     if (!read_file(collector)) return std::nullopt;
     share.sort();
@@ -167,8 +171,9 @@ std::optional<ImportShare> ImportJob::share(std::int64_t number, std::int64_t sh
 /// Adds to `contents.rejected` the rows whose codes are in lines before, or are there already.
 bool ImportJob::look_for_conflicts(std::int64_t shares, Contents& contents) {
     for (std::int64_t number = 0; number < shares; ++number) {
-        const auto rows = share(number, shares);
+        auto rows = share(number, shares);
         if (!rows || !look_for_conflicts(*rows, contents)) return false;
+        if (shares == 1) only_share_ = std::move(rows);
     }
     return true;
 }
@@ -202,7 +207,8 @@ bool ImportJob::look_for_conflicts(const ImportShare& share, Contents& contents)
 
 /// Has a step taken, and the rows that are rejected with it; those beyond some before it, which are
 /// not counted until it counts them all: where it does not come to that, they are sent anew.
-bool ImportJob::take(AddImported step, Contents contents) {
+/// `meanwhile`: see Hands.
+bool ImportJob::take(AddImported step, Contents contents, const std::function<void()>& meanwhile) {
     std::vector<RejectedRow>& rejected = contents.rejected;
     const auto room = std::max(limits::rejected_rows - job_.import->rejected, std::int64_t{0});
     rejected.resize(std::min(rejected.size(), static_cast<std::size_t>(room)));
@@ -212,11 +218,11 @@ bool ImportJob::take(AddImported step, Contents contents) {
         const auto begin = end - static_cast<std::ptrdiff_t>(rejected_at_once);
         some.rejected.assign(std::move_iterator(begin), std::move_iterator(end));
         rejected.erase(begin, end);
-        if (!hands_.take(std::move(some))) return false;
+        if (!hands_.take(std::move(some), {})) return false;
     }
     step.rejected = std::move(rejected);
     step.rejected_count = contents.rejected_count;
-    auto job = hands_.take(std::move(step));
+    auto job = hands_.take(std::move(step), meanwhile);
     if (job) job_ = std::move(*job);
     kept_at_ = Clock::now();
     return job.has_value();
@@ -248,26 +254,38 @@ bool ImportJob::check() {
     return take(std::move(checked), std::move(conflicts));
 }
 
+/// While one piece is added, the next one is made.
 void ImportJob::add() {
     const std::int64_t number = job_.import->share;
-    const auto rows = share(number, job_.import->shares);
+    const auto rows =
+        only_share_ ? std::exchange(only_share_, std::nullopt) : share(number, job_.import->shares);
     if (!rows) return;
-    while (!job_.is_finished() && job_.import->share == number) {
-        if (!add_piece(*rows)) return;
+    std::size_t most = hands_.begin();
+    Piece next = piece_of(*rows, static_cast<std::size_t>(job_.import->done), most);
+    for (;; most = hands_.begin()) {
+        const std::int64_t rejected = job_.import->rejected + next.repeated.rejected_count;
+        AddImported step = step_of(*rows, next);
+        const std::size_t count = step.codes.size(), end = next.end;
+        Contents repeated = std::move(next.repeated);
+        const bool taken =
+            take(std::move(step), std::move(repeated), [&] { next = piece_of(*rows, end, most); });
+        if (!taken) return;
+        expects_new_ &= job_.import->rejected == rejected;
+        hands_.added(count);
+        if (job_.is_finished() || job_.import->share != number) return;
     }
 }
 
-bool ImportJob::add_piece(const ImportShare& share) {
-    AddImported piece = next();
-    Contents repeated;
-    const auto done = static_cast<std::size_t>(job_.import->done);
-    const std::size_t most = std::min(share.size() - std::min(share.size(), done), hands_.begin());
+ImportJob::Piece ImportJob::piece_of(const ImportShare& share, std::size_t begin,
+                                     std::size_t most) const {
+    Piece piece;
+    const std::size_t first = std::min(share.size(), begin);
+    const std::size_t last = first + std::min(share.size() - first, most);
     std::int64_t entries = 0;
-    std::size_t end = done;
-    for (; end < done + most && entries < limits::piece_entries; ++end) {
-        ImportedCode row = share.at(end);
-        if (share.is_repeated(end)) {
-            reject(repeated.rejected_count, repeated.rejected,
+    for (piece.end = first; piece.end < last && entries < limits::piece_entries; ++piece.end) {
+        ImportedCode row = share.at(piece.end);
+        if (share.is_repeated(piece.end)) {
+            reject(piece.repeated.rejected_count, piece.repeated.rejected,
                    {row.line, std::string(code_repeated), std::move(row.code)});
             continue;
         }
@@ -277,21 +295,28 @@ bool ImportJob::add_piece(const ImportShare& share) {
     }
     // Anywhere within a stretch of the order in which free codes are given away: neighbours in it
     // stand on few pages, and who is given one cannot tell the next.
-    const double width = static_cast<double>(end - done) / static_cast<double>(share.size());
-    const double from = static_cast<double>(done) / static_cast<double>(share.size());
+    const auto size = static_cast<double>(share.size());
+    const double width = static_cast<double>(piece.end - first) / size;
+    const double from = static_cast<double>(first) / size;
     for (ImportedCode& code : piece.codes) {
         const double place = static_cast<double>(draw(1u << 31)) / static_cast<double>(1u << 31);
         code.order = std::min(from + width * place, std::nextafter(1.0, 0.0));
     }
-    piece.after.done = static_cast<std::int64_t>(end);
-    if (end >= share.size()) {
-        ++piece.after.share;
-        piece.after.done = 0;
+    return piece;
+}
+
+/// What adds the codes of `piece`, which it takes out of it.
+AddImported ImportJob::step_of(const ImportShare& share, Piece& piece) const {
+    AddImported step = next();
+    step.codes = std::move(piece.codes);
+    // Where all or none are added, it has looked for them.
+    step.expects_new = !job_.import->skips || expects_new_;
+    step.after.done = static_cast<std::int64_t>(piece.end);
+    if (piece.end >= share.size()) {
+        ++step.after.share;
+        step.after.done = 0;
     }
-    const std::size_t count = piece.codes.size();
-    if (!take(std::move(piece), std::move(repeated))) return false;
-    hands_.added(count);
-    return true;
+    return step;
 }
 
 }  // namespace coupond

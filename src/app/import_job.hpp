@@ -27,9 +27,10 @@ public:
     /// Whoever runs it.
     struct Hands {
         /// Has a step taken, for whose worker and claim it fills in, and says what the job is then.
-        /// Nothing where the job is to be left.
-        std::function<std::optional<Job>(AddImported)> take;
-        /// How many codes to add in the next step, which begins; and that so many were added in it.
+        /// Nothing where the job is to be left. Does `meanwhile` while it waits for that, if it
+        /// comes to it; it may be empty.
+        std::function<std::optional<Job>(AddImported, const std::function<void()>& meanwhile)> take;
+        /// How many codes to add in a step; one begins. And that so many were added in it.
         std::function<std::size_t()> begin;
         std::function<void(std::size_t)> added;
         /// Whether all is to be left as it is.
@@ -42,6 +43,9 @@ public:
     /// Goes on with the job: to its end, or as far as it may (Hands); or to the end of a share,
     /// that others have their turn.
     void run();
+
+    /// As it was told last.
+    const Job& job() const { return job_; }
 
 private:
     using Clock = std::chrono::steady_clock;
@@ -56,6 +60,13 @@ private:
 
     class Rows;
 
+    /// The next codes of a share, as they are to be added.
+    struct Piece {
+        std::vector<ImportedCode> codes;
+        Contents repeated;    ///< of it only what is rejected
+        std::size_t end = 0;  ///< the rows before it have been dealt with then
+    };
+
     AddImported next() const;
     bool find_book();
     bool keep();
@@ -64,17 +75,20 @@ private:
     std::optional<ImportShare> share(std::int64_t number, std::int64_t shares);
     bool look_for_conflicts(std::int64_t shares, Contents& contents);
     bool look_for_conflicts(const ImportShare& share, Contents& contents);
-    bool take(AddImported step, Contents contents);
+    bool take(AddImported step, Contents contents, const std::function<void()>& meanwhile = {});
     bool count();
     bool check();
     void add();
-    bool add_piece(const ImportShare& share);
+    Piece piece_of(const ImportShare& share, std::size_t begin, std::size_t most) const;
+    AddImported step_of(const ImportShare& share, Piece& piece) const;
 
     ReadStore& store_;
     Job job_;
     const Hands& hands_;
     std::optional<Book> book_;
     std::optional<TimeZone> zone_;
+    std::optional<ImportShare> only_share_;  ///< all rows, where they were looked through already
+    bool expects_new_ = true;                ///< no code was there already, so far
     Clock::time_point kept_at_ = Clock::now();
 };
 

@@ -1,5 +1,7 @@
 #include "app/import_share.hpp"
 
+#include <endian.h>
+
 #include <algorithm>
 
 #include "base/limits.hpp"
@@ -17,13 +19,23 @@ std::uint64_t digest(std::string_view text) {
     return hash ^ (hash >> 32);
 }
 
+/// In the order of texts by their bytes, as far as they go.
+std::uint64_t first_bytes(std::string_view text) {
+    std::uint64_t bytes = 0;
+    text.copy(reinterpret_cast<char*>(&bytes), sizeof bytes);
+    return be64toh(bytes);
+}
+
 }  // namespace
 
 ImportShare::ImportShare(std::int64_t share, std::int64_t shares, bool folds)
     : share_(share), shares_(shares), folds_(folds) {}
 
-void ImportShare::reserve(std::int64_t rows) {
+void ImportShare::reserve(std::int64_t rows, std::int64_t bytes) {
     rows_.reserve(static_cast<std::size_t>(std::min(rows, limits::share_rows)));
+    // Else it would be there twice where it grows.
+    const std::int64_t texts = folds_ ? 2 * bytes : bytes;
+    texts_.reserve(static_cast<std::size_t>(std::min(texts, limits::share_bytes)));
 }
 
 void ImportShare::add(const ImportedCode& row) {
@@ -32,9 +44,10 @@ void ImportShare::add(const ImportedCode& row) {
     if (hash % static_cast<std::uint64_t>(shares_) != static_cast<std::uint64_t>(share_)) return;
     Row kept;
     kept.begin = texts_.size();
-    kept.key_size = static_cast<std::uint32_t>(key.size());
-    kept.code_size = static_cast<std::uint32_t>(row.code.size());
-    kept.user_size = static_cast<std::uint32_t>(row.user_id.size());
+    kept.key_begins = first_bytes(folds_ ? key : row.code);
+    kept.key_size = static_cast<std::uint16_t>(key.size());
+    kept.code_size = static_cast<std::uint16_t>(row.code.size());
+    kept.user_size = static_cast<std::uint16_t>(row.user_id.size());
     kept.line = row.line;
     texts_.append(key).append(row.code).append(row.user_id);
     if (row.settings != settings_.front()) {
@@ -52,6 +65,7 @@ std::string_view ImportShare::key_of(const Row& row) const {
 
 void ImportShare::sort() {
     std::ranges::sort(rows_, [this](const Row& a, const Row& b) {
+        if (a.key_begins != b.key_begins) return a.key_begins < b.key_begins;
         const int order = key_of(a).compare(key_of(b));
         return order != 0 ? order < 0 : a.line < b.line;
     });
@@ -84,10 +98,11 @@ bool ImportShare::has_no_spelling(const ImportedCode& row) {
     return folded(row.code).empty();
 }
 
-std::int64_t ImportShare::bytes_of(const ImportedCode& row) {
+std::int64_t ImportShare::bytes_of(const ImportedCode& row, bool folds) {
     // Each of its own settings stands there as such, and as what they are found by.
     const bool has_settings = row.settings != CodeSettings();
-    return static_cast<std::int64_t>(sizeof(Row)) + std::ssize(row.code) + std::ssize(row.user_id) +
+    return static_cast<std::int64_t>(sizeof(Row)) + (folds ? 2 : 1) * std::ssize(row.code) +
+           std::ssize(row.user_id) +
            (has_settings ? 256 + 2 * std::ssize(row.settings.metadata) : 0);
 }
 

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/limits.hpp"
 #include "domain/import.hpp"
 
 namespace coupond {
@@ -18,8 +19,8 @@ public:
     /// Share `share` of `shares`. `folds`: the book finds codes however they are spelled.
     ImportShare(std::int64_t share, std::int64_t shares, bool folds);
 
-    /// Sets room aside for so many rows.
-    void reserve(std::int64_t rows);
+    /// Sets room aside for so many rows, whose texts have so many bytes in the file.
+    void reserve(std::int64_t rows, std::int64_t bytes);
 
     /// Keeps the row if it is of this share.
     void add(const ImportedCode& row);
@@ -41,19 +42,22 @@ public:
     static bool has_no_spelling(const ImportedCode& row);
 
     /// What a row takes in memory, about.
-    static std::int64_t bytes_of(const ImportedCode& row);
+    static std::int64_t bytes_of(const ImportedCode& row, bool folds);
 
 private:
     /// Its texts stand one after the other in texts_: the key, if codes are folded, code and user.
     struct Row {
         std::size_t begin = 0;
-        std::uint32_t key_size = 0;
-        std::uint32_t code_size = 0;
-        std::uint32_t user_size = 0;
-        std::uint32_t settings = 0;  ///< in settings_
         std::int64_t line = 0;
+        std::uint64_t key_begins = 0;  ///< with these bytes: most keys differ in them
+        std::uint32_t settings = 0;    ///< in settings_
+        std::uint16_t key_size = 0;
+        std::uint16_t code_size = 0;
+        std::uint16_t user_size = 0;
         bool is_repeated = false;
     };
+    static_assert(limits::code_characters * 4 <= UINT16_MAX);
+    static_assert(limits::user_id_characters * 4 <= UINT16_MAX);
 
     std::string_view key_of(const Row& row) const;
 

@@ -17,6 +17,8 @@ constexpr std::string_view behind_id = "}";
 
 constexpr std::chrono::seconds visible{limits::queued_job_visible_s};
 constexpr std::chrono::seconds again{limits::queued_job_again_s};
+static_assert(limits::queued_job_visible_s * 1'000 > 2 * limits::job_claim_ms,
+              "a message is hidden again long before it comes to others");
 
 std::string body_of(JobId id) {
     return std::string(before_id).append(std::to_string(id)).append(behind_id);
@@ -160,7 +162,9 @@ std::unique_ptr<JobQueue> open_job_queue(const Config& config, const Clock& cloc
     try {
         return std::make_unique<JobQueue>(*config.job_queue, clock);
     } catch (const std::invalid_argument& error) {
-        throw ConfigError(std::string("cannot use the queue of JOB_QUEUE_URL: ") + error.what());
+        throw ConfigError(
+            std::string("cannot use JOB_QUEUE_URL, with AWS_REGION and AWS_CA_BUNDLE: ") +
+            error.what());
     }
 }
 

@@ -1,5 +1,8 @@
 #include "app/job_runner.hpp"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -11,6 +14,40 @@
 #include "base/random.hpp"
 
 namespace coupond {
+namespace {
+
+constexpr std::int64_t permuted_at_once = 32'768;
+
+/// CodeMaker::permuted(); soon something, where it is to stop: others may leave it little time.
+std::vector<CodeSpace::Number> permuted(const std::stop_token& stop, CodeMaker& maker,
+                                        const JobRound& round) {
+    std::vector<CodeSpace::Number> numbers;
+    numbers.reserve(static_cast<std::size_t>(round.size()));
+    std::vector<std::ptrdiff_t> ends{0};  // of the parts that are in order
+    for (std::int64_t first = round.first; first < round.end; first += permuted_at_once) {
+        if (stop.stop_requested()) return {};
+        const auto part = maker.permuted({first, std::min(round.end, first + permuted_at_once)});
+        numbers.insert(numbers.end(), part.begin(), part.end());
+        ends.push_back(std::ssize(numbers));
+    }
+    for (; ends.size() > 2; std::erase(ends, -1)) {
+        for (std::size_t i = 2; i < ends.size() && !stop.stop_requested(); i += 2) {
+            const auto begin = numbers.begin();
+            std::inplace_merge(begin + ends[i - 2], begin + ends[i - 1], begin + ends[i]);
+        }
+        if (stop.stop_requested()) return {};
+        for (std::size_t i = 1; i + 1 < ends.size(); i += 2) ends[i] = -1;
+    }
+    return numbers;
+}
+
+/// For what the other threads do somebody waits, so they go first where there are too few cores for
+/// all. On Linux each thread has its own niceness, whatever POSIX says.
+void give_way() {
+    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), limits::job_niceness);
+}
+
+}  // namespace
 
 /// Of the lane to the runner, which may be gone by then.
 struct JobRunner::Answer {
@@ -34,7 +71,10 @@ JobRunner::~JobRunner() {
 }
 
 void JobRunner::start() {
-    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+    thread_ = std::jthread([this](const std::stop_token& stop) {
+        give_way();
+        run(stop);
+    });
 }
 
 void JobRunner::wake() {
@@ -64,7 +104,8 @@ void JobRunner::run(const std::stop_token& stop) {
         if (after == 0) {
             if (was_last) pause(stop, poll);
         } else if ((*found)->job.import) {
-            import(stop, (*found)->job);
+            // One that keeps others from adding codes goes on until it has ended.
+            if (import(stop, (*found)->job)) after = (*found)->job.id - 1;
         } else if ((*found)->job.images) {
             draw_images(stop, (*found)->job);
         } else {
@@ -123,7 +164,8 @@ AddGenerated JobRunner::piece_of(const Work& work, const JobRound& round) const 
 /// While one piece is added, the next one is drafted.
 void JobRunner::add_round(const std::stop_token& stop, Work& work) {
     const Job& job = work.job;
-    const auto numbers = work.maker->permuted(job.round);
+    const auto numbers = permuted(stop, *work.maker, job.round);
+    if (stop.stop_requested()) return;
     const double turn = static_cast<double>(draw(1u << 31)) / static_cast<double>(1u << 31);
     const std::span all(numbers);
     std::size_t end = std::min(static_cast<std::size_t>(job.done), all.size());
@@ -141,14 +183,10 @@ void JobRunner::add_round(const std::stop_token& stop, Work& work) {
             end == all.size() ? job.round.size() : static_cast<std::int64_t>(end);
         piece.piece->turn = turn;
         piece.expects_new = work.expects_new;
-        const std::int64_t candidates = std::ssize(draft.candidates);
         piece.draft = std::move(draft);
         const std::size_t added = count;
         const Engine::Totals before = engine_.totals();
-        const Waiting waiting = begin_adding(stop, std::move(piece), work);
-        if (!waiting) return;
-        draft_next();
-        if (!end_adding(stop, waiting, candidates, work)) return;
+        if (!add(stop, std::move(piece), work, draft_next)) return;
         adapt(added, before);
     }
 }
@@ -182,25 +220,12 @@ bool JobRunner::gives_up(const Job& job) const {
 
 /// Has a piece added. False where somebody else works on the job, or it is to be looked at again;
 /// or we are to stop.
-bool JobRunner::add(const std::stop_token& stop, AddGenerated piece, Work& work) {
-    const std::int64_t candidates = std::ssize(piece.draft.candidates);
-    const Waiting waiting = begin_adding(stop, std::move(piece), work);
-    return waiting && end_adding(stop, waiting, candidates, work);
-}
-
-/// Null where it is not taken, as add() has it.
-JobRunner::Waiting JobRunner::begin_adding(const std::stop_token& stop, AddGenerated piece,
-                                           const Work& work) {
-    piece.piece->claimed_until = clock_.now() + limits::job_claim_ms;
-    return begin_handing_over(stop, std::move(piece), work.job);
-}
-
-/// The same as add(), of a piece of so many candidates.
-bool JobRunner::end_adding(const std::stop_token& stop, const Waiting& waiting,
-                           std::int64_t candidates, Work& work) {
+bool JobRunner::add(const std::stop_token& stop, AddGenerated piece, Work& work,
+                    const Meanwhile& meanwhile) {
     Job& job = work.job;
-    const std::int64_t created = job.created;
-    auto changed = end_handing_over(stop, waiting, job);
+    piece.piece->claimed_until = clock_.now() + limits::job_claim_ms;
+    const std::int64_t created = job.created, candidates = std::ssize(piece.draft.candidates);
+    auto changed = hand_over(stop, std::move(piece), job, meanwhile);
     if (!changed) return false;
     job = std::move(*changed);
     work.expects_new &= job.created == created + candidates;
@@ -209,12 +234,13 @@ bool JobRunner::end_adding(const std::stop_token& stop, const Waiting& waiting,
     return true;
 }
 
-void JobRunner::import(const std::stop_token& stop, const Job& job) {
+/// Whether nobody else may add codes until it goes on.
+bool JobRunner::import(const std::stop_token& stop, const Job& job) {
     Engine::Totals before;
-    const auto take = [&](AddImported step) {
+    const auto take = [&](AddImported step, const std::function<void()>& meanwhile) {
         step.worker = worker_;
         step.claimed_until = clock_.now() + limits::job_claim_ms;
-        return hand_over(stop, std::move(step), job);
+        return hand_over(stop, std::move(step), job, meanwhile);
     };
     const ImportJob::Hands hands{
         take,
@@ -225,7 +251,9 @@ void JobRunner::import(const std::stop_token& stop, const Job& job) {
         [&](std::size_t codes) { adapt(codes, before); },
         [&] { return stop.stop_requested(); },
     };
-    ImportJob(*store_, job, hands).run();
+    ImportJob importing(*store_, job, hands);
+    importing.run();
+    return importing.job().adds_alone();
 }
 
 void JobRunner::draw_images(const std::stop_token& stop, const Job& job) {
@@ -234,7 +262,8 @@ void JobRunner::draw_images(const std::stop_token& stop, const Job& job) {
         step.claimed_until = clock_.now() + limits::job_claim_ms;
         return hand_over(stop, std::move(step), job);
     };
-    if (!ImageJob(*store_, *images_, job, take).run(stop)) {
+    const ImageJob::Settle settle = [this] { engine_.settle(); };
+    if (!ImageJob(*store_, *images_, job, take, settle).run(stop)) {
         pause(stop, std::chrono::milliseconds(limits::job_poll_ms));
     }
 }
@@ -262,17 +291,11 @@ void JobRunner::remove_parts(const std::stop_token& stop, JobId id) {
     hand_over(stop, RemoveParts{id}, job);
 }
 
-/// Has a command about `job` run, and says what the job is then. Nothing where somebody else works
-/// on it, or it is to be looked at again; or we are to stop.
+/// Has a command about `job` run, and says what the job is then; does `meanwhile` while it waits
+/// for that. Nothing where somebody else works on it, or it is to be looked at again; or we are to
+/// stop.
 std::optional<Job> JobRunner::hand_over(const std::stop_token& stop, Command command,
-                                        const Job& job) {
-    const Waiting waiting = begin_handing_over(stop, std::move(command), job);
-    return waiting ? end_handing_over(stop, waiting, job) : std::nullopt;
-}
-
-/// Null where the lane does not take it.
-JobRunner::Waiting JobRunner::begin_handing_over(const std::stop_token& stop, Command command,
-                                                 const Job& job) {
+                                        const Job& job, const Meanwhile& meanwhile) {
     const auto answer = std::make_shared<Answer>();
     const bool queued = engine_.submit_aside({std::move(command), job.request_id},
                                              [answer](Result<Outcome>&& outcome, Timestamp) {
@@ -282,13 +305,9 @@ JobRunner::Waiting JobRunner::begin_handing_over(const std::stop_token& stop, Co
                                                  }
                                                  answer->there.notify_one();
                                              });
-    if (!queued) return pause(stop, std::chrono::milliseconds(limits::job_poll_ms)), nullptr;
-    return answer;
-}
-
-std::optional<Job> JobRunner::end_handing_over(const std::stop_token& stop, const Waiting& waiting,
-                                               const Job& job) {
-    const auto outcome = wait(stop, *waiting);
+    if (!queued) return pause(stop, std::chrono::milliseconds(limits::job_poll_ms)), std::nullopt;
+    if (meanwhile) meanwhile();
+    const auto outcome = wait(stop, *answer);
     if (!outcome) return std::nullopt;
     if (!*outcome) {
         log::warn("a job waits", {{"job", job.id}, {"reason", to_string(outcome->error())}});
@@ -327,7 +346,8 @@ void JobRunner::adapt(std::size_t codes, const Engine::Totals& before) {
     const double wanted = alone ? limits::piece_alone_ms : limits::piece_ms;
     const double fitting = static_cast<double>(codes) * wanted / taken.count();
     const auto now = static_cast<double>(piece_codes_);
-    const double next = std::clamp(fitting, now / 2, now * 2);
+    // Those who wait for a piece that is too large wait for no other one such.
+    const double next = std::min(fitting, now * 2);
     piece_codes_ = std::clamp(static_cast<std::size_t>(next), limits::piece_codes_least,
                               limits::piece_codes_most);
 }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -45,8 +46,8 @@ public:
 
 private:
     struct Answer;
-    /// Who waits for the outcome of a command, on both sides.
-    using Waiting = std::shared_ptr<Answer>;
+    /// What is done while the lane has a command.
+    using Meanwhile = std::function<void()>;
     /// A job, as it was told last, and what its codes come from.
     struct Work {
         Job job;
@@ -61,19 +62,15 @@ private:
     void add_round(const std::stop_token& stop, Work& work);
     void add_in_turn(const std::stop_token& stop, Work& work);
     bool gives_up(const Job& job) const;
-    bool add(const std::stop_token& stop, AddGenerated piece, Work& work);
+    bool add(const std::stop_token& stop, AddGenerated piece, Work& work,
+             const Meanwhile& meanwhile = {});
     Result<std::optional<JobGenerator>> next(const std::stop_token& stop, JobId after);
-    Waiting begin_adding(const std::stop_token& stop, AddGenerated piece, const Work& work);
-    bool end_adding(const std::stop_token& stop, const Waiting& waiting, std::int64_t candidates,
-                    Work& work);
-    void import(const std::stop_token& stop, const Job& job);
+    bool import(const std::stop_token& stop, const Job& job);
     void draw_images(const std::stop_token& stop, const Job& job);
     void make_more(const std::stop_token& stop);
     void remove_parts(const std::stop_token& stop, JobId id);
-    std::optional<Job> hand_over(const std::stop_token& stop, Command command, const Job& job);
-    Waiting begin_handing_over(const std::stop_token& stop, Command command, const Job& job);
-    std::optional<Job> end_handing_over(const std::stop_token& stop, const Waiting& waiting,
-                                        const Job& job);
+    std::optional<Job> hand_over(const std::stop_token& stop, Command command, const Job& job,
+                                 const Meanwhile& meanwhile = {});
     /// Nothing where it was stopped.
     std::optional<Result<Outcome>> wait(const std::stop_token& stop, Answer& answer);
     void adapt(std::size_t codes, const Engine::Totals& before);

@@ -100,11 +100,13 @@ private:
 
 void serve(const Config& config) {
     LastResort last_resort;
+    const SystemClock clock;
+    auto images = open_images(config, clock);  // before anything is changed: it may be set wrongly
+    auto job_queue = open_job_queue(config, clock);
     const std::unique_ptr<Database> database = open_database(config);
     if (!config.postgres) database->migrate();  // the file is ours alone, and there
     const std::unique_ptr<Store> store = database->open_store();
     const std::unique_ptr<Locks> locks = open_locks(config, log::side_changes);
-    const SystemClock clock;
     boost::asio::io_context io{1};
     Settler settler(*store);
     Reader reader(open_reads(config, *database), &settler);
@@ -121,7 +123,7 @@ void serve(const Config& config) {
         },
         {}, &settler);
     JobRunner jobs(engine, database->open_current_read_store(), clock, name_of_worker(config),
-                   open_images(config, clock), open_job_queue(config, clock));
+                   std::move(images), std::move(job_queue));
     Reader drafts(database->open_current_read_store());
     Api api{io, engine, reader, drafts, streams, exports, jobs, clock, config.lock_ttl_ms};
     http::Server server(io, {config.host, config.port}, make_router(api));

@@ -1,5 +1,6 @@
 #include "base/permutation.hpp"
 
+#include <endian.h>
 #include <openssl/evp.h>
 
 #include <algorithm>
@@ -21,16 +22,15 @@ using Block = std::array<unsigned char, 16>;
 /// half.
 Block block_of(int round, int bits, std::uint64_t half) {
     Block block{static_cast<unsigned char>(round), static_cast<unsigned char>(bits)};
-    for (std::size_t i = 0; i < 8; ++i) {
-        block[8 + i] = static_cast<unsigned char>(half >> (8 * i));
-    }
+    const std::uint64_t ordered = htole64(half);
+    std::memcpy(block.data() + 8, &ordered, sizeof ordered);
     return block;
 }
 
 std::uint64_t number_of(const Block& block) {
-    std::uint64_t number = 0;
-    for (std::size_t i = 0; i < 8; ++i) number |= std::uint64_t{block[i]} << (8 * i);
-    return number;
+    std::uint64_t ordered = 0;
+    std::memcpy(&ordered, block.data(), sizeof ordered);
+    return le64toh(ordered);
 }
 
 std::uint64_t low_bits(int bits) {

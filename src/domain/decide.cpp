@@ -164,6 +164,7 @@ public:
 
         Job& job = new_job(*book);
         job.import = Import{command.format, command.skips, book->time_zone};
+        job.version = 0;  // what is received makes it one more
         receive(job, command);
         return JobChanged{job, true};
     }
@@ -717,7 +718,8 @@ private:
     /// A job that nobody asked for, if it is still time for one.
     Outcome generate_more(BookId book_id) {
         const Book* const book = world_.find_book(book_id);
-        const bool is_wanted = book != nullptr && book->auto_generate && !book->archived_at;
+        const bool is_wanted =
+            book != nullptr && book->auto_generate && !book->archived_at && !book->open;
         const auto made = world_.being_made.lower_bound({book_id, {}});
         const bool is_made = made != world_.being_made.end() && made->first.first == book_id;
         if (!is_wanted || is_made || too_many_jobs()) return JobTaken{};

@@ -82,7 +82,8 @@ bool read_details(std::string_view text, Job& job) {
 }
 
 bool runs_low(const Book& book, std::int64_t free) {
-    return book.auto_generate && !book.archived_at && free < book.auto_generate->below;
+    const bool gives = !book.archived_at && !book.open;  // open ones are never left to be given
+    return gives && book.auto_generate && free < book.auto_generate->below;
 }
 
 double guess_probability(std::int64_t made, CodeSpace::Number codes) {

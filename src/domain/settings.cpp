@@ -339,6 +339,8 @@ bool read_row_text(std::string_view text, Book& book) {
 }
 
 std::string row_text(const CodeSettings& settings) {
+    static const CodeSettings usual;  // of nearly all codes
+    if (settings == usual) return {};
     std::string text;
     write(text, code_row, settings);
     return text;

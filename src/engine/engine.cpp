@@ -117,15 +117,13 @@ void Engine::run_lane() {
                 totals_.aside_time += taken;
             }
         }
-        hand_back(std::move(deliveries));
+        hand_back(std::move(deliveries), work.aside);
     }
 }
 
-void Engine::hand_back(std::vector<Delivery> deliveries) {
-    if (settler_ == nullptr) {
-        store_.settle();
-        return deliver_(std::move(deliveries));
-    }
+void Engine::hand_back(std::vector<Delivery> deliveries, bool aside) {
+    if (settler_ == nullptr) store_.settle();
+    if (settler_ == nullptr || aside) return deliver_(std::move(deliveries));
     settler_->wait_for_room();
     // Shared, for it must be copyable.
     settler_->then([this, all = std::make_shared<std::vector<Delivery>>(std::move(deliveries))] {

@@ -84,8 +84,8 @@ struct EngineOptions {
 /// is what makes its batches large.
 class Engine {
 public:
-    /// Called with all answers of a batch, once they are durable, on the lane's thread or the
-    /// settler's, one call after the other.
+    /// Called with all answers of a batch, once they are durable (but see submit_aside()), on the
+    /// lane's thread or the settler's.
     using Deliver = std::function<void(std::vector<Delivery>)>;
 
     /// `store`, `locks` and `clock` must outlive the engine and are used by the lane alone.
@@ -105,8 +105,9 @@ public:
 
     /// Hands over a command that has time: it is run where no other one waits, or others have had
     /// their share of the lane since the last of its kind. Alone in its batch, however long it has
-    /// waited. False where one is there already, or the engine drains; one that is there when it
-    /// drains is still run. Thread-safe.
+    /// waited. With a settler it is answered when it is saved, before that is durable: whoever
+    /// hands it over tells nobody. False where one is there already, or the engine drains; one that
+    /// is there when it drains is still run. Thread-safe.
     bool submit_aside(Submission submission, Done done);
 
     using Checked = std::function<void(Readiness)>;
@@ -114,6 +115,9 @@ public:
     /// Has the lane look, before its next batch, whether store and locks work, and call `checked`
     /// on its thread. False where the engine drains. Thread-safe.
     bool check(Checked checked);
+
+    /// Returns when all is durable that could be seen of the store before. Thread-safe.
+    void settle() { store_.settle(); }
 
     /// Answers what is queued, takes no more and stops the lane; returns when all answers have been
     /// delivered.
@@ -145,7 +149,7 @@ private:
     Readiness look();
     static bool is_in_time(const Entry& entry, std::chrono::steady_clock::time_point now);
     std::vector<Delivery> run_batch(std::vector<Entry> batch);
-    void hand_back(std::vector<Delivery> deliveries);
+    void hand_back(std::vector<Delivery> deliveries, bool aside);
 
     Store& store_;
     Locks* const locks_;

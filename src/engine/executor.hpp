@@ -22,9 +22,9 @@ std::vector<std::vector<std::size_t>> groups_of(std::span<const Submission* cons
                                                 bool with_locks);
 
 /// Runs `commands` as if one after the other, in the order of `groups_of`, and in few transactions.
-/// Returns one result a command; all effects that a result tells of are durable. `locks`: where
-/// codes are locked; null: in the store. Where it does not work, commands on certain codes fail,
-/// the others do not.
+/// Returns one result a command; all effects that a result tells of are saved (Store::save).
+/// `locks`: where codes are locked; null: in the store. Where it does not work, commands on certain
+/// codes fail, the others do not.
 std::vector<Executed> execute(Store& store, Locks* locks, const Clock& clock,
                               std::span<const Submission* const> commands);
 

@@ -851,6 +851,11 @@ Decoded<RestoreBook> decode_restore_book(const Request& request, std::string_vie
 
 Decoded<UploadCodes> decode_upload_codes(const Request& request,
                                          std::optional<std::string_view> path_id) {
+    if (path_id && classify_media_type(request.content_type) == MediaType::another) {
+        return problem(415, "unsupported_media_type",
+                       "Content-Type must be application/json, text/csv or application/x-ndjson",
+                       request.request_id);
+    }
     static constexpr std::array specs{codes_spec, MemberSpec{"couponBookId"}};
     Messages messages;
     std::optional<BookId> id;
@@ -890,7 +895,8 @@ Decoded<Generate> decode_generate(const Request& request, std::string_view path_
         if (asked.wait && asked.command.count > limits::generated_at_once) {
             messages.emplace_back("count must be an integer from 1 to 10000 where wait is true");
         }
-        const std::size_t most = limits::metadata_at_once / asked.command.wish.metadata.size();
+        const std::size_t of_each = std::max<std::size_t>(asked.command.wish.metadata.size(), 1);
+        const std::size_t most = limits::metadata_at_once / of_each;
         if (asked.wait && static_cast<std::size_t>(asked.command.count) > most) {
             messages.push_back("count must be at most " + std::to_string(most) +
                                " where wait is true and metadata is so long");

@@ -49,6 +49,8 @@ qr::Drawn draw_qr(const std::string& code, const QrImages& wish) {
 
 std::string image_name(std::string_view code, QrImages::Format format) {
     constexpr std::string_view digits = "0123456789abcdef";
+    constexpr std::size_t most_bytes = 255;  // of a name, in most file systems
+    static_assert(limits::image_name_bytes + sizeof(Digest) + 4 <= most_bytes);
     std::string name = escaped(code);
     if (name.starts_with('.')) name.replace(0, 1, "%2E");
     if (name.size() > limits::image_name_bytes) {

@@ -144,6 +144,83 @@ describe('passwords and certificates that would not be used', () => {
     }
 });
 
+describe('where images go, and the queue of jobs', () => {
+    const keys = { AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 's3cret' };
+    const aws = { AWS_REGION: 'eu-central-1', ...keys };
+    const bucket = { S3_BUCKET: 'coupons', ...aws };
+    const queue = { JOB_QUEUE_URL: 'https://sqs.eu-central-1.amazonaws.com/1/jobs', ...keys };
+    const without = ({ ...settings }, name) => {
+        delete settings[name];
+        return settings;
+    };
+    // What is set, and what the complaint names.
+    const bad = [
+        [{ S3_ENDPOINT: 'https://minio.internal:9000' }, /S3_ENDPOINT is set but S3_BUCKET is not/],
+        [{ ...bucket, QR_DIR: 'images' }, /S3_BUCKET.*QR_DIR/],
+        [without(bucket, 'AWS_REGION'), /S3_BUCKET is set but AWS_REGION is not/],
+        [without(bucket, 'AWS_ACCESS_KEY_ID'), /S3_BUCKET is set but AWS_ACCESS_KEY_ID is not/],
+        [without(bucket, 'AWS_SECRET_ACCESS_KEY'), /S3_BUCKET is set but AWS_SECRET_ACCESS_KEY is not/],
+        [{ ...bucket, S3_BUCKET: 'ab' }, /S3_BUCKET.*3 to 63/],
+        [{ ...bucket, S3_BUCKET: 'a/b/c' }, /S3_BUCKET.*3 to 63/],
+        [{ ...bucket, AWS_REGION: 'EU west' }, /S3_BUCKET.*region must be a name/],
+        [{ ...bucket, S3_ENDPOINT: 'minio.internal:9000' }, /S3_BUCKET.*endpoint/],
+        [{ ...bucket, S3_ENDPOINT: 'https://s3cret:s3cret@minio.internal' }, /S3_BUCKET.*endpoint/],
+        [{ ...bucket, AWS_CA_BUNDLE: '/nowhere.pem' }, /S3_BUCKET.*\/nowhere\.pem/],
+        [{ ...bucket, AWS_ACCESS_KEY_ID: 'an id' }, /S3_BUCKET.*access key id/],
+        [without(queue, 'AWS_ACCESS_KEY_ID'), /JOB_QUEUE_URL is set but AWS_ACCESS_KEY_ID is not/],
+        [without(queue, 'AWS_SECRET_ACCESS_KEY'), /JOB_QUEUE_URL is set but AWS_SECRET_ACCESS_KEY is not/],
+        [{ ...queue, JOB_QUEUE_URL: 'jobs' }, /JOB_QUEUE_URL/],
+        [{ ...queue, JOB_QUEUE_URL: 'https://s3cret:s3cret@sqs.internal/1/jobs' }, /JOB_QUEUE_URL/],
+        [{ ...queue, JOB_QUEUE_URL: 'https://sqs.internal/1/jobs' }, /JOB_QUEUE_URL.*AWS_REGION/],
+        [{ ...queue, JOB_QUEUE_URL: 'https://sqs.eu-central-1.amazonaws.com/' }, /JOB_QUEUE_URL.*name/],
+        [{ ...queue, AWS_CA_BUNDLE: '/nowhere.pem' }, /JOB_QUEUE_URL.*\/nowhere\.pem/],
+    ];
+    for (const [env, pattern] of bad) {
+        it(`${JSON.stringify(env)} is refused`, async () => {
+            const { code, stdout, stderr } = await run(['serve', '--data-dir', temporaryFolder()], { env });
+            assert.deepEqual([code, stdout], [2, ''], stderr);
+            assert.match(lines(stderr).at(-1), pattern);
+            assert.doesNotMatch(stderr, /s3cret/);
+        });
+    }
+
+    it('what AWS reads alone hinders nobody, nor these whoever draws nothing', async (t) => {
+        const env = { ...aws, AWS_CA_BUNDLE: '/nowhere.pem', AWS_SESSION_TOKEN: 'token' };
+        const { client } = await testServer(t, { env });
+        await client.newBookWith(['AWS-1']);
+        for (const subcommand of ['migrate', 'verify', 'export-ledger']) {
+            const data = freshData('sqlite');
+            data.retain();
+            await run(['migrate'], { data });
+            const end = await run([subcommand], { data, env: { S3_BUCKET: 'x', JOB_QUEUE_URL: 'x' } });
+            assert.equal(end.code, 0, end.stderr);
+            await data.release();
+        }
+    });
+
+    it('may be flags, and are in the help of who draws', async () => {
+        const { code, stderr } = await run(['serve', '--s3-bucket=coupons', '--qr-dir=images'], { env: aws });
+        assert.equal(code, 2);
+        assert.match(stderr, /S3_BUCKET.*QR_DIR/);
+        for (const words of ['serve', 'work']) {
+            const { stdout } = await run([words, '--help']);
+            for (const [flag, variable] of [
+                ['--qr-dir', 'QR_DIR'],
+                ['--s3-bucket', 'S3_BUCKET'],
+                ['--s3-endpoint', 'S3_ENDPOINT'],
+                ['--job-queue-url', 'JOB_QUEUE_URL'],
+            ]) {
+                assert.ok(stdout.includes(flag), flag);
+                assert.match(stdout, new RegExp(`\\b${variable}\\b`));
+            }
+            for (const name of [...Object.keys(aws), 'AWS_SESSION_TOKEN', 'AWS_CA_BUNDLE']) {
+                assert.match(stdout, new RegExp(`\\b${name}\\b`));
+            }
+        }
+        assert.ok(!(await run(['verify', '--help'])).stdout.includes('--qr-dir'));
+    });
+});
+
 describe('precedence', () => {
     /** How many seconds ahead a lock of this server ends. */
     async function lockTtl(t, options) {

@@ -334,6 +334,29 @@ describe('a pattern', () => {
         }
     });
 
+    it('takes no more metadata at once than may be waited for', async () => {
+        const { id } = await c.client.newBook({ codePattern: '{12}' });
+        const metadata = metadataOf(16_384);
+        const message = 'count must be at most 1024 where wait is true and metadata is so long';
+        invalid(await c.client.generate(id, 1_025, { metadata, wait: true }), [message]);
+        await c.client.mustGenerate(id, 1_024, { metadata });
+        const job = await c.client.mustBegin(id, 1_025, { metadata });
+        assertJob(await c.client.untilJob(job.id), { status: 'completed', created: 1_025 });
+    });
+
+    it('has nothing left that a job is still to make', async () => {
+        const { id } = await c.client.newBook({ codePattern: 'P{4:digits}' });
+        const [first, second] = [await c.client.mustBegin(id, 6_000), await c.client.mustBegin(id, 3_990)];
+        assert.ok(second.guessProbability > 0.99, `${second.guessProbability}`);
+        for (const more of [{}, { wait: true }]) {
+            assertRefused(await c.client.generate(id, 11, more), ...refusals.patternExhausted);
+        }
+        assertJob(await c.client.untilJob(first.id), { status: 'completed', created: 6_000 });
+        assertJob(await c.client.untilJob(second.id), { status: 'completed', created: 3_990 });
+        await c.client.mustGenerate(id, 10);
+        assertRefused(await c.client.generate(id, 1), ...refusals.patternExhausted);
+    });
+
     it('with a check character has as many codes as there are', async () => {
         const codePattern = 'K{3:digits}{check}';
         const { id } = await c.client.newBook({ codePattern });
@@ -1247,6 +1270,18 @@ describe('a book with autoGenerate', () => {
         await looks();
         assert.equal((await jobsOf(id)).length, 1);
         assert.equal((await jobsOf(other.id)).length, 0);
+    });
+
+    it('has none made where it gives none away', async () => {
+        const { id } = await c.client.newBook({
+            ...{ codePattern: 'O{10}', assignment: 'open', autoGenerate: { below: 5, count: 5 } },
+        });
+        await looks();
+        await looks();
+        assert.deepEqual(await jobsOf(id), []);
+        await c.client.mustGenerate(id, 1);
+        await looks();
+        assert.equal(await totalOf(c.client, id), 1);
     });
 
     it('has them made once, however many look', async () => {

@@ -38,6 +38,13 @@ async function queueServer(t, more) {
     return { server, client, url, env };
 }
 
+/** A worker that outlives no test. */
+async function testWorker(t, data, env) {
+    const worker = await startWorker(data, { env });
+    t.after(() => worker.kill('SIGKILL'));
+    return worker;
+}
+
 /** No message is left, soon. */
 async function untilEmpty(url, withinMs = 20_000) {
     const left = () => Object.values(aws.messages(url)).flat();
@@ -53,7 +60,8 @@ async function oneOfEach(client, prefix, codes = 20_000) {
     const file = `code\n${numbered(`${prefix}I-`, codes).join('\n')}\n`;
     return [
         [await client.mustBegin(book.id, codes), codes],
-        [await client.mustImport(book.id, file), codes],
+        // Not all or none, which keeps others from adding codes for a while.
+        [await client.mustImport(book.id, file, { onConflict: 'skip' }), codes],
         [await client.mustDraw(drawn.id), 300],
     ];
 }
@@ -66,7 +74,10 @@ async function assertAllDone(client, jobs) {
     }
 }
 
-describe('a queue of jobs', () => {
+const several = { skip: defaultBackend() === 'sqlite' && 'one process a file' };
+
+// Side by side, because they often wait.
+describe('a queue of jobs', { concurrency: true }, () => {
     it('is told of jobs of every kind, which are done, and is empty then', async (t) => {
         const { server, client, url } = await queueServer(t);
         const jobs = await oneOfEach(client, 'Q');
@@ -146,7 +157,47 @@ describe('a queue of jobs', () => {
         await untilEmpty(url);
     });
 
-    it('that is away at the start is waited for, which is said once', async (t) => {
+    it('is shared by several workers, and no job is done twice', several, async (t) => {
+        const { server, client, url, env } = await queueServer(t);
+        const workers = [await testWorker(t, server.data, env), await testWorker(t, server.data, env)];
+        const jobs = [];
+        for (const prefix of ['W', 'X', 'Y']) jobs.push(...(await oneOfEach(client, prefix)));
+        await assertAllDone(client, jobs);
+        for (const worker of workers) {
+            worker.kill('SIGTERM');
+            assert.deepEqual(await worker.exit(10_000), { code: 0, signal: null }, worker.output);
+            assert.ok(!worker.output.includes(aws.secret));
+        }
+        // What somebody else had received comes again to be removed.
+        await untilEmpty(url, 100_000);
+        await server.data.verify();
+    });
+
+    it('has others go on with what a worker had that is killed', several, async (t) => {
+        const { server, client, url, env } = await queueServer(t);
+        await server.kill9();
+        const worker = await testWorker(t, server.data, env);
+        await server.start();
+        const { id } = await client.newBookWith(numbered('KILL-', 1_500));
+        const job = await client.mustDraw(id, slow);
+        await client.untilJob(job.id, isUnderway);
+        // Whoever has it: the others go on, whichever is left.
+        worker.kill('SIGKILL');
+        await worker.exited;
+        const { created } = (await client.job(job.id)).body;
+        const other = await testWorker(t, server.data, env);
+        await client.untilJob(job.id, (now) => now.finishedAt !== null || now.created > created);
+        await server.kill9();
+        await server.start();
+        await assertAllDone(client, [[job, 1_500]]);
+        other.kill('SIGTERM');
+        assert.deepEqual(await other.exit(10_000), { code: 0, signal: null }, other.output);
+        await untilEmpty(url, 100_000);
+    });
+});
+
+describe('a queue of jobs that is away', () => {
+    it('is waited for from the start, which is said once', async (t) => {
         await aws.down();
         made += 1;
         const url = `${aws.url}/000000000000/jobs-${made}`;
@@ -192,46 +243,5 @@ describe('a queue of jobs', () => {
         await stop();
         await aws.up();
         await aws.purge(url);
-    });
-});
-
-const several = { skip: defaultBackend() === 'sqlite' && 'one process a file' };
-describe('a queue of jobs and several workers', several, () => {
-    it('share them, and none is done twice', async (t) => {
-        const { server, client, url, env } = await queueServer(t);
-        const workers = [await startWorker(server.data, { env }), await startWorker(server.data, { env })];
-        const jobs = [];
-        for (const prefix of ['W', 'X', 'Y']) jobs.push(...(await oneOfEach(client, prefix)));
-        await assertAllDone(client, jobs);
-        for (const worker of workers) {
-            worker.kill('SIGTERM');
-            assert.deepEqual(await worker.exit(10_000), { code: 0, signal: null }, worker.output);
-            assert.ok(!worker.output.includes(aws.secret));
-        }
-        // What somebody else had received comes again to be removed.
-        await untilEmpty(url, 100_000);
-        await server.data.verify();
-    });
-
-    it('go on with what one of them had that is killed', async (t) => {
-        const { server, client, url, env } = await queueServer(t);
-        await server.kill9();
-        const worker = await startWorker(server.data, { env });
-        await server.start();
-        const { id } = await client.newBookWith(numbered('KILL-', 1_500));
-        const job = await client.mustDraw(id, slow);
-        await client.untilJob(job.id, isUnderway);
-        // Whoever has it: the others go on, whichever is left.
-        worker.kill('SIGKILL');
-        await worker.exited;
-        const { created } = (await client.job(job.id)).body;
-        const other = await startWorker(server.data, { env });
-        await client.untilJob(job.id, (now) => now.finishedAt !== null || now.created > created);
-        await server.kill9();
-        await server.start();
-        await assertAllDone(client, [[job, 1_500]]);
-        other.kill('SIGTERM');
-        assert.deepEqual(await other.exit(10_000), { code: 0, signal: null }, other.output);
-        await untilEmpty(url, 100_000);
     });
 });

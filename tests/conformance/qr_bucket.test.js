@@ -1,5 +1,6 @@
 // POST /coupon/qr/:id where the images go into a bucket: S3 is fauxqs.
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { numbered } from '../support/client.js';
@@ -144,6 +145,26 @@ describe('a bucket', () => {
         const keys = [...aws.objects('outage').keys()];
         assert.deepEqual(keys.sort(), codes.map((code) => `qr/${id}/${jobId}/00001/${nameOf(code)}`).sort());
         assert.ok(!server.stderr.includes(aws.secret));
+    });
+
+    it('that never answers lets the server stop at once, and jobs be cancelled', async (t) => {
+        const silent = net.createServer((socket) => socket.on('error', () => {}));
+        await new Promise((resolve) => silent.listen(0, '127.0.0.1', resolve));
+        t.after(() => silent.close());
+        const url = `http://127.0.0.1:${silent.address().port}`;
+        const { server, client } = await testServer(t, { env: settings('silent', { S3_ENDPOINT: url }) });
+        const { id } = await client.newBookWith(numbered('SILENT-', 300));
+        const first = await client.mustDraw(id);
+        await client.untilJob(first.id, ({ status }) => status === 'running');
+        assert.equal((await client.cancel(first.id)).status, 200);
+        const second = await client.mustDraw(id);
+        // Nobody waits for what was cancelled for long.
+        await client.untilJob(second.id, ({ status }) => status === 'running', 30_000);
+        const since = Date.now();
+        await server.stop();
+        assert.ok(Date.now() - since < 5_000, `${Date.now() - since} ms`);
+        await server.start();
+        assertJob((await client.job(second.id)).body, { created: 0, error: null });
     });
 
     it('holds all images though the server is killed', async (t) => {

@@ -45,7 +45,7 @@ function assertCompleted(job, created, rejected = 0) {
 }
 
 describe('a job of images', () => {
-    const folder = temporaryFolder();
+    const folder = temporaryFolder({ inMemory: true }); // tens of thousands of files
     const c = suiteServer({ env: { QR_DIR: folder } });
     /** The images of a job that was begun, which are where it says. */
     const imagesOf = (job) => {
@@ -350,6 +350,9 @@ describe('the folder of images', () => {
     const sqlite = { skip: defaultBackend() !== 'sqlite' };
     it('is qr in the data folder where nothing is said', sqlite, async (t) => {
         const { server, client } = await testServer(t);
+        // Nothing has to be put there, which is not made for that.
+        assertCompleted(await client.drawn((await client.newBook()).id), 0);
+        assert.ok(!existsSync(path.join(server.data.folder, 'qr')));
         const { id } = await client.newBookWith(['DEFAULT-1']);
         const job = await client.drawn(id);
         assertCompleted(job, 1);

@@ -146,6 +146,21 @@ void check(const ValidateCode& asked) {
     check_moment(asked.as_of, asked.as_of_date);
 }
 
+void check(const DrawImages& command) {
+    COUPOND_CHECK(command.book_id >= 1);
+    const QrImages& wish = command.wish;
+    COUPOND_CHECK(wish.size_px >= 1 && wish.size_px <= limits::qr_size_px);
+    COUPOND_CHECK(wish.margin_modules >= 0 && wish.margin_modules <= limits::qr_margin_modules);
+    if (!wish.url.empty()) {
+        check_text(wish.url, limits::qr_url_characters);
+        COUPOND_CHECK(wish.url.find("{code}") == wish.url.rfind("{code}") &&
+                      wish.url.find("{code}") != std::string::npos);
+    }
+    // What can be asked for can be kept.
+    QrImages again;
+    COUPOND_CHECK(read_row_text(row_text(wish), again) && again == wish);
+}
+
 void check(const RollBack& command) {
     COUPOND_CHECK(command.redemption_id >= 1);
     COUPOND_CHECK(command.ten_thousandths.value_or(1) >= 1);
@@ -190,6 +205,8 @@ void run(std::string_view input) {
     check_decoded(decode_edit_code(request, path));
     check_decoded(decode_unlock_code(request, path));
     check_decoded(decode_unassign_code(request, path));
+    check_decoded(decode_draw_images(request, path));
+    check_decoded(decode_draw_images(request, "1"));
     const Request of_type{path, request.body, "id"};  // whatever Content-Type says
     check_decoded(decode_assign_any(of_type));
 }

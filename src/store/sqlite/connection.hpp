@@ -86,7 +86,15 @@ public:
         return *this;
     }
 
-    /// The same where the statement does not use the last ones: those are left out.
+    /// Binds those from `first` on, of which the first one is 0.
+    template <class... Values>
+    Statement& bind_from(std::size_t first, const Values&... values) {
+        int index = static_cast<int>(first);
+        (bind_one(++index, values), ...);
+        return *this;
+    }
+
+    /// As bind(), where the statement does not use the last ones: those are left out.
     template <class... Values>
     Statement& bind_all(const Values&... values) {
         int index = 0;

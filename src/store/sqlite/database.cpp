@@ -22,6 +22,11 @@
 namespace coupond::sqlite {
 namespace {
 
+// Who reads for all clients: the index of a million codes fits in. Jobs read little, or each page
+// once.
+constexpr int cache_kib_for_all = 64 * 1024;
+constexpr int cache_kib_for_one = 4 * 1024;
+
 constexpr std::int64_t application_id = 0x636f7570;  // "coup": tells our files from other programs'
 
 /// The folder's lock: held while the file is open, gone with the process however it ends.
@@ -154,6 +159,15 @@ struct Database::Impl {
         }
     }
 
+    std::unique_ptr<ReadStore> open_read_store(int cache_kib) const {
+        COUPOND_CHECK(connection && !watch);
+        try {
+            return make_read_store(path, cache_kib);
+        } catch (const Error& error) {
+            throw fault(error);
+        }
+    }
+
     OpenError fault(const Error& error) const {
         return OpenError("cannot use " + path + ": " + error.message());
     }
@@ -227,12 +241,11 @@ std::unique_ptr<Store> Database::open_store() {
 }
 
 std::unique_ptr<ReadStore> Database::open_read_store() {
-    COUPOND_CHECK(impl_->connection && !impl_->watch);
-    try {
-        return make_read_store(impl_->path);
-    } catch (const Error& error) {
-        throw impl_->fault(error);
-    }
+    return impl_->open_read_store(cache_kib_for_all);
+}
+
+std::unique_ptr<ReadStore> Database::open_current_read_store() {
+    return impl_->open_read_store(cache_kib_for_one);
 }
 
 std::unique_ptr<CodeSnapshot> Database::open_code_snapshot(Wanted wanted) {

@@ -86,6 +86,7 @@ void shrink(sqlite3_pcache* cache) {
 
 void install_page_cache() {
     static const bool installed = [] {
+        if (sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) != SQLITE_OK) return false;
         if (sqlite3_config(SQLITE_CONFIG_GETPCACHE2, &system_cache) != SQLITE_OK) return false;
         static sqlite3_pcache_methods2 methods = {system_cache.iVersion,
                                                   system_cache.pArg,

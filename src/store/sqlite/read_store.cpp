@@ -30,9 +30,9 @@ namespace {
 
 class SqliteReadStore final : public ReadStore {
 public:
-    explicit SqliteReadStore(const std::string& path)
+    SqliteReadStore(const std::string& path, int cache_kib)
         : connection_(path, Connection::Mode::read_only) {
-        connection_.execute("PRAGMA cache_size = -24576");  // KiB; taken as pages are read
+        connection_.execute(("PRAGMA cache_size = -" + std::to_string(cache_kib)).c_str());
     }
 
     Result<BookPage> list_books(const BookQuery& query, Timestamp now) override {
@@ -156,9 +156,19 @@ public:
     Result<std::vector<bool>> exist(std::span<const std::string> codes, bool folds) override {
         return of_one_moment([&] {
             std::vector<bool> exist;
+            std::optional<std::string> from;  // between this and `next` no code is there
+            std::optional<std::string> next;  // nothing: up to the end
             for (const std::string& code : codes) {
-                const bool is_there = exists_.bind(code).step();
-                if (is_there) exists_.reset();
+                const bool is_between = from && *from <= code && (!next || code < *next);
+                if (!is_between) {
+                    from = code;
+                    next.reset();
+                    if (next_code_.bind(code).step()) {
+                        next = next_code_.text(0);
+                        next_code_.reset();
+                    }
+                }
+                const bool is_there = next == code;
                 const bool is_spelled = folds && spelled_.bind(folded(code), "").step();
                 if (is_spelled) spelled_.reset();
                 exist.push_back(is_there || is_spelled);
@@ -601,7 +611,8 @@ private:
         " AND NOT EXISTS (SELECT 1 FROM job WHERE job.book_id = book.id AND details IS NULL "
         "AND (status < 2 OR (status = 3 AND job.created_at >= book.updated_at))) "
         "ORDER BY book.id"};
-    Statement exists_{connection_, "SELECT 1 FROM coupon_code WHERE code = ?"};
+    Statement next_code_{connection_,
+                         "SELECT code FROM coupon_code WHERE code >= ? ORDER BY code LIMIT 1"};
     Statement parts_{connection_,
                      "SELECT bytes FROM file_part WHERE job_id = ?1 AND number >= ?2 "
                      "AND number < ?2 + ?3 ORDER BY number"};
@@ -616,8 +627,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<ReadStore> make_read_store(const std::string& path) {
-    return std::make_unique<SqliteReadStore>(path);
+std::unique_ptr<ReadStore> make_read_store(const std::string& path, int cache_kib) {
+    return std::make_unique<SqliteReadStore>(path, cache_kib);
 }
 
 }  // namespace coupond::sqlite

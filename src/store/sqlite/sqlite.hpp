@@ -30,7 +30,7 @@ public:
     int migrate() override;
     std::unique_ptr<Store> open_store() override;
     std::unique_ptr<ReadStore> open_read_store() override;
-    std::unique_ptr<ReadStore> open_current_read_store() override { return open_read_store(); }
+    std::unique_ptr<ReadStore> open_current_read_store() override;
     std::unique_ptr<CodeSnapshot> open_code_snapshot(Wanted wanted) override;
     std::unique_ptr<LedgerRetention> open_ledger_retention() override;
     std::unique_ptr<Snapshot> open_snapshot() override;

@@ -1,5 +1,7 @@
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <array>
 #include <unordered_map>
 
 #include "base/limits.hpp"
@@ -151,7 +153,7 @@ private:
         for (const BookId id : needs.makers) {
             select_being_made_.bind(id);
             while (select_being_made_.step()) {
-                world.being_made[{id, select_being_made_.text(0)}] = select_being_made_.integer(1);
+                world.being_made[{id, select_being_made_.text(0)}] += select_being_made_.integer(1);
             }
         }
         if (needs.adds_codes && select_adds_alone_.step()) {
@@ -463,7 +465,7 @@ private:
             if (!save_job(*row)) return false;
         }
         save_files(delta);
-        for (const CodeRow* row : delta.new_codes) save_new_code(*row);
+        save_new_codes(delta.new_codes);
         for (const CodeRow* row : delta.changed_codes) {
             if (!save_changed_code(*row)) return false;
         }
@@ -658,15 +660,49 @@ private:
         return currency ? std::optional(currency->code()) : std::nullopt;
     }
 
+    /// Many in one statement where they are nobody's: what it takes to begin and to end a statement
+    /// is as much as what a row takes.
+    void save_new_codes(std::span<CodeRow* const> rows) {
+        const auto is_nobodys = [](const CodeRow* row) {
+            const Code& code = row->code;
+            return !code.assigned_to && !code.lock && !code.redeemed_at && !code.use_of;
+        };
+        while (!rows.empty()) {
+            const auto next = rows.first(std::min(rows.size(), codes_at_once));
+            if (next.size() == codes_at_once && std::ranges::all_of(next, is_nobodys)) {
+                save_nobodys(next);
+            } else {
+                for (const CodeRow* const row : next) save_new_code(*row);
+            }
+            rows = rows.subspan(next.size());
+        }
+    }
+
+    void save_nobodys(std::span<CodeRow* const> rows) {
+        std::array<std::optional<std::string>, codes_at_once> settings;
+        for (std::size_t i = 0; i < codes_at_once; ++i) {
+            const CodeRow& row = *rows[i];
+            const Code& code = row.code;
+            settings[i] = settings_of(code);
+            insert_codes_.bind_from(i * nobodys_columns, code.id, code.book_id, shuffle_key_of(row),
+                                    code.created_at, code.last_entry, std::string_view(code.code),
+                                    settings[i], folded_of(row));
+        }
+        insert_codes_.run();
+    }
+
     void save_new_code(const CodeRow& row) {
         const Code& code = row.code;
         const LockColumns lock(code);
         insert_code_
             .bind(code.id, code.book_id, shuffle_key_of(row), code.created_at, lock.until,
                   code.redeemed_at, code.last_entry, number_of(code.assigned_to), stored_text(code),
-                  settings_of(code), code.use_of, lock.key,
-                  row.folded.empty() ? std::nullopt : std::optional(row.folded))
+                  settings_of(code), code.use_of, lock.key, folded_of(row))
             .run();
+    }
+
+    static std::optional<std::string_view> folded_of(const CodeRow& row) {
+        return row.folded.empty() ? std::nullopt : std::optional<std::string_view>(row.folded);
     }
 
     struct LockColumns {
@@ -759,8 +795,8 @@ private:
     Statement select_job_{connection_, "SELECT " COUPOND_JOB_COLUMNS " FROM job WHERE id = ?"};
     Statement select_being_made_{
         connection_,
-        "SELECT code_pattern, sum(requested - created) FROM job INDEXED BY job_unfinished "
-        "WHERE book_id = ? AND status < 2 AND details IS NULL GROUP BY code_pattern"};
+        "SELECT code_pattern, requested - created FROM job INDEXED BY job_unfinished "
+        "WHERE book_id = ? AND status < 2 AND details IS NULL"};
     Statement select_unfinished_{
         connection_, "SELECT count(*) FROM (SELECT 1 FROM job WHERE status < 2 LIMIT ?)"};
     Statement select_adds_alone_{connection_, "SELECT id FROM job WHERE adds_alone = 1 LIMIT 1"};
@@ -860,6 +896,20 @@ private:
         "INSERT INTO coupon_code (id, book_id, shuffle_key, created_at, locked_until, "
         "redeemed_at, last_entry_id, assigned_to, code, settings, use_of, lock_key, "
         "folded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"};
+    // Of codes that are nobody's: the other columns are NULL. OR ROLLBACK because what is saved is
+    // taken back as a whole anyway: else SQLite would keep what it takes to undo this statement.
+    static constexpr std::size_t codes_at_once = 32;
+    static constexpr std::size_t nobodys_columns = 8;
+    static std::string insert_codes_sql() {
+        std::string sql =
+            "INSERT OR ROLLBACK INTO coupon_code (id, book_id, shuffle_key, created_at, "
+            "last_entry_id, code, settings, folded) VALUES ";
+        for (std::size_t i = 0; i < codes_at_once; ++i) {
+            sql += i == 0 ? "(?, ?, ?, ?, ?, ?, ?, ?)" : ", (?, ?, ?, ?, ?, ?, ?, ?)";
+        }
+        return sql;
+    }
+    Statement insert_codes_{connection_, insert_codes_sql()};
     // With the key below 0 of those that are not to be given away, where nobody looks for them.
     Statement rewrite_code_{
         connection_,

@@ -15,7 +15,8 @@ class LogSync;
 
 /// `log_sync`: of the database.
 std::unique_ptr<Store> make_store(const std::string& path, std::shared_ptr<LogSync> log_sync);
-std::unique_ptr<ReadStore> make_read_store(const std::string& path);
+/// `cache_kib`: of pages, as they are read.
+std::unique_ptr<ReadStore> make_read_store(const std::string& path, int cache_kib);
 
 /// What an Error means to the port. Ends the process where the file can no longer be trusted.
 Failure classify(const Error& error);

@@ -85,7 +85,10 @@ protected:
 
     ImportJob::Hands hands() {
         return {
-            [this](AddImported step) { return take(std::move(step)); },
+            [this](AddImported step, const std::function<void()>& meanwhile) {
+                if (meanwhile) meanwhile();
+                return take(std::move(step));
+            },
             [this] {
                 EXPECT_EQ(begun_, added_);
                 ++begun_;

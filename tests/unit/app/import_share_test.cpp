@@ -142,7 +142,7 @@ TEST(ImportShare, KeepsSettingsOfEachRow) {
         all.push_back(one);
     }
     ImportShare taken(0, 1, false);
-    taken.reserve(40);
+    taken.reserve(40, 1'000);
     for (const ImportedCode& one : all) taken.add(one);
     taken.sort();
     ASSERT_EQ(taken.size(), 40u);
@@ -152,19 +152,19 @@ TEST(ImportShare, KeepsSettingsOfEachRow) {
 TEST(ImportShare, OfNothingIsEmpty) {
     EXPECT_EQ(share_of({}, 0, 1).size(), 0u);
     ImportShare taken(3, 4, true);
-    taken.reserve(INT64_MAX);  // no more than it is to hold
+    taken.reserve(INT64_MAX, INT64_MAX / 2);  // no more than it is to hold
     taken.sort();
     EXPECT_EQ(taken.size(), 0u);
 }
 
 TEST(ImportShare, TellsWhatARowTakes) {
     ImportedCode one = row(1, "ABCD");
-    const std::int64_t least = ImportShare::bytes_of(one);
+    const std::int64_t least = ImportShare::bytes_of(one, false);
     EXPECT_GT(least, 4);
     one.user_id = "annie";
-    EXPECT_EQ(ImportShare::bytes_of(one), least + 5);
+    EXPECT_EQ(ImportShare::bytes_of(one, false), least + 5);
     one.settings.metadata = std::string(1'000, 'x');
-    EXPECT_GE(ImportShare::bytes_of(one), least + 5 + 2'000);
+    EXPECT_GE(ImportShare::bytes_of(one, false), least + 5 + 2'000);
 }
 
 }  // namespace

@@ -263,12 +263,14 @@ TEST_F(Generation, NoMoreJobsBeginThanMayWait) {
     world_.unfinished_jobs = limits::unfinished_jobs - 1;
     begin(1);
     const Idempotency key{"key", {}};
-    for (const Command& command : std::vector<Command>{
-             GenerateCodes{1, 1, {}}, ReceiveFile{.book_id = 1}, DrawImages{1, {}}}) {
+    ReceiveFile file;
+    file.book_id = 1;
+    for (const Command& command :
+         std::vector<Command>{GenerateCodes{1, 1, {}}, file, DrawImages{1, {}}}) {
         Decision decision = decide({command}, noon, key);
         EXPECT_TRUE(std::holds_alternative<TooManyJobs>(decision.outcomes.front()));
         EXPECT_TRUE(decision.delta.memories.empty());  // another time it may be done
-        EXPECT_TRUE(decision.delta.jobs.empty());
+        EXPECT_EQ(world_.jobs.size(), 1u);
     }
     EXPECT_TRUE(std::holds_alternative<CodesGenerated>(run(at_once(1, 1))));
     book().auto_generate = AutoGenerate{10, 10};
@@ -305,6 +307,29 @@ TEST_F(Generation, AddsCodesAtOnceWithWhatTheyHave) {
     ASSERT_EQ(delta.generators.size(), 1u);
     EXPECT_EQ(delta.generators[0].loaded, std::nullopt);
     EXPECT_EQ(delta.generators[0].now, (Generator{key_of(1), 3, 3}));
+}
+
+TEST_F(Generation, CodesThatAreExpectedToBeNewAreLookedForOnceThatIsInDoubt) {
+    const auto looked_for = [](const Command& command, bool trusting) {
+        const Submission submission{command, "request"};
+        const Submission* const pointer = &submission;
+        const Needs asked = needs(std::span(&pointer, 1), noon, 1, trusting);
+        EXPECT_EQ(asked.code_ids, 3u);
+        EXPECT_TRUE(asked.adds_codes);
+        return asked.new_codes.size();
+    };
+    AddGenerated generated = at_once(3, 3);
+    AddImported imported;
+    for (const char* const code : {"A", "B", "C"}) imported.codes.emplace_back().code = code;
+    for (const bool trusting : {true, false}) {
+        EXPECT_EQ(looked_for(generated, trusting), 3u);
+        EXPECT_EQ(looked_for(imported, trusting), 3u);
+    }
+    generated.expects_new = imported.expects_new = true;
+    EXPECT_EQ(looked_for(generated, true), 0u);
+    EXPECT_EQ(looked_for(imported, true), 0u);
+    EXPECT_EQ(looked_for(generated, false), 3u);
+    EXPECT_EQ(looked_for(imported, false), 3u);
 }
 
 TEST_F(Generation, DraftsThatAreOutdatedDoNothing) {

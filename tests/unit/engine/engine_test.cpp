@@ -203,7 +203,7 @@ TEST_F(EngineTest, GivesOthersTheirShareBeforeTheNextThatHasTime) {
     // The first that has time is in the lane until the others wait, and so does the second.
     hold_lane_by([this] { return submit_aside(CreateBook{"has time", "p", {}, {}}); });
     for (int i = 0; i < others; ++i) ASSERT_TRUE(submit(CreateBook{"n", "p", {}, {}}));
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // of which twice as much is owed
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // several times as much is owed
     ASSERT_TRUE(submit_aside(CreateBook{"has time too", "p", {}, {}}));
     release_lane();
     const auto all = answers_.await(others + 2);

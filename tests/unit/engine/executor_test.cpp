@@ -92,6 +92,48 @@ TEST_F(ExecutorTest, FindsCodesThatAnotherHasUploadedMeanwhile) {
     EXPECT_EQ(std::get<CodesUploaded>(*answers[1].outcome).first_id, 3);
 }
 
+TEST_F(ExecutorTest, LooksForCodesThatWereExpectedToBeNewOnceOneIsThere) {
+    prepare({"A", "B"});
+    CreateBook folding{"f", "{4}", {}, {}};
+    folding.case_sensitive = false;
+    ASSERT_TRUE(run(sqlite_.store(), folding, clock_.now()));
+    AddGenerated added{{2, 2, {}}, {}, "{4}", {}, {}};
+    added.expects_new = true;
+    const auto add = [&](const std::vector<std::string>& codes) {
+        added.draft = {};
+        for (const std::string& code : codes) {
+            added.draft.candidates.push_back({code, ++added.draft.next});
+        }
+        store_.loads = store_.saves = 0;
+        const Answered answer = run_batch({added})[0];
+        EXPECT_EQ(store_.loads, store_.saves);
+        const auto* const made =
+            answer.outcome ? std::get_if<CodesGenerated>(&*answer.outcome) : nullptr;
+        if (made == nullptr) return std::vector<std::string>();
+        const auto drafted = static_cast<std::int64_t>(made->added.codes.size());
+        added.generator.next = second().integer("SELECT next FROM code_generator");
+        EXPECT_EQ(drafted, 2);
+        return made->added.codes;
+    };
+    using Codes = std::vector<std::string>;
+    EXPECT_EQ(add({"k1", "k2"}), (Codes{"k1", "k2"}));
+    EXPECT_EQ(store_.loads, 1);
+    EXPECT_EQ(add({"l1", "A", "l2"}), (Codes{"l1", "l2"}));  // another book's
+    EXPECT_EQ(store_.loads, 2);
+    EXPECT_EQ(add({"K1", "m1", "m2"}), (Codes{"m1", "m2"}));  // another spelling
+    EXPECT_EQ(store_.loads, 2);
+    EXPECT_EQ(add({"n1", "N1", "n2"}), (Codes{"n1", "n2"}));  // of the draft itself
+    EXPECT_EQ(store_.loads, 1);
+    // One that has come between the load and the save.
+    store_.before_save = once([this] {
+        ASSERT_TRUE(run(sqlite_.store(), UploadCodes{1, {"o1"}}, clock_.now()));
+    });
+    EXPECT_EQ(add({"o1", "o2", "o3"}), (Codes{"o2", "o3"}));
+    EXPECT_EQ(store_.loads, 2);
+    EXPECT_EQ(second().integer("SELECT total FROM book_count WHERE book_id = 2"), 10);
+    EXPECT_EQ(second().integer("SELECT count(*) FROM coupon_code"), 13);
+}
+
 TEST_F(ExecutorTest, KeepsToAUsersLimitThatAnotherHasUsedUpMeanwhile) {
     prepare({"A", "B"});
     for (const char* const code : {"A", "B"}) {

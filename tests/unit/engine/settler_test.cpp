@@ -74,6 +74,18 @@ TEST_F(SettlerTest, WhatIsReadWaitsForWhatItShows) {
     told.wait();
 }
 
+TEST_F(SettlerTest, WhatHasTimeIsAnsweredWhenItIsSaved) {
+    start_slow_disk();
+    ASSERT_TRUE(submit(AssignCode{"A", "ann"}));
+    gate_.await_waiting();
+    ASSERT_TRUE(submit_aside(AssignCode{"B", "ben"}));
+    const std::vector<Answered> all = answers_.await(1);
+    EXPECT_EQ(all[0].tag, 1);
+    EXPECT_TRUE(all[0].is<CodeAssigned>());
+    gate_.open();
+    EXPECT_EQ(answers_.await(2)[1].tag, 0);
+}
+
 TEST_F(SettlerTest, DrainingTellsAll) {
     start_slow_disk();
     ASSERT_TRUE(submit(AssignCode{"A", "ann"}));

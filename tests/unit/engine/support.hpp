@@ -59,7 +59,8 @@ public:
     using Hook = std::function<std::optional<Failure>()>;  ///< a failure is what is answered
     Hook before_load, before_save;
     std::function<void(World&)> after_load;
-    std::function<void()> before_settle;  ///< where there is one, there is always something to settle
+    std::function<void()>
+        before_settle;  ///< where there is one, there is always something to settle
     int loads = 0, saves = 0;
     std::atomic<int> settles = 0;
     bool alone = false;  ///< whether the last load was to be

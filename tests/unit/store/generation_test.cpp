@@ -588,6 +588,54 @@ TEST_F(GenerationTest, AddsCodesWithTheirSettingsPieceByPiece) {
     expect_verified();
 }
 
+/// Codes of a book that have something in all that a code which is nobody's can have.
+Draft many_codes(BookId book_id, CodeId first_id, int from, int to) {
+    Draft draft;
+    for (int i = from; i < to; ++i) {
+        const std::string text = std::to_string(book_id) + "-\u20ac" + std::to_string(1'000 + i);
+        Code code = make_code(first_id + i, book_id, text);
+        if (i % 2 == 0) code.metadata = R"({"a":"\u20ac"})";
+        draft.code(std::move(code));
+        CodeRow& row = *draft.delta.new_codes.back();
+        if (i % 3 == 0) row.folded = "FOLDED " + text;
+        row.order = i / 1'000.0;
+    }
+    return draft;
+}
+
+TEST_F(GenerationTest, AddsManyCodesAtOnceAsItAddsAFew) {
+    save(many_codes(1, 1'000, 0, 900));
+    for (int i = 0; i < 900; i += 100) save(many_codes(2, 2'000, i, i + 100));
+    const auto codes_of = [this](int book) {
+        const std::string id = std::to_string(book);
+        return tested_.connect().rows(
+            "SELECT id - 1000 * " + id +
+            ", shuffle_key, created_at, locked_until, redeemed_at, "
+            "assigned_to, substr(code, 2), settings, use_of, lock_key, substr(folded, 9) "
+            "FROM coupon_code WHERE book_id = " +
+            id + " ORDER BY id");
+    };
+    EXPECT_EQ(codes_of(1).size(), 900u);
+    EXPECT_EQ(codes_of(1), codes_of(2));
+    expect_counted(tested_.connect());
+}
+
+TEST_F(GenerationTest, AddsNoneOfManyCodesOfWhichOneIsThere) {
+    save(many_codes(1, 1'000, 0, 1));
+    Draft same = many_codes(2, 2'000, 0, 900);
+    same.delta.new_codes[899]->code.code = "1-\u20ac1000";
+    expect_conflict(same);
+    Draft spelled = many_codes(2, 2'000, 0, 900);
+    spelled.delta.new_codes[899]->folded = "FOLDED 1-\u20ac1000";
+    expect_conflict(spelled);
+    Draft changed = many_codes(2, 2'000, 0, 900);
+    Job gone = make_job(77, 1);
+    changed.change(gone);  // which is no longer as it was
+    expect_conflict(changed);
+    save(many_codes(2, 2'000, 0, 900));
+    EXPECT_EQ(tested_.connect().integer("SELECT count(*) FROM coupon_code"), 901);
+}
+
 TEST_F(GenerationTest, PutsCodesOfARoundInTheOrderInWhichTheyAreGivenAway) {
     const Job begun = std::get<JobChanged>(run(GenerateCodes{1, 8, {}})).job;
     run(round(1, begun.id, 8));

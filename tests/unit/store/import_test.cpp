@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
 
 #include "base/limits.hpp"
 #include "support/manual_clock.hpp"
@@ -236,7 +237,7 @@ TEST_F(ImportTest, GivesBackJobsOfFilesAsTheyWereSaved) {
         EXPECT_EQ(tested_.reads().list_jobs({.limit = 9})->jobs, (std::vector{makes, plain, all}));
         EXPECT_EQ(tested_.reads().next_job("w", noon, 0)->value().job, all);
     }
-    EXPECT_EQ(tested_.connect().rows("SELECT id FROM job WHERE import IS NULL"), Texts{"3"});
+    EXPECT_EQ(tested_.connect().rows("SELECT id FROM job WHERE details IS NULL"), Texts{"3"});
 }
 
 TEST_F(ImportTest, ChangesOfAJobWhatItHasOfItsFile) {
@@ -278,7 +279,7 @@ TEST_F(ImportTest, MeetsAPartThatIsThereAlready) {
 TEST_F(ImportTest, DoesNotUseAJobOfAFileThatCannotBe) {
     save(Draft().job(make_job(1, 1, Stage::adding)));
     auto sql = tested_.connect();
-    const std::string right = "import = '" + row_text(make_import(Stage::adding)) + "'";
+    const std::string right = "details = '" + row_text(make_import(Stage::adding)) + "'";
     for (const std::string import :
          {"''", "'nonsense'", "'UTC'", "'UTC 0 0 3 1 10 0 2 0'", "'UTC 0 0 3 1 10 0 2 0 0 0'",
           "'Nowhere/City 0 0 3 1 10 0 2 0 0'", "'UTC 7 0 3 1 10 0 2 0 0'",
@@ -288,7 +289,7 @@ TEST_F(ImportTest, DoesNotUseAJobOfAFileThatCannotBe) {
           "'UTC 0 0 3 1 10 9223372036854775807 2 0 0'",
           "'UTC 0 0 3 1 10 0 9223372036854775807 0 0'",
           "'UTC 0 0 3 1 10 0 2 0 9223372036854775807'", "'UTC 0 0 3 1 10 0 2 0 -1'"}) {
-        sql.run("UPDATE job SET import = " + import);
+        sql.run("UPDATE job SET details = " + import);
         Needs needs;
         needs.jobs = {1};
         EXPECT_EQ(store().load(needs).error(), Failure::unavailable) << import;
@@ -300,7 +301,7 @@ TEST_F(ImportTest, DoesNotUseAJobOfAFileThatCannotBe) {
     }
     EXPECT_TRUE(load_job(1));
     // One that has ended is done with all of its shares.
-    sql.run("UPDATE job SET status = 2, import = 'UTC 0 0 3 1 10 0 2 2 0'");
+    sql.run("UPDATE job SET status = 2, details = 'UTC 0 0 3 1 10 0 2 2 0'");
     EXPECT_EQ(load_job(1)->import->share, 2);
 }
 
@@ -415,6 +416,24 @@ TEST_F(ImportTest, TellsWhichCodesAreThere) {
     const auto found = exist(many, true);
     EXPECT_EQ(std::ranges::count(found, true), 2);
     EXPECT_TRUE(found[0] && found[4'999]);
+}
+
+TEST_F(ImportTest, TellsWhichCodesAreThereInWhateverOrderItIsAsked) {
+    Texts there = numbered("K", 100), asked = there;
+    std::erase_if(there, [](const std::string& text) { return text.ends_with("3"); });
+    run(UploadCodes{1, there});
+    asked.insert(asked.end(), {"", "K", "K1\u00fc", "L", "\u00fc", "J", there[0] + " "});
+    std::mt19937 random(1);  // the same at each run
+    for (int round = 0; round < 20; ++round) {
+        std::vector<bool> expected;
+        for (const std::string& text : asked) {
+            expected.push_back(std::ranges::find(there, text) != there.end());
+        }
+        EXPECT_EQ(exist(asked, false), expected);
+        if (round == 0) std::ranges::sort(asked);
+        if (round == 1) std::ranges::reverse(asked);
+        if (round > 1) std::ranges::shuffle(asked, random);
+    }
 }
 
 // Who works next.

@@ -324,6 +324,31 @@ inline void expect_to_count_on(Store& store) {
     ASSERT_TRUE(store.save({}));
 }
 
+/// Jobs of before there were images: one of a file, halfway, and one that makes codes.
+inline std::string jobs_before_images() {
+    return "INSERT INTO job (id, book_id, status, code_pattern, requested, created, "
+           "guess_probability, created_at, started_at, request_id, version, import) VALUES "
+           "(4, 1, 1, '', 10, 3, 0, 1000, 1001, 'r', 2, 'UTC 1 1 3 1 10 2 2 1 0'), "
+           "(5, 1, 0, 'P-{6}', 10, 0, 0.5, 1002, NULL, 's', 1, NULL); "
+           "INSERT INTO rejected_row VALUES (4, 2, 'code_invalid', 'x')";
+}
+
+/// That they are there.
+inline void expect_jobs_before_images(ReadStore& reads) {
+    const Job file = reads.find_job(4)->value();
+    EXPECT_EQ(file.import, (Import{Import::Format::ndjson, true, "UTC", Import::Stage::adding, 1,
+                                   10, 2, 2, 1, 0}));
+    EXPECT_FALSE(file.images);
+    EXPECT_EQ(file.status, Job::Status::running);
+    EXPECT_EQ(file.created, 3);
+    const Job makes = reads.find_job(5)->value();
+    EXPECT_TRUE(makes.makes_codes());
+    EXPECT_EQ(makes.code_pattern, "P-{6}");
+    EXPECT_EQ(reads.list_jobs({.limit = 9})->jobs, (std::vector{makes, file}));
+    EXPECT_EQ(reads.next_job("w", Timestamp{2'000}, 0)->value().job, file);
+    EXPECT_EQ(*reads.rejected_rows(4, 0, 9), (std::vector<RejectedRow>{{2, "code_invalid", "x"}}));
+}
+
 /// That all of it, so many codes, agrees with its ledger.
 inline void expect_verified(Database& database, std::int64_t codes) {
     const Verification found =

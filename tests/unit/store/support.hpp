@@ -18,7 +18,7 @@ namespace coupond::test {
 
 /// The adapter that the tests of both are built for: store_test.cpp, pool_test.cpp, list_test.cpp,
 /// ledger_test.cpp, changes_test.cpp, redemptions_test.cpp, generation_test.cpp, import_test.cpp,
-/// code_snapshot_test.cpp.
+/// code_snapshot_test.cpp, qr_images_test.cpp.
 #ifdef COUPOND_TEST_ON_POSTGRES
 using TestedStore = PostgresStore;
 #else

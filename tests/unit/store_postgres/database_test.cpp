@@ -78,6 +78,16 @@ TEST_F(PostgresDatabaseTest, OfBeforeLimitsKeepsWhatStandsOfItsRedemptions) {
     expect_verified(*database, 9);
 }
 
+TEST_F(PostgresDatabaseTest, OfBeforeImagesKeepsItsJobs) {
+    const auto database = open_postgres(server_.url());
+    constexpr int before_images = 22;
+    for (int step = 0; step < before_images; ++step) sql_.run(database->step_sql(step));
+    sql_.run(jobs_before_images());
+    EXPECT_EQ(database->schema_version(), before_images);
+    database->migrate();
+    expect_jobs_before_images(*database->open_read_store());
+}
+
 TEST_F(PostgresDatabaseTest, OfVersion1WithoutRowsBeginsItsLedger) {
     const auto database = open_postgres(server_.url());
     sql_.run(database->step_sql(0));

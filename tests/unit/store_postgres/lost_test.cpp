@@ -104,6 +104,30 @@ TEST_F(LostTest, CommitThatDidNotArriveIsAConflict) {
     EXPECT_EQ(locks(), 1);
 }
 
+TEST_F(LostTest, CodesThatWereCopiedAreThereOrNotWhereverTheConnectionGoes) {
+    const auto add = [&](CodeId first) {
+        Draft draft;
+        for (CodeId id = first; id < first + 600; ++id) {
+            draft.code(make_code(id, 1, "C" + std::to_string(id)));
+        }
+        return store_->save(draft.delta);
+    };
+    const auto codes = [&] { return sql_.integer("SELECT count(*) FROM coupon_code"); };
+    for (const Proxy::Mode mode : {Proxy::Mode::lose_copy, Proxy::Mode::lose_commit}) {
+        proxy_.mode = mode;
+        EXPECT_EQ(add(1'000).error(), Failure::conflict);
+        EXPECT_EQ(proxy_.mode, Proxy::Mode::pass);
+        EXPECT_EQ(codes(), 2);
+    }
+    proxy_.mode = Proxy::Mode::lose_answer;
+    EXPECT_TRUE(add(1'000));
+    EXPECT_EQ(codes(), 602);
+    EXPECT_EQ(add(1'000).error(), Failure::conflict);
+    EXPECT_TRUE(add(2'000));  // on the same connection
+    EXPECT_EQ(codes(), 1'202);
+    EXPECT_TRUE(lock());
+}
+
 TEST_F(LostTest, AnswerToACommitIsFoundOut) {
     proxy_.mode = Proxy::Mode::lose_answer;
     EXPECT_TRUE(lock());

@@ -25,6 +25,7 @@ public:
     enum class Mode {
         pass,
         down,           ///< takes no connections, ends those there are
+        lose_copy,      ///< what is copied does not reach the server: both sides are closed
         lose_commit,    ///< a COMMIT does not reach the server: both sides are closed
         lose_answer,    ///< the server commits, but the answer is lost with the connection
         leave_running,  ///< the client's side is closed at a COMMIT, the server's is not
@@ -79,7 +80,7 @@ public:
         while (is_used_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
 
-    /// The modes that lose a COMMIT do so once, then pass on.
+    /// The modes that lose something do so once, then pass on.
     std::atomic<Mode> mode = Mode::pass;
 
 private:
@@ -149,6 +150,10 @@ private:
         const ssize_t size = recv(pair.client, bytes.data(), bytes.size(), 0);
         if (size <= 0) return close_both(pair);
         bytes.resize(static_cast<std::size_t>(size));
+        if (mode == Mode::lose_copy && bytes.find("PGCOPY") != std::string::npos) {
+            mode = Mode::pass;
+            return close_both(pair);
+        }
         if (bytes.find(std::string_view("COMMIT\0", 7)) != std::string::npos) {
             const Mode now = mode;
             if (now == Mode::lose_commit || now == Mode::lose_answer ||

@@ -279,6 +279,54 @@ TEST_F(RaceTest, JobsThatAreBegunAtOnceHaveIdsOfTheirOwnAndAPieceIsMadeOnce) {
     EXPECT_EQ(tested_.connect().integer("SELECT count(*) FROM coupon_code WHERE book_id = 3"), 2);
 }
 
+TEST_F(RaceTest, CodesThatNobodyHasLookedForAreAddedOnceHoweverManyBringThem) {
+    for (int i = 0; i < stores; ++i) {
+        CreateBook book{"g", "{8}", {}, {}};
+        book.case_sensitive = i % 2 == 0;
+        run_through(tested_.store(), {book});
+        run_through(tested_.store(), {GenerateCodes{3 + i, 3'000, {}}});
+    }
+    std::atomic<std::int64_t> created = 0;
+    race([&](Store& store, int number) {
+        AddGenerated piece{
+            {3 + number, 0, {}}, AddGenerated::Piece{1 + number, "w", noon + 1}, "{8}", {}, {}};
+        piece.expects_new = true;
+        piece.piece->round = {0, 3'000};
+        run_through(store, {piece});
+        for (int at = 0; at < 3'000; at += 1'000) {
+            piece.draft.candidates.clear();
+            for (int i = at; i < at + 1'000; ++i) {
+                // Of the books that fold, the one spells otherwise.
+                const std::string text = (number == 3 ? "c" : "C") + std::to_string(i);
+                piece.draft.candidates.push_back({text, 0});
+            }
+            piece.piece->done = at;
+            piece.piece->done_now = at + 1'000;
+            const std::vector<Command> one{piece};
+            const Submissions submissions(one);
+            for (bool trusting = true;; trusting = false) {
+                Result<World> world = store.load(needs(submissions.span(), noon, 1, trusting));
+                if (!world) continue;
+                const Decision decision = decide(*world, submissions.span(), noon);
+                if (!store.save(decision.delta)) continue;
+                const auto& job = std::get<JobChanged>(decision.outcomes.front()).job;
+                if (at == 2'000) created += job.created;
+                break;
+            }
+        }
+    });
+    auto sql = tested_.connect();
+    const std::int64_t there = sql.integer("SELECT count(*) FROM coupon_code WHERE book_id > 2");
+    EXPECT_EQ(created, there);
+    EXPECT_EQ(sql.integer("SELECT count(DISTINCT code) FROM coupon_code WHERE book_id > 2"), there);
+    EXPECT_EQ(sql.integer("SELECT count(folded) FROM coupon_code"),
+              sql.integer("SELECT count(DISTINCT folded) FROM coupon_code"));
+    EXPECT_EQ(sql.integer("SELECT count(DISTINCT upper(code)) FROM coupon_code WHERE book_id > 2"),
+              3'000);
+    expect_counted(tested_.connect());
+    expect_verified();
+}
+
 TEST_F(RaceTest, WhoeverIsErasedMeanwhileIsMet) {
     const auto store = tested_.database().open_store();
     run_through(*store,
