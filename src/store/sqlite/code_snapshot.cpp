@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -50,6 +51,7 @@ constexpr std::int64_t rows_for_a_look_up = 4;
 constexpr std::int64_t looks_for_a_pass = 4;
 
 constexpr std::int64_t page_bytes = 2'048;
+constexpr std::int64_t codes_of_a_page = 16;  ///< about
 
 /// What a code takes in the table and in the index, about twice, and its user.
 std::int64_t bytes_of(const Code& code) {
@@ -152,8 +154,8 @@ CodePass::CodePass(Connection& connection, const CodeQuery& query, Pass pass, Ti
       from_(query.prefix.value_or("")),
       to_(from_ + beyond_texts) {
     choose_way_beside();
-    const bool by_index = pass == Pass::by_code && beside_ != Way::index_of_holder &&
-                          (query.prefix || beside_ == Way::table);
+    const bool by_index = beside_ != Way::index_of_holder &&
+                          (query.prefix || (beside_ == Way::table && pass == Pass::by_code));
     read(by_index ? Way::index_of_codes : beside_);
     sqlite3_progress_handler(connection_.raw(), steps_unasked, interrupts, this);
 }
@@ -194,8 +196,9 @@ std::string CodePass::matching(Way way) {
 
 std::string CodePass::sql(Way way, Pass pass) {
     return "SELECT " COUPOND_SHOWN_COLUMNS + matching(way) +
-           (pass == Pass::by_code ? " ORDER BY code.code"
-                                  : " AND (code.settings IS NOT NULL OR code.use_of IS NOT NULL)");
+           (pass == Pass::by_code ? ""
+                                  : " AND (code.settings IS NOT NULL OR code.use_of IS NOT NULL)") +
+           (pass == Pass::by_code || way == Way::index_of_codes ? " ORDER BY code.code" : "");
 }
 
 void CodePass::read(Way way) {
@@ -240,7 +243,8 @@ bool CodePass::step() {
 /// where it has led far.
 void CodePass::leave_index() {
     rows_.reset();
-    const bool pays = !went_on_ || found_ * looks_for_a_pass >= book_codes_;
+    const bool pays = pass_ == Pass::by_code && beside_ == Way::table &&
+                      (!went_on_ || found_ * looks_for_a_pass >= book_codes_);
     if (!pays || comes_soon()) return read(beside_);
     went_on_ = true;
     Statement next(connection_, "SELECT min(code.code)" + matching(beside_));
@@ -270,8 +274,9 @@ int CodePass::interrupts(void* self) {
 /// Whether it follows the index of codes too far.
 bool CodePass::strays() const {
     if (way_ != Way::index_of_codes || !rows_) return false;
-    const std::int64_t allowed = limits::export_stray_pages + found_bytes_ / page_bytes;
-    return pages_read() - pages_before_ > allowed;
+    // No more than to read the book would take, about.
+    const std::int64_t stray = std::min(limits::export_stray_pages, book_codes_ / codes_of_a_page);
+    return pages_read() - pages_before_ > stray + found_bytes_ / page_bytes;
 }
 
 std::int64_t CodePass::pages_read() const {
