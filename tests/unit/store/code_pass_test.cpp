@@ -58,6 +58,7 @@ protected:
 
     /// As an export's connection is, but with so many KiB of pages in memory.
     void connect(int cache_kib = 2'048) {
+        pass_.reset();
         connection_.emplace(tested_.file(), sqlite::Connection::Mode::read_only);
         connection_->execute(("PRAGMA temp_store = FILE; PRAGMA cache_size = -" +
                               std::to_string(cache_kib) + "; BEGIN")

@@ -631,7 +631,7 @@ RC_GTEST_PROP(Decode, CodesComeOutAsTheyWentIn, ()) {
 TEST(DecodeShowQr, TakesAllParametersAndNone) {
     const ShowQr least = value(decode_show_qr("a.png.svg", {}, "r-1"));
     EXPECT_EQ(least.code, "a.png");
-    EXPECT_EQ(least.url, "");
+    EXPECT_EQ(least.wish.url, "");
     EXPECT_EQ(least.wish.format, QrImages::Format::svg);
     EXPECT_EQ(least.wish.size_px, 400);
     EXPECT_EQ(least.wish.margin_modules, 4);
@@ -641,7 +641,7 @@ TEST(DecodeShowQr, TakesAllParametersAndNone) {
         "a/b .png", {{"url", "h:{code}"}, {"errorLevel", "H"}, {"margin", "0"}, {"size", "2000"}},
         "r-1"));
     EXPECT_EQ(all.code, "a/b ");
-    EXPECT_EQ(all.url, "h:{code}");
+    EXPECT_EQ(all.wish.url, "h:{code}");
     EXPECT_EQ(all.wish.format, QrImages::Format::png);
     EXPECT_EQ(all.wish.size_px, 2000);
     EXPECT_EQ(all.wish.margin_modules, 0);
