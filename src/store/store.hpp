@@ -315,9 +315,9 @@ public:
     /// state at `now`. False where there is no such book. Failures: unavailable.
     virtual Result<bool> begin(const CodeQuery& query, Pass pass, Timestamp now) = 0;
 
-    /// The next ones, up to the query's `limit`; none behind the last one. May take long, for what
-    /// there is no index for is sorted first; but not when it is no longer wanted. Failures:
-    /// unavailable, also where it is not wanted.
+    /// The next ones, up to the query's `limit`, as lists show them; none behind the last one. May
+    /// take long, for what has no index is sorted first; but not when it is no longer wanted.
+    /// Failures: unavailable, also where it is not wanted.
     virtual Result<std::vector<Code>> next() = 0;
 };
 

@@ -15,11 +15,34 @@
 namespace coupond::postgres {
 namespace {
 
+// What is shown of a code.
+#define COUPOND_SHOWN_COLUMNS                                                   \
+    "code.id, code.code, holder.user_id, code.locked_until, code.redeemed_at, " \
+    "code.created_at, " COUPOND_SETTINGS_OF_CODE ", code.use_of"
+
+/// From a row of them.
+Code read_shown(const Rows& rows, int row) {
+    Code code;
+    code.id = rows.integer(row, 0);
+    code.code = shown_text(rows.text(row, 1));
+    code.assigned_to = rows.optional_text(row, 2);
+    if (!rows.is_null(row, 3)) {
+        code.lock = Lock{std::string(rows.text(row, 2)), {rows.integer(row, 3)}};
+    }
+    code.redeemed_at = optional_time(rows, row, 4);
+    code.created_at = {rows.integer(row, 5)};
+    code.use_of = rows.optional_integer(row, 7);
+    if (!rows.is_null(row, 6) && !read_row_text(rows.text(row, 6), code)) {
+        throw Rejected{{data_corrupted, "a code of such settings", ""}};
+    }
+    return sound(std::move(code));
+}
+
 // The server chooses between the index of codes, which has their order but of all books, and to
 // sort those of the book. It knows the parameters when it does. To be parsed each time: a second
 // one comes when it is too late to find out that prepared statements do not stay.
 #define COUPOND_PASS(those, rest)                                                        \
-    "DECLARE coupond_codes NO SCROLL CURSOR FOR SELECT " COUPOND_CODE_COLUMNS            \
+    "DECLARE coupond_codes NO SCROLL CURSOR FOR SELECT " COUPOND_SHOWN_COLUMNS           \
     " FROM coupon_code AS code" COUPOND_HOLDER "WHERE " those " AND " COUPOND_OF_FILTER( \
         "$2::bigint", "$3::bigint") " AND starts_with(code.code, coalesce($4::text, ''))" rest
 #define COUPOND_OF_USER_IN_BOOK COUPOND_OF_USER " AND code.book_id = $5::bigint"
@@ -111,7 +134,7 @@ private:
         const Rows& rows = replies.rows.at(0);
         std::vector<Code> codes;
         codes.reserve(static_cast<std::size_t>(rows.size()));
-        for (int row = 0; row < rows.size(); ++row) codes.push_back(read_code(rows, row));
+        for (int row = 0; row < rows.size(); ++row) codes.push_back(read_shown(rows, row));
         return codes;
     }
 

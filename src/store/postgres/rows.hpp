@@ -9,12 +9,15 @@
 
 namespace coupond::postgres {
 
-#define COUPOND_CODE_COLUMNS                                                \
-    "code.id, code.book_id, code.code, holder.user_id, code.locked_until, " \
-    "code.redeemed_at, code.created_at, code.last_entry_id, "               \
-    "CASE WHEN code.use_of IS NULL THEN code.settings ELSE "                \
-    "(SELECT settings FROM coupon_code WHERE id = code.use_of) END, "       \
-    "code.shuffle_key < 0, code.use_of, code.lock_key, code.assigned_to, code.ctid"
+/// What clients have set of a code; of a use, what they have set of its code.
+#define COUPOND_SETTINGS_OF_CODE                             \
+    "CASE WHEN code.use_of IS NULL THEN code.settings ELSE " \
+    "(SELECT settings FROM coupon_code WHERE id = code.use_of) END"
+#define COUPOND_CODE_COLUMNS                                                           \
+    "code.id, code.book_id, code.code, holder.user_id, code.locked_until, "            \
+    "code.redeemed_at, code.created_at, code.last_entry_id, " COUPOND_SETTINGS_OF_CODE \
+    ", code.shuffle_key < 0, code.use_of, code.lock_key, "                             \
+    "code.assigned_to, code.ctid"
 /// To be joined with `code`. OFFSET 0: each row on the left is looked up by itself, whatever else
 /// the planner would think of.
 #define COUPOND_HOLDER                                                                     \

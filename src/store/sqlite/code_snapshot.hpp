@@ -48,6 +48,7 @@ private:
     void bind(Statement& statement);
     bool step();
     void leave_index();
+    bool comes_soon();
     static int interrupts(void* self);
     bool strays() const;
     std::int64_t pages_read() const;

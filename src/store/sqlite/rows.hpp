@@ -9,12 +9,15 @@
 
 namespace coupond::sqlite {
 
-#define COUPOND_CODE_COLUMNS                                                    \
-    "code.id, code.book_id, code.code, holder.user_id, code.locked_until, "     \
-    "code.redeemed_at, code.created_at, code.last_entry_id, code.assigned_to, " \
-    "CASE WHEN code.use_of IS NULL THEN code.settings ELSE "                    \
-    "(SELECT settings FROM coupon_code WHERE id = code.use_of) END, "           \
-    "code.shuffle_key < 0, code.use_of, code.lock_key"
+/// What clients have set of a code; of a use, what they have set of its code.
+#define COUPOND_SETTINGS_OF_CODE                             \
+    "CASE WHEN code.use_of IS NULL THEN code.settings ELSE " \
+    "(SELECT settings FROM coupon_code WHERE id = code.use_of) END"
+#define COUPOND_CODE_COLUMNS                                                \
+    "code.id, code.book_id, code.code, holder.user_id, code.locked_until, " \
+    "code.redeemed_at, code.created_at, code.last_entry_id, "               \
+    "code.assigned_to, " COUPOND_SETTINGS_OF_CODE                           \
+    ", code.shuffle_key < 0, code.use_of, code.lock_key"
 #define COUPOND_CODES \
     "coupon_code AS code LEFT JOIN coupon_user AS holder ON holder.number = code.assigned_to"
 /// The code that a text is a spelling of, ?1: folded; none where there is a code of that text, ?2.

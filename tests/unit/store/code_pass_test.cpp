@@ -58,6 +58,7 @@ protected:
 
     /// As an export's connection is, but with so many KiB of pages in memory.
     void connect(int cache_kib = 2'048) {
+        pass_.reset();
         connection_.emplace(tested_.file(), sqlite::Connection::Mode::read_only);
         connection_->execute(("PRAGMA temp_store = FILE; PRAGMA cache_size = -" +
                               std::to_string(cache_kib) + "; BEGIN")
@@ -187,9 +188,11 @@ TEST_F(CodePassTest, OfAPrefixFollowsTheIndexUnlessItIsThatOfOthers) {
     begin({.book_id = 2, .prefix = "B"});
     EXPECT_EQ(rest(), 300u);
     EXPECT_EQ(pass_->way(), Way::index_of_codes);
-    begin({.book_id = 3, .prefix = "A"});
-    EXPECT_EQ(rest(), 300u);
-    EXPECT_EQ(pass_->way(), Way::index_of_book);
+    for (const Pass pass : {Pass::by_code, Pass::with_settings}) {
+        begin({.book_id = 3, .prefix = "A"}, pass);
+        EXPECT_EQ(rest(), pass == Pass::by_code ? 300u : 0u);
+        EXPECT_EQ(pass_->way(), Way::index_of_book);
+    }
 }
 
 TEST_F(CodePassTest, OfAUserReadsWhatTheyHold) {
@@ -210,7 +213,16 @@ TEST_F(CodePassTest, WithSettingsReadsTheTableOrTheBook) {
     connect();
     EXPECT_EQ(begin({.book_id = 1}, Pass::with_settings).way(), Way::table);
     EXPECT_EQ(begin({.book_id = 2}, Pass::with_settings).way(), Way::index_of_book);
-    EXPECT_EQ(begin({.book_id = 1, .prefix = "A"}, Pass::with_settings).way(), Way::table);
+    EXPECT_EQ(begin({.book_id = 1, .prefix = "A"}, Pass::with_settings).way(), Way::index_of_codes);
+    EXPECT_EQ(rest(), 0u);
+    tested_.connect().run(
+        "UPDATE coupon_code SET settings = 'max_redemptions 2' || char(10) "
+        "WHERE code IN ('A00000007', 'A00004000', 'B00000001')");
+    connect();
+    for (const char* const prefix : {"", "A", "A0000"}) {
+        begin({.book_id = 1, .prefix = prefix}, Pass::with_settings);
+        EXPECT_EQ(rest(), 2u);
+    }
 }
 
 /// Files of this process that have no name any more, and had one in `folder`.

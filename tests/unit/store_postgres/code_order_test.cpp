@@ -16,10 +16,11 @@ using std::chrono::steady_clock;
 
 class CodeOrderTest : public testing::Test {
 protected:
-    ~CodeOrderTest() override {
+    void TearDown() override {
         sql_.run(
             "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || "
-            "' RESET search_path'; END $$; DROP FUNCTION IF EXISTS public.starts_with(text, text)");
+            "' RESET search_path'; END $$; "
+            "DROP FUNCTION IF EXISTS public.starts_with(text, text)");
     }
 
     /// Codes of a book that there is not yet; `text` is SQL for one, by `i` from 0.
@@ -34,11 +35,12 @@ protected:
             std::to_string(count - 1) + ") AS i");
     }
 
-    /// A tenth of a second of the server, those too that it sorts before the first one is told.
+    /// From now on a tenth of a second of the server, those too that it sorts before the first one
+    /// is told.
     void have_each_code_take_time() {
         sql_.run(
-            "CREATE FUNCTION starts_with(text, text) RETURNS boolean LANGUAGE plpgsql VOLATILE "
-            "AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN true; END $$; "
+            "CREATE FUNCTION public.starts_with(text, text) RETURNS boolean LANGUAGE plpgsql "
+            "VOLATILE AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN true; END $$; "
             "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || current_database() || "
             "' SET search_path = public, pg_catalog'; END $$");
         tested_.close();
@@ -98,7 +100,7 @@ TEST_F(CodeOrderTest, ComesFromTheIndexThatItCostsLeast) {
     EXPECT_EQ(read({.book_id = 1, .limit = 1'000}).size(), 300u);
     EXPECT_LT(read_of(of_codes), 100);  // the planner looks at its ends
     EXPECT_EQ(read({.book_id = 1, .limit = 1'000}).size(), 300u);
-    EXPECT_EQ(read_of(of_book), 300);
+    EXPECT_GE(read_of(of_book), 300);
     // Where they lie in order.
     EXPECT_EQ(read({.book_id = 2, .limit = 1'000}).size(), 30'000u);
     EXPECT_GE(read_of(of_codes), 30'000);
