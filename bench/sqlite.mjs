@@ -21,7 +21,9 @@ const monthOfActivity = `
     WITH RECURSIVE quarter (since) AS (
         SELECT min(since) - 900000 FROM activity_count UNION ALL
         SELECT since - 900000 FROM quarter LIMIT 2880)
-    INSERT INTO activity_count SELECT 1, since, 0, 3, 2, 1, 500, 0, 1 FROM quarter;
+    INSERT INTO activity_count
+        (book_id, since, uploaded, assigned, locked, redeemed, discount_cents, standing)
+        SELECT 1, since, 0, 3, 2, 1, 500, 1 FROM quarter;
     INSERT INTO refusal_count SELECT 1, since, 'not_locked', 1 FROM activity_count WHERE book_id = 1;`;
 
 /** The middle of how long each path takes on one connection, in ms, asked for in turns. */

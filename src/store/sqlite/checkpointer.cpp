@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include "store/sqlite/stores.hpp"
+#include "store/sqlite/wal_vfs.hpp"
 
 namespace coupond::sqlite {
 namespace {
@@ -67,6 +68,7 @@ void Checkpointer::after_commit(Connection& writer, int log_pages) {
 
 void Checkpointer::run() {
     pthread_setname_np(pthread_self(), "checkpoint");
+    write_piecewise();
     Health health(side_checkpoints);
     std::unique_lock lock(mutex_);
     for (;;) {

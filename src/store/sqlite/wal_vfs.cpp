@@ -1,7 +1,10 @@
 #include "store/sqlite/wal_vfs.hpp"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <map>
 #include <mutex>
@@ -195,6 +198,33 @@ int open(sqlite3_vfs* self, const char* path, sqlite3_file* file, int flags, int
     return code;
 }
 
+constexpr std::size_t piece_bytes = std::size_t(1) << 20;
+thread_local bool writes_piecewise = false;
+
+/// pwrite, as SQLite calls it.
+ssize_t write_at(int file, const void* bytes, std::size_t count, off_t at) {
+    const ssize_t written = pwrite(file, bytes, count, at);
+    if (!writes_piecewise || written < 0) return written;
+    static thread_local std::size_t piece = 0;
+    piece += static_cast<std::size_t>(written);
+    if (piece < piece_bytes) return written;
+    piece = 0;
+    // Begins with this piece when the one before is written. Where that failed, the next sync would
+    // not tell (the kernel tells once): so this write has failed, and with it the checkpoint.
+    constexpr unsigned begin_next = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE;
+    const int begun = sync_file_range(file, 0, 0, begin_next);
+    return begun == 0 || errno == EINVAL || errno == ENOSYS ? written : -1;
+}
+
+void install_write_at() {
+    sqlite3_vfs* const vfs = system_vfs();
+    for (const char* const name : {"pwrite", "pwrite64"}) {
+        if (vfs->xGetSystemCall(vfs, name) == nullptr) continue;  // it uses the other one
+        const auto function = reinterpret_cast<sqlite3_syscall_ptr>(write_at);
+        COUPOND_CHECK(vfs->xSetSystemCall(vfs, name, function) == SQLITE_OK);
+    }
+}
+
 }  // namespace
 
 const char* wal_vfs(const std::string& folder) {
@@ -204,6 +234,7 @@ const char* wal_vfs(const std::string& folder) {
     const auto [place, is_new] = registered.try_emplace(folder);
     Vfs& vfs = place->second;
     if (is_new) {
+        if (registered.size() == 1) install_write_at();  // before anything is open
         vfs.name = "coupond-wal " + folder;
         if (!folder.empty()) vfs.temporary = folder + "/coupond-sort.tmp" + '\0';
         vfs.base = *system_vfs();
@@ -232,6 +263,10 @@ int sync_log(sqlite3_file* log) {
     sqlite3_file* const file = log_of(log).system();
     const int code = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
     return code == SQLITE_OK ? code : SQLITE_IOERR_FSYNC;
+}
+
+void write_piecewise() {
+    writes_piecewise = true;
 }
 
 void forget_gathered(sqlite3* connection) {
