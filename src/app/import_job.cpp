@@ -24,11 +24,6 @@ constexpr std::size_t codes_at_once = 5'000;
 /// Rejected rows in one step, but for those that it finds by itself.
 constexpr std::size_t rejected_at_once = 5'000;
 
-void reject(std::int64_t& count, std::vector<RejectedRow>& rejected, RejectedRow&& row) {
-    if (std::ssize(rejected) < limits::rejected_rows) rejected.push_back(std::move(row));
-    ++count;
-}
-
 }  // namespace
 
 /// Rows as they are read, with their dates as moments; or rejected where the book has no room for
@@ -127,25 +122,42 @@ bool ImportJob::read_file(Rows& rows) {
     return file.end();
 }
 
+/// Counts, and keeps all rows in only_share_ where they are no more than one.
 std::optional<ImportJob::Contents> ImportJob::read() {
     class Counter final : public Rows {
     public:
-        Counter(const ImportJob& job, bool folds) : Rows(job), folds_(folds) {}
+        explicit Counter(ImportJob& job) : Rows(job), job_(job) {}
         void take(const ImportedCode& code) override {
             ++contents.rows;
-            contents.bytes += ImportShare::bytes_of(code, folds_);
+            contents.bytes += ImportShare::bytes_of(code, !job_.book_->case_sensitive);
+            if (!job_.only_share_) return;
+            if (shares_of(contents) > 1) return job_.only_share_.reset();
+            job_.only_share_->add(code);
         }
         void rejected(RejectedRow&& row) override {
             ++contents.rows;
-            reject(contents.rejected_count, contents.rejected, std::move(row));
+            job_.reject(contents, std::move(row));
+            is_told_ = is_told_ && job_.hand_over_many(contents.rejected);
         }
+        bool is_told() const { return is_told_; }
         Contents contents;
 
     private:
-        bool folds_;
+        ImportJob& job_;
+        bool is_told_ = true;
     };
-    Counter counter(*this, !book_->case_sensitive);
-    return read_file(counter) ? std::optional(std::move(counter.contents)) : std::nullopt;
+    only_share_.emplace(0, 1, !book_->case_sensitive);
+    only_share_->reserve(limits::share_rows, job_.import->bytes);
+    Counter counter(*this);
+    if (!read_file(counter) || !counter.is_told()) return std::nullopt;
+    if (only_share_) put_in_order(*only_share_, 1);
+    return std::move(counter.contents);
+}
+
+/// In how many shares the rows are to be taken.
+std::int64_t ImportJob::shares_of(const Contents& contents) {
+    return 1 +
+           std::max((contents.rows - 1) / limits::share_rows, contents.bytes / limits::share_bytes);
 }
 
 std::optional<ImportShare> ImportJob::share(std::int64_t number, std::int64_t shares) {
@@ -157,15 +169,20 @@ std::optional<ImportShare> ImportJob::share(std::int64_t number, std::int64_t sh
     private:
         ImportShare& share_;
     };
+    if (shares == 1 && only_share_) return std::exchange(only_share_, std::nullopt);
     ImportShare share(number, shares, !book_->case_sensitive);
     const std::int64_t rows = job_.requested / shares, bytes = job_.import->bytes / shares;
     share.reserve(rows + rows / 16, bytes + bytes / 16);
     Collector collector(*this, share);
     if (!read_file(collector)) return std::nullopt;
+    put_in_order(share, shares);
+    return share;
+}
+
+void ImportJob::put_in_order(ImportShare& share, std::int64_t shares) {
     share.sort();
     // What goes into the index's pages at random is little then: ids have the file's order.
     if (shares == 1 && share.size() <= rows_in_order) share.sort_by_lines();
-    return share;
 }
 
 /// Adds to `contents.rejected` the rows whose codes are in lines before, or are there already.
@@ -186,8 +203,7 @@ bool ImportJob::look_for_conflicts(const ImportShare& share, Contents& contents)
         for (std::size_t i = begin; i < std::min(begin + codes_at_once, share.size()); ++i) {
             ImportedCode row = share.at(i);
             if (share.is_repeated(i)) {
-                reject(contents.rejected_count, contents.rejected,
-                       {row.line, std::string(code_repeated), std::move(row.code)});
+                reject(contents, {row.line, std::string(code_repeated), std::move(row.code)});
                 continue;
             }
             codes.push_back(std::move(row.code));
@@ -197,21 +213,23 @@ bool ImportJob::look_for_conflicts(const ImportShare& share, Contents& contents)
         if (!exist) return false;
         for (std::size_t i = 0; i < codes.size(); ++i) {
             if (!(*exist)[i]) continue;
-            reject(contents.rejected_count, contents.rejected,
-                   {lines[i], std::string(to_string(Refusal::codes_already_exist)),
-                    std::move(codes[i])});
+            reject(contents, {lines[i], std::string(to_string(Refusal::codes_already_exist)),
+                              std::move(codes[i])});
         }
+        if (!hand_over_many(contents.rejected)) return false;
     }
     return true;
 }
 
-/// Has a step taken, and the rows that are rejected with it; those beyond some before it, which are
-/// not counted until it counts them all: where it does not come to that, they are sent anew.
-/// `meanwhile`: see Hands.
-bool ImportJob::take(AddImported step, Contents contents, const std::function<void()>& meanwhile) {
-    std::vector<RejectedRow>& rejected = contents.rejected;
-    const auto room = std::max(limits::rejected_rows - job_.import->rejected, std::int64_t{0});
-    rejected.resize(std::min(rejected.size(), static_cast<std::size_t>(room)));
+void ImportJob::reject(Contents& contents, RejectedRow&& row) const {
+    if (job_.import->rejected + contents.rejected_count++ < limits::rejected_rows) {
+        contents.rejected.push_back(std::move(row));
+    }
+}
+
+/// Has steps taken of those beyond what one step takes. They are not counted until a step counts
+/// them all: where it does not come to that, they are sent anew.
+bool ImportJob::hand_over_many(std::vector<RejectedRow>& rejected) {
     while (rejected.size() > rejected_at_once) {
         AddImported some = next();
         const auto end = rejected.end();
@@ -220,6 +238,15 @@ bool ImportJob::take(AddImported step, Contents contents, const std::function<vo
         rejected.erase(begin, end);
         if (!hands_.take(std::move(some), {})) return false;
     }
+    return true;
+}
+
+/// Has a step taken, and the rows that are rejected with it. `meanwhile`: see Hands.
+bool ImportJob::take(AddImported step, Contents contents, const std::function<void()>& meanwhile) {
+    std::vector<RejectedRow>& rejected = contents.rejected;
+    const auto room = std::max(limits::rejected_rows - job_.import->rejected, std::int64_t{0});
+    rejected.resize(std::min(rejected.size(), static_cast<std::size_t>(room)));
+    if (!hand_over_many(rejected)) return false;
     step.rejected = std::move(rejected);
     step.rejected_count = contents.rejected_count;
     auto job = hands_.take(std::move(step), meanwhile);
@@ -233,8 +260,7 @@ bool ImportJob::count() {
     if (!contents) return false;
     AddImported counted = next();
     Import& after = counted.after;
-    after.shares = 1 + std::max((contents->rows - 1) / limits::share_rows,
-                                contents->bytes / limits::share_bytes);
+    after.shares = shares_of(*contents);
     counted.rows = contents->rows;
     if (after.skips) {
         after.stage = Import::Stage::adding;
@@ -257,8 +283,7 @@ bool ImportJob::check() {
 /// While one piece is added, the next one is made.
 void ImportJob::add() {
     const std::int64_t number = job_.import->share;
-    const auto rows =
-        only_share_ ? std::exchange(only_share_, std::nullopt) : share(number, job_.import->shares);
+    const auto rows = share(number, job_.import->shares);
     if (!rows) return;
     std::size_t most = hands_.begin();
     Piece next = piece_of(*rows, static_cast<std::size_t>(job_.import->done), most);
@@ -285,8 +310,7 @@ ImportJob::Piece ImportJob::piece_of(const ImportShare& share, std::size_t begin
     for (piece.end = first; piece.end < last && entries < limits::piece_entries; ++piece.end) {
         ImportedCode row = share.at(piece.end);
         if (share.is_repeated(piece.end)) {
-            reject(piece.repeated.rejected_count, piece.repeated.rejected,
-                   {row.line, std::string(code_repeated), std::move(row.code)});
+            reject(piece.repeated, {row.line, std::string(code_repeated), std::move(row.code)});
             continue;
         }
         const bool goes_on = !piece.codes.empty() && piece.codes.back().settings == row.settings;

@@ -21,7 +21,7 @@ namespace coupond {
 inline constexpr std::string_view code_repeated = "code_repeated";
 
 /// The work on one job of an import. Reads the file once to count its rows, and then for each share
-/// of them; what is in memory does not grow with the file.
+/// of them where they are several; what is in memory does not grow with the file.
 class ImportJob {
 public:
     /// Whoever runs it.
@@ -55,7 +55,7 @@ private:
         std::int64_t rows = 0;  ///< also those that are rejected
         std::int64_t bytes = 0;
         std::int64_t rejected_count = 0;
-        std::vector<RejectedRow> rejected;  ///< the first limits::rejected_rows
+        std::vector<RejectedRow> rejected;  ///< of the first limits::rejected_rows
     };
 
     class Rows;
@@ -72,7 +72,11 @@ private:
     bool keep();
     bool read_file(Rows& rows);
     std::optional<Contents> read();
+    static std::int64_t shares_of(const Contents& contents);
     std::optional<ImportShare> share(std::int64_t number, std::int64_t shares);
+    static void put_in_order(ImportShare& share, std::int64_t shares);
+    void reject(Contents& contents, RejectedRow&& row) const;
+    bool hand_over_many(std::vector<RejectedRow>& rejected);
     bool look_for_conflicts(std::int64_t shares, Contents& contents);
     bool look_for_conflicts(const ImportShare& share, Contents& contents);
     bool take(AddImported step, Contents contents, const std::function<void()>& meanwhile = {});
@@ -87,7 +91,7 @@ private:
     const Hands& hands_;
     std::optional<Book> book_;
     std::optional<TimeZone> zone_;
-    std::optional<ImportShare> only_share_;  ///< all rows, where they were looked through already
+    std::optional<ImportShare> only_share_;  ///< all rows in their order, where they are one
     bool expects_new_ = true;                ///< no code was there already, so far
     Clock::time_point kept_at_ = Clock::now();
 };

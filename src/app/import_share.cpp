@@ -40,15 +40,18 @@ void ImportShare::reserve(std::int64_t rows, std::int64_t bytes) {
 
 void ImportShare::add(const ImportedCode& row) {
     const std::string key = folds_ ? folded(row.code) : std::string();
-    const std::uint64_t hash = digest(folds_ ? key : row.code);
-    if (hash % static_cast<std::uint64_t>(shares_) != static_cast<std::uint64_t>(share_)) return;
+    if (shares_ > 1) {
+        const std::uint64_t hash = digest(folds_ ? key : row.code);
+        if (hash % static_cast<std::uint64_t>(shares_) != static_cast<std::uint64_t>(share_))
+            return;
+    }
     Row kept;
     kept.begin = texts_.size();
     kept.key_begins = first_bytes(folds_ ? key : row.code);
     kept.key_size = static_cast<std::uint16_t>(key.size());
     kept.code_size = static_cast<std::uint16_t>(row.code.size());
     kept.user_size = static_cast<std::uint16_t>(row.user_id.size());
-    kept.line = row.line;
+    kept.line = static_cast<std::uint32_t>(row.line);
     texts_.append(key).append(row.code).append(row.user_id);
     if (row.settings != settings_.front()) {
         const auto [known, is_new] = settings_by_text_.try_emplace(

@@ -48,9 +48,9 @@ private:
     /// Its texts stand one after the other in texts_: the key, if codes are folded, code and user.
     struct Row {
         std::size_t begin = 0;
-        std::int64_t line = 0;
         std::uint64_t key_begins = 0;  ///< with these bytes: most keys differ in them
-        std::uint32_t settings = 0;    ///< in settings_
+        std::uint32_t line = 0;
+        std::uint32_t settings = 0;  ///< in settings_
         std::uint16_t key_size = 0;
         std::uint16_t code_size = 0;
         std::uint16_t user_size = 0;
@@ -58,6 +58,7 @@ private:
     };
     static_assert(limits::code_characters * 4 <= UINT16_MAX);
     static_assert(limits::user_id_characters * 4 <= UINT16_MAX);
+    static_assert(limits::import_bytes / 2 <= UINT32_MAX);  // of two in a row at least
 
     std::string_view key_of(const Row& row) const;
 
