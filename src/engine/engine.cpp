@@ -106,8 +106,13 @@ void Engine::run_lane() {
         }
         const auto begun = std::chrono::steady_clock::now();
         std::vector<Delivery> deliveries = run_batch(std::move(work.batch));
-        const auto taken = std::chrono::steady_clock::now() - begun;
-        owed_ = work.aside ? limits::lane_share_of_others * taken : owed_ - taken;
+        const auto ended = std::chrono::steady_clock::now();
+        const auto taken = ended - begun;
+        if (work.aside) {
+            owed_until_ = ended + limits::lane_share_of_others * taken;
+        } else {
+            others_ran_ = ended;
+        }
         {
             const std::lock_guard lock(mutex_);
             totals_.commands += deliveries.size();
@@ -142,9 +147,17 @@ Readiness Engine::look() {
 Engine::Work Engine::take_work() {
     std::unique_lock lock(mutex_);
     wake_.wait(lock, [this] { return draining_ || !queue_.empty() || !checks_.empty() || aside_; });
+    // Those who were just answered may be back at once: where nobody waits for a moment only, what
+    // has time does not step in between.
+    if (aside_) {
+        const auto calm = others_ran_ + std::chrono::milliseconds(limits::lane_calm_ms);
+        wake_.wait_until(lock, std::min(calm, owed_until_), [this] {
+            return draining_ || !queue_.empty() || !checks_.empty();
+        });
+    }
     Work work;
     work.checks.swap(checks_);
-    if (aside_ && (queue_.empty() || owed_.count() <= 0)) {
+    if (aside_ && (queue_.empty() || std::chrono::steady_clock::now() >= owed_until_)) {
         work.aside = true;
         work.batch.push_back(std::move(*aside_));
         aside_.reset();

@@ -103,11 +103,11 @@ public:
     /// Failure::overloaded. Thread-safe.
     bool submit(Submission submission, Done done);
 
-    /// Hands over a command that has time: it is run where no other one waits, or others have had
-    /// their share of the lane since the last of its kind. Alone in its batch, however long it has
-    /// waited. With a settler it is answered when it is saved, before that is durable: whoever
-    /// hands it over tells nobody. False where one is there already, or the engine drains; one that
-    /// is there when it drains is still run. Thread-safe.
+    /// Hands over a command that has time: it is run where no other one waits or did just now, or
+    /// others have had their share of the lane since the last of its kind. Alone in its batch,
+    /// however long it has waited. With a settler it is answered when it is saved, before that is
+    /// durable: whoever hands it over tells nobody. False where one is there already, or the engine
+    /// drains; one that is there when it drains is still run. Thread-safe.
     bool submit_aside(Submission submission, Done done);
 
     using Checked = std::function<void(Readiness)>;
@@ -167,8 +167,9 @@ private:
     bool draining_ = false;
     Totals totals_;
 
-    /// How long others run, where they wait, before the next command that has time. The lane's own.
-    std::chrono::steady_clock::duration owed_{};
+    // The lane's own.
+    std::chrono::steady_clock::time_point owed_until_{};  ///< to others, where they wait
+    std::chrono::steady_clock::time_point others_ran_{};
 
     std::thread lane_;
 };
