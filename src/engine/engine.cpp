@@ -151,9 +151,8 @@ Engine::Work Engine::take_work() {
     // has time does not step in between.
     if (aside_) {
         const auto calm = others_ran_ + std::chrono::milliseconds(limits::lane_calm_ms);
-        wake_.wait_until(lock, std::min(calm, owed_until_), [this] {
-            return draining_ || !queue_.empty() || !checks_.empty();
-        });
+        wake_.wait_until(lock, std::min(calm, owed_until_),
+                         [this] { return draining_ || !queue_.empty() || !checks_.empty(); });
     }
     Work work;
     work.checks.swap(checks_);

@@ -93,8 +93,8 @@ sqlite3_mem_methods system_memory;
 /// lie all over memory cost the processor as much to find as to read.
 class PageMemory {
 public:
-    // A page (page_size_sql) alone, and with all that SQLite 3.40 keeps beside it; whole lines of the
-    // processor's cache.
+    // A page (page_size_sql) alone, and with all that SQLite 3.40 keeps beside it; whole lines of
+    // the processor's cache.
     static constexpr std::size_t least_bytes = 2048;
     static constexpr std::size_t most_bytes = 2368;
 

@@ -1,5 +1,5 @@
-// SQLite's own page cache, without a walk through all of it at almost every commit, in memory that is
-// found quickly.
+// SQLite's own page cache, without a walk through all of it at almost every commit, in memory that
+// is found quickly.
 #pragma once
 
 namespace coupond::sqlite {
