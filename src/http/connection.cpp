@@ -26,6 +26,13 @@ constexpr std::size_t quoted_method_bytes = 32;
 
 constexpr Refusal request_timeout = {408, "request_timeout", "The request took too long to arrive"};
 
+/// What counts as held until the client has taken it.
+std::size_t held_by(const wire::Answer& answer) {
+    const auto* const text = std::get_if<std::string>(&answer.body);
+    if (text == nullptr) return answer.held_bytes;
+    return text->size() <= small_body_bytes ? 0 : text->capacity();
+}
+
 }  // namespace
 
 Responder::Responder(std::shared_ptr<Connection> connection, std::uint64_t request_number)
@@ -534,7 +541,8 @@ void Connection::send(wire::Answer&& answer, std::uint64_t request_number) noexc
     try {
         // What a command did must be told; a read that there is no room for can be asked again.
         const bool is_read = head_.method == "GET" || head_.method == "HEAD";
-        if (is_read && answer.held_bytes > 0 && !state_->has_room(answer.held_bytes)) {
+        const std::size_t held = held_by(answer);
+        if (is_read && held > 0 && !state_->has_room(held)) {
             answer = wire::failed(Failure::overloaded, request_id_);
         }
         this->answer(std::move(answer), false);
@@ -568,6 +576,8 @@ void Connection::answer(wire::Answer&& answer, bool close) {
     auto* const text = std::get_if<std::string>(&answer.body);
     const bool without_body = head_.method == "HEAD";
 
+    const std::size_t held = without_body ? 0 : held_by(answer);
+
     Framing framing = Framing::length;
     if (text == nullptr) {
         framing = without_body        ? Framing::none
@@ -600,10 +610,8 @@ void Connection::answer(wire::Answer&& answer, bool close) {
         out_ += *text;
     }
     release_body();
-    if (source_) {
-        body_held_bytes_ = answer.held_bytes;
-        state_->bodies_held_bytes += body_held_bytes_;
-    }
+    body_held_bytes_ = held;
+    state_->bodies_held_bytes += body_held_bytes_;
     if (log::enabled(log::Level::debug)) log_answer(answer.status);
     deadline_ms_ = never;
     phase_ = Phase::writing;

@@ -135,6 +135,36 @@ TEST(Limits, BodiesOfAllConnectionsTogether) {
     }
 }
 
+TEST(Limits, LongAnswersThatNobodyReadsCountWithThem) {
+    constexpr std::size_t large = 30'000'000;  // more than the system takes of a connection
+    Bounds bounds = patient();
+    bounds.connections = 10;
+    bounds.bodies_in_flight_bytes = 10 * small_body_bytes + large + large / 2;
+    Router router = usual_routes();
+    for (const char* const method : {"GET", "POST"}) {
+        router.add(method, "/large", [](const Request&, const Responder& to) {
+            to.send(text_answer(std::string(large, 'x')));
+        });
+    }
+    TestServer server(std::move(router), bounds);
+    Client first(server);
+    first.send(get("/large"));
+    EXPECT_TRUE(eventually([&] {
+        Client second(server);
+        return second.ask(get("/large")).status == 503;
+    }));
+    {
+        Client small(server);
+        EXPECT_EQ(small.ask(get("/ping")).status, 200);
+        EXPECT_EQ(small.ask(post("/large", "")).body.size(), large);  // what was done is told
+    }
+    EXPECT_EQ(first.read().body.size(), large);
+    EXPECT_TRUE(eventually([&] {
+        Client again(server);
+        return again.ask(get("/large")).status == 200;
+    }));
+}
+
 TEST(Limits, ConnectionsBeyondTheBoundAreTold) {
     Bounds bounds = patient();
     bounds.connections = 2;
