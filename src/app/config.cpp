@@ -491,6 +491,10 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     add_storage(work, of_work);
     add_jobs(work, of_work);
 
+    const auto see_help = [&app] {
+        const std::vector<CLI::App*> found = app.get_subcommands();
+        return "; see coupond " + (found.empty() ? "" : found.front()->get_name() + ' ') + "--help";
+    };
     try {
         app.parse(argc, argv);
     } catch (const CLI::CallForHelp&) {
@@ -498,14 +502,14 @@ std::variant<Config, Information> read_config(int argc, char** argv) {
     } catch (const CLI::CallForVersion&) {
         return Information{"coupond " COUPOND_VERSION "\n"};
     } catch (const CLI::ParseError& error) {
-        throw ConfigError(std::string(error.what()) + "; see coupond --help");
+        throw ConfigError(error.what() + see_help());
     }
     const std::vector<std::string> unknown = app.remaining(true);
     if (!unknown.empty()) {
-        throw ConfigError("unknown argument '" + unknown.front() + "'; see coupond --help");
+        throw ConfigError("unknown argument '" + unknown.front() + '\'' + see_help());
     }
     if (app.get_subcommands().empty()) {
-        throw ConfigError("say what to do, such as: coupond serve; see coupond --help");
+        throw ConfigError("say what to do, such as: coupond serve" + see_help());
     }
     const Settings& settings = migrate.parsed()         ? of_migrate
                                : verify.parsed()        ? of_verify

@@ -319,7 +319,9 @@ TEST_F(ConfigTest, RefusesACallThatDoesNotFitAndPointsToTheHelp) {
     };
     for (const auto& words : calls) {
         const std::string said = complaint(words);
-        EXPECT_NE(said.find("see coupond --help"), std::string::npos) << said;
+        const bool knows = !words.empty() && words.front() != "explode";
+        const std::string help = "see coupond " + (knows ? words.front() + ' ' : "") + "--help";
+        EXPECT_NE(said.find(help), std::string::npos) << said;
     }
 }
 
