@@ -122,7 +122,7 @@ bool ImportJob::read_file(Rows& rows) {
     return file.end();
 }
 
-/// Counts, and keeps all rows in only_share_ where they are no more than one.
+/// Counts, and keeps all rows in only_share_ where they make up a single share.
 std::optional<ImportJob::Contents> ImportJob::read() {
     class Counter final : public Rows {
     public:
@@ -130,9 +130,8 @@ std::optional<ImportJob::Contents> ImportJob::read() {
         void take(const ImportedCode& code) override {
             ++contents.rows;
             contents.bytes += ImportShare::bytes_of(code, !job_.book_->case_sensitive);
-            if (!job_.only_share_) return;
-            if (shares_of(contents) > 1) return job_.only_share_.reset();
-            job_.only_share_->add(code);
+            if (shares_of(contents) > 1) job_.only_share_.reset();
+            if (job_.only_share_) job_.only_share_->add(code);
         }
         void rejected(RejectedRow&& row) override {
             ++contents.rows;
@@ -150,6 +149,7 @@ std::optional<ImportJob::Contents> ImportJob::read() {
     only_share_->reserve(limits::share_rows, job_.import->bytes);
     Counter counter(*this);
     if (!read_file(counter) || !counter.is_told()) return std::nullopt;
+    if (shares_of(counter.contents) > 1) only_share_.reset();
     if (only_share_) put_in_order(*only_share_, 1);
     return std::move(counter.contents);
 }

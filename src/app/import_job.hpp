@@ -21,7 +21,7 @@ namespace coupond {
 inline constexpr std::string_view code_repeated = "code_repeated";
 
 /// The work on one job of an import. Reads the file once to count its rows, and then for each share
-/// of them where they are several; what is in memory does not grow with the file.
+/// where there are several; what is in memory does not grow with the file.
 class ImportJob {
 public:
     /// Whoever runs it.
@@ -91,7 +91,7 @@ private:
     const Hands& hands_;
     std::optional<Book> book_;
     std::optional<TimeZone> zone_;
-    std::optional<ImportShare> only_share_;  ///< all rows in their order, where they are one
+    std::optional<ImportShare> only_share_;  ///< all rows, where they make up a single one
     bool expects_new_ = true;                ///< no code was there already, so far
     Clock::time_point kept_at_ = Clock::now();
 };

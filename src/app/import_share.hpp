@@ -58,7 +58,7 @@ private:
     };
     static_assert(limits::code_characters * 4 <= UINT16_MAX);
     static_assert(limits::user_id_characters * 4 <= UINT16_MAX);
-    static_assert(limits::import_bytes / 2 <= UINT32_MAX);  // of two in a row at least
+    static_assert(limits::import_bytes - 1 <= UINT32_MAX);  // a line is a byte at least, a row more
 
     std::string_view key_of(const Row& row) const;
 

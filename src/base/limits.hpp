@@ -157,7 +157,8 @@ inline constexpr int batch_reruns = 16;                  ///< on conflict, befor
 inline constexpr int batch_ms = 4'000;                   ///< no rerun begins later; beyond: 503
 /// So much longer than a command that has time (Engine::submit_aside) others run before the next.
 inline constexpr int lane_share_of_others = 10;
-inline constexpr int lane_calm_ms = 4;  ///< nobody waits, before such a command runs sooner
+inline constexpr int lane_owed_ms = job_claim_ms / 3;  ///< at most, for the claim to hold
+inline constexpr int lane_calm_ms = 4;  ///< without others, after which such a command runs sooner
 inline constexpr std::size_t queued_queries = 1'024;  ///< reads waiting; beyond: 503
 inline constexpr int drain_seconds = 8;               ///< from SIGTERM to the last answer
 inline constexpr int stop_ms = 9'500;                 ///< from SIGTERM to the end, whatever hangs

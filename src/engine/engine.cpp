@@ -109,7 +109,9 @@ void Engine::run_lane() {
         const auto ended = std::chrono::steady_clock::now();
         const auto taken = ended - begun;
         if (work.aside) {
-            owed_until_ = ended + limits::lane_share_of_others * taken;
+            const std::chrono::milliseconds most(limits::lane_owed_ms);
+            owed_until_ = ended + std::min<std::chrono::nanoseconds>(
+                                      limits::lane_share_of_others * taken, most);
         } else {
             others_ran_ = ended;
         }
@@ -147,8 +149,8 @@ Readiness Engine::look() {
 Engine::Work Engine::take_work() {
     std::unique_lock lock(mutex_);
     wake_.wait(lock, [this] { return draining_ || !queue_.empty() || !checks_.empty() || aside_; });
-    // Those who were just answered may be back at once: where nobody waits for a moment only, what
-    // has time does not step in between.
+    // Those who were just answered may be back at once: a gap of a moment between other commands is
+    // no reason for one that has time to step in.
     if (aside_) {
         const auto calm = others_ran_ + std::chrono::milliseconds(limits::lane_calm_ms);
         wake_.wait_until(lock, std::min(calm, owed_until_),

@@ -6,12 +6,15 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <new>
 #include <vector>
 
 #include "base/check.hpp"
+#include "store/sqlite/connection.hpp"
+#include "store/sqlite/stores.hpp"
 
 namespace coupond::sqlite {
 namespace {
@@ -209,11 +212,14 @@ ssize_t write_at(int file, const void* bytes, std::size_t count, off_t at) {
     piece += static_cast<std::size_t>(written);
     if (piece < piece_bytes) return written;
     piece = 0;
-    // Begins with this piece when the one before is written. Where that failed, the next sync would
-    // not tell (the kernel tells once): so this write has failed, and with it the checkpoint.
+    // Begins with this piece when the one before is written. Where that failed, the sync at the end
+    // would not tell, for the kernel tells once: it is as if that sync had failed.
     constexpr unsigned begin_next = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE;
     const int begun = sync_file_range(file, 0, 0, begin_next);
-    return begun == 0 || errno == EINVAL || errno == ENOSYS ? written : -1;
+    if (begun != 0 && errno != EINVAL && errno != ENOSYS) {
+        classify(Error(SQLITE_IOERR_FSYNC, std::strerror(errno)));  // ends the process
+    }
+    return written;
 }
 
 void install_write_at() {

@@ -29,9 +29,9 @@ void put_off_syncs(sqlite3_file* log, bool puts_off);
 int sync_log(sqlite3_file* log);
 
 /// From now on, what this thread writes to files is on its way to the disk before it has written
-/// much more. Whoever syncs a large file that the system has kept for itself until then, makes all
-/// others wait that sync something small meanwhile: the next transaction's part of the log. To be
-/// called after wal_vfs.
+/// much more; ends the process where the disk does not take it. Whoever syncs a large file that the
+/// system has kept for itself until then, makes all others wait that sync something small
+/// meanwhile: the next transaction's part of the log. To be called after wal_vfs.
 void write_piecewise();
 
 /// Forgets what is gathered for the log of `connection`. To be called when a transaction has been
