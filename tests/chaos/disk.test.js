@@ -7,12 +7,14 @@ import { describe, it } from 'node:test';
 import { numbered } from '../support/client.js';
 import { SqliteData } from '../support/data.js';
 import { testServer } from '../support/harness.js';
+import { HeldDisk } from '../support/held_disk.js';
 import { History } from '../support/history.js';
 import { Load } from '../support/load.js';
 import { seededRandom } from '../support/random.js';
 import { smallDisk } from '../support/small_disk.js';
 
 const connections = 16;
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * A server on a small disk, under load, its disk filled until it says so. Its database file holds
@@ -116,4 +118,26 @@ describe('a full disk', () => {
         await history.verify();
         assert.equal((await history.assignAny('after')).status, 201);
     });
+});
+
+it('a disk that does not take what is moved to the file ends the server, and nothing is lost', async (t) => {
+    const disk = new HeldDisk();
+    const { server, client } = await testServer(t, { data: new SqliteData(), env: disk.env });
+    const { id } = await client.newBook();
+    disk.refuse();
+    // Enough to be moved while more comes.
+    const job = await client.post(`/coupon/generate/${id}`, { count: 700_000 });
+    assert.equal(job.status, 202, job.text);
+    for (let tries = 0; server.running; tries += 1) {
+        assert.ok(tries < 1_800, 'the server goes on');
+        await pause(100);
+    }
+    assert.match(server.stderr, /the disk did not take what was written/);
+    disk.accept();
+    await server.start();
+    await client.untilReady(60_000);
+    const done = await client.untilJob(job.body.id);
+    assert.equal(done.status, 'completed');
+    assert.equal(done.created, 700_000);
+    await server.data.verify();
 });

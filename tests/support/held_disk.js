@@ -2,6 +2,7 @@
 //
 //   const disk = new HeldDisk();    for the server: {env: disk.env}
 //   disk.hold(), disk.release()
+//   disk.refuse(), disk.accept()    between them what the system writes by and by fails to be
 //
 // What a process writes can be read by all meanwhile; but it is not on the disk yet.
 import assert from 'node:assert/strict';
@@ -13,6 +14,7 @@ import { temporaryFolder } from './processes.js';
 
 const source = `
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -22,14 +24,22 @@ static void wait_until_released(void) {
 }
 int fsync(int file) { wait_until_released(); return syscall(SYS_fsync, file); }
 int fdatasync(int file) { wait_until_released(); return syscall(SYS_fdatasync, file); }
+int sync_file_range(int file, long at, long count, unsigned flags) {
+    const char* const refuses = getenv("REFUSING_DISK");
+    if (!refuses || access(refuses, F_OK) != 0) return syscall(SYS_sync_file_range, file, at, count, flags);
+    errno = EIO;
+    return -1;
+}
 `;
 
 export class HeldDisk {
     #held;
+    #refuses;
 
     constructor() {
         const folder = temporaryFolder();
         this.#held = path.join(folder, 'held');
+        this.#refuses = path.join(folder, 'refuses');
         const library = path.join(folder, 'held_disk.so');
         const { status, stderr } = spawnSync(
             'cc',
@@ -37,13 +47,21 @@ export class HeldDisk {
             { input: source, encoding: 'utf8' },
         );
         assert.equal(status, 0, stderr);
-        this.env = { LD_PRELOAD: library, HELD_DISK: this.#held };
+        this.env = { LD_PRELOAD: library, HELD_DISK: this.#held, REFUSING_DISK: this.#refuses };
         const { ASAN_OPTIONS: asan } = sanitizers();
         if (asan) this.env.ASAN_OPTIONS = `${asan}:verify_asan_link_order=0`; // else it wants to be first
     }
 
     hold() {
         writeFileSync(this.#held, '');
+    }
+
+    refuse() {
+        writeFileSync(this.#refuses, '');
+    }
+
+    accept() {
+        rmSync(this.#refuses, { force: true });
     }
 
     release() {
