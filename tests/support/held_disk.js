@@ -49,7 +49,8 @@ export class HeldDisk {
         assert.equal(status, 0, stderr);
         this.env = { LD_PRELOAD: library, HELD_DISK: this.#held, REFUSING_DISK: this.#refuses };
         const { ASAN_OPTIONS: asan } = sanitizers();
-        if (asan) this.env.ASAN_OPTIONS = `${asan}:verify_asan_link_order=0`; // else it wants to be first
+        // Else AddressSanitizer, where it is in the server, wants to be loaded first.
+        this.env.ASAN_OPTIONS = [asan, 'verify_asan_link_order=0'].filter(Boolean).join(':');
     }
 
     hold() {
