@@ -55,7 +55,7 @@ private:
         std::int64_t rows = 0;  ///< also those that are rejected
         std::int64_t bytes = 0;
         std::int64_t rejected_count = 0;
-        std::vector<RejectedRow> rejected;  ///< of the first limits::rejected_rows
+        std::vector<RejectedRow> rejected;  ///< not handed over yet
     };
 
     class Rows;

@@ -11,7 +11,7 @@ namespace coupond::sqlite {
 /// the cache looks through all its pages in nearly every commit: a quarter of the lane's CPU time
 /// at a million codes. This wraps the cache and keeps count of those moments, so that it looks only
 /// when there is something to find.
-/// Pages lie in memory that is mapped in large pieces: a tenth of the lane's CPU time.
+/// Pages lie in memory that is mapped in large pieces (docs/decisions/0003).
 /// Also has SQLite not count what it allocates: that is two locks of a mutex for each allocation,
 /// and several of these for each row that is added.
 void install_page_cache();

@@ -1,4 +1,5 @@
-// Writes the write-ahead log in large pieces, and keeps temporary files beside the database.
+// Writes the write-ahead log in large pieces and a checkpoint in small ones, and keeps temporary
+// files beside the database.
 #pragma once
 
 #include <string>
