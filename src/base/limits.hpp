@@ -147,6 +147,7 @@ inline constexpr std::size_t queued_commands = 8'192;          ///< waiting; bey
 inline constexpr std::size_t queued_codes = 4 * upload_codes;  ///< of waiting uploads; beyond: 503
 inline constexpr std::size_t code_redemptions = 100;           ///< shown with a code
 inline constexpr std::size_t batch_commands = 1'024;
+inline constexpr std::size_t batch_commands_unwaited = 48;  ///< where none waits for the disk
 inline constexpr std::size_t batch_codes = upload_codes;
 inline constexpr std::size_t unsettled_answers = 1'024;  ///< then the lane waits for the disk
 inline constexpr std::int64_t batch_entries = 4'096;     ///< of the ledger, in one transaction
@@ -199,7 +200,7 @@ static_assert(discount_cents * 100 <= order_minor_units,
 static_assert(order_minor_units * 10'000 <= INT64_MAX, "ten-thousandths of any amount fit");
 static_assert(order_minor_units <= INT64_MAX / 9'000'000,
               "sums of that many discounts fit, whatever they are");
-static_assert(batch_commands <= queued_commands);
+static_assert(batch_commands <= queued_commands && batch_commands_unwaited <= batch_commands);
 static_assert(batch_erasures <= batch_commands);
 static_assert(static_cast<std::int64_t>(order_codes) <= batch_entries,
               "a command makes an entry for each of its codes at most");

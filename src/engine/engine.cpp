@@ -1,5 +1,6 @@
 #include "engine/engine.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <variant>
@@ -33,6 +34,7 @@ Engine::Engine(Store& store, Locks* locks, const Clock& clock, Deliver deliver,
       clock_(clock),
       deliver_(std::move(deliver)),
       options_(options),
+      batch_commands_(std::min(options.batch_commands, store.best_batch())),
       settler_(settler),
       lane_([this] { run_lane(); }) {}
 
@@ -164,10 +166,10 @@ Engine::Work Engine::take_work() {
         aside_.reset();
         return work;
     }
-    work.batch.reserve(std::min(queue_.size(), options_.batch_commands));
+    work.batch.reserve(std::min(queue_.size(), batch_commands_));
     std::size_t codes = 0;
     std::int64_t entries = 0;
-    while (!queue_.empty() && work.batch.size() < options_.batch_commands) {
+    while (!queue_.empty() && work.batch.size() < batch_commands_) {
         const std::size_t more = codes_of(queue_.front().submission.command);
         if (codes > 0 && codes + more > limits::batch_codes) break;
         entries += entries_of(queue_.front().submission.command);

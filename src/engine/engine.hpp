@@ -80,8 +80,8 @@ struct EngineOptions {
 
 /// Runs commands exactly once, in the order submitted but for those that wait together, of which
 /// some may come before others (executor.hpp). There is no timer in it: an idle engine runs
-/// a command at once in a batch of one, a busy one runs what came in during the last commit, which
-/// is what makes its batches large.
+/// a command at once in a batch of one, a busy one runs what came in during the last commit, as
+/// much of it as the store does best with (Store::best_batch).
 class Engine {
 public:
     /// Called with all answers of a batch, once they are durable (but see submit_aside()), on the
@@ -156,6 +156,7 @@ private:
     const Clock& clock_;
     const Deliver deliver_;
     const EngineOptions options_;
+    const std::size_t batch_commands_;
     Settler* const settler_;
 
     mutable std::mutex mutex_;

@@ -39,6 +39,9 @@ public:
     /// conflict, refused, unavailable (nothing was changed), indeterminate.
     virtual Result<void> save(const Delta& delta) = 0;
 
+    /// How many commands it does best with in one transaction.
+    virtual std::size_t best_batch() const { return limits::batch_commands; }
+
     /// Whether all that can be seen of the database is durable.
     virtual bool is_settled() const { return true; }
 

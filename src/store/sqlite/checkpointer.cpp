@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
+#include <utility>
+
 #include "store/sqlite/stores.hpp"
 #include "store/sqlite/wal_vfs.hpp"
 
@@ -13,7 +15,7 @@ namespace {
 // short one saves disk, and time at a start after a crash.
 constexpr int log_pages_wanted = 64'000;  // of 2 KiB: begin to move at 125 MiB
 constexpr int log_pages_most = 192'000;   // from 375 MiB on the writer moves whatever is left
-constexpr int pages_left_little = 4'000;  // what the writer moves by itself in some milliseconds
+constexpr int pages_left_little = 1'000;  // what the writer moves by itself in some milliseconds
 constexpr int reader_wait_ms = 200;
 
 }  // namespace
@@ -33,23 +35,26 @@ Checkpointer::~Checkpointer() {
 }
 
 void Checkpointer::after_commit(Connection& writer, int log_pages) {
-    if (log_pages < log_pages_wanted) {
-        if (log_pages > pages_left_little) return;
-        const std::lock_guard lock(mutex_);  // the log has begun anew
+    std::unique_lock lock(mutex_);
+    if (log_pages < std::exchange(log_pages_, log_pages)) {
+        ++logs_begun_;
         too_long_ = log_pages_most;
         if (state_ == State::moved) state_ = State::idle;
-        return;
     }
-    std::unique_lock lock(mutex_);
+    if (log_pages < log_pages_wanted) return;
     if (state_ == State::idle) {
         state_ = State::wanted;
+        left_before_ = log_pages;
         lock.unlock();
         wake_.notify_one();
     } else if (state_ == State::moved) {
-        // Another round of the thread leaves less than the one before, until there is little
-        // enough.
+        // Each round of the thread leaves less than the one before, until there is little enough;
+        // or no longer does, where as much comes in as the disk takes.
         const bool too_long = log_pages > too_long_;
-        const bool rest_here = pages_left_ < pages_left_little || log_pages > log_pages_most;
+        const int left = log_pages - pages_moved_;
+        const bool rest_here =
+            left < pages_left_little || left > left_before_ / 4 * 3 || log_pages > log_pages_most;
+        left_before_ = left;
         state_ = rest_here ? State::idle : State::wanted;
         lock.unlock();
         if (!rest_here) return wake_.notify_one();
@@ -75,10 +80,11 @@ void Checkpointer::run() {
         wake_.wait(lock, [this] { return stopping_ || state_ == State::wanted; });
         if (stopping_) return;
         state_ = State::running;
+        const int log = logs_begun_;
         lock.unlock();
-        int in_log = 0, moved = 0;
+        int moved = 0;
         const int code = sqlite3_wal_checkpoint_v2(connection_.raw(), nullptr,
-                                                   SQLITE_CHECKPOINT_PASSIVE, &in_log, &moved);
+                                                   SQLITE_CHECKPOINT_PASSIVE, nullptr, &moved);
         if (code == SQLITE_OK || code == SQLITE_BUSY) {
             health.worked();
         } else {
@@ -88,8 +94,8 @@ void Checkpointer::run() {
             classify(error);  // ends the process where the disk cannot be trusted
         }
         lock.lock();
-        pages_left_ = in_log - moved;
-        state_ = code == SQLITE_OK ? State::moved : State::idle;
+        pages_moved_ = moved;
+        state_ = code == SQLITE_OK && log == logs_begun_ ? State::moved : State::idle;
     }
 }
 

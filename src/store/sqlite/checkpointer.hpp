@@ -31,8 +31,11 @@ private:
     std::condition_variable wake_;
     enum class State { idle, wanted, running, moved } state_ = State::idle;
     bool stopping_ = false;
-    int pages_left_ = 0;  ///< where moved: what came into the log since
-    int too_long_;        ///< from so many pages on readers are waited for
+    int log_pages_ = 0;    ///< after the last commit
+    int logs_begun_ = 0;   ///< how often the log has begun anew
+    int pages_moved_ = 0;  ///< where moved: of this log, by the thread
+    int left_before_ = 0;  ///< pages to move, when the thread was last done or began
+    int too_long_;         ///< from so many pages on readers are waited for
     std::thread thread_;
 };
 

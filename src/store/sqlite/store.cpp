@@ -82,6 +82,8 @@ public:
         return {};
     }
 
+    std::size_t best_batch() const override { return limits::batch_commands_unwaited; }
+
     bool is_settled() const override { return log_sync_->is_settled(); }
     void settle() override { log_sync_->settle(); }
 

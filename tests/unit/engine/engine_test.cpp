@@ -59,6 +59,16 @@ TEST_F(EngineTest, CutsBatchesAtTheirBound) {
     EXPECT_EQ(answers_.batches(), (std::vector<std::size_t>{1, 30, 30, 30, 10}));
 }
 
+TEST_F(EngineTest, CutsBatchesWhereTheStoreDoesBest) {
+    store_.best = 40;
+    start();
+    hold_lane();
+    for (int i = 0; i < 100; ++i) ASSERT_TRUE(submit(CreateBook{"n", "p", {}, {}}));
+    release_lane();
+    answers_.await(101);
+    EXPECT_EQ(answers_.batches(), (std::vector<std::size_t>{1, 40, 40, 20}));
+}
+
 TEST_F(EngineTest, CutsBatchesAtTheirBoundOfCodes) {
     prepare({});
     EngineOptions options;

@@ -47,6 +47,8 @@ public:
         return real_.save(delta);
     }
 
+    std::size_t best_batch() const override { return best; }
+
     bool is_settled() const override { return !before_settle && real_.is_settled(); }
     void settle() override {
         ++settles;
@@ -61,6 +63,7 @@ public:
     std::function<void(World&)> after_load;
     std::function<void()>
         before_settle;  ///< where there is one, there is always something to settle
+    std::size_t best = limits::batch_commands;
     int loads = 0, saves = 0;
     std::atomic<int> settles = 0;
     bool alone = false;  ///< whether the last load was to be

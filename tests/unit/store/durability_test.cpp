@@ -332,6 +332,69 @@ TEST_F(Durability, KeepsTheLogBoundedUnderLoad) {
     expect_sound(sqlite.file());
 }
 
+/// What the calling thread has written in system calls, to whatever file.
+std::int64_t bytes_this_thread_wrote() {
+    std::ifstream figures("/proc/thread-self/io");
+    std::string name;
+    for (std::int64_t bytes = 0; figures >> name >> bytes;) {
+        if (name == "wchar:") return bytes;
+    }
+    ADD_FAILURE() << "the system does not tell";
+    return 0;
+}
+
+/// How many pages of its log have been moved into `file`: WalCkptInfo.nBackfill
+/// (sqlite.org/walformat.html).
+int pages_moved(const std::filesystem::path& file) {
+    std::ifstream index(file.string() + "-shm", std::ios::binary);
+    index.seekg(96);
+    std::uint32_t pages = 0;
+    index.read(reinterpret_cast<char*>(&pages), sizeof pages);
+    return static_cast<int>(pages);
+}
+
+TEST_F(Durability, LeavesWhatCameInMeanwhileToTheThreadToo) {
+    SqliteStore sqlite(TemporaryFolder::Disk::real);
+    Writer writer(sqlite.store());
+    const auto log_pages = [&] {
+        const auto bytes = std::filesystem::file_size(sqlite.file().string() + "-wal");
+        return static_cast<int>(bytes / (2'048 + 24));
+    };
+    const auto wait_until = [&](auto&& condition) {
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+        while (!condition()) {
+            ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+        }
+    };
+    while (log_pages() < 60'000) ASSERT_TRUE(writer.save(3'000));
+    int seen = 0;
+    {
+        // What comes after it cannot be moved, so the log does not begin anew.
+        SecondConnection reader(sqlite.file());
+        reader.run("BEGIN");
+        reader.rows("SELECT count(*) FROM coupon_book");
+        seen = log_pages();
+        while (log_pages() < 64'000) ASSERT_TRUE(writer.save(1'000));  // checkpointer.cpp
+        wait_until([&] { return pages_moved(sqlite.file()) >= seen; });
+    }
+    const std::int64_t logged = log_totals().bytes;
+    const std::int64_t written = bytes_this_thread_wrote();
+    ASSERT_TRUE(writer.save(60'000));
+    const int pages = log_pages();
+    ASSERT_GT(pages, seen + 5'000);
+    wait_until([&] {
+        const int moved = pages_moved(sqlite.file());
+        const bool is_done = moved >= pages || moved < seen;  // or it has begun anew since
+        if (!is_done) {
+            EXPECT_TRUE(writer.save());
+        }
+        return is_done;
+    });
+    const std::int64_t moved = bytes_this_thread_wrote() - written - (log_totals().bytes - logged);
+    EXPECT_LT(moved, 1'000 * 2'048);
+}
+
 // A disk that is full and then is not.
 class DiskFull : public Durability {
 protected:
