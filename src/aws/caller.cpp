@@ -37,7 +37,7 @@ bool pause(milliseconds time, const std::stop_token& stop) {
     const auto until = steady_clock::now() + time;
     while (!stop.stop_requested() && steady_clock::now() < until) {
         std::this_thread::sleep_until(
-            std::min(until, steady_clock::now() + milliseconds(limits::aws_stop_ms)));
+            std::min(until, steady_clock::now() + milliseconds(limits::client_stop_ms)));
     }
     return !stop.stop_requested();
 }
@@ -73,9 +73,10 @@ bool is_visible_ascii(std::string_view text) {
 Caller::Caller(Options options, const Clock& clock)
     : options_((check(options), std::move(options))),
       clock_(clock),
-      client_(options_.origin, options_.root_certificate, options_.bounds.connect_ms) {}
+      client_(options_.origin, options_.root_certificate, options_.bounds.connect_ms,
+              limits::aws_answer_bytes) {}
 
-Result<HttpResponse> Caller::call(const Call& call, const std::stop_token& stop) {
+Result<net::HttpResponse> Caller::call(const Call& call, const std::stop_token& stop) {
     using Kind = Error::Kind;
     const Bounds& bounds = options_.bounds;
     const milliseconds wait(call.wait_ms);
@@ -84,13 +85,13 @@ Result<HttpResponse> Caller::call(const Call& call, const std::stop_token& stop)
         std::string reason;
         try {
             const auto answered_by = steady_clock::now() + milliseconds(bounds.answer_ms) + wait;
-            HttpResponse response =
-                client_.exchange(sign(call), std::min(until, answered_by), stop);
+            net::HttpResponse response =
+                client_.exchange(sign(call), {.until = std::min(until, answered_by)}, stop);
             if (!may_pass(response)) return response;
             reason = describe(response);
         } catch (const net::Lost& lost) {
             reason = lost.reason();
-        } catch (const Stopped&) {
+        } catch (const net::Stopped&) {
             return Error{Kind::stopped, "cannot " + call.what + ": it was stopped"};
         }
         const milliseconds time = back_off(tries, bounds.pause_first_ms);
@@ -103,7 +104,7 @@ Result<HttpResponse> Caller::call(const Call& call, const std::stop_token& stop)
     }
 }
 
-Error Caller::refused(const Call& call, const HttpResponse& response) const {
+Error Caller::refused(const Call& call, const net::HttpResponse& response) const {
     return {Error::Kind::refused, "cannot " + call.what + ": " + describe(response)};
 }
 
@@ -111,31 +112,31 @@ Error Caller::misunderstood(const Call& call) {
     return {Error::Kind::unavailable, "cannot " + call.what + ": an answer that makes no sense"};
 }
 
-HttpRequest Caller::sign(const Call& call) const {
+net::HttpRequest Caller::sign(const Call& call) const {
     const Timestamp now = clock_.now();
     Signed to_sign{call.method, call.path, {}, call.fields, sha256_hex(call.body)};
     NamesAndValues& fields = to_sign.fields;
-    fields.emplace_back("Host", host_field(options_.origin));
+    fields.emplace_back("Host", net::host_field(options_.origin));
     fields.emplace_back("X-Amz-Date", amz_date(now));
     fields.emplace_back("X-Amz-Content-Sha256", to_sign.payload_sha256_hex);
     const Credentials& credentials = options_.credentials;
     if (!credentials.session_token.empty()) {
         fields.emplace_back("X-Amz-Security-Token", credentials.session_token);
     }
-    HttpRequest request{call.method, call.path, fields, call.body};
+    net::HttpRequest request{call.method, call.path, fields, call.body};
     request.fields.emplace_back("Authorization",
                                 authorization(to_sign, options_.scope, credentials, now));
     request.fields.emplace_back("User-Agent", "coupond");
     return request;
 }
 
-bool Caller::may_pass(const HttpResponse& response) const {
+bool Caller::may_pass(const net::HttpResponse& response) const {
     if (response.status == 429 || response.status >= 500) return true;
     if (response.status < 400) return false;
     return std::ranges::find(passing_codes, options_.code_of(response)) != passing_codes.end();
 }
 
-std::string Caller::describe(const HttpResponse& response) const {
+std::string Caller::describe(const net::HttpResponse& response) const {
     const std::string code = options_.code_of(response);
     return "status " + std::to_string(response.status) + (code.empty() ? "" : ", " + code);
 }

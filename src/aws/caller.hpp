@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "aws/aws.hpp"
-#include "aws/http_client.hpp"
+#include "net/http_client.hpp"
 #include "aws/sigv4.hpp"
 #include "base/time.hpp"
 
@@ -27,34 +27,34 @@ struct Call {
 class Caller {
 public:
     struct Options {
-        Origin origin;
+        net::Origin origin;
         std::string root_certificate;
         Scope scope;
         Credentials credentials;
         Bounds bounds;
         /// The service's code of what is wrong, such as `AccessDenied`; empty where there is none.
-        std::function<std::string(const HttpResponse& response)> code_of;
+        std::function<std::string(const net::HttpResponse& response)> code_of;
     };
 
     /// Throws std::invalid_argument with what is wrong, without secrets.
     Caller(Options options, const Clock& clock);
 
     /// The answer, whatever its status, unless that may change when it is asked for again.
-    Result<HttpResponse> call(const Call& call, const std::stop_token& stop);
+    Result<net::HttpResponse> call(const Call& call, const std::stop_token& stop);
 
     /// What an answer is that was not hoped for.
-    Error refused(const Call& call, const HttpResponse& response) const;
+    Error refused(const Call& call, const net::HttpResponse& response) const;
     /// An answer that makes no sense.
     static Error misunderstood(const Call& call);
 
 private:
-    HttpRequest sign(const Call& call) const;
-    bool may_pass(const HttpResponse& response) const;
-    std::string describe(const HttpResponse& response) const;
+    net::HttpRequest sign(const Call& call) const;
+    bool may_pass(const net::HttpResponse& response) const;
+    std::string describe(const net::HttpResponse& response) const;
 
     const Options options_;
     const Clock& clock_;
-    HttpClient client_;
+    net::HttpClient client_;
 };
 
 /// Whether all of `text` may stand in a field's value: visible ASCII.

@@ -10,7 +10,7 @@ namespace coupond::aws {
 namespace {
 
 /// Of an answer such as `<Error><Code>AccessDenied</Code>…`.
-std::string code_of(const HttpResponse& response) {
+std::string code_of(const net::HttpResponse& response) {
     constexpr std::string_view begin = "<Code>";
     constexpr std::string_view characters =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.";
@@ -23,14 +23,14 @@ std::string code_of(const HttpResponse& response) {
 }
 
 struct Place {
-    Origin origin;
+    net::Origin origin;
     std::string path;  ///< of the bucket, percent-encoded
 };
 
 Place place_of(const S3Options& options) {
     if (!options.endpoint.empty()) {
         try {
-            Url url = parse_url(options.endpoint);
+            net::Url url = net::parse_url(options.endpoint);
             return {std::move(url.origin), uri_encode(url.path, true) + "/" + options.bucket};
         } catch (const std::invalid_argument& unfit) {
             throw std::invalid_argument(std::string("the endpoint ") + unfit.what());
@@ -59,7 +59,7 @@ void check_bucket(const std::string& bucket) {
 struct S3::Impl {
     Impl(const S3Options& options, const Place& place, const Clock& clock)
         : bucket_path(place.path),
-          name("S3 bucket " + options.bucket + " at " + host_field(place.origin)),
+          name("S3 bucket " + options.bucket + " at " + net::host_field(place.origin)),
           caller({place.origin,
                   options.root_certificate,
                   {options.region, "s3"},

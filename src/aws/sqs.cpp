@@ -14,7 +14,7 @@ namespace {
 namespace json = boost::json;
 
 /// The object that a body is; nothing where it is none.
-std::optional<json::object> object_of(const HttpResponse& response) {
+std::optional<json::object> object_of(const net::HttpResponse& response) {
     boost::system::error_code error;
     json::value value = json::parse(response.body, error);
     if (error || !value.is_object()) return std::nullopt;
@@ -29,7 +29,7 @@ std::string text_at(const json::object& object, std::string_view name) {
 }
 
 /// Of an answer such as `{"__type":"com.amazonaws.sqs#QueueDoesNotExist",…}`.
-std::string code_of(const HttpResponse& response) {
+std::string code_of(const net::HttpResponse& response) {
     constexpr std::string_view characters =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.";
     constexpr std::size_t most = 64;
@@ -56,7 +56,7 @@ std::optional<Message> message_of(const json::value& value) {
 }
 
 struct Place {
-    Url url;
+    net::Url url;
     std::string region;
     std::string queue;  ///< its name
 };
@@ -64,7 +64,7 @@ struct Place {
 Place place_of(const SqsOptions& options) {
     Place place;
     try {
-        place.url = parse_url(options.queue_url);
+        place.url = net::parse_url(options.queue_url);
     } catch (const std::invalid_argument& unfit) {
         throw std::invalid_argument(std::string("the queue's URL ") + unfit.what());
     }
@@ -97,7 +97,7 @@ std::string region_of_queue_host(std::string_view host) {
 struct Sqs::Impl {
     Impl(const SqsOptions& options, const Place& place, const Clock& clock)
         : queue_url(options.queue_url),
-          name("SQS queue " + place.queue + " at " + host_field(place.url.origin)),
+          name("SQS queue " + place.queue + " at " + net::host_field(place.url.origin)),
           caller({place.url.origin,
                   options.root_certificate,
                   {place.region, "sqs"},

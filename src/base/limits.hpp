@@ -190,7 +190,7 @@ inline constexpr int aws_call_ms = 60'000;        ///< with all its tries, likew
 inline constexpr int aws_tries = 8;               ///< then it counts as unavailable
 inline constexpr int aws_pause_first_ms = 100;    ///< until the second try, then twice as long,
 inline constexpr int aws_pause_most_ms = 10'000;  ///< up to this; always times 0.5 to 1 at random
-inline constexpr int aws_stop_ms = 200;  ///< until it is noticed that nobody waits any more
+inline constexpr int client_stop_ms = 200;  ///< until it is noticed that nobody waits any more
 
 static_assert(header_bytes < body_bytes);
 static_assert(body_bytes <= bodies_in_flight_bytes);

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <stdexcept>
 
-#include "aws/origin.hpp"
+#include "net/origin.hpp"
 #include "aws/s3.hpp"
 #include "aws/sqs.hpp"
 #include "unit/aws/scripted_server.hpp"
@@ -295,15 +295,15 @@ TEST(Options, SayWhereItIs) {
 }
 
 TEST(Origin, IsReadOfAUrl) {
-    const Url url = parse_url("https://minio.internal:9000/a%20b/c//");
+    const net::Url url = net::parse_url("https://minio.internal:9000/a%20b/c//");
     EXPECT_TRUE(url.origin.tls);
-    EXPECT_EQ(host_field(url.origin), "minio.internal:9000");
+    EXPECT_EQ(net::host_field(url.origin), "minio.internal:9000");
     EXPECT_EQ(url.path, "/a b/c");
-    EXPECT_EQ(host_field(parse_url("http://a:80").origin), "a");
-    EXPECT_EQ(host_field(parse_url("https://a:80/").origin), "a:80");
+    EXPECT_EQ(net::host_field(net::parse_url("http://a:80").origin), "a");
+    EXPECT_EQ(net::host_field(net::parse_url("https://a:80/").origin), "a:80");
     for (const char* const unfit : {"", "a", "ftp://a", "http://", "http://a:0", "http://a:99999",
                                     "http://a?b", "http://a#b", "http://a b", "http://u@a"}) {
-        EXPECT_THROW(parse_url(unfit), std::invalid_argument) << unfit;
+        EXPECT_THROW(net::parse_url(unfit), std::invalid_argument) << unfit;
     }
 }
 

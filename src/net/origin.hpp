@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace coupond::aws {
+namespace coupond::net {
 
 struct Origin {
     bool tls = true;
@@ -25,4 +25,4 @@ struct Url {
 /// without the URL itself: it may hold a password.
 Url parse_url(std::string_view url);
 
-}  // namespace coupond::aws
+}  // namespace coupond::net

@@ -1,4 +1,4 @@
-#include "aws/origin.hpp"
+#include "net/origin.hpp"
 
 #include <algorithm>
 #include <boost/url/host_type.hpp>
@@ -7,7 +7,7 @@
 #include <charconv>
 #include <stdexcept>
 
-namespace coupond::aws {
+namespace coupond::net {
 namespace {
 
 constexpr std::uint16_t usual_port(bool tls) {
@@ -60,4 +60,4 @@ Url parse_url(std::string_view text) {
     return read;
 }
 
-}  // namespace coupond::aws
+}  // namespace coupond::net
