@@ -209,11 +209,11 @@ bool HttpClient::send(const HttpRequest& request, Answer& answer, Watch& watch) 
     const auto flush = [&] {
         has_sent_ = true;
         const std::size_t before = received_.size();
-        const bool done = watch.wait([&] { return stream_->taken(); },
-                                     [&](SteadyTime slice) {
-                                         return stream_->flush(received_, slice) ||
-                                                received_.size() > before;
-                                     });
+        const bool done =
+            watch.wait([&] { return stream_->taken(); },
+                       [&](SteadyTime slice) {
+                           return stream_->flush(received_, slice) || received_.size() > before;
+                       });
         if (!done) throw Lost("cannot send in time");
     };
     stream_->send(head_of(request) + std::string(request.next_piece ? "" : request.body));

@@ -96,4 +96,14 @@ Drawn draw(const std::string& text, const Drawing& drawing) {
                                          : png_of(*code, drawing, modules);
 }
 
+std::variant<Modules, TextTooLong> modules_of(const std::string& text, ErrorLevel level) {
+    const std::optional<QrCode> code = encode(text, level);
+    if (!code) return TextTooLong{};
+    Modules modules{code->getSize(), {}};
+    for (int y = 0; y < modules.side; ++y) {
+        for (int x = 0; x < modules.side; ++x) modules.dark.push_back(code->getModule(x, y));
+    }
+    return modules;
+}
+
 }  // namespace coupond::qr

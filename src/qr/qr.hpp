@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/limits.hpp"
 
@@ -39,5 +40,14 @@ using Drawn = std::variant<std::string, TextTooLong, SizeTooSmall>;
 /// as UTF-8 (ECI 26). The same each time. Takes up to some tens of milliseconds. Throws nothing but
 /// std::bad_alloc.
 Drawn draw(const std::string& text, const Drawing& drawing);
+
+/// A code without a margin, for screens of text.
+struct Modules {
+    int side;
+    std::vector<bool> dark;  ///< side times side, row by row
+};
+
+/// The smallest code of this error level that holds `text`, as draw() has it.
+std::variant<Modules, TextTooLong> modules_of(const std::string& text, ErrorLevel level);
 
 }  // namespace coupond::qr

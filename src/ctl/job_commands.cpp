@@ -1,0 +1,170 @@
+// couponctl job …
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+#include <thread>
+
+#include "base/limits.hpp"
+#include "ctl/commands.hpp"
+#include "ctl/jobs.hpp"
+#include "ctl/quit.hpp"
+
+namespace coupond::ctl {
+namespace {
+
+namespace json = boost::json;
+using namespace std::chrono_literals;
+using enum Column::Kind;
+
+const Columns listed{{"ID", "id", number},
+                     {"BOOK", "couponBookId", number},
+                     {"TYPE", "type"},
+                     {"STATUS", "status"},
+                     {"REQUESTED", "requested", number},
+                     {"CREATED", "created", number},
+                     {"FAILED", "failed", number},
+                     {"BEGUN", "startedAt", time},
+                     {"ENDED", "finishedAt", time}};
+
+const Columns rejected_columns{
+    {"LINE", "line", number}, {"REASON", "reason"}, {"TEXT", "text"}, {"MESSAGE", "message"}};
+
+std::string path_of(const std::string& id) {
+    return "/coupon/jobs/" + percent_encoded(id);
+}
+
+std::string text_of(const json::value& job, std::string_view name) {
+    const auto* const value = job.is_object() ? job.as_object().if_contains(name) : nullptr;
+    return value != nullptr && value->is_string() ? std::string(value->as_string()) : "";
+}
+
+std::uint64_t count_of(const json::value& job, std::string_view name) {
+    const auto* const value = job.is_object() ? job.as_object().if_contains(name) : nullptr;
+    if (value == nullptr || !value->is_int64()) return 0;
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(0, value->as_int64()));
+}
+
+/// What a job that did not complete says of itself.
+[[noreturn]] void not_completed(const json::value& job, const std::string& id) {
+    const auto* const error = job.as_object().if_contains("error");
+    const std::string code = error == nullptr ? "" : text_of(*error, "code");
+    const std::string message = error == nullptr ? "" : text_of(*error, "message");
+    throw Quit(
+        exit_status::refused,
+        "job " + id + " has " + text_of(job, "status") + (message.empty() ? "" : ": " + message) +
+            (code.empty() ? "" : " (" + code + ")"),
+        count_of(job, "failed") > 0 ? "see what was rejected: couponctl job rejected " + id : "");
+}
+
+void add_of_one(Commands& commands, CLI::App& parent, const char* name, const char* help,
+                std::function<void(Session&, const std::string&)> run) {
+    const auto id = std::make_shared<std::string>();
+    CLI::App& command =
+        commands.add(parent, name, help, "", [=](Session& session) { run(session, *id); });
+    command.add_option("JOB", *id, "Its id")->required();
+}
+
+}  // namespace
+
+const Columns job_columns{{"job", "id", number},
+                          {"book", "couponBookId", number},
+                          {"type", "type"},
+                          {"status", "status"},
+                          {"pattern", "codePattern"},
+                          {"requested", "requested", number},
+                          {"created", "created", number},
+                          {"failed", "failed", number},
+                          {"guess chance", "guessProbability", number},
+                          {"warning", "warning"},
+                          {"error", "error.code"},
+                          {"why", "error.message"},
+                          {"asked for", "createdAt", time},
+                          {"begun", "startedAt", time},
+                          {"ended", "finishedAt", time}};
+
+bool is_over(const json::value& job) {
+    const std::string status = text_of(job, "status");
+    return status != "queued" && status != "running";
+}
+
+std::string job_id_of(const Answer& answer) {
+    const json::value job = json_of(answer);
+    const auto* const id = job.is_object() ? job.as_object().if_contains("id") : nullptr;
+    if (id == nullptr || !id->is_number()) {
+        throw Quit(exit_status::unreachable, "the server answered something that is no job",
+                   "see that it is coupond's address: couponctl ping");
+    }
+    return json::serialize(*id);
+}
+
+void follow_job(Session& session, const std::string& id) {
+    Progress progress(session.errors(), "codes");
+    const Request request{.target = path_of(id)};
+    try {
+        for (auto gap = 50ms;; gap = std::min(gap * 2, std::chrono::milliseconds(500))) {
+            const Answer answer = session.server().ask(request);
+            const json::value job = json_of(answer);
+            const std::uint64_t requested = count_of(job, "requested");
+            if (is_over(job)) {
+                progress.clear();
+                session.output().one(job_columns, answer.text);
+                if (text_of(job, "status") != "completed") not_completed(job, id);
+                return;
+            }
+            progress.show(count_of(job, "created") + count_of(job, "failed"),
+                          requested > 0 ? std::optional(requested) : std::nullopt);
+            const auto until = std::chrono::steady_clock::now() + gap;
+            while (std::chrono::steady_clock::now() < until) {
+                if (session.stop().stop_requested()) {
+                    throw Quit(exit_status::interrupted, "interrupted", "");
+                }
+                std::this_thread::sleep_for(std::min(gap, 50ms));
+            }
+        }
+    } catch (const Quit& quit) {
+        if (quit.status() != exit_status::interrupted) throw;
+        progress.clear();
+        throw Quit(exit_status::interrupted, "interrupted; job " + id + " goes on",
+                   "couponctl job wait " + id + ", or couponctl job cancel " + id);
+    }
+}
+
+void add_job_commands(Commands& commands) {
+    CLI::App& job = commands.group("job", "Look at long work, wait for it and cancel it");
+    struct Options {
+        std::optional<std::string> book, status;
+        std::uint64_t limit = 20;
+        bool all = false;
+    };
+    const auto options = std::make_shared<Options>();
+    CLI::App& list = commands.add(
+        job, "list", "List the jobs, the last one first", "", [options](Session& session) {
+            Query query;
+            query.add("couponBookId", options->book).add("status", options->status);
+            print_list(session, listed, "/coupon/jobs", query, options->all ? 0 : options->limit);
+        });
+    list.add_option("--book", options->book, "Only of this book")->type_name("ID");
+    list.add_option("--status", options->status,
+                    "Only those that are queued, running, completed, failed or cancelled");
+    list.add_option("--limit", options->limit, "How many at most")->check(CLI::PositiveNumber);
+    list.add_flag("--all", options->all, "All of them");
+    add_of_one(commands, job, "show", "Show how far a job is",
+               [](Session& session, const std::string& id) {
+                   const Answer answer = session.server().ask({.target = path_of(id)});
+                   session.output().one(job_columns, answer.text);
+               });
+    add_of_one(commands, job, "wait", "Wait until a job is over; ends with 1 where it has failed",
+               follow_job);
+    add_of_one(commands, job, "cancel", "Cancel a job; what it has done stays",
+               [](Session& session, const std::string& id) {
+                   session.confirm("Cancel job " + id + "?");
+                   const Answer answer =
+                       session.server().ask({.method = "DELETE", .target = path_of(id)});
+                   session.output().one(job_columns, answer.text);
+               });
+    add_of_one(commands, job, "rejected", "List the rows of a file that were not taken in",
+               [](Session& session, const std::string& id) {
+                   print_list(session, rejected_columns, path_of(id) + "/rejected", {}, 0);
+               });
+}
+
+}  // namespace coupond::ctl

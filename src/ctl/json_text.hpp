@@ -1,0 +1,43 @@
+// JSON as text: what the API answers is handed on as it is, and numbers are sent as they were
+// typed.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace coupond::ctl {
+
+/// `text` as a JSON string, with its quotes.
+std::string json_string(std::string_view text);
+
+/// Whether `text` is a number as JSON writes it (RFC 8259, section 6).
+bool is_json_number(std::string_view text);
+
+/// The elements of an array, as they stand in it. `array` must be JSON.
+std::vector<std::string_view> json_elements(std::string_view array);
+
+/// An object that is put together: members keep the order in which they came.
+class JsonObject {
+public:
+    /// `path`: names with dots between them, as `discount.type`; the objects in between are made.
+    /// `json`: what stands there. The last value of a path counts.
+    void set(std::string_view path, std::string json);
+
+    /// The same of one member, whose name may have dots in it.
+    void set_member(std::string_view name, std::string json);
+
+    bool empty() const { return members_.empty(); }
+    std::string text() const;
+
+private:
+    using Value = std::variant<std::string, JsonObject>;
+
+    Value& member(std::string_view name);
+
+    std::vector<std::pair<std::string, std::variant<std::string, JsonObject>>> members_;
+};
+
+}  // namespace coupond::ctl

@@ -1,0 +1,42 @@
+// ~/.config/couponctl/config.toml: which server is meant, by name.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+namespace coupond::ctl {
+
+/// What a profile may set.
+struct Profile {
+    std::optional<std::string> server;
+    std::optional<std::string> root_certificate;
+    std::optional<std::string> output;
+};
+
+/// The profiles by name, as tables of a TOML file (toml.io). Everything throws Quit: a file that
+/// cannot be read or written, or says what nobody understands.
+class Profiles {
+public:
+    /// $XDG_CONFIG_HOME/couponctl/config.toml, or ~/.config/couponctl/config.toml.
+    static std::filesystem::path usual_path();
+
+    /// What the file says; nothing where there is none.
+    static Profiles read(const std::filesystem::path& path);
+
+    /// Replaces the file; whoever reads it meanwhile sees the old one or the new one.
+    void write(const std::filesystem::path& path) const;
+
+    const std::map<std::string, Profile>& all() const { return all_; }
+    const Profile* find(const std::string& name) const;
+
+    /// `setting`: `server`, `root_certificate` or `output`; `value`: nothing to unset it.
+    void set(const std::string& name, const std::string& setting,
+             const std::optional<std::string>& value);
+
+private:
+    std::map<std::string, Profile> all_;
+};
+
+}  // namespace coupond::ctl

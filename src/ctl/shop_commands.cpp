@@ -1,0 +1,220 @@
+// What a shop does with codes: couponctl assign, lock, redeem and the like.
+#include <boost/json/serialize.hpp>
+
+#include "ctl/commands.hpp"
+#include "ctl/json_text.hpp"
+#include "ctl/quit.hpp"
+
+namespace coupond::ctl {
+namespace {
+
+using enum Column::Kind;
+
+const Columns code_columns{{"code", "code"},
+                           {"id", "id", number},
+                           {"assigned to", "assignedTo"},
+                           {"active", "active", yes_no},
+                           {"expires", "expiresAt", time},
+                           {"redemptions", "maxRedemptions", number},
+                           {"redeemed", "redeemedAt", time},
+                           {"metadata", "metadata"}};
+
+const Columns lock_columns{{"message", "message"}, {"locked until", "lockedUntil", time}};
+
+const Columns redemption_columns{{"message", "message"},
+                                 {"redemption", "redemption.id", number},
+                                 {"code", "redemption.code"},
+                                 {"user", "redemption.userId"},
+                                 {"order", "redemption.order.id"},
+                                 {"discount", "redemption.discount.amount", number},
+                                 {"currency", "redemption.discount.currency"},
+                                 {"given back", "redemption.givenBack", number},
+                                 {"at", "redemption.at", time},
+                                 {"again", "replayed", yes_no}};
+
+const Columns several_columns{{"message", "message"},
+                              {"locked until", "lockedUntil", time},
+                              {"discount", "discount.amount", number},
+                              {"currency", "discount.currency"},
+                              {"again", "replayed", yes_no}};
+
+const Columns validation_columns{{"valid", "valid", yes_no},
+                                 {"discount", "discount.amount", number},
+                                 {"currency", "discount.currency"}};
+
+/// What these commands take.
+struct Use {
+    std::vector<std::string> codes;
+    std::string user;
+    std::optional<std::string> book, order, amount, currency, lock_key, as_of, reason;
+};
+
+using UsePtr = std::shared_ptr<Use>;
+
+std::string path_of(const char* action, const Use& use) {
+    const std::string path = std::string("/coupon/") + action;
+    return use.codes.size() == 1 ? path + "/" + percent_encoded(use.codes.front()) : path;
+}
+
+std::string body_of(const Use& use) {
+    JsonObject body;
+    if (!use.user.empty()) body.set("userId", json_string(use.user));
+    if (use.codes.size() > 1) {
+        std::string codes;
+        for (const std::string& code : use.codes) {
+            codes += (codes.empty() ? "" : ",") + json_string(code);
+        }
+        body.set("codes", "[" + codes + "]");
+    }
+    if (use.book) {
+        if (!is_json_number(*use.book)) throw wrong_usage("--book must be a number", "");
+        body.set("couponBookId", *use.book);
+    }
+    if (use.order) body.set("order.id", json_string(*use.order));
+    if (use.amount) {
+        if (!is_json_number(*use.amount)) throw wrong_usage("--amount must be a number", "");
+        body.set("order.amount", *use.amount);
+    }
+    if (use.currency) body.set("order.currency", json_string(*use.currency));
+    if (use.lock_key) body.set("lockKey", json_string(*use.lock_key));
+    if (use.as_of) body.set("asOf", json_string(*use.as_of));
+    return body.text();
+}
+
+void add_user(CLI::App& command, Use& use) {
+    command.add_option("--user", use.user, "Whose, by your own id")->required()->type_name("ID");
+}
+
+void add_order(CLI::App& command, Use& use) {
+    command.add_option("--order", use.order, "The shop's id of the order")->type_name("ID");
+    command.add_option("--amount", use.amount, "What the order comes to")->type_name("NUMBER");
+    command.add_option("--currency", use.currency, "In which currency, as EUR")->type_name("CODE");
+}
+
+void add_lock_key(CLI::App& command, Use& use) {
+    command
+        .add_option("--lock-key", use.lock_key, "Makes the lock one's own: only with it goes on")
+        ->type_name("TEXT");
+}
+
+Answer post(Session& session, const char* action, const Use& use) {
+    return session.server().ask(
+        {.method = "POST", .target = path_of(action, use), .body = body_of(use)});
+}
+
+void add_validate(Commands& commands) {
+    const UsePtr use = std::make_shared<Use>();
+    CLI::App& command = commands.add(
+        commands.root(), "validate",
+        "Ask whether a code would be accepted, and what it would take off",
+        "  couponctl validate SUMMER-K7P2QX --user ann --order 17 --amount 50 --currency EUR\n",
+        [use](Session& session) {
+            const Answer answer = post(session, "validate", *use);
+            session.output().one(validation_columns, answer.text);
+            if (!session.output().is_table()) return;
+            const boost::json::value body = json_of(answer);
+            const auto* const reasons =
+                body.is_object() ? body.as_object().if_contains("reasons") : nullptr;
+            if (reasons == nullptr || !reasons->is_array() || reasons->as_array().empty()) return;
+            session.output().note("");
+            const Columns columns{{"REASON", "code"}, {"MESSAGE", "message"}, {"CURE", "cure"}};
+            session.output().begin(columns);
+            session.output().rows(boost::json::serialize(*reasons));
+            session.output().end();
+        });
+    command.add_option("CODE", use->codes, "The code")->required()->expected(1);
+    add_user(command, *use);
+    add_order(command, *use);
+    command.add_option("--as-of", use->as_of, "At another time than now")->type_name("TIME");
+}
+
+void add_for_order(Commands& commands, const char* name, const char* help, const char* examples,
+                   const Columns& of_one) {
+    const UsePtr use = std::make_shared<Use>();
+    CLI::App& command =
+        commands.add(commands.root(), name, help, examples, [=, &of_one](Session& session) {
+            const Answer answer = post(session, name, *use);
+            session.output().one(use->codes.size() == 1 ? of_one : several_columns, answer.text);
+        });
+    command.add_option("CODE", use->codes, "The code; several for one order: all of them or none")
+        ->required();
+    add_user(command, *use);
+    add_order(command, *use);
+    add_lock_key(command, *use);
+}
+
+}  // namespace
+
+void add_shop_commands(Commands& commands) {
+    CLI::App& root = commands.root();
+    {
+        const UsePtr use = std::make_shared<Use>();
+        CLI::App& command = commands.add(
+            root, "assign", "Give a user a code: this one, or any that is free",
+            "  couponctl assign --user ann --book 1\n  couponctl assign SUMMER-K7P2QX --user ann\n",
+            [use](Session& session) {
+                session.output().one(code_columns, post(session, "assign", *use).text);
+            });
+        command.add_option("CODE", use->codes, "The code; any where it is left out")
+            ->expected(0, 1);
+        add_user(command, *use);
+        command.add_option("--book", use->book, "Any of this book")->type_name("ID");
+    }
+    {
+        const UsePtr use = std::make_shared<Use>();
+        CLI::App& command = commands.add(
+            root, "unassign", "Take a code back from its user", "", [use](Session& session) {
+                session.output().one(code_columns, post(session, "unassign", *use).text);
+            });
+        command.add_option("CODE", use->codes, "The code")->required()->expected(1);
+        command.add_option("--user", use->user, "Only from this one")->type_name("ID");
+    }
+    add_validate(commands);
+    add_for_order(commands, "lock", "Lock a user's code, to redeem it next",
+                  "  couponctl lock SUMMER-K7P2QX --user ann\n", lock_columns);
+    {
+        const UsePtr use = std::make_shared<Use>();
+        CLI::App& command = commands.add(
+            root, "unlock", "Give a lock back before its time", "", [use](Session& session) {
+                session.output().one(lock_columns, post(session, "unlock", *use).text);
+            });
+        command.add_option("CODE", use->codes, "The code")->required()->expected(1);
+        add_user(command, *use);
+        add_lock_key(command, *use);
+    }
+    add_for_order(
+        commands, "redeem", "Redeem a code, for an order or without one",
+        "  couponctl redeem SUMMER-K7P2QX --user ann --order 17 --amount 50 --currency EUR\n",
+        redemption_columns);
+    {
+        struct Options {
+            std::string redemption;
+            std::optional<std::string> reason, amount;
+        };
+        const auto options = std::make_shared<Options>();
+        CLI::App& command = commands.add(
+            root, "rollback", "Take a redemption back, or a part of its discount",
+            "  couponctl rollback 42 --reason 'returned'\n", [options](Session& session) {
+                session.confirm("Take back redemption " + options->redemption + "?");
+                JsonObject body;
+                if (options->reason) body.set("reason", json_string(*options->reason));
+                if (options->amount) {
+                    if (!is_json_number(*options->amount)) {
+                        throw wrong_usage("--amount must be a number", "");
+                    }
+                    body.set("amount", *options->amount);
+                }
+                const Answer answer = session.server().ask(
+                    {.method = "POST",
+                     .target = "/coupon/rollback/" + percent_encoded(options->redemption),
+                     .body = body.text()});
+                session.output().one(redemption_columns, answer.text);
+            });
+        command.add_option("REDEMPTION", options->redemption, "Its id")->required();
+        command.add_option("--reason", options->reason, "Why, for the ledger");
+        command.add_option("--amount", options->amount, "Only so much of the discount")
+            ->type_name("NUMBER");
+    }
+}
+
+}  // namespace coupond::ctl
