@@ -18,7 +18,8 @@ void change(const Session& session, const std::string& setting,
 
 void list(Session& session) {
     std::string rows;
-    for (const auto& [name, profile] : Profiles::read(Profiles::usual_path()).all()) {
+    const Profiles profiles = Profiles::read(Profiles::usual_path());
+    for (const auto& [name, profile] : profiles.all()) {
         const auto add = [&, name = name](const char* setting,
                                           const std::optional<std::string>& value) {
             if (!value) return;
