@@ -182,7 +182,10 @@ void print_list(Session& session, const Columns& columns, const std::string& pat
     std::uint64_t printed = 0;
     for (;;) {
         const Answer answer = session.server().ask(request);
-        json_of(answer);  // or there is no telling what is printed
+        if (!json_of(answer).is_array()) {
+            throw Quit(exit_status::unreachable, "the server answered something that is no list",
+                       "see that it is coupond's address: couponctl ping");
+        }
         std::vector<std::string_view> elements = json_elements(answer.text);
         const std::uint64_t room = most == 0 ? elements.size() : most - printed;
         if (elements.size() > room) elements.resize(room);

@@ -125,6 +125,7 @@ void Output::end() {
 }
 
 void Output::one(const Columns& columns, std::string_view object) {
+    const json::object members = object_of(object);
     if (options_.format == Format::json || options_.format == Format::ndjson) {
         print(std::string(object) + "\n");
         return;
@@ -134,7 +135,6 @@ void Output::one(const Columns& columns, std::string_view object) {
         rows("[" + std::string(object) + "]");
         return;
     }
-    const json::object members = object_of(object);
     int width = 0;
     for (const Column& column : columns) width = std::max(width, columns_of(column.title));
     for (const Column& column : columns) {

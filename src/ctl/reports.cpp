@@ -37,6 +37,11 @@ double number_of(const json::value& value, std::string_view name) {
     return found != nullptr && found->is_number() ? found->to_number<double>() : 0;
 }
 
+[[noreturn]] void not_coupond() {
+    throw Quit(exit_status::unreachable, "somebody else than coupond has answered",
+               "see which server is meant: --server, COUPOND_URL, couponctl config list");
+}
+
 void print_array(Session& session, const Columns& columns, const json::value* array) {
     if (array == nullptr || !array->is_array() || array->as_array().empty()) return;
     session.output().note("");
@@ -55,7 +60,7 @@ void add_ping(Commands& commands) {
                      if (!session.output().is_table()) {
                          return session.output().one({{"status", "status"}}, answer.text);
                      }
-                     json_of(answer);
+                     if (!json_of(answer).is_object()) not_coupond();
                      std::array<char, 64> text;
                      std::snprintf(text.data(), text.size(), " is ready, %.1f ms", taken.count());
                      session.output().note(session.server().url() + text.data());

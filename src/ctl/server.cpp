@@ -22,8 +22,9 @@ using std::chrono::steady_clock;
 constexpr int connect_ms = 5'000;
 constexpr seconds answer_wait{60};  // without a byte; the server itself ends after less
 constexpr std::size_t answer_bytes = 64 * 1024 * 1024;
-constexpr int tries_most = 8;
-constexpr int connecting_tries_most = 3;  // nobody is there: that seldom passes
+constexpr int tries_most = 8;             // where the server is busy
+constexpr int lost_tries_most = 5;        // where the connection was lost
+constexpr int connecting_tries_most = 3;  // where nobody is there, which seldom passes
 constexpr int first_pause_ms = 250;       // then twice as long
 constexpr int longest_pause_ms = 8'000;
 
@@ -200,10 +201,13 @@ Answer Server::stream(const Request& asked, milliseconds silence, const net::Bod
             wait_seconds = retry_after(response);
         } catch (const net::Stopped&) {
             interrupted();
+        } catch (const net::Garbled& error) {
+            if (has_given) throw;
+            lost(error.reason());
         } catch (const net::Lost& error) {
             if (has_given) throw;
             const bool again = !request.pieces || request.pieces();
-            const int most = client_.has_sent() ? tries_most : connecting_tries_most;
+            const int most = client_.has_sent() ? lost_tries_most : connecting_tries_most;
             if (tries >= most || !again) lost(error.reason());
             why = error.reason();
         }

@@ -129,14 +129,14 @@ private:
         const std::size_t size = parser_->put(boost::asio::buffer(received), error);
         received.erase(0, size);
         if (error && error != http::error::need_more && error != http::error::need_buffer) {
-            throw Lost("an answer that is not HTTP");
+            throw Garbled("an answer that is not HTTP");
         }
         if (!had_head && parser_->is_header_done()) take_head();
         const std::string_view text(piece.data(), piece.size() - body.size);
         if (text.empty() || parser_->get().result_int() < 200) return;
         if (sink_) return sink_(response_, text);
         if (response_.body.size() + text.size() > most_bytes_) {
-            throw Lost("an answer that is too long");
+            throw Garbled("an answer that is too long");
         }
         response_.body += text;
     }

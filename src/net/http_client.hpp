@@ -44,6 +44,12 @@ struct HttpResponse {
 /// Nobody waits for the answer any more.
 class Stopped {};
 
+/// What came is no answer in HTTP, or none as long as is allowed: it will be the next time too.
+class Garbled : public Lost {
+public:
+    using Lost::Lost;
+};
+
 /// How long an exchange may take.
 struct Patience {
     SteadyTime until = SteadyTime::max();
@@ -65,8 +71,8 @@ public:
                std::size_t answer_bytes);
 
     /// An answer that comes before the request has been sent ends the sending. With a `sink` the
-    /// body goes there and not into the answer. Throws Lost where there is no answer, or none in
-    /// HTTP, or none as long as is allowed, within `patience`, and Stopped soon after `stop` was
+    /// body goes there and not into the answer. Throws Lost where there is no answer within
+    /// `patience`, Garbled where there is none that can be read, and Stopped soon after `stop` was
     /// asked for; the request may have been done all the same. What the sink throws is thrown.
     HttpResponse exchange(const HttpRequest& request, const Patience& patience,
                           const std::stop_token& stop, const BodySink& sink = {});
