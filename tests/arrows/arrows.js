@@ -44,6 +44,7 @@ const arrows = {
     wire: ['domain/', 'qr/', 'store/store.hpp'], // for BookPage, what a list answers
     http: ['wire/'],
     app: Object.keys(frontHeaders).map((folder) => `${folder}/`),
+    ctl: ['net/', 'qr/'], // a program of its own
 };
 
 // Libraries of others, and the only files that may include them.
@@ -53,7 +54,11 @@ const libraries = [
     [/^hiredis/, (file) => file.startsWith('lock/redis/') && file.endsWith('.cpp')],
     [/^(png|qrcodegen)/, (file) => file.startsWith('qr/') && file.endsWith('.cpp')],
     [/^zlib/, (file) => file === 'base/gzip.cpp'],
-    [/^boost\/json/, (file) => /^(wire|aws)\//.test(file) && file.endsWith('.cpp')],
+    [
+        /^boost\/json/,
+        (file) =>
+            file.startsWith('ctl/') || (/^(wire|aws)\//.test(file) && file.endsWith('.cpp')),
+    ],
     [
         /^boost\/(asio|beast)/,
         (file) =>
