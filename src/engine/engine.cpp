@@ -34,7 +34,6 @@ Engine::Engine(Store& store, Locks* locks, const Clock& clock, Deliver deliver,
       clock_(clock),
       deliver_(std::move(deliver)),
       options_(options),
-      batch_commands_(std::min(options.batch_commands, store.best_batch())),
       settler_(settler),
       lane_([this] { run_lane(); }) {}
 
@@ -166,10 +165,11 @@ Engine::Work Engine::take_work() {
         aside_.reset();
         return work;
     }
-    work.batch.reserve(std::min(queue_.size(), batch_commands_));
+    const std::size_t most = std::min(options_.batch_commands, store_.best_batch());
+    work.batch.reserve(std::min(queue_.size(), most));
     std::size_t codes = 0;
     std::int64_t entries = 0;
-    while (!queue_.empty() && work.batch.size() < batch_commands_) {
+    while (!queue_.empty() && work.batch.size() < most) {
         const std::size_t more = codes_of(queue_.front().submission.command);
         if (codes > 0 && codes + more > limits::batch_codes) break;
         entries += entries_of(queue_.front().submission.command);

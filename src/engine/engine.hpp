@@ -156,7 +156,6 @@ private:
     const Clock& clock_;
     const Deliver deliver_;
     const EngineOptions options_;
-    const std::size_t batch_commands_;
     Settler* const settler_;
 
     mutable std::mutex mutex_;

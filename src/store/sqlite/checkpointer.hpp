@@ -25,17 +25,22 @@ public:
 
 private:
     void run();
+    void begin_anew();
+    void ask(int left);
+    static int move_rest(Connection& writer, bool too_long);
 
     Connection connection_;
     std::mutex mutex_;
     std::condition_variable wake_;
     enum class State { idle, wanted, running, moved } state_ = State::idle;
     bool stopping_ = false;
-    int log_pages_ = 0;    ///< after the last commit
-    int logs_begun_ = 0;   ///< how often the log has begun anew
-    int pages_moved_ = 0;  ///< where moved: of this log, by the thread
-    int left_before_ = 0;  ///< pages to move, when the thread was last done or began
-    int too_long_;         ///< from so many pages on readers are waited for
+    bool blocked_ = false;  ///< the last round could not move all that there was
+    int log_pages_ = 0;     ///< after the last commit
+    int logs_begun_ = 0;    ///< how often the log has begun anew
+    int pages_moved_ = 0;   ///< of this log, as far as is known
+    int left_before_ = 0;   ///< pages to move, when the thread was last asked
+    int next_at_;           ///< where idle: from so many pages on the thread is asked
+    int too_long_;          ///< from so many pages on readers are waited for
     std::thread thread_;
 };
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <fstream>
+#include <optional>
 #include <thread>
 
 #include "base/log.hpp"
@@ -353,46 +354,96 @@ int pages_moved(const std::filesystem::path& file) {
     return static_cast<int>(pages);
 }
 
-TEST_F(Durability, LeavesWhatCameInMeanwhileToTheThreadToo) {
-    SqliteStore sqlite(TemporaryFolder::Disk::real);
-    Writer writer(sqlite.store());
-    const auto log_pages = [&] {
-        const auto bytes = std::filesystem::file_size(sqlite.file().string() + "-wal");
+// What is moved into the file, and by whom.
+class Moving : public Durability {
+protected:
+    int log_pages() const {
+        const auto bytes = std::filesystem::file_size(disk_.file().string() + "-wal");
         return static_cast<int>(bytes / (2'048 + 24));
-    };
-    const auto wait_until = [&](auto&& condition) {
+    }
+
+    int moved() const { return pages_moved(disk_.file()); }
+
+    /// What this thread has written that is no log.
+    static std::int64_t moved_here() { return bytes_this_thread_wrote() - log_totals().bytes; }
+
+    /// Saves until the log has so many pages.
+    void fill_log(int pages, std::size_t codes) {
+        while (log_pages() < pages) ASSERT_TRUE(writer_.save(codes));
+    }
+
+    template <class Condition>
+    void wait_until(const Condition& condition) {
         const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
         while (!condition()) {
             ASSERT_LT(std::chrono::steady_clock::now(), deadline);
             std::this_thread::sleep_for(std::chrono::milliseconds(50));
         }
-    };
-    while (log_pages() < 60'000) ASSERT_TRUE(writer.save(3'000));
-    int seen = 0;
-    {
-        // What comes after it cannot be moved, so the log does not begin anew.
-        SecondConnection reader(sqlite.file());
-        reader.run("BEGIN");
-        reader.rows("SELECT count(*) FROM coupon_book");
-        seen = log_pages();
-        while (log_pages() < 64'000) ASSERT_TRUE(writer.save(1'000));  // checkpointer.cpp
-        wait_until([&] { return pages_moved(sqlite.file()) >= seen; });
     }
-    const std::int64_t logged = log_totals().bytes;
-    const std::int64_t written = bytes_this_thread_wrote();
-    ASSERT_TRUE(writer.save(60'000));
+
+    /// Saves a little now and then until the first `pages` of the log are moved, or all of it is
+    /// and it has begun anew.
+    void save_until_moved(int pages, int before) {
+        wait_until([&] {
+            const int now = moved();
+            const bool is_done = now >= pages || now < before;
+            if (!is_done) {
+                EXPECT_TRUE(writer_.save());
+            }
+            return is_done;
+        });
+    }
+
+    SqliteStore disk_{TemporaryFolder::Disk::real};
+    Writer writer_{disk_.store()};
+    static constexpr std::int64_t little = 1'000 * 2'048;  // checkpointer.cpp
+};
+
+/// On a snapshot of now, which what comes later cannot be moved beyond.
+struct LongReader {
+    explicit LongReader(const std::filesystem::path& file) : connection(file) {
+        connection.run("BEGIN");
+        connection.rows("SELECT count(*) FROM coupon_book");
+    }
+
+    SecondConnection connection;
+};
+
+TEST_F(Moving, LeavesWhatCameInMeanwhileToTheThreadToo) {
+    fill_log(60'000, 3'000);
+    const int seen = log_pages();
+    {
+        const LongReader reader(disk_.file());
+        fill_log(64'000, 1'000);
+        wait_until([&] { return moved() >= seen; });
+    }
+    const std::int64_t before = moved_here();
+    ASSERT_TRUE(writer_.save(60'000));
     const int pages = log_pages();
     ASSERT_GT(pages, seen + 5'000);
-    wait_until([&] {
-        const int moved = pages_moved(sqlite.file());
-        const bool is_done = moved >= pages || moved < seen;  // or it has begun anew since
-        if (!is_done) {
-            EXPECT_TRUE(writer.save());
-        }
-        return is_done;
-    });
-    const std::int64_t moved = bytes_this_thread_wrote() - written - (log_totals().bytes - logged);
-    EXPECT_LT(moved, 1'000 * 2'048);
+    save_until_moved(pages, seen);
+    EXPECT_LT(moved_here() - before, little);
+}
+
+/// How many commits come between the last look and the reader's end.
+class MovingAfterAReader : public Moving, public testing::WithParamInterface<int> {};
+INSTANTIATE_TEST_SUITE_P(Commits, MovingAfterAReader, testing::Values(0, 1));
+
+TEST_P(MovingAfterAReader, LeavesToTheThreadWhatWasHeldUp) {
+    fill_log(60'000, 3'000);
+    const int seen = log_pages();
+    std::optional<LongReader> reader(disk_.file());
+    fill_log(200'000, 3'000);  // from 192,000 on the writer has a look itself
+    wait_until([&] { return moved() >= seen; });
+    for (int i = 0; i <= GetParam(); ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));  // for a round to end
+        ASSERT_TRUE(writer_.save());
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    const std::int64_t before = moved_here();
+    reader.reset();
+    save_until_moved(200'000, seen);
+    EXPECT_LT(moved_here() - before, little);
 }
 
 // A disk that is full and then is not.
