@@ -146,7 +146,7 @@ void add_book_commands(Commands& commands) {
                 {.method = "POST", .target = "/coupon", .body = created->body()});
             session.output().one(shown, answer.text);
         });
-    created->add_to(create, members, false);
+    created->add_to(create, members, {});
     add_list(commands, book);
     add_of_one(commands, book, "show", "Show a book with its counts", "GET", "", "");
     const auto changed = std::make_shared<Members>();
@@ -163,7 +163,7 @@ void add_book_commands(Commands& commands) {
             session.output().one(shown, answer.text);
         });
     edit.add_option("BOOK", *which, "Its id")->required();
-    changed->add_to(edit, members, true);
+    changed->add_to(edit, members, {.clear = true});
     add_of_one(commands, book, "archive",
                "Archive a book: its codes no longer work, what became of them stays", "DELETE", "",
                "its codes will not work any more until it is restored. Archive it?");

@@ -3,10 +3,11 @@
 #include <cstdio>
 
 #include "ctl/commands.hpp"
+#include "ctl/export.hpp"
 #include "ctl/jobs.hpp"
 #include "ctl/json_text.hpp"
 #include "ctl/quit.hpp"
-#include "ctl/transfer.hpp"
+#include "ctl/upload.hpp"
 #include "qr/qr.hpp"
 
 namespace coupond::ctl {
@@ -93,7 +94,7 @@ void add_generate(Commands& commands, CLI::App& codes) {
     command.add_option("BOOK", options->book, "The book's id")->required();
     command.add_option("COUNT", options->count, "How many")->required();
     options->members.add_to(
-        command, {{"--expires-at", "expiresAt", Kind::time, "When they no longer work"}}, false);
+        command, {{"--expires-at", "expiresAt", Kind::time, "When they no longer work"}}, {});
     command.add_flag("--no-wait", options->no_wait, "Do not wait for the job that makes them");
 }
 
@@ -106,7 +107,10 @@ void add_export(Commands& commands, CLI::App& codes) {
                      [wanted](Session& session) { export_codes(session, *wanted); });
     command.add_option("BOOK", wanted->book, "The book's id")->required();
     command.add_option("--file", wanted->file,
-                       "Where to; begun anew by itself where it breaks off");
+                       "Where to: it has this name when it is whole, and FILE.part until then");
+    command.add_flag("--continue", wanted->go_on,
+                     "Go on behind what is in the file, as it is now: codes that came since, but "
+                     "come before in their order, are not looked for");
     command.add_option("--format", wanted->format, "csv or ndjson")
         ->check(CLI::IsMember({"csv", "ndjson"}));
     command.add_option("--status", wanted->status, "Only free, assigned, locked or redeemed ones");
@@ -188,7 +192,7 @@ void add_of_one(Commands& commands, CLI::App& codes) {
                     {{"--expires-at", "expiresAt", Kind::time, "When it no longer works"},
                      {"--max-redemptions", "maxRedemptions", Kind::number, "How often it may be"},
                      {"--active", "active", Kind::boolean, "Whether it works"}},
-                    true);
+                    {.clear = true});
 }
 
 /// Two modules above each other in a character, light on dark, as scanners want it either way.
@@ -304,7 +308,7 @@ void add_qr_images(Commands& commands, CLI::App& codes) {
          {"--margin", "margin", Kind::number, "Around it, in modules"},
          {"--error-level", "errorLevel", Kind::text, "L, M, Q or H: how much may be lost"},
          {"--url", "url", Kind::text, "What it leads to, with {code} in it"}},
-        false);
+        {.metadata = false});
     command.add_flag("--no-wait", options->no_wait, "Do not wait for the job that draws them");
 }
 

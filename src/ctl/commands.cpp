@@ -90,7 +90,7 @@ const Run* Commands::asked_for() const {
     return found == runs_.end() ? nullptr : &found->second;
 }
 
-void Members::add_to(CLI::App& command, const std::vector<Member>& members, bool can_clear) {
+void Members::add_to(CLI::App& command, const std::vector<Member>& members, Extras extras) {
     members_ = members;
     for (const Member& member : members_) {
         if (member.kind == Kind::no) {
@@ -108,17 +108,19 @@ void Members::add_to(CLI::App& command, const std::vector<Member>& members, bool
                 member.help)
             ->type_name(type_of(member.kind));
     }
-    command
-        .add_option("--metadata", metadata_,
-                    "A name and its value, which may be JSON; again for more")
-        ->type_name("NAME=VALUE")
-        ->allow_extra_args(false);
+    if (extras.metadata) {
+        command
+            .add_option("--metadata", metadata_,
+                        "A name and its value, which may be JSON; again for more")
+            ->type_name("NAME=VALUE")
+            ->allow_extra_args(false);
+    }
     command
         .add_option("--json", json_,
                     "The whole body as the API takes it, instead of all these; @FILE, or @- for "
                     "standard input")
         ->type_name("JSON");
-    if (can_clear) {
+    if (extras.clear) {
         command
             .add_option("--clear", cleared_,
                         "What is not to be set any more, by its flag's name; again for more")

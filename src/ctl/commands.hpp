@@ -58,9 +58,14 @@ struct Member {
 /// The values that were given for members; lives as long as the commands that use it.
 class Members {
 public:
-    /// Adds an option for each of `members` to `command`, and --metadata and --json; with
-    /// `can_clear` also --clear.
-    void add_to(CLI::App& command, const std::vector<Member>& members, bool can_clear);
+    struct Extras {
+        bool metadata = true;
+        bool clear = false;
+    };
+
+    /// Adds an option for each of `members` to `command`, and --json, and by `extras` --metadata and
+    /// --clear.
+    void add_to(CLI::App& command, const std::vector<Member>& members, Extras extras);
 
     /// A body for the API. Throws Quit where a value does not fit.
     std::string body() const;

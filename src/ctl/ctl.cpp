@@ -3,6 +3,7 @@
 #include <clocale>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 
 #include "ctl/commands.hpp"
 #include "ctl/interrupt.hpp"
@@ -114,6 +115,8 @@ int run_ctl(int argc, char** argv) {
         std::fflush(stdout);
         return complain("the connection was lost: " + lost.reason(), "try again",
                         exit_status::unreachable);
+    } catch (const std::bad_alloc&) {
+        return complain("there is not enough memory", "", exit_status::unreachable);
     }
 }
 

@@ -71,12 +71,13 @@ void add_help(Commands& commands) {
     CLI::App& root = commands.root();
     CLI::App& help = commands.add(
         root, "help", "Explain a command, or a topic: patterns, limits, locks, exit",
-        "  couponctl help patterns\n", [words, &root](Session& session) {
+        "  couponctl help patterns\n", [words, &root](Session&) {
+            Output output({});
+
             if (words->size() == 1) {
                 const auto topic = std::ranges::find(topics, words->front(), &Topic::name);
                 if (topic != topics.end()) {
-                    return session.output().print(session.output().bold(topic->title) + "\n\n" +
-                                                  topic->text);
+                    return output.print(output.bold(topic->title) + "\n\n" + topic->text);
                 }
             }
             const CLI::App* command = &root;
@@ -95,20 +96,20 @@ void add_help(Commands& commands) {
                 }
                 command = below;
             }
-            session.output().print(command->help());
+            output.print(command->help());
         });
     help.add_option("TOPIC", *words, "A topic, or a command");
     const auto shell = std::make_shared<std::string>();
     CLI::App& complete = commands.add(
         root, "completion", "Print a script that completes commands",
         "  source <(couponctl completion bash)\n",
-        [shell, &root](Session& session) { session.output().print(completion(root, *shell)); });
+        [shell, &root](Session&) { Output({}).print(completion(root, *shell)); });
     complete.add_option("SHELL", *shell, "bash or zsh")
         ->required()
         ->check(CLI::IsMember({"bash", "zsh"}));
     commands.add(root, "manual", "Print the manual page",
                  "  couponctl manual > couponctl.1 && man ./couponctl.1\n",
-                 [&root](Session& session) { session.output().print(manual(root)); });
+                 [&root](Session&) { Output({}).print(manual(root)); });
 }
 
 }  // namespace coupond::ctl

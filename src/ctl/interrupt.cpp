@@ -11,7 +11,6 @@
 namespace coupond::ctl {
 
 std::stop_token stop_on_interrupt() {
-    signal(SIGPIPE, SIG_IGN);
     sigset_t asked;
     sigemptyset(&asked);
     sigaddset(&asked, SIGINT);

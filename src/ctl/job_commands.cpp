@@ -1,9 +1,6 @@
 // couponctl job …
 #include <algorithm>
 #include <boost/json/serialize.hpp>
-#include <thread>
-
-#include "base/limits.hpp"
 #include "ctl/commands.hpp"
 #include "ctl/jobs.hpp"
 #include "ctl/quit.hpp"
@@ -86,6 +83,10 @@ bool is_over(const json::value& job) {
     return status != "queued" && status != "running";
 }
 
+bool is_completed(const json::value& job) {
+    return text_of(job, "status") == "completed";
+}
+
 std::string job_id_of(const Answer& answer) {
     const json::value job = json_of(answer);
     const auto* const id = job.is_object() ? job.as_object().if_contains("id") : nullptr;
@@ -107,18 +108,12 @@ void follow_job(Session& session, const std::string& id) {
             if (is_over(job)) {
                 progress.clear();
                 session.output().one(job_columns, answer.text);
-                if (text_of(job, "status") != "completed") not_completed(job, id);
+                if (!is_completed(job)) not_completed(job, id);
                 return;
             }
             progress.show(count_of(job, "created") + count_of(job, "failed"),
                           requested > 0 ? std::optional(requested) : std::nullopt);
-            const auto until = std::chrono::steady_clock::now() + gap;
-            while (std::chrono::steady_clock::now() < until) {
-                if (session.stop().stop_requested()) {
-                    throw Quit(exit_status::interrupted, "interrupted", "");
-                }
-                std::this_thread::sleep_for(std::min(gap, 50ms));
-            }
+            session.pause(gap);
         }
     } catch (const Quit& quit) {
         if (quit.status() != exit_status::interrupted) throw;

@@ -12,6 +12,7 @@
 #include <ctime>
 #include <numeric>
 
+#include "base/csv.hpp"
 #include "ctl/json_text.hpp"
 #include "ctl/quit.hpp"
 
@@ -47,17 +48,6 @@ std::string plain_text(const json::value& value) {
     }
 }
 
-/// RFC 4180, section 2.
-std::string quoted(const std::string& text) {
-    if (text.find_first_of("\",\r\n") == std::string::npos) return text;
-    std::string out = "\"";
-    for (const char c : text) {
-        if (c == '"') out += '"';
-        out += c;
-    }
-    return out + '"';
-}
-
 json::object object_of(std::string_view text) {
     json::error_code error;
     const json::value value = json::parse(text, error);
@@ -86,7 +76,10 @@ void Output::begin(const Columns& columns) {
     if (options_.format == Format::json) print("[");
     if (options_.format != Format::csv) return;
     std::string line;
-    for (const Column& column : columns) line += (line.empty() ? "" : ",") + quoted(column.path);
+    for (const Column& column : columns) {
+        if (!line.empty()) line += ',';
+        append_csv_cell(line, column.path);
+    }
     print(line + "\r\n");
 }
 
@@ -102,7 +95,8 @@ void Output::rows(std::string_view array) {
                 const json::object object = object_of(element);
                 std::string line;
                 for (std::size_t i = 0; i < columns_.size(); ++i) {
-                    line += (i > 0 ? "," : "") + quoted(csv_cell(columns_[i], object));
+                    if (i > 0) line += ',';
+                    append_csv_cell(line, csv_cell(columns_[i], object));
                 }
                 print(line + "\r\n");
                 break;
@@ -197,7 +191,7 @@ void Output::print_table(const std::vector<std::vector<std::string>>& rows) {
     widths_.resize(columns_.size(), 0);
     for (std::size_t i = 0; i < columns_.size(); ++i) {
         int& width = widths_[i];
-        width = std::max(width, columns_of(columns_[i].title));
+        width = std::max({width, columns_of(columns_[i].title), columns_[i].width});
         for (const auto& row : rows) width = std::max(width, columns_of(row[i]));
     }
     if (terminal_.is_terminal()) {

@@ -20,6 +20,7 @@ struct Column {
     const char* title;  ///< over a table
     const char* path;   ///< in the API's JSON, as `counts.total`; over CSV
     Kind kind = Kind::text;
+    int width = 0;  ///< of a column, at least, in columns of the terminal
 };
 
 using Columns = std::vector<Column>;

@@ -13,9 +13,13 @@ namespace {
 namespace json = boost::json;
 using enum Column::Kind;
 
-const Columns event_columns{{"ID", "id", number},       {"AT", "at", time}, {"WHAT", "type"},
-                            {"BOOK", "bookId", number}, {"CODE", "code"},   {"USER", "userId"},
-                            {"REQUEST", "requestId"}};
+// As wide as they mostly are, for those that are followed come one by one.
+const Columns event_columns{{"ID", "id", number, 8},
+                            {"AT", "at", time, 19},
+                            {"WHAT", "type", text, 14},
+                            {"BOOK", "bookId", number},
+                            {"CODE", "code", text, 16},
+                            {"USER", "userId", text, 8}};
 
 const Columns held_columns{{"CODE", "code"},
                            {"BOOK", "bookId", number},
@@ -205,9 +209,12 @@ private:
 
 void follow(Session& session, Query query, std::string after) {
     constexpr auto silence = std::chrono::seconds(60);  // a comment comes every 15
+    constexpr auto again_after = std::chrono::seconds(1);
     Output& output = session.output();
     Events events;
     output.begin(event_columns);
+    output.rows("[]");
+    std::fflush(stdout);
     for (;;) {
         Query from = query;
         const std::string last = events.last_id().empty() ? after : events.last_id();
@@ -223,10 +230,13 @@ void follow(Session& session, Query query, std::string after) {
                                         });
                                     });
             session.tell("the server ended the stream; following again");
+        } catch (const net::Garbled&) {
+            not_coupond();
         } catch (const net::Lost& lost) {
             session.tell(lost.reason() + "; following again");
         }
         events.begin_again();
+        session.pause(again_after);
     }
 }
 

@@ -22,8 +22,7 @@ using std::chrono::steady_clock;
 constexpr int connect_ms = 5'000;
 constexpr seconds answer_wait{60};  // without a byte; the server itself ends after less
 constexpr std::size_t answer_bytes = 64 * 1024 * 1024;
-constexpr int tries_most = 8;             // where the server is busy
-constexpr int lost_tries_most = 5;        // where the connection was lost
+constexpr int tries_most = 8;             // where the server is busy, or was there before
 constexpr int connecting_tries_most = 3;  // where nobody is there, which seldom passes
 constexpr int first_pause_ms = 250;       // then twice as long
 constexpr int longest_pause_ms = 8'000;
@@ -116,8 +115,16 @@ std::optional<Refused> refused_by(const net::HttpResponse& response) {
     return refused;
 }
 
-[[noreturn]] void interrupted() {
-    throw Quit(exit_status::interrupted, "interrupted", "");
+[[noreturn]] void interrupted(const Request& request) {
+    if (!changes_something(request)) throw Quit(exit_status::interrupted, "interrupted", "");
+    throw Quit(exit_status::interrupted, "interrupted: it may have been done all the same",
+               "look before it is done again: couponctl codes show, book show, job list");
+}
+
+/// Whether an answer is of the kind that was asked for.
+bool is_wanted(const net::HttpResponse& head, const Request& request) {
+    const auto type = head.field("Content-Type");
+    return type && type->starts_with(request.accept);
 }
 
 }  // namespace
@@ -180,6 +187,9 @@ Answer Server::stream(const Request& asked, milliseconds silence, const net::Bod
                 if (other.size() + piece.size() <= answer_bytes) other += piece;
                 return;
             }
+            if (!is_wanted(head, request)) {
+                throw net::Garbled("an answer that is no " + request.accept);
+            }
             has_given = true;
             sink(head, piece);
         };
@@ -191,6 +201,7 @@ Answer Server::stream(const Request& asked, milliseconds silence, const net::Bod
         try {
             net::HttpResponse response =
                 client_.exchange(build(request), {.silence = silence}, stop_, given);
+            has_answered_ = true;
             if (sink && response.status >= 300) response.body = other;
             const auto refused = response.status < 300 ? std::nullopt : refused_by(response);
             const bool in_use = refused && refused->code == "idempotency_key_in_use";
@@ -200,18 +211,20 @@ Answer Server::stream(const Request& asked, milliseconds silence, const net::Bod
             why = refused ? refused->message : "status " + std::to_string(response.status);
             wait_seconds = retry_after(response);
         } catch (const net::Stopped&) {
-            interrupted();
+            interrupted(request);
         } catch (const net::Garbled& error) {
             if (has_given) throw;
-            lost(error.reason());
+            lost(error.reason(), request);
         } catch (const net::Lost& error) {
             if (has_given) throw;
             const bool again = !request.pieces || request.pieces();
-            const int most = client_.has_sent() ? lost_tries_most : connecting_tries_most;
-            if (tries >= most || !again) lost(error.reason());
+            const bool was_there = has_answered_ || client_.has_sent();
+            if (tries >= (was_there ? tries_most : connecting_tries_most) || !again) {
+                lost(error.reason(), request);
+            }
             why = error.reason();
         }
-        pause(tries, why, wait_seconds);
+        pause(tries, why, wait_seconds, request);
     }
 }
 
@@ -228,7 +241,7 @@ net::HttpRequest Server::build(const Request& request) const {
     }
     if (request.pieces) {
         built.next_piece = request.pieces();
-        if (!built.next_piece) lost("what was sent cannot be read again");
+        if (!built.next_piece) lost("what was sent cannot be read again", request);
     }
     return built;
 }
@@ -256,12 +269,16 @@ Answer Server::answer(net::HttpResponse&& response) const {
                cure == cures.end() ? "" : std::string(cure->second));
 }
 
-void Server::lost(const std::string& reason) const {
-    throw Quit(exit_status::unreachable, "cannot reach " + url_ + ": " + reason,
+void Server::lost(const std::string& reason, const Request& request) const {
+    const bool in_doubt = changes_something(request) && client_.has_sent();
+    throw Quit(exit_status::unreachable,
+               "cannot reach " + url_ + ": " + reason +
+                   (in_doubt ? "; it may have been done all the same" : ""),
                "is coupond running there? name it by --server, COUPOND_URL or a profile");
 }
 
-void Server::pause(int tries, const std::string& why, std::optional<int> wait_seconds) {
+void Server::pause(int tries, const std::string& why, std::optional<int> wait_seconds,
+                   const Request& request) {
     int wait_ms = first_pause_ms;
     while (--tries > 0 && wait_ms < longest_pause_ms) wait_ms *= 2;
     if (wait_seconds) wait_ms = std::max(wait_ms, *wait_seconds * 1'000);
@@ -270,7 +287,7 @@ void Server::pause(int tries, const std::string& why, std::optional<int> wait_se
     const milliseconds time(half + secure_random_below(half + 1));
     tell_(why + "; trying again");
     for (const auto until = steady_clock::now() + time; steady_clock::now() < until;) {
-        if (stop_.stop_requested()) interrupted();
+        if (stop_.stop_requested()) interrupted(request);
         std::this_thread::sleep_until(
             std::min(until, steady_clock::now() + milliseconds(limits::client_stop_ms)));
     }

@@ -61,8 +61,9 @@ public:
 
     Answer ask(const Request& request);
 
-    /// The same, with what is answered given to `sink` as it comes: a stream is not asked for again
-    /// once something of it was given away. Throws net::Lost where it ends too early.
+    /// The same, with what is answered given to `sink` as it comes, where it is what `accept` says:
+    /// a stream is not asked for again once something of it was given away. Throws net::Lost where
+    /// it ends too early.
     Answer stream(const Request& request, std::chrono::milliseconds silence,
                   const net::BodySink& sink);
 
@@ -72,14 +73,16 @@ public:
 private:
     net::HttpRequest build(const Request& request) const;
     Answer answer(net::HttpResponse&& response) const;
-    [[noreturn]] void lost(const std::string& reason) const;
-    void pause(int tries, const std::string& why, std::optional<int> seconds);
+    [[noreturn]] void lost(const std::string& reason, const Request& request) const;
+    void pause(int tries, const std::string& why, std::optional<int> seconds,
+               const Request& request);
 
     const std::string url_;
     const net::Url at_;
     const std::stop_token stop_;
     const std::function<void(const std::string&)> tell_;
     net::HttpClient client_;
+    bool has_answered_ = false;
 };
 
 /// What JSON the server has answered. Throws Quit (unreachable) where it is none.

@@ -2,14 +2,19 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
+#include "base/limits.hpp"
 #include "ctl/quit.hpp"
 
 namespace coupond::ctl {
 namespace {
+
+constexpr const char* usual_profile = "default";
 
 std::string variable(const char* name) {
     const char* const value = std::getenv(name);
@@ -28,34 +33,56 @@ Format format_of(const std::string& name) {
 }  // namespace
 
 Session::Session(const Globals& globals, std::stop_token stop)
-    : globals_(globals), stop_(std::move(stop)), errors_(stderr) {
-    profile_ = !globals.profile.empty() ? globals.profile : variable("COUPONCTL_PROFILE");
-    const bool by_name = !profile_.empty();
-    if (!by_name) profile_ = "default";
+    : globals_(globals), stop_(std::move(stop)), errors_(stderr) {}
+
+std::string Session::profile() const {
+    if (!globals_.profile.empty()) return globals_.profile;
+    const std::string name = variable("COUPONCTL_PROFILE");
+    return name.empty() ? usual_profile : name;
+}
+
+const Profile& Session::settings() {
+    if (settings_) return *settings_;
+    settings_.emplace();
     const bool no_home = variable("HOME").empty() && variable("XDG_CONFIG_HOME").empty();
-    if (by_name || !no_home) {
-        const Profiles profiles = Profiles::read(Profiles::usual_path());
-        if (const Profile* const found = profiles.find(profile_)) settings_ = *found;
+    if (no_home && profile() == usual_profile) return *settings_;
+    const Profiles profiles = Profiles::read(Profiles::usual_path());
+    if (const Profile* const found = profiles.find(profile())) *settings_ = *found;
+    return *settings_;
+}
+
+Output& Session::output() {
+    if (!output_) {
+        const std::string& name =
+            globals_.output.empty() ? settings().output.value_or("") : globals_.output;
+        output_.emplace(OutputOptions{format_of(name), globals_.utc});
     }
-    const std::string output =
-        globals.output.empty() ? settings_.output.value_or("") : globals.output;
-    output_.emplace(OutputOptions{format_of(output), globals.utc});
+    return *output_;
 }
 
 Server& Session::server() {
     if (server_ == nullptr) {
         std::string url = globals_.server;
         if (url.empty()) url = variable("COUPOND_URL");
-        if (url.empty()) url = settings_.server.value_or("");
-        if (url.empty() && profile_ != "default") {
-            throw wrong_usage("the profile " + profile_ + " names no server",
-                              "couponctl config set server URL --profile " + profile_);
+        if (url.empty()) url = settings().server.value_or("");
+        if (url.empty() && profile() != usual_profile) {
+            throw wrong_usage("the profile " + profile() + " names no server",
+                              "couponctl config set server URL --profile " + profile());
         }
         if (url.empty()) url = "http://127.0.0.1:3000";
-        server_ = std::make_unique<Server>(url, settings_.root_certificate.value_or(""), stop_,
+        server_ = std::make_unique<Server>(url, settings().root_certificate.value_or(""), stop_,
                                            [this](const std::string& line) { tell(line); });
     }
     return *server_;
+}
+
+void Session::pause(std::chrono::milliseconds time) const {
+    using std::chrono::steady_clock;
+    constexpr std::chrono::milliseconds step{limits::client_stop_ms};
+    for (const auto until = steady_clock::now() + time; steady_clock::now() < until;) {
+        if (stop_.stop_requested()) throw Quit(exit_status::interrupted, "interrupted", "");
+        std::this_thread::sleep_until(std::min(until, steady_clock::now() + step));
+    }
 }
 
 void Session::tell(const std::string& line) const {

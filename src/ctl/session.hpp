@@ -1,6 +1,7 @@
 // What a command works with.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -28,11 +29,15 @@ public:
 
     /// By --server, COUPOND_URL, the profile, or http://127.0.0.1:3000. Throws Quit.
     Server& server();
-    Output& output() { return *output_; }
+    /// As --output or the profile says. Throws Quit.
+    Output& output();
     const Terminal& errors() const { return errors_; }
     const std::stop_token& stop() const { return stop_; }
-    /// The name of the profile that holds.
-    const std::string& profile() const { return profile_; }
+    /// The name of the profile that holds, whether there is one or not.
+    std::string profile() const;
+
+    /// Throws Quit where it is interrupted meanwhile.
+    void pause(std::chrono::milliseconds time) const;
 
     /// A line for people on stderr.
     void tell(const std::string& line) const;
@@ -42,11 +47,12 @@ public:
     void confirm(const std::string& question) const;
 
 private:
+    const Profile& settings();
+
     const Globals globals_;
     const std::stop_token stop_;
     const Terminal errors_;
-    std::string profile_;
-    Profile settings_;
+    std::optional<Profile> settings_;
     std::optional<Output> output_;
     std::unique_ptr<Server> server_;
 };

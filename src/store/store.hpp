@@ -137,6 +137,8 @@ struct CodeQuery {
     Filter filter = Filter::all;
     std::optional<std::string> user_id = {};  ///< who holds them
     std::optional<std::string> prefix = {};   ///< what they begin with, to the letter
+    /// Of a CodeSnapshot by code: those behind this code and its uses, in the order of bytes.
+    std::optional<std::string> after_code = {};
 };
 
 /// How many codes are looked at for a page of them.

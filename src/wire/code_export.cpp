@@ -4,9 +4,9 @@
 #include <charconv>
 #include <utility>
 
+#include "base/csv.hpp"
 #include "base/limits.hpp"
 #include "wire/codes.hpp"
-#include "wire/csv.hpp"
 #include "wire/json_writer.hpp"
 #include "wire/media_type.hpp"
 #include "wire/metadata.hpp"

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "base/csv.hpp"
 #include "base/limits.hpp"
 #include "base/text.hpp"
 #include "wire/codes.hpp"
@@ -132,15 +133,6 @@ bool is_special(char c) {
 bool equal_but_for_case(std::string_view a, std::string_view b) {
     const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
     return std::ranges::equal(a, b, {}, lower, lower);
-}
-
-/// A cell without the quote that keeps a spreadsheet from taking it for a formula.
-std::string_view without_guard(std::string_view cell) {
-    if (!cell.starts_with('\'')) return cell;
-    const std::size_t first = cell.find_first_not_of('\'');
-    const bool guarded = first != std::string_view::npos &&
-                         std::string_view("=+-@\t\r").find(cell[first]) != std::string_view::npos;
-    return cell.substr(guarded ? 1 : 0);
 }
 
 /// What a row begins with, of which `text` has more than limits::rejected_text_bytes, or all. What
@@ -532,13 +524,13 @@ void CodeFile::reject(RowFault fault, std::string_view text) {
 /// What a cell stands for. Valid until the next call.
 std::string_view CodeFile::text_of(const Cell& cell) {
     const std::string_view text = row_text().substr(cell.begin, cell.end - cell.begin);
-    if (!cell.has_quotes) return without_guard(text);
+    if (!cell.has_quotes) return csv_text(text);
     scratch_.clear();
     for (std::size_t i = 0; i < text.size(); ++i) {
         scratch_ += text[i];
         if (text[i] == '"') ++i;
     }
-    return without_guard(scratch_);
+    return csv_text(scratch_);
 }
 
 /// Tells from the first row which columns there are. False where it says nothing of a code, or the

@@ -789,6 +789,9 @@ void refuse_unknown_parameters(const Query& query, std::span<const std::string_v
     add_unknown(messages, unknown, count);
 }
 
+constexpr std::string_view unfit_code_filter =
+    " must be 1 to 128 characters without control characters";
+
 /// Which codes of a book are asked for, but for their pages.
 CodeQuery read_code_filters(std::string_view path_id, const Query& query, Messages& messages) {
     CodeQuery codes;
@@ -809,7 +812,7 @@ CodeQuery read_code_filters(std::string_view path_id, const Query& query, Messag
     if (const std::string* const text = find_once(query, "prefix", messages)) {
         codes.prefix = *text;
         if (!fits_code(*text)) {
-            messages.emplace_back("prefix must be 1 to 128 characters without control characters");
+            messages.push_back("prefix" + std::string(unfit_code_filter));
         }
     }
     return codes;
@@ -1217,9 +1220,14 @@ Decoded<CodeQuery> decode_list_codes(std::string_view path_id, const Query& quer
 
 Decoded<CodeQuery> decode_export_codes(std::string_view path_id, const Query& query,
                                        std::string_view request_id) {
-    static constexpr std::array<std::string_view, 3> known{"status", "userId", "prefix"};
+    static constexpr std::array<std::string_view, 4> known{"status", "userId", "prefix",
+                                                           "afterCode"};
     Messages messages;
     CodeQuery codes = read_code_filters(path_id, query, messages);
+    if (const std::string* const text = find_once(query, "afterCode", messages)) {
+        codes.after_code = *text;
+        if (!fits_code(*text)) messages.push_back("afterCode" + std::string(unfit_code_filter));
+    }
     codes.limit = limits::export_page_codes;
     refuse_unknown_parameters(query, known, messages);
     if (!messages.empty()) return invalid(messages, request_id);

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/check.hpp"
-#include "wire/csv.hpp"
+#include "base/csv.hpp"
 #include "wire/wire.hpp"
 #include "wire/write.hpp"
 

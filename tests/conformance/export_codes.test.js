@@ -203,6 +203,21 @@ describe('GET /coupon/codes/:id as CSV', () => {
         }
     });
 
+    it('goes on behind a code, with the columns of the whole', async () => {
+        for (const query of ['?', '?status=free&', '?prefix=C-&']) {
+            const whole = await rows(c.client, book, query);
+            for (let i = 1; i < whole.length; i += 1) {
+                const rest = await rows(c.client, book, `${query}afterCode=${whole[i][0]}`);
+                assert.deepEqual(rest, [whole[0], ...whole.slice(i + 1)]);
+            }
+        }
+        const { text } = await c.client.get(pathOf(book), ndjson);
+        const lines = text.split('\n');
+        const second = JSON.parse(lines[1]).code;
+        const rest = await c.client.get(pathOf(book, `?afterCode=${second}`), ndjson);
+        assert.equal(rest.text, lines.slice(2).join('\n'));
+    });
+
     it('has a header without codes', async () => {
         const empty = await c.client.newBook();
         const { text } = await c.client.get(pathOf(empty), csv);
@@ -420,11 +435,11 @@ describe('GET /coupon/codes/:id as CSV', () => {
                 ['property limit should not exist', 'property after should not exist'],
                 'validation_failed',
             );
-            const unfit = await get('/coupon/codes/x?status=used&userId=&prefix=&page=1');
+            const unfit = await get('/coupon/codes/x?status=used&userId=&prefix=&afterCode=&page=1');
             assertRefused(unfit, 400, undefined, 'validation_failed');
             assert.deepEqual(
                 unfit.body.message.map((line) => line.split(' ', 2).join(' ')),
-                ['id must', 'status must', 'userId must', 'prefix must', 'property page'],
+                ['id must', 'status must', 'userId must', 'prefix must', 'afterCode must', 'property page'],
             );
         }
     });

@@ -17,6 +17,13 @@ function peakKiB(pid) {
     }
 }
 
+/** A million codes, in the order of their bytes. */
+export function million(prefix) {
+    const codes = [];
+    for (let i = 0; i < 1_000_000; i += 1) codes.push(`${prefix}${String(i).padStart(7, '0')}`);
+    return codes;
+}
+
 /** A user of couponctl with a home of their own, for the life of a test. */
 export class Ctl {
     constructor(t, port) {
@@ -67,6 +74,16 @@ export class Ctl {
             });
         });
         return { child, ended, told };
+    }
+
+    /** Waits until a program that begin() has begun has printed this to stderr. */
+    async untilTold(running, pattern) {
+        for (const deadline = Date.now() + 60_000; !pattern.test(running.told.stderr); ) {
+            if (Date.now() > deadline || running.child.exitCode !== null) {
+                throw new Error(`no ${pattern} in: ${running.told.stderr}`);
+            }
+            await new Promise((resolve) => setTimeout(resolve, 5));
+        }
     }
 
     /** Runs to the end. */

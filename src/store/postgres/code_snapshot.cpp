@@ -7,6 +7,7 @@
 
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "domain/use_text.hpp"
 #include "store/postgres/asker.hpp"
 #include "store/postgres/code_pages.hpp"
 #include "store/postgres/rows.hpp"
@@ -44,8 +45,8 @@ Code read_shown(const Rows& rows, int row) {
 #define COUPOND_PASS(those, rest)                                                        \
     "DECLARE coupond_codes NO SCROLL CURSOR FOR SELECT " COUPOND_SHOWN_COLUMNS           \
     " FROM coupon_code AS code" COUPOND_HOLDER "WHERE " those " AND " COUPOND_OF_FILTER( \
-        "$2::bigint", "$3::bigint") " AND starts_with(code.code, coalesce($4::text, ''))" rest
-#define COUPOND_OF_USER_IN_BOOK COUPOND_OF_USER " AND code.book_id = $5::bigint"
+        "$2::bigint", "$3::bigint") " AND starts_with(code.code, coalesce($4::text, '')) AND code.code >= $5::text" rest
+#define COUPOND_OF_USER_IN_BOOK COUPOND_OF_USER " AND code.book_id = $6::bigint"
 #define COUPOND_BY_CODE " ORDER BY code.code"
 #define COUPOND_WITH_SETTINGS " AND (code.settings IS NOT NULL OR code.use_of IS NOT NULL)"
 
@@ -108,14 +109,16 @@ private:
                         Pass pass, Timestamp now, std::size_t sent) {
         const bool by_code = pass == Pass::by_code;
         const auto filter = static_cast<std::int64_t>(query.filter);
+        const std::string from =
+            by_code && query.after_code ? stored_behind(*query.after_code) : std::string();
         connection.execute(select_book, Parameters(query.book_id));
         if (query.user_id) {
             connection.execute(
                 by_code ? of_user_by_code : of_user_with_settings,
-                Parameters(*query.user_id, filter, now.ms, query.prefix, query.book_id));
+                Parameters(*query.user_id, filter, now.ms, query.prefix, from, query.book_id));
         } else {
             connection.execute(by_code ? of_book_by_code : of_book_with_settings,
-                               Parameters(query.book_id, filter, now.ms, query.prefix));
+                               Parameters(query.book_id, filter, now.ms, query.prefix, from));
         }
         connection.sync();
         return connection.receive_all(deadline).rows.at(sent).size() == 1;

@@ -10,6 +10,7 @@
 #include "base/check.hpp"
 #include "base/limits.hpp"
 #include "base/log.hpp"
+#include "domain/use_text.hpp"
 #include "store/sqlite/code_pages.hpp"
 #include "store/sqlite/rows.hpp"
 #include "store/sqlite/stores.hpp"
@@ -153,6 +154,9 @@ CodePass::CodePass(Connection& connection, const CodeQuery& query, Pass pass, Ti
       wanted_(std::move(wanted)),
       from_(query.prefix.value_or("")),
       to_(from_ + beyond_texts) {
+    if (query.after_code && pass == Pass::by_code) {
+        from_ = std::max(from_, stored_behind(*query.after_code));
+    }
     choose_way_beside();
     const bool by_index = beside_ != Way::index_of_holder &&
                           (query.prefix || (beside_ == Way::table && pass == Pass::by_code));

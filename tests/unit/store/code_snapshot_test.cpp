@@ -146,6 +146,47 @@ TEST_F(CodeSnapshotTest, HasTheUsesOfAUserBehindTheirCodes) {
     EXPECT_EQ(texts(held),
               (std::vector<std::string>{"O-1", "O-1", "O-1-1", "O-1-1", "O-2", "O-2"}));
     for (const Code& code : held) EXPECT_EQ(code.assigned_to, "ann");
+    EXPECT_EQ(texts(read(*snapshot,
+                         {.book_id = 1, .limit = 4, .user_id = "ann", .after_code = "O-1"})),
+              (std::vector<std::string>{"O-1-1", "O-1-1", "O-2", "O-2"}));
+}
+
+TEST_F(CodeSnapshotTest, GoesOnBehindACode) {
+    std::vector<std::string> codes{"a",  "a ",  "a  ", "a!", "a-1",  "aa",
+                                   "b1", "\u00e9", "b",   "b2", "\uFF5E", "\U0001F600"};
+    run(CreateBook{"one", "p", {}, {}});
+    run(CreateBook{"other", "p", {}, {}});
+    run(UploadCodes{1, codes});
+    run(UploadCodes{2, {"a-0", "a-2"}});
+    std::ranges::sort(codes);
+    using Texts = std::vector<std::string>;
+    const auto behind = [&](CodeQuery query) {
+        query.book_id = 1;
+        query.limit = 5;
+        return texts_of(query);
+    };
+    for (std::size_t i = 0; i < codes.size(); ++i) {
+        const auto rest = codes.begin() + static_cast<std::ptrdiff_t>(i) + 1;
+        EXPECT_EQ(behind({.after_code = codes[i]}), Texts(rest, codes.end())) << codes[i];
+    }
+    EXPECT_EQ(behind({.after_code = "A"}), codes);
+    EXPECT_EQ(behind({.after_code = "a-0"}), behind({.after_code = "a!"}));
+    EXPECT_EQ(behind({.prefix = "b", .after_code = "b1"}), (Texts{"b2"}));
+    EXPECT_EQ(behind({.prefix = "b", .after_code = "a"}), (Texts{"b", "b1", "b2"}));
+    EXPECT_EQ(behind({.prefix = "b", .after_code = "c"}), Texts());
+}
+
+TEST_F(CodeSnapshotTest, ShowsSettingsOfThoseBeforeToo) {
+    run(CreateBook{"one", "p", {}, {}});
+    run(UploadCodes{1, {"A", "B"}});
+    EditCode edit{"A"};
+    edit.wish.metadata = R"({"x":1})";
+    edit.wished.metadata = true;
+    run(edit);
+    const auto snapshot = open();
+    const CodeQuery query{.book_id = 1, .limit = 5, .after_code = "A"};
+    EXPECT_EQ(texts(read(*snapshot, query, Pass::with_settings)), (std::vector<std::string>{"A"}));
+    EXPECT_EQ(texts(read(*snapshot, query)), (std::vector<std::string>{"B"}));
 }
 
 TEST_F(CodeSnapshotTest, TellsOfEachCodeWhatTheListDoes) {

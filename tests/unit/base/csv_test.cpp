@@ -1,11 +1,11 @@
-#include "wire/csv.hpp"
+#include "base/csv.hpp"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
 #include <string>
 
-namespace coupond::wire {
+namespace coupond {
 namespace {
 
 std::string cell(std::string_view text) {
@@ -70,7 +70,8 @@ RC_GTEST_PROP(CsvCell, CanBeReadBack, ()) {
     const std::string read = unquoted(written);
     RC_ASSERT(read.empty() || std::string_view("=+-@\t\r").find(read[0]) == std::string::npos);
     RC_ASSERT((would_run(read) ? read.substr(1) : read) == text);
+    RC_ASSERT(csv_text(read) == text);
 }
 
 }  // namespace
-}  // namespace coupond::wire
+}  // namespace coupond

@@ -1,7 +1,6 @@
-// Files of codes, to the server and from it, of any length in little memory.
+// Files of codes to the server, of any length in little memory.
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "ctl/session.hpp"
@@ -19,16 +18,5 @@ struct Upload {
 /// Sends a file and follows the job that takes it in. The same file sent again, to the same book by
 /// the same name, goes on with the job that was begun. Throws Quit.
 void upload_codes(Session& session, const Upload& upload);
-
-struct Export {
-    std::string book;
-    std::string file;  ///< empty: standard output
-    std::string format = "csv";
-    std::optional<std::string> status, user, prefix;
-};
-
-/// Writes a book's codes. A file is whole or not there; where it breaks off on the way it is begun
-/// anew. Throws Quit.
-void export_codes(Session& session, const Export& wanted);
 
 }  // namespace coupond::ctl

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace coupond::wire {
+namespace coupond {
 
 /// Appends a cell. One that a spreadsheet would take for a formula, or for what was made from one,
 /// gets an apostrophe in front: where `=`, `+`, `-`, `@`, a tab or a carriage return comes first,
@@ -12,4 +12,7 @@ namespace coupond::wire {
 /// where it needs to be.
 void append_csv_cell(std::string& out, std::string_view text);
 
-}  // namespace coupond::wire
+/// The other way round: `cell`, without its quotes, without the apostrophe in front.
+std::string_view csv_text(std::string_view cell);
+
+}  // namespace coupond

@@ -1,4 +1,4 @@
-#include "ctl/transfer.hpp"
+#include "ctl/upload.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -14,17 +14,14 @@
 #include "base/digest.hpp"
 #include "base/random.hpp"
 #include "ctl/jobs.hpp"
+#include "ctl/json_text.hpp"
 #include "ctl/quit.hpp"
 
 namespace coupond::ctl {
 namespace {
 
-using namespace std::chrono_literals;
-
 constexpr std::size_t piece_bytes = 256 * 1024;
 constexpr std::size_t line_bytes_most = 64 * 1024;  // of one code: longer than any
-constexpr auto silence = 120s;
-constexpr int export_tries = 4;
 
 class File {
 public:
@@ -55,8 +52,8 @@ private:
     const int fd_;
 };
 
-/// Turns one code a line into CSV of one column (RFC 4180), however the lines are cut.
-class LinesAsCsv {
+/// Turns one code a line into lines of JSON, each on the line on which it is, however they are cut.
+class LinesAsJson {
 public:
     /// Appends what is whole of `piece`; all that is left where it is empty, for then it is the
     /// end.
@@ -76,18 +73,16 @@ public:
 
 private:
     void put(std::string& to) {
+        constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+        if (first_ && line_.starts_with(byte_order_mark)) line_.erase(0, byte_order_mark.size());
+        first_ = false;
         if (line_.ends_with('\r')) line_.pop_back();
-        const bool plain = line_.find_first_of("\",\r") == std::string::npos;
-        if (!plain) to += '"';
-        for (const char c : line_) {
-            if (c == '"') to += '"';
-            to += c;
-        }
-        if (!plain) to += '"';
-        if (!line_.empty()) to += "\r\n";
+        if (!line_.empty()) to += json_string(line_);
+        to += '\n';
         line_.clear();
     }
 
+    bool first_ = true;
     std::string line_;
 };
 
@@ -144,12 +139,12 @@ Answer send(Session& session, const Upload& upload, const std::string& key) {
     Request request;
     request.method = "POST";
     request.target = query.on("/coupon/codes/" + percent_encoded(upload.book));
-    request.content_type = format == "ndjson" ? "application/x-ndjson" : "text/csv";
+    request.content_type = format == "csv" ? "text/csv" : "application/x-ndjson";
     request.idempotency_key = key;
     request.pieces = [&]() -> std::function<void(std::string&)> {
         if (begun && !size) return {};
         const auto file = open_file(upload.file);
-        const auto lines = format == "lines" ? std::make_shared<LinesAsCsv>() : nullptr;
+        const auto lines = format == "lines" ? std::make_shared<LinesAsJson>() : nullptr;
         const auto sent = std::make_shared<std::uint64_t>(0);
         return [&, file, lines, sent](std::string& to) {
             begun = true;
@@ -178,70 +173,25 @@ void upload_codes(Session& session, const Upload& upload) {
         const std::string id = job_id_of(answer);
         const Answer now = session.server().ask({.target = "/coupon/jobs/" + id});
         const boost::json::value job = json_of(now);
-        const bool ended = is_over(job) && job.as_object().at("status") != "completed";
+        const bool ended = is_over(job) && !is_completed(job);
         if (!key.empty() && ended && now.text != answer.text) {
             answer = send(session, upload, "couponctl-" + secure_random_base32(26));
         }
     } catch (const Quit& quit) {
-        if (quit.status() != exit_status::interrupted) throw;
-        throw Quit(exit_status::interrupted, "interrupted; nothing of the file was taken in",
-                   "run the same command again");
+        if (quit.status() == exit_status::interrupted) {
+            throw Quit(exit_status::interrupted, "interrupted; nothing of the file was taken in",
+                       "run the same command again");
+        }
+        if (quit.status() == exit_status::unreachable && upload.file == "-") {
+            throw Quit(exit_status::unreachable, quit.what(),
+                       "standard input cannot be sent again, as a file would be; see couponctl job "
+                       "list");
+        }
+        throw;
     }
     const std::string id = job_id_of(answer);
     if (upload.wait) return follow_job(session, id);
     session.output().one(job_columns, answer.text);
-}
-
-void export_codes(Session& session, const Export& wanted) {
-    Query query;
-    query.add("status", wanted.status).add("userId", wanted.user).add("prefix", wanted.prefix);
-    Request request;
-    request.target = query.on("/coupon/codes/" + percent_encoded(wanted.book));
-    request.accept = wanted.format == "ndjson" ? "application/x-ndjson" : "text/csv";
-    const bool to_file = !wanted.file.empty();
-    const std::string beside = wanted.file + ".part";
-    std::uint64_t lines = 0;
-    for (int tries = 1;; ++tries) {
-        lines = 0;
-        std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(
-            to_file ? std::fopen(beside.c_str(), "wb") : stdout,
-            to_file ? std::fclose : [](std::FILE*) { return 0; });
-        if (file == nullptr) {
-            throw wrong_usage("cannot write " + beside + ": " + std::strerror(errno), "");
-        }
-        Progress progress(session.errors(), "lines");
-        const auto sink = [&](const net::HttpResponse&, std::string_view piece) {
-            if (std::fwrite(piece.data(), 1, piece.size(), file.get()) != piece.size()) {
-                throw wrong_usage(std::string("cannot write the output: ") + std::strerror(errno),
-                                  "");
-            }
-            for (const char c : piece) lines += c == '\n' ? 1 : 0;
-            progress.show(lines, std::nullopt);
-        };
-        try {
-            session.server().stream(request, silence, sink);
-            if (std::fflush(file.get()) != 0) {
-                throw wrong_usage(std::string("cannot write the output: ") + std::strerror(errno),
-                                  "");
-            }
-            break;
-        } catch (const net::Lost& lost) {
-            if (to_file && tries < export_tries) {
-                session.tell(lost.reason() + "; beginning anew");
-                continue;
-            }
-            throw Quit(exit_status::unreachable, "the export broke off: " + lost.reason(),
-                       to_file
-                           ? "run the same command again"
-                           : "what has come is not all; with --file it is begun anew by itself");
-        }
-    }
-    if (to_file) {
-        std::error_code error;
-        std::filesystem::rename(beside, wanted.file, error);
-        if (error) throw wrong_usage("cannot write " + wanted.file + ": " + error.message(), "");
-        session.tell(wanted.file + ": " + std::to_string(lines) + " lines");
-    }
 }
 
 }  // namespace coupond::ctl

@@ -1,8 +1,8 @@
-#include "wire/csv.hpp"
+#include "base/csv.hpp"
 
 #include <algorithm>
 
-namespace coupond::wire {
+namespace coupond {
 namespace {
 
 bool would_run(std::string_view text) {
@@ -31,4 +31,8 @@ void append_csv_cell(std::string& out, std::string_view text) {
     out.append(text).append("\"");
 }
 
-}  // namespace coupond::wire
+std::string_view csv_text(std::string_view cell) {
+    return cell.starts_with('\'') && would_run(cell) ? cell.substr(1) : cell;
+}
+
+}  // namespace coupond

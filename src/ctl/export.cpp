@@ -1,0 +1,290 @@
+#include "ctl/export.hpp"
+
+#include <unistd.h>
+
+#include <array>
+#include <boost/json/parse.hpp>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+#include "base/csv.hpp"
+#include "ctl/quit.hpp"
+
+namespace coupond::ctl {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto silence = 120s;
+constexpr int vain_tries_most = 4;  // that bring no code
+constexpr std::size_t row_bytes_most = 1024 * 1024;
+
+/// The columns of the rest are not those of what has come before.
+class OtherColumns {};
+
+/// Cuts a file into its rows, however it comes: lines, or rows of CSV (RFC 4180).
+class Rows {
+public:
+    explicit Rows(bool csv) : csv_(csv) {}
+
+    /// `take` is given each row that is whole, with its end.
+    template <class Take>
+    void add(std::string_view piece, const Take& take) {
+        for (const char c : piece) {
+            row_ += c;
+            if (csv_ && c == '"') quoted_ = !quoted_;
+            if (c != '\n' || quoted_) continue;
+            take(row_);
+            row_.clear();
+        }
+        if (row_.size() > row_bytes_most) throw net::Garbled("a line that is too long");
+    }
+
+    bool is_whole() const { return row_.empty(); }
+
+private:
+    const bool csv_;
+    bool quoted_ = false;
+    std::string row_;
+};
+
+/// The code that a row is of; nothing where it is of none.
+std::optional<std::string> code_of(std::string_view row, bool csv) {
+    if (!csv) {
+        boost::json::error_code error;
+        const boost::json::value line = boost::json::parse(row, error);
+        if (error || !line.is_object()) return std::nullopt;
+        const auto* const code = line.as_object().if_contains("code");
+        if (code == nullptr || !code->is_string()) return std::nullopt;
+        return std::string(code->as_string());
+    }
+    if (!row.starts_with('"')) return std::string(csv_text(row.substr(0, row.find_first_of(",\r\n"))));
+    std::string cell;
+    for (std::size_t at = 1; at < row.size(); ++at) {
+        if (row[at] == '"' && row.substr(at + 1, 1) != "\"") break;
+        if (row[at] == '"') ++at;
+        cell += row[at];
+    }
+    return std::string(csv_text(cell));
+}
+
+Quit cannot_write(const std::string& what) {
+    return wrong_usage("cannot write " + what + ": " + std::strerror(errno),
+                       "see its folder and the disk");
+}
+
+/// Where the rows go, and what has come of them.
+class Taken {
+public:
+    Taken(const Export& wanted)
+        : name_(wanted.file), csv_(wanted.format == "csv"), out_(nullptr, &std::fclose) {}
+
+    bool is_file() const { return !name_.empty(); }
+    std::string part() const { return name_ + ".part"; }
+    std::uint64_t codes() const { return codes_; }
+    /// Whether anything was written.
+    bool has_any() const { return codes_ > 0 || !header_.empty(); }
+    bool is_csv() const { return csv_; }
+
+    /// The last code that has come.
+    std::optional<std::string> last_code() const {
+        return last_row_.empty() ? std::nullopt : code_of(last_row_, csv_);
+    }
+
+    void begin() {
+        header_.clear();
+        last_row_.clear();
+        codes_ = 0;
+        if (is_file()) open("wb");
+    }
+
+    /// Behind the last whole row of what is there already.
+    void go_on() {
+        std::error_code none;
+        if (!std::filesystem::exists(part(), none)) std::filesystem::rename(name_, part(), none);
+        if (none) {
+            throw wrong_usage("there is no " + part() + " and no " + name_ + " to go on with",
+                              "leave out --continue");
+        }
+        open("r+b");
+        Rows rows(csv_);
+        long whole = 0;
+        std::array<char, 64 * 1024> bytes;
+        try {
+            while (const std::size_t size = std::fread(bytes.data(), 1, bytes.size(), out_.get())) {
+                rows.add({bytes.data(), size}, [&](const std::string& row) {
+                    note(row);
+                    whole += static_cast<long>(row.size());
+                });
+            }
+        } catch (const net::Garbled&) {
+            throw wrong_usage(part() + " is not what was exported before", "leave out --continue");
+        }
+        const bool is_other = csv_ ? has_any() && !header_.starts_with("code,")
+                                   : has_any() && !last_code();
+        if (is_other) {
+            throw wrong_usage(part() + " is not what was exported before", "leave out --continue");
+        }
+        if (std::ferror(out_.get()) != 0 || std::fseek(out_.get(), whole, SEEK_SET) != 0 ||
+            ftruncate(fileno(out_.get()), whole) != 0) {
+            throw cannot_write(part());
+        }
+    }
+
+    /// `first`: of an answer. Throws OtherColumns.
+    void add(const std::string& row, bool first) {
+        if (csv_ && first && !header_.empty()) {
+            if (row != header_) throw OtherColumns();
+            return;
+        }
+        note(row);
+        std::FILE* const out = is_file() ? out_.get() : stdout;
+        if (std::fwrite(row.data(), 1, row.size(), out) != row.size()) throw failed();
+    }
+
+    void flush() const {
+        if (std::fflush(is_file() ? out_.get() : stdout) != 0) throw failed();
+    }
+
+    /// It is whole.
+    void end() {
+        flush();
+        if (!is_file()) return;
+        const bool durable = fsync(fileno(out_.get())) == 0;
+        if (std::fclose(out_.release()) != 0 || !durable ||
+            std::rename(part().c_str(), name_.c_str()) != 0) {
+            throw cannot_write(name_);
+        }
+    }
+
+private:
+    void open(const char* mode) {
+        out_.reset(std::fopen(part().c_str(), mode));
+        if (out_ == nullptr) throw cannot_write(part());
+    }
+
+    void note(const std::string& row) {
+        if (csv_ && header_.empty()) {
+            header_ = row;
+            return;
+        }
+        last_row_ = row;
+        ++codes_;
+    }
+
+    Quit failed() const { return cannot_write(is_file() ? part() : "the output"); }
+
+    const std::string name_;
+    const bool csv_;
+    std::unique_ptr<std::FILE, int (*)(std::FILE*)> out_;
+    std::string header_, last_row_;
+    std::uint64_t codes_ = 0;
+};
+
+/// How many codes there are to come, where the book's counts tell.
+std::optional<std::uint64_t> count(Session& session, const Export& wanted) {
+    const boost::json::value book =
+        json_of(session.server().ask({.target = "/coupon/" + percent_encoded(wanted.book)}));
+    if (wanted.user || wanted.prefix) return std::nullopt;
+    const std::string status = wanted.status.value_or("total");
+    boost::json::error_code error;
+    const auto* const codes =
+        book.find_pointer("/counts/" + (status == "free" ? "available" : status), error);
+    if (codes == nullptr || !codes->is_int64() || codes->as_int64() < 0) return std::nullopt;
+    return static_cast<std::uint64_t>(codes->as_int64());
+}
+
+/// What to do where it ended in the middle.
+std::string cure(const Export& wanted, const Taken& taken) {
+    if (wanted.user || !taken.has_any()) return "run the same command again";
+    if (taken.is_file()) return "go on: run the same command with --continue";
+    return "go on: run the same command with --file FILE --continue, FILE being where it went";
+}
+
+std::string told(const Taken& taken) {
+    return std::to_string(taken.codes()) + " codes are " +
+           (taken.is_file() ? "in " + taken.part() : "written");
+}
+
+}  // namespace
+
+void export_codes(Session& session, const Export& wanted) {
+    if (wanted.go_on && wanted.file.empty()) {
+        throw wrong_usage("--continue needs --file", "--file FILE names what to go on with");
+    }
+    if (wanted.go_on && wanted.user) {
+        throw wrong_usage("what a user holds cannot be gone on with", "leave out --continue");
+    }
+    const std::optional<std::uint64_t> all = count(session, wanted);
+    Taken taken(wanted);
+    wanted.go_on ? taken.go_on() : taken.begin();
+    const bool shows = taken.is_file() || !session.output().terminal().is_terminal();
+    Request request;
+    request.accept = taken.is_csv() ? "text/csv" : "application/x-ndjson";
+    Progress progress(session.errors(), "codes");
+    for (int vain = 0;;) {
+        Query query;
+        query.add("status", wanted.status)
+            .add("userId", wanted.user)
+            .add("prefix", wanted.prefix)
+            .add("afterCode", taken.last_code());
+        request.target = query.on("/coupon/codes/" + percent_encoded(wanted.book));
+        const std::uint64_t before = taken.codes();
+        Rows rows(taken.is_csv());
+        bool first = true;
+        std::string why;
+        bool anew = false;
+        try {
+            session.server().stream(
+                request, silence, [&](const net::HttpResponse&, std::string_view piece) {
+                    rows.add(piece, [&](const std::string& row) {
+                        taken.add(row, std::exchange(first, false));
+                    });
+                    if (shows) progress.show(taken.codes(), all);
+                });
+            if (!rows.is_whole()) throw net::Garbled("an end in the middle of a line");
+            progress.clear();
+            break;
+        } catch (const net::Lost& lost) {
+            why = lost.reason();
+            anew = wanted.user && taken.has_any();
+        } catch (const OtherColumns&) {
+            why = "the columns are others now";
+            anew = true;
+        } catch (const Quit& quit) {
+            progress.clear();
+            taken.flush();
+            if (quit.status() == exit_status::interrupted) {
+                throw Quit(exit_status::interrupted, "interrupted; " + told(taken),
+                           cure(wanted, taken));
+            }
+            if (quit.status() != exit_status::unreachable || !taken.has_any()) throw;
+            throw Quit(exit_status::unreachable, quit.what() + ("; " + told(taken)),
+                       cure(wanted, taken));
+        }
+        progress.clear();
+        vain = taken.codes() > before ? 1 : vain + 1;
+        if (vain > vain_tries_most || (anew && !taken.is_file())) {
+            taken.flush();
+            throw Quit(exit_status::unreachable,
+                       "the export broke off: " + why + "; " + told(taken),
+                       anew ? "run the same command again" : cure(wanted, taken));
+        }
+        if (anew) {
+            taken.begin();
+            session.tell(why + "; beginning anew");
+        } else {
+            session.tell(why + "; going on behind what has come, as it is now");
+        }
+    }
+    taken.end();
+    if (taken.is_file()) {
+        session.tell(wanted.file + ": " + std::to_string(taken.codes()) + " codes");
+    }
+}
+
+}  // namespace coupond::ctl
