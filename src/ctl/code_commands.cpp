@@ -106,11 +106,8 @@ void add_export(Commands& commands, CLI::App& codes) {
                      "  couponctl codes export 1 --file codes.csv\n",
                      [wanted](Session& session) { export_codes(session, *wanted); });
     command.add_option("BOOK", wanted->book, "The book's id")->required();
-    command.add_option("--file", wanted->file,
-                       "Where to: it has this name when it is whole, and FILE.part until then");
-    command.add_flag("--continue", wanted->go_on,
-                     "Go on behind what is in the file, as it is now: codes that came since, but "
-                     "come before in their order, are not looked for");
+    command.add_option("--file", wanted->file, "Where to; FILE.part until it is whole");
+    command.add_flag("--continue", wanted->go_on, "Go on behind what is in the file already");
     command.add_option("--format", wanted->format, "csv or ndjson")
         ->check(CLI::IsMember({"csv", "ndjson"}));
     command.add_option("--status", wanted->status, "Only free, assigned, locked or redeemed ones");

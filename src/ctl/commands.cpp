@@ -67,6 +67,7 @@ std::string metadata_json(const std::string& value) {
 
 CLI::App& Commands::group(const char* name, const char* help) {
     CLI::App& command = *root_.add_subcommand(name, help);
+    command.footer("");
     command.require_subcommand(1);
     return command;
 }
@@ -74,7 +75,7 @@ CLI::App& Commands::group(const char* name, const char* help) {
 CLI::App& Commands::add(CLI::App& parent, const char* name, const char* help, const char* examples,
                         Run run) {
     CLI::App& command = *parent.add_subcommand(name, help);
-    if (*examples != '\0') command.footer(std::string("Examples:\n") + examples);
+    command.footer(*examples == '\0' ? "" : std::string("Examples:\n") + examples);
     runs_.emplace(&command, std::move(run));
     return command;
 }

@@ -63,7 +63,8 @@ public:
         bool clear = false;
     };
 
-    /// Adds an option for each of `members` to `command`, and --json, and by `extras` --metadata and
+    /// Adds an option for each of `members` to `command`, and --json, and by `extras` --metadata
+    /// and
     /// --clear.
     void add_to(CLI::App& command, const std::vector<Member>& members, Extras extras);
 

@@ -62,7 +62,8 @@ std::optional<std::string> code_of(std::string_view row, bool csv) {
         if (code == nullptr || !code->is_string()) return std::nullopt;
         return std::string(code->as_string());
     }
-    if (!row.starts_with('"')) return std::string(csv_text(row.substr(0, row.find_first_of(",\r\n"))));
+    if (!row.starts_with('"'))
+        return std::string(csv_text(row.substr(0, row.find_first_of(",\r\n"))));
     std::string cell;
     for (std::size_t at = 1; at < row.size(); ++at) {
         if (row[at] == '"' && row.substr(at + 1, 1) != "\"") break;
@@ -124,8 +125,8 @@ public:
         } catch (const net::Garbled&) {
             throw wrong_usage(part() + " is not what was exported before", "leave out --continue");
         }
-        const bool is_other = csv_ ? has_any() && !header_.starts_with("code,")
-                                   : has_any() && !last_code();
+        const bool is_other =
+            csv_ ? has_any() && !header_.starts_with("code,") : has_any() && !last_code();
         if (is_other) {
             throw wrong_usage(part() + " is not what was exported before", "leave out --continue");
         }
@@ -239,13 +240,13 @@ void export_codes(Session& session, const Export& wanted) {
         std::string why;
         bool anew = false;
         try {
-            session.server().stream(
-                request, silence, [&](const net::HttpResponse&, std::string_view piece) {
-                    rows.add(piece, [&](const std::string& row) {
-                        taken.add(row, std::exchange(first, false));
-                    });
-                    if (shows) progress.show(taken.codes(), all);
-                });
+            session.server().stream(request, silence,
+                                    [&](const net::HttpResponse&, std::string_view piece) {
+                                        rows.add(piece, [&](const std::string& row) {
+                                            taken.add(row, std::exchange(first, false));
+                                        });
+                                        if (shows) progress.show(taken.codes(), all);
+                                    });
             if (!rows.is_whole()) throw net::Garbled("an end in the middle of a line");
             progress.clear();
             break;

@@ -100,10 +100,10 @@ void add_help(Commands& commands) {
         });
     help.add_option("TOPIC", *words, "A topic, or a command");
     const auto shell = std::make_shared<std::string>();
-    CLI::App& complete = commands.add(
-        root, "completion", "Print a script that completes commands",
-        "  source <(couponctl completion bash)\n",
-        [shell, &root](Session&) { Output({}).print(completion(root, *shell)); });
+    CLI::App& complete =
+        commands.add(root, "completion", "Print a script that completes commands",
+                     "  source <(couponctl completion bash)\n",
+                     [shell, &root](Session&) { Output({}).print(completion(root, *shell)); });
     complete.add_option("SHELL", *shell, "bash or zsh")
         ->required()
         ->check(CLI::IsMember({"bash", "zsh"}));

@@ -1,6 +1,7 @@
 // couponctl job …
 #include <algorithm>
 #include <boost/json/serialize.hpp>
+
 #include "ctl/commands.hpp"
 #include "ctl/jobs.hpp"
 #include "ctl/quit.hpp"
@@ -70,7 +71,7 @@ const Columns job_columns{{"job", "id", number},
                           {"requested", "requested", number},
                           {"created", "created", number},
                           {"failed", "failed", number},
-                          {"guess chance", "guessProbability", number},
+                          {"guess hits", "guessProbability", chance},
                           {"warning", "warning"},
                           {"error", "error.code"},
                           {"why", "error.message"},

@@ -58,6 +58,29 @@ json::object object_of(std::string_view text) {
     return value.as_object();
 }
 
+std::string money_text(const json::value& value) {
+    if (value.is_array()) {
+        std::string all;
+        for (const json::value& each : value.as_array()) {
+            all += (all.empty() ? "" : ", ") + money_text(each);
+        }
+        return all;
+    }
+    if (!value.is_object()) return {};
+    const json::value* const amount = value.as_object().if_contains("amount");
+    const json::value* const currency = value.as_object().if_contains("currency");
+    return (amount == nullptr ? "" : plain_text(*amount)) +
+           (currency == nullptr || currency->is_null() ? "" : " " + plain_text(*currency));
+}
+
+std::string chance_text(const json::value& value) {
+    const double chance = value.is_number() ? value.to_number<double>() : 0;
+    if (chance <= 0) return {};
+    std::array<char, 64> text;
+    std::snprintf(text.data(), text.size(), "one in %.0f", 1 / chance);
+    return text.data();
+}
+
 bool is_right(Kind kind) {
     return kind == Kind::number;
 }
@@ -176,6 +199,8 @@ std::string Output::cell(const Column& column, const json::object& object) const
     switch (column.kind) {
         case Kind::time: return value->is_string() ? time_text(value->as_string()) : "";
         case Kind::yes_no: return value->is_bool() && value->as_bool() ? "yes" : "no";
+        case Kind::money: return harmless(money_text(*value));
+        case Kind::chance: return chance_text(*value);
         default: return harmless(plain_text(*value));
     }
 }

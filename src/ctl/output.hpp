@@ -15,7 +15,8 @@ enum class Format { table, json, ndjson, csv };
 
 /// One column of a list, or one line of a single thing.
 struct Column {
-    enum class Kind { text, number, time, yes_no };
+    /// money: `{amount, currency}`, or an array of them; chance: a probability.
+    enum class Kind { text, number, time, yes_no, money, chance };
 
     const char* title;  ///< over a table
     const char* path;   ///< in the API's JSON, as `counts.total`; over CSV

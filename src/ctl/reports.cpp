@@ -14,12 +14,9 @@ namespace json = boost::json;
 using enum Column::Kind;
 
 // As wide as they mostly are, for those that are followed come one by one.
-const Columns event_columns{{"ID", "id", number, 8},
-                            {"AT", "at", time, 19},
-                            {"WHAT", "type", text, 14},
-                            {"BOOK", "bookId", number},
-                            {"CODE", "code", text, 16},
-                            {"USER", "userId", text, 8}};
+const Columns event_columns{{"ID", "id", number, 8},    {"AT", "at", time, 19},
+                            {"WHAT", "type", text, 14}, {"BOOK", "bookId", number},
+                            {"CODE", "code", text, 16}, {"USER", "userId", text, 8}};
 
 const Columns held_columns{{"CODE", "code"},
                            {"BOOK", "bookId", number},
@@ -27,10 +24,13 @@ const Columns held_columns{{"CODE", "code"},
                            {"EXPIRES", "expiresAt", time},
                            {"REDEEMED", "redeemedAt", time}};
 
-const Columns redemption_columns{{"ID", "id", number},      {"CODE", "code"},
-                                 {"ORDER", "order.id"},     {"DISCOUNT", "discount.amount", number},
-                                 {"", "discount.currency"}, {"GIVEN BACK", "givenBack", number},
-                                 {"AT", "at", time},        {"ROLLED BACK", "rolledBackAt", time}};
+const Columns redemption_columns{{"ID", "id", number},
+                                 {"CODE", "code"},
+                                 {"ORDER", "order.id"},
+                                 {"DISCOUNT", "discount", money},
+                                 {"GIVEN BACK", "givenBack", number},
+                                 {"AT", "at", time},
+                                 {"ROLLED BACK", "rolledBackAt", time}};
 
 const json::value* member(const json::value& value, std::string_view name) {
     return value.is_object() ? value.as_object().if_contains(name) : nullptr;
@@ -71,7 +71,7 @@ void add_ping(Commands& commands) {
                  });
 }
 
-/// free → assigned → locked → redeemed, each with a bar.
+/// How many of all codes came so far: assigned, locked, redeemed, each with a bar.
 void draw_funnel(Session& session, const json::value& statistics) {
     const json::value* const funnel = member(statistics, "funnel");
     if (funnel == nullptr || !funnel->is_array()) return;
@@ -87,9 +87,10 @@ void draw_funnel(Session& session, const json::value& statistics) {
         const json::value* const status = member(step, "status");
         const json::value* const rate = member(step, "rate");
         std::array<char, 160> text;
+        const std::string name =
+            status != nullptr && status->is_string() ? status->as_string().c_str() : "";
         std::snprintf(text.data(), text.size(), "%-9s %12.0f  ",
-                      status != nullptr && status->is_string() ? status->as_string().c_str() : "",
-                      codes);
+                      name == "free" ? "all" : harmless(cut(name, 9)).c_str(), codes);
         std::string line = text.data();
         if (rate != nullptr && rate->is_number()) {
             std::snprintf(text.data(), text.size(), "%5.1f %%  ", rate->to_number<double>() * 100);
@@ -162,7 +163,7 @@ void add_stats(Commands& commands) {
             session.output().one({{"codes", "totals.total"},
                                   {"free", "totals.available"},
                                   {"rolled back", "totals.rolledBack"},
-                                  {"discounts", "totals.discounts"},
+                                  {"discounts", "totals.discounts", money},
                                   {"from", "from", time},
                                   {"to", "to", time}},
                                  answer.text);

@@ -26,21 +26,17 @@ const Columns redemption_columns{{"message", "message"},
                                  {"code", "redemption.code"},
                                  {"user", "redemption.userId"},
                                  {"order", "redemption.order.id"},
-                                 {"discount", "redemption.discount.amount", number},
-                                 {"currency", "redemption.discount.currency"},
+                                 {"discount", "redemption.discount", money},
                                  {"given back", "redemption.givenBack", number},
                                  {"at", "redemption.at", time},
                                  {"again", "replayed", yes_no}};
 
 const Columns several_columns{{"message", "message"},
                               {"locked until", "lockedUntil", time},
-                              {"discount", "discount.amount", number},
-                              {"currency", "discount.currency"},
+                              {"discount", "discount", money},
                               {"again", "replayed", yes_no}};
 
-const Columns validation_columns{{"valid", "valid", yes_no},
-                                 {"discount", "discount.amount", number},
-                                 {"currency", "discount.currency"}};
+const Columns validation_columns{{"valid", "valid", yes_no}, {"discount", "discount", money}};
 
 /// What these commands take.
 struct Use {

@@ -22,8 +22,13 @@ export class Relay {
         return this.server.address().port;
     }
 
-    close() {
+    /** Breaks what connections there are. */
+    cut() {
         for (const socket of this.sockets) socket.destroy();
+    }
+
+    close() {
+        this.cut();
         this.server.close();
     }
 

@@ -42,7 +42,7 @@ Code read_shown(const Rows& rows, int row) {
 // The server chooses between the index of codes, which has their order but of all books, and to
 // sort those of the book. It knows the parameters when it does. To be parsed each time: a second
 // one comes when it is too late to find out that prepared statements do not stay.
-#define COUPOND_PASS(those, rest)                                                        \
+#define COUPOND_PASS(those, rest) \
     "DECLARE coupond_codes NO SCROLL CURSOR FOR SELECT " COUPOND_SHOWN_COLUMNS           \
     " FROM coupon_code AS code" COUPOND_HOLDER "WHERE " those " AND " COUPOND_OF_FILTER( \
         "$2::bigint", "$3::bigint") " AND starts_with(code.code, coalesce($4::text, '')) AND code.code >= $5::text" rest

@@ -146,13 +146,13 @@ TEST_F(CodeSnapshotTest, HasTheUsesOfAUserBehindTheirCodes) {
     EXPECT_EQ(texts(held),
               (std::vector<std::string>{"O-1", "O-1", "O-1-1", "O-1-1", "O-2", "O-2"}));
     for (const Code& code : held) EXPECT_EQ(code.assigned_to, "ann");
-    EXPECT_EQ(texts(read(*snapshot,
-                         {.book_id = 1, .limit = 4, .user_id = "ann", .after_code = "O-1"})),
-              (std::vector<std::string>{"O-1-1", "O-1-1", "O-2", "O-2"}));
+    EXPECT_EQ(
+        texts(read(*snapshot, {.book_id = 1, .limit = 4, .user_id = "ann", .after_code = "O-1"})),
+        (std::vector<std::string>{"O-1-1", "O-1-1", "O-2", "O-2"}));
 }
 
 TEST_F(CodeSnapshotTest, GoesOnBehindACode) {
-    std::vector<std::string> codes{"a",  "a ",  "a  ", "a!", "a-1",  "aa",
+    std::vector<std::string> codes{"a",  "a ",     "a  ", "a!", "a-1",    "aa",
                                    "b1", "\u00e9", "b",   "b2", "\uFF5E", "\U0001F600"};
     run(CreateBook{"one", "p", {}, {}});
     run(CreateBook{"other", "p", {}, {}});
