@@ -11,8 +11,8 @@ COPY tests/CMakeLists.txt tests/
 COPY api/ api/
 COPY src/ src/
 RUN cmake --preset release \
-    && cmake --build --preset release --target coupond \
-    && strip build/release/coupond
+    && cmake --build --preset release --target coupond couponctl \
+    && strip build/release/coupond build/release/couponctl
 
 FROM debian:12-slim
 # libpq5 is for PostgreSQL, ca-certificates for TLS to it and to Redis, tzdata for statistics in a time zone.
@@ -23,7 +23,7 @@ RUN apt-get update -qq \
     && useradd --uid 10001 --user-group --no-create-home --home-dir /data \
         --shell /usr/sbin/nologin coupond \
     && install -d -o coupond -g coupond -m 0700 /data
-COPY --from=build /coupond/build/release/coupond /usr/local/bin/
+COPY --from=build /coupond/build/release/coupond /coupond/build/release/couponctl /usr/local/bin/
 
 # As numbers, so that a platform sees that it is not root.
 USER 10001:10001

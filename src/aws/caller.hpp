@@ -8,9 +8,9 @@
 #include <string_view>
 
 #include "aws/aws.hpp"
-#include "net/http_client.hpp"
 #include "aws/sigv4.hpp"
 #include "base/time.hpp"
+#include "net/http_client.hpp"
 
 namespace coupond::aws {
 

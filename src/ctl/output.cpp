@@ -7,6 +7,7 @@
 #include <boost/json/value.hpp>
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
@@ -77,7 +78,7 @@ std::string chance_text(const json::value& value) {
     const double chance = value.is_number() ? value.to_number<double>() : 0;
     if (chance <= 0) return {};
     std::array<char, 64> text;
-    std::snprintf(text.data(), text.size(), "one in %.0f", 1 / chance);
+    std::snprintf(text.data(), text.size(), "one in %.0f", std::floor(1 / chance));
     return text.data();
 }
 
@@ -162,7 +163,7 @@ void Output::one(const Columns& columns, std::string_view object) {
 }
 
 void Output::note(std::string_view text) {
-    if (is_table()) print(std::string(text) + "\n");
+    if (is_table()) print(std::string(text.substr(0, text.find_last_not_of(' ') + 1)) + "\n");
 }
 
 void Output::print(std::string_view text) {

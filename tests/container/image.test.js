@@ -51,6 +51,7 @@ describe('the image', { skip: cannotRun }, () => {
         assert.match(status, /^CapEff:\t0+$/m);
         assert.equal((await client.get('/health/ready')).status, 200);
         await client.newBookWith(['IMAGE-1']);
+        assert.match(await container.exec('couponctl', 'codes', 'show', 'IMAGE-1'), /status +free/);
         assert.equal(await container.isHealthy(), true);
         await container.stop();
     });

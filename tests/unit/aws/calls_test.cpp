@@ -4,9 +4,9 @@
 #include <chrono>
 #include <stdexcept>
 
-#include "net/origin.hpp"
 #include "aws/s3.hpp"
 #include "aws/sqs.hpp"
+#include "net/origin.hpp"
 #include "unit/aws/scripted_server.hpp"
 
 namespace coupond::aws {
