@@ -12,7 +12,7 @@ using Kind = Member::Kind;
 const Columns listed{{"ID", "id", number},
                      {"NAME", "name"},
                      {"PATTERN", "codePattern"},
-                     {"ACTIVE", "active", yes_no},
+                     {"STATE", "active", state},
                      {"TOTAL", "counts.total", number},
                      {"FREE", "counts.available", number},
                      {"ASSIGNED", "counts.assigned", number},
@@ -24,7 +24,7 @@ const Columns shown{{"id", "id", number},
                     {"name", "name"},
                     {"description", "description"},
                     {"pattern", "codePattern"},
-                    {"active", "active", yes_no},
+                    {"state", "active", state},
                     {"archived", "archivedAt", time},
                     {"starts", "startsAt", time},
                     {"ends", "endsAt", time},
@@ -67,8 +67,11 @@ const std::vector<Member> members{
     {"--starts-at", "startsAt", Kind::time, "When they begin to: a day, or a day with a time"},
     {"--ends-at", "endsAt", Kind::time, "When they no longer do; a day counts whole"},
     {"--time-zone", "timeZone", Kind::text, "In which days begin, as Europe/Berlin"},
-    {"--discount-type", "discount.type", Kind::text,
-     "amount, percent, fixed_price or free_shipping"},
+    {"--discount-type",
+     "discount.type",
+     Kind::text,
+     "Of what kind it is",
+     {"amount", "percent", "fixed_price", "free_shipping"}},
     {"--discount", "discount.value", Kind::number, "How much, or how many percent"},
     {"--currency", "discount.currency", Kind::text, "Of all its amounts, as EUR"},
     {"--discount-at-most", "discount.maxAmount", Kind::number, "The most that an order is given"},
@@ -86,9 +89,13 @@ const std::vector<Member> members{
     {"--budget-a-day", "limits.day.budget", Kind::number, "What the discounts of a day may be"},
     {"--budget-a-week", "limits.week.budget", Kind::number, "Of a week"},
     {"--budget-a-month", "limits.month.budget", Kind::number, "Of a month"},
-    {"--assignment", "assignment", Kind::text, "required, or open: a code for everybody"},
-    {"--case-insensitive", "caseSensitive", Kind::no,
-     "Codes are found in any case, with or without - and spaces"},
+    {"--assignment",
+     "assignment",
+     Kind::text,
+     "open: its codes are everybody's",
+     {"required", "open"}},
+    {"--case-sensitive", "caseSensitive", Kind::boolean,
+     "false: codes are found in any case, with or without - and spaces"},
     {"--combinable", "combinable", Kind::boolean, "Whether other codes may be used beside it"},
     {"--lock-seconds", "lockTtlSeconds", Kind::number, "How long a lock holds"},
     {"--auto-below", "autoGenerate.below", Kind::number, "Make more codes when fewer are free"},
@@ -109,29 +116,27 @@ CLI::App& add_of_one(Commands& commands, CLI::App& parent, const char* name, con
             session.server().ask({.method = method, .target = path_of(*book, rest)});
         session.output().one(shown, answer.text);
     });
-    command.add_option("BOOK", *book, "Its id")->required();
+    add_id(command, "BOOK", *book, "Its id");
     return command;
 }
 
 void add_list(Commands& commands, CLI::App& parent) {
     struct Options {
         std::optional<std::string> name, sort;
-        std::uint64_t limit = 100;
-        bool all = false;
+        Extent extent{100};
     };
     const auto options = std::make_shared<Options>();
     CLI::App& command = commands.add(
         parent, "list", "List the coupon books and how their codes are doing",
-        "  couponctl book list --name summer --sort=-created\n", [=](Session& session) {
+        "  couponctl book list --name summer --sort=-created\n", [options](Session& session) {
             Query query;
             query.add("name", options->name).add("sort", options->sort);
-            print_list(session, listed, "/coupon", query, options->all ? 0 : options->limit);
+            print_list(session, listed, "/coupon", query, options->extent);
         });
     command.add_option("--name", options->name, "Only those whose names contain this");
     command.add_option("--sort", options->sort,
                        "By id, name or created; with - the other way round");
-    command.add_option("--limit", options->limit, "How many at most")->check(CLI::PositiveNumber);
-    command.add_flag("--all", options->all, "All of them");
+    options->extent.add_to(command);
 }
 
 }  // namespace
@@ -150,7 +155,7 @@ void add_book_commands(Commands& commands) {
                                   "couponctl book create --name Summer --pattern 'SUMMER-{6}'");
             }
             const Answer answer = session.server().ask(
-                {.method = "POST", .target = "/coupon", .body = created->body()});
+                {.method = "POST", .target = "/coupon", .body = created->body(session)});
             session.output().one(shown, answer.text);
         });
     created->add_to(create, members, {});
@@ -166,10 +171,10 @@ void add_book_commands(Commands& commands) {
                 throw wrong_usage("nothing to change was given", "couponctl book edit --help");
             }
             const Answer answer = session.server().ask(
-                {.method = "PATCH", .target = path_of(*which), .body = changed->body()});
+                {.method = "PATCH", .target = path_of(*which), .body = changed->body(session)});
             session.output().one(shown, answer.text);
         });
-    edit.add_option("BOOK", *which, "Its id")->required();
+    add_id(edit, "BOOK", *which, "Its id");
     changed->add_to(edit, members, {.clear = true});
     add_of_one(commands, book, "archive",
                "Archive a book: its codes no longer work, what became of them stays", "DELETE", "",

@@ -1,5 +1,4 @@
 // couponctl codes …
-#include <boost/json/serialize.hpp>
 #include <cstdio>
 
 #include "ctl/commands.hpp"
@@ -16,12 +15,9 @@ namespace {
 using enum Column::Kind;
 using Kind = Member::Kind;
 
-const Columns listed{{"CODE", "code"},
-                     {"STATUS", "status"},
-                     {"ASSIGNED TO", "assignedTo"},
-                     {"ACTIVE", "active", yes_no},
-                     {"EXPIRES", "expiresAt", time},
-                     {"REDEEMED", "redeemedAt", time},
+const Columns listed{{"CODE", "code", code},         {"STATUS", "status"},
+                     {"ASSIGNED TO", "assignedTo"},  {"ACTIVE", "active", yes_no},
+                     {"EXPIRES", "expiresAt", time}, {"REDEEMED", "redeemedAt", time},
                      {"CREATED", "createdAt", time}};
 
 const Columns shown{{"code", "code"},
@@ -41,6 +37,16 @@ const Columns shown{{"code", "code"},
 const Columns history_columns{
     {"AT", "at", time}, {"WHAT", "type"}, {"USER", "userId"}, {"REQUEST", "requestId"}};
 
+const Columns redemption_columns{{"REDEMPTION", "id", number},
+                                 {"AT", "at", time},
+                                 {"USER", "userId"},
+                                 {"ORDER", "order.id"},
+                                 {"DISCOUNT", "discount", money},
+                                 {"GIVEN BACK", "givenBack", number},
+                                 {"ROLLED BACK", "rolledBackAt", time}};
+
+const std::vector<std::string> statuses{"free", "assigned", "locked", "redeemed"};
+
 std::string path_of_code(const std::string& code) {
     return "/coupon/code/" + percent_encoded(code);
 }
@@ -57,7 +63,7 @@ void add_upload(Commands& commands, CLI::App& codes) {
                          wanted.wait = !*no_wait;
                          upload_codes(session, wanted);
                      });
-    command.add_option("BOOK", upload->book, "The book's id")->required();
+    add_id(command, "BOOK", upload->book, "The book\'s id");
     command.add_option("FILE", upload->file, "- for standard input")->required();
     command
         .add_option("--format", upload->format,
@@ -70,6 +76,31 @@ void add_upload(Commands& commands, CLI::App& codes) {
     command.add_flag("--no-wait", *no_wait, "Do not wait for the job that takes the file in");
 }
 
+void add_some(Commands& commands, CLI::App& codes) {
+    struct Options {
+        std::string book;
+        std::vector<std::string> codes;
+    };
+    const auto options = std::make_shared<Options>();
+    CLI::App& command = commands.add(
+        codes, "add", "Add codes that are named here: all of them or none",
+        "  couponctl codes add 1 WELCOME10\n", [options](Session& session) {
+            std::string texts;
+            for (const std::string& each : options->codes) {
+                texts += (texts.empty() ? "" : ",") + json_string(each);
+            }
+            const Answer answer =
+                session.server().ask({.method = "POST",
+                                      .target = "/coupon/codes/" + percent_encoded(options->book),
+                                      .body = "{\"codes\":[" + texts + "]}"});
+            session.output().begin({{"ID", "id", number}, {"CODE", "code", code}});
+            session.output().rows(answer.text);
+            session.output().end();
+        });
+    add_id(command, "BOOK", options->book, "The book's id");
+    command.add_option("CODE", options->codes, "The codes")->required();
+}
+
 void add_generate(Commands& commands, CLI::App& codes) {
     struct Options {
         std::string book, count;
@@ -80,21 +111,20 @@ void add_generate(Commands& commands, CLI::App& codes) {
     CLI::App& command =
         commands.add(codes, "generate", "Make codes by a book's pattern",
                      "  couponctl codes generate 1 1000000\n", [options](Session& session) {
-                         if (!is_json_number(options->count))
-                             throw wrong_usage("COUNT must be a number", "");
-                         std::string body = options->members.body();
-                         body.insert(1, "\"count\":" + options->count + (body == "{}" ? "" : ","));
+                         JsonObject body = options->members.object();
+                         body.set("count", number_of("COUNT", options->count));
                          const Answer answer = session.server().ask(
                              {.method = "POST",
                               .target = "/coupon/generate/" + percent_encoded(options->book),
-                              .body = body});
+                              .body = body.text()});
                          if (!options->no_wait) return follow_job(session, job_id_of(answer));
                          session.output().one(job_columns, answer.text);
                      });
-    command.add_option("BOOK", options->book, "The book's id")->required();
+    add_id(command, "BOOK", options->book, "The book\'s id");
     command.add_option("COUNT", options->count, "How many")->required();
-    options->members.add_to(
-        command, {{"--expires-at", "expiresAt", Kind::time, "When they no longer work"}}, {});
+    options->members.add_to(command,
+                            {{"--expires-at", "expiresAt", Kind::time, "When they no longer work"}},
+                            {.json = false});
     command.add_flag("--no-wait", options->no_wait, "Do not wait for the job that makes them");
 }
 
@@ -105,12 +135,14 @@ void add_export(Commands& commands, CLI::App& codes) {
                      "  couponctl codes export 1 --status free > free.csv\n"
                      "  couponctl codes export 1 --file codes.csv\n",
                      [wanted](Session& session) { export_codes(session, *wanted); });
-    command.add_option("BOOK", wanted->book, "The book's id")->required();
+    add_id(command, "BOOK", wanted->book, "The book\'s id");
     command.add_option("--file", wanted->file, "Where to; FILE.part until it is whole");
     command.add_flag("--continue", wanted->go_on, "Go on behind what is in the file already");
-    command.add_option("--format", wanted->format, "csv or ndjson")
+    command
+        .add_option("--format", wanted->format, "csv or ndjson; else by the file's name, or csv")
         ->check(CLI::IsMember({"csv", "ndjson"}));
-    command.add_option("--status", wanted->status, "Only free, assigned, locked or redeemed ones");
+    command.add_option("--status", wanted->status, "Only those that are this")
+        ->check(CLI::IsMember(statuses));
     command.add_option("--user", wanted->user, "Only this user's")->type_name("ID");
     command.add_option("--prefix", wanted->prefix, "Only those that begin so");
 }
@@ -119,8 +151,7 @@ void add_list(Commands& commands, CLI::App& codes) {
     struct Options {
         std::string book;
         std::optional<std::string> status, user, prefix;
-        std::uint64_t limit = 100;
-        bool all = false;
+        Extent extent{100};
     };
     const auto options = std::make_shared<Options>();
     CLI::App& command = commands.add(
@@ -131,28 +162,20 @@ void add_list(Commands& commands, CLI::App& codes) {
                 .add("userId", options->user)
                 .add("prefix", options->prefix);
             print_list(session, listed, "/coupon/codes/" + percent_encoded(options->book), query,
-                       options->all ? 0 : options->limit);
+                       options->extent);
         });
-    command.add_option("BOOK", options->book, "The book's id")->required();
-    command.add_option("--status", options->status, "Only free, assigned, locked or redeemed ones");
+    add_id(command, "BOOK", options->book, "The book\'s id");
+    command.add_option("--status", options->status, "Only those that are this")
+        ->check(CLI::IsMember(statuses));
     command.add_option("--user", options->user, "Only this user's")->type_name("ID");
     command.add_option("--prefix", options->prefix, "Only those that begin so");
-    command.add_option("--limit", options->limit, "How many at most")->check(CLI::PositiveNumber);
-    command.add_flag("--all", options->all, "All of them");
+    options->extent.add_to(command);
 }
 
 void print_code(Session& session, const Answer& answer) {
-    Output& output = session.output();
-    output.one(shown, answer.text);
-    if (!output.is_table()) return;
-    const boost::json::value code = json_of(answer);
-    const auto* const history =
-        code.is_object() ? code.as_object().if_contains("history") : nullptr;
-    if (history == nullptr || !history->is_array()) return;
-    output.note("");
-    output.begin(history_columns);
-    output.rows(boost::json::serialize(*history));
-    output.end();
+    session.output().one(shown, answer.text);
+    print_part(session, redemption_columns, answer, "redemptions");
+    print_part(session, history_columns, answer, "history");
 }
 
 void add_of_one(Commands& commands, CLI::App& codes) {
@@ -166,7 +189,7 @@ void add_of_one(Commands& commands, CLI::App& codes) {
             }
             print_code(session, session.server().ask(request));
         });
-        command.add_option("CODE", *code, "The code")->required();
+        add_text(command, "CODE", *code, "The code");
     };
     add("show", "Show a code, who holds it and what became of it", "");
     add("disable", "Let a code no longer work", R"({"active":false})");
@@ -182,9 +205,9 @@ void add_of_one(Commands& commands, CLI::App& codes) {
             }
             print_code(session, session.server().ask({.method = "PATCH",
                                                       .target = path_of_code(*code),
-                                                      .body = members->body()}));
+                                                      .body = members->body(session)}));
         });
-    edit.add_option("CODE", *code, "The code")->required();
+    add_text(edit, "CODE", *code, "The code");
     members->add_to(edit,
                     {{"--expires-at", "expiresAt", Kind::time, "When it no longer works"},
                      {"--max-redemptions", "maxRedemptions", Kind::number, "How often it may be"},
@@ -231,6 +254,10 @@ void add_qr(Commands& commands, CLI::App& codes) {
         "  couponctl codes qr SUMMER-K7P2QX --url 'https://shop.example/?c={code}' --file a.svg\n",
         [options](Session& session) {
             if (options->file.empty()) {
+                if (options->size || options->margin) {
+                    throw wrong_usage("--size and --margin are those of an image",
+                                      "name its file: --file code.svg");
+                }
                 std::string text = options->code;
                 if (options->url) {
                     text = *options->url;
@@ -269,8 +296,9 @@ void add_qr(Commands& commands, CLI::App& codes) {
             if (file == nullptr || std::fclose(file) != 0 || !written) {
                 throw wrong_usage("cannot write " + options->file, "see its folder and the disk");
             }
+            session.tell(options->file + " is written");
         });
-    command.add_option("CODE", options->code, "The code")->required();
+    add_text(command, "CODE", options->code, "The code");
     command.add_option("--file", options->file, "An image to write, .svg or .png");
     command.add_option("--url", options->url, "What it leads to, with {code} in it");
     command.add_option("--error-level", options->level, "How much of it may be lost")
@@ -293,19 +321,22 @@ void add_qr_images(Commands& commands, CLI::App& codes) {
             const Answer answer =
                 session.server().ask({.method = "POST",
                                       .target = "/coupon/qr/" + percent_encoded(options->book),
-                                      .body = options->members.body()});
+                                      .body = options->members.body(session)});
             if (!options->no_wait) return follow_job(session, job_id_of(answer));
             session.output().one(job_columns, answer.text);
         });
-    command.add_option("BOOK", options->book, "The book's id")->required();
-    options->members.add_to(
-        command,
-        {{"--format", "format", Kind::text, "svg or png"},
-         {"--size", "size", Kind::number, "Of an image, in pixels"},
-         {"--margin", "margin", Kind::number, "Around it, in modules"},
-         {"--error-level", "errorLevel", Kind::text, "L, M, Q or H: how much may be lost"},
-         {"--url", "url", Kind::text, "What it leads to, with {code} in it"}},
-        {.metadata = false});
+    add_id(command, "BOOK", options->book, "The book\'s id");
+    options->members.add_to(command,
+                            {{"--format", "format", Kind::text, "Of the images", {"svg", "png"}},
+                             {"--size", "size", Kind::number, "Of an image, in pixels"},
+                             {"--margin", "margin", Kind::number, "Around it, in modules"},
+                             {"--error-level",
+                              "errorLevel",
+                              Kind::text,
+                              "How much of one may be lost",
+                              {"L", "M", "Q", "H"}},
+                             {"--url", "url", Kind::text, "What it leads to, with {code} in it"}},
+                            {.metadata = false});
     command.add_flag("--no-wait", options->no_wait, "Do not wait for the job that draws them");
 }
 
@@ -313,6 +344,7 @@ void add_qr_images(Commands& commands, CLI::App& codes) {
 
 void add_code_commands(Commands& commands) {
     CLI::App& codes = commands.group("codes", "Bring in, make, look at and take out codes");
+    add_some(commands, codes);
     add_upload(commands, codes);
     add_generate(commands, codes);
     add_export(commands, codes);

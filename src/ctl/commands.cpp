@@ -1,19 +1,22 @@
 #include "ctl/commands.hpp"
 
-#include <algorithm>
-#include <boost/json/parse.hpp>
-#include <cctype>
-#include <fstream>
-#include <iostream>
-#include <iterator>
+#include <fcntl.h>
+#include <unistd.h>
 
-#include "ctl/json_text.hpp"
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+#include <cerrno>
+#include <cstring>
+
+#include "ctl/interrupt.hpp"
 #include "ctl/quit.hpp"
 
 namespace coupond::ctl {
 namespace {
 
 using Kind = Member::Kind;
+
+constexpr std::size_t body_bytes_most = 64 * 1024 * 1024;  // more than the server takes
 
 /// Of a value as it is named in messages and by --clear: `max-redemptions`.
 std::string name_of(const Member& member) {
@@ -22,17 +25,8 @@ std::string name_of(const Member& member) {
 
 std::string json_of(const Member& member, const std::string& value) {
     switch (member.kind) {
-        case Kind::number:
-            if (!is_json_number(value)) {
-                throw wrong_usage(std::string(member.flag) + " must be a number", "");
-            }
-            return value;
-        case Kind::boolean:
-            if (value != "true" && value != "false") {
-                throw wrong_usage(std::string(member.flag) + " must be true or false", "");
-            }
-            return value;
-        case Kind::no: return "false";
+        case Kind::number: return number_of(member.flag, value);
+        case Kind::boolean: return value;  // true or false, by its option's check
         default: return json_string(value);
     }
 }
@@ -40,27 +34,43 @@ std::string json_of(const Member& member, const std::string& value) {
 const char* type_of(Kind kind) {
     switch (kind) {
         case Kind::number: return "NUMBER";
-        case Kind::boolean: return "true|false";
+        case Kind::boolean: return "";
         case Kind::time: return "TIME";
         default: return "TEXT";
     }
 }
 
-std::string read_whole(const std::string& name) {
-    std::ifstream file;
-    if (name != "-") {
-        file.open(name, std::ios::binary);
-        if (!file) throw wrong_usage("cannot read " + name, "");
+std::string read_whole(const std::string& name, const std::stop_token& stop) {
+    const int fd = name == "-" ? STDIN_FILENO : open(name.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) throw wrong_usage("cannot read " + name + ": " + std::strerror(errno), "");
+    std::string text;
+    for (std::size_t before = 1; before != text.size();) {
+        before = text.size();
+        read_some(fd, name, stop, text);
+        if (text.size() > body_bytes_most) throw wrong_usage(name + " is too long", "");
     }
-    std::istream& in = name == "-" ? std::cin : file;
-    return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    if (fd != STDIN_FILENO) close(fd);
+    return text;
 }
 
 /// A value of metadata: JSON where it is that, else text.
 std::string metadata_json(const std::string& value) {
-    boost::json::error_code error;
-    const boost::json::value parsed = boost::json::parse(value, error);
-    return error || parsed.is_string() ? json_string(value) : value;
+    return parse_json(value) ? value : json_string(value);
+}
+
+std::string is_id(const std::string& text) {
+    const bool fits = !text.empty() && text.size() <= 19 &&
+                      text.find_first_not_of("0123456789") == std::string::npos;
+    return fits ? "" : "must be an id, a number: '" + text + "' is none";
+}
+
+std::string is_not_empty(const std::string& text) {
+    return text.empty() ? "must not be empty" : "";
+}
+
+std::string is_count(const std::string& text) {
+    const bool fits = is_id(text).empty() && text.find_first_not_of('0') != std::string::npos;
+    return fits ? "" : "must be a whole number from 1 on";
 }
 
 }  // namespace
@@ -75,12 +85,14 @@ CLI::App& Commands::group(const char* name, const char* help) {
 CLI::App& Commands::add(CLI::App& parent, const char* name, const char* help, const char* examples,
                         Run run) {
     CLI::App& command = *parent.add_subcommand(name, help);
-    command.footer(*examples == '\0' ? "" : std::string("Examples:\n") + examples);
+    const std::string footer =
+        *examples == '\0' ? "" : std::string("Examples:\n") + examples + "\n";
+    command.footer(footer + "Options of all commands, as --output and --yes: couponctl --help");
     runs_.emplace(&command, std::move(run));
     return command;
 }
 
-const Run* Commands::asked_for() const {
+std::pair<const CLI::App*, const Run*> Commands::asked_for() const {
     const CLI::App* command = &root_;
     for (;;) {
         const auto below = command->get_subcommands();
@@ -88,43 +100,36 @@ const Run* Commands::asked_for() const {
         command = below.front();
     }
     const auto found = runs_.find(command);
-    return found == runs_.end() ? nullptr : &found->second;
+    return {command, found == runs_.end() ? nullptr : &found->second};
 }
 
 void Members::add_to(CLI::App& command, const std::vector<Member>& members, Extras extras) {
     members_ = members;
     for (const Member& member : members_) {
-        if (member.kind == Kind::no) {
-            command.add_flag_callback(
-                member.flag, [this, path = std::string(member.path)] { values_[path] = "false"; },
-                member.help);
-            continue;
-        }
-        command
-            .add_option_function<std::string>(
-                member.flag,
-                [this, path = std::string(member.path)](const std::string& value) {
-                    values_[path] = value;
-                },
-                member.help)
-            ->type_name(type_of(member.kind));
+        CLI::Option* const option = command.add_option_function<std::string>(
+            member.flag,
+            [this, path = std::string(member.path)](const std::string& value) {
+                values_[path] = value;
+            },
+            member.help);
+        option->type_name(type_of(member.kind));
+        if (member.kind == Kind::boolean) option->check(CLI::IsMember({"true", "false"}));
+        if (!member.choices.empty()) option->check(CLI::IsMember(member.choices));
     }
     if (extras.metadata) {
         command
             .add_option("--metadata", metadata_,
-                        "A name and its value, which may be JSON; again for more")
+                        "All there is to be: a name and its value, maybe JSON; again for more")
             ->type_name("NAME=VALUE")
             ->allow_extra_args(false);
     }
-    command
-        .add_option("--json", json_,
-                    "The whole body as the API takes it, instead of all these; @FILE, or @- for "
-                    "standard input")
-        ->type_name("JSON");
-    if (extras.clear) {
+    if (extras.json) {
         command
-            .add_option("--clear", cleared_,
-                        "What is not to be set any more, by its flag's name; again for more")
+            .add_option("--json", json_, "The whole body as the API takes it; @FILE, @- for stdin")
+            ->type_name("JSON");
+    }
+    if (extras.clear) {
+        command.add_option("--clear", cleared_, "What is not to be set any more; again for more")
             ->type_name("NAME")
             ->allow_extra_args(false);
     }
@@ -134,58 +139,125 @@ bool Members::empty() const {
     return values_.empty() && metadata_.empty() && cleared_.empty() && json_.empty();
 }
 
-std::string Members::body() const {
-    if (!json_.empty()) {
-        if (!values_.empty() || !metadata_.empty() || !cleared_.empty()) {
-            throw wrong_usage("--json is the whole body, other values cannot be given with it", "");
-        }
-        std::string text = json_.starts_with('@') ? read_whole(json_.substr(1)) : json_;
-        boost::json::error_code error;
-        if (!boost::json::parse(text, error).is_object() || error) {
-            throw wrong_usage("--json must be a JSON object", "");
-        }
-        return text;
+std::string Members::path_to_clear(const std::string& name) const {
+    // What is changed as a whole.
+    if (name == "discount") return "discount";
+    if (name == "auto") return "autoGenerate";
+    const auto member = std::ranges::find(members_, name, name_of);
+    if (member == members_.end()) {
+        throw wrong_usage("--clear does not know " + name,
+                          "names are those of flags, as ends-at; or discount, auto, metadata");
     }
+    const std::string path = member->path;
+    if (path.starts_with("discount.") || path.starts_with("autoGenerate.")) {
+        throw wrong_usage("--clear cannot take away a part of a discount or of autoGenerate",
+                          "--clear discount, --clear auto");
+    }
+    return path;
+}
+
+JsonObject Members::object() const {
     JsonObject body;
     for (const Member& member : members_) {
         const auto value = values_.find(member.path);
         if (value != values_.end()) body.set(member.path, json_of(member, value->second));
     }
+    const auto has = [&](const char* path) { return values_.contains(path); };
+    const bool of_discount = std::ranges::any_of(
+        values_, [](const auto& each) { return each.first.starts_with("discount."); });
+    if (of_discount && !has("discount.type")) {
+        throw wrong_usage("a discount is set as a whole: --discount-type must be said too",
+                          "--discount-type amount, percent, fixed_price or free_shipping");
+    }
+    if (has("autoGenerate.below") != has("autoGenerate.count")) {
+        throw wrong_usage("--auto-below and --auto-count go together", "say both");
+    }
     for (const std::string& name : cleared_) {
-        const auto member = std::ranges::find(members_, name, name_of);
-        if (member == members_.end()) {
-            throw wrong_usage("--clear does not know " + name,
-                              "names are those of flags: --clear ends-at");
+        if (name == "metadata") {
+            body.set("metadata", "{}");
+        } else {
+            const std::string path = path_to_clear(name);
+            const bool is_set = std::ranges::any_of(values_, [&](const auto& each) {
+                return each.first == path || each.first.starts_with(path + ".");
+            });
+            if (is_set) throw wrong_usage("--clear " + name + ": it is set as well", "say one");
+            body.set(path, "null");
         }
-        body.set(member->path, "null");
     }
     if (!metadata_.empty()) {
         JsonObject metadata;
         for (const std::string& each : metadata_) {
             const std::size_t equals = each.find('=');
             if (equals == std::string::npos || equals == 0) {
-                throw wrong_usage("--metadata must be NAME=VALUE", "");
+                throw wrong_usage("--metadata must be NAME=VALUE", "as in --metadata channel=mail");
             }
             metadata.set_member(each.substr(0, equals), metadata_json(each.substr(equals + 1)));
         }
         body.set("metadata", metadata.text());
     }
-    return body.text();
+    return body;
+}
+
+std::string Members::body(const Session& session) const {
+    if (json_.empty()) return object().text();
+    if (!values_.empty() || !metadata_.empty() || !cleared_.empty()) {
+        throw wrong_usage("--json is the whole body, other values cannot be given with it", "");
+    }
+    std::string text = json_.starts_with('@') ? read_whole(json_.substr(1), session.stop()) : json_;
+    const auto body = parse_json(text);
+    if (!body || !body->is_object()) {
+        throw wrong_usage("--json must be a JSON object", "as in --json '{\"name\": \"Summer\"}'");
+    }
+    return text;
+}
+
+CLI::Option& add_id(CLI::App& command, const char* name, std::string& id, const char* help) {
+    return *command.add_option(name, id, help)
+                ->required()
+                ->check(CLI::Validator(is_id, ""))
+                ->type_name("ID");
+}
+
+CLI::Option& add_text(CLI::App& command, const char* name, std::string& text, const char* help) {
+    return *command.add_option(name, text, help)
+                ->required()
+                ->check(CLI::Validator(is_not_empty, ""));
+}
+
+std::string number_of(const char* name, const std::string& text) {
+    if (is_json_number(text)) return text;
+    throw wrong_usage(std::string(name) + " must be a number, '" + text + "' is none",
+                      "as 12 or 12.50");
+}
+
+void Extent::add_to(CLI::App& command, const char* from_name) {
+    from = from_name;
+    command.add_option("--limit", limit, "How many at most (" + std::to_string(limit) + ")")
+        ->check(CLI::Validator(is_count, ""))
+        ->type_name("COUNT");
+    command.add_flag("--all", all, "All of them");
+    if (*from == '\0') return;
+    command
+        .add_option(std::string("--") + from, after,
+                    std::string("Only those ") + from + " this one in the list")
+        ->check(CLI::Validator(is_id, ""))
+        ->type_name("ID");
 }
 
 void print_list(Session& session, const Columns& columns, const std::string& path, Query query,
-                std::uint64_t most) {
+                const Extent& extent) {
     constexpr std::uint64_t page = 1'000;
+    const std::uint64_t most = extent.all ? 0 : extent.limit;
     Output& output = session.output();
-    const std::uint64_t first = most == 0 ? page : std::min(most, page);
-    query.add("limit", std::string_view(std::to_string(first)));
+    if (*extent.from != '\0') query.add(extent.from, extent.after);
+    query.add("limit", std::string_view(std::to_string(most == 0 ? page : std::min(most, page))));
     Request request;
     request.target = query.on(path);
     output.begin(columns);
     std::uint64_t printed = 0;
     for (;;) {
         const Answer answer = session.server().ask(request);
-        if (!json_of(answer).is_array()) {
+        if (!json_of(answer).is_array() || answer.next == request.target) {
             throw Quit(exit_status::unreachable, "the server answered something that is no list",
                        "see that it is coupond's address: couponctl ping");
         }
@@ -201,7 +273,7 @@ void print_list(Session& session, const Columns& columns, const std::string& pat
         printed += elements.size();
         if (!answer.next || (most > 0 && printed >= most)) {
             output.end();
-            if (answer.next && session.output().is_table()) {
+            if (answer.next && output.is_table()) {
                 session.tell("there are more than these " + std::to_string(printed) +
                              ": see --limit and --all");
             }
@@ -209,6 +281,18 @@ void print_list(Session& session, const Columns& columns, const std::string& pat
         }
         request.target = *answer.next;
     }
+}
+
+void print_part(Session& session, const Columns& columns, const Answer& answer, const char* path) {
+    Output& output = session.output();
+    if (!output.is_table()) return;
+    const boost::json::value whole = json_of(answer);
+    const auto* const part = member(whole, path);
+    if (part == nullptr || !part->is_array() || part->as_array().empty()) return;
+    output.note("");
+    output.begin(columns);
+    output.rows(boost::json::serialize(*part));
+    output.end();
 }
 
 }  // namespace coupond::ctl

@@ -6,7 +6,10 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "ctl/json_text.hpp"
 #include "ctl/session.hpp"
 
 namespace coupond::ctl {
@@ -28,9 +31,9 @@ public:
     CLI::App& add(CLI::App& parent, const char* name, const char* help, const char* examples,
                   Run run);
 
-    /// What the arguments that were parsed ask for; null where that is no command that does
-    /// something.
-    const Run* asked_for() const;
+    /// The command that the arguments which were parsed ask for, and what it does; null where it
+    /// does nothing.
+    std::pair<const CLI::App*, const Run*> asked_for() const;
 
 private:
     CLI::App& root_;
@@ -47,12 +50,13 @@ void add_help(Commands& commands);
 
 /// What the members of a resource are called on the command line.
 struct Member {
-    enum class Kind { text, number, boolean, time, no };  ///< `no`: a flag that says false
+    enum class Kind { text, number, boolean, time };
 
     const char* flag;
     const char* path;  ///< in the API's JSON
     Kind kind;
     const char* help;
+    std::vector<std::string> choices = {};  ///< what it may be; empty: anything
 };
 
 /// The values that were given for members; lives as long as the commands that use it.
@@ -60,27 +64,52 @@ class Members {
 public:
     struct Extras {
         bool metadata = true;
+        bool json = true;  ///< the whole body
         bool clear = false;
     };
 
-    /// Adds an option for each of `members` to `command`, and --json, and by `extras` --metadata
-    /// and
-    /// --clear.
+    /// Adds an option for each of `members` to `command`, and --metadata, --json and --clear.
     void add_to(CLI::App& command, const std::vector<Member>& members, Extras extras);
 
-    /// A body for the API. Throws Quit where a value does not fit.
-    std::string body() const;
+    /// What was given, for a body. Throws Quit where a value does not fit.
+    JsonObject object() const;
+    /// The body, which may come from standard input.
+    std::string body(const Session& session) const;
     bool empty() const;
 
 private:
+    std::string path_to_clear(const std::string& name) const;
+
     std::vector<Member> members_;
     std::map<std::string, std::string> values_;
     std::vector<std::string> metadata_, cleared_;
     std::string json_;
 };
 
-/// Lists page by page until `most` were printed, or all where that is 0.
+/// Positional arguments: an id, which is a number, and a text, which must not be empty.
+CLI::Option& add_id(CLI::App& command, const char* name, std::string& id, const char* help);
+CLI::Option& add_text(CLI::App& command, const char* name, std::string& text, const char* help);
+
+/// `text` as a number of JSON; throws Quit where it is none. `name`: of the option.
+std::string number_of(const char* name, const std::string& text);
+
+/// How much of a list is asked for.
+struct Extent {
+    std::uint64_t limit;
+    bool all = false;
+    std::optional<std::string> after = {};
+
+    /// Adds --limit, --all and, where the API's lists have it, `--after` or `--before`.
+    void add_to(CLI::App& command, const char* from_name = "after");
+
+    const char* from = "after";
+};
+
+/// Lists page by page.
 void print_list(Session& session, const Columns& columns, const std::string& path, Query query,
-                std::uint64_t most);
+                const Extent& extent);
+
+/// A list that is part of an answer, below it; nothing where it is empty, or no table is asked for.
+void print_part(Session& session, const Columns& columns, const Answer& answer, const char* path);
 
 }  // namespace coupond::ctl

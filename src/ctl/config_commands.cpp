@@ -10,10 +10,8 @@ const Columns columns{{"PROFILE", "profile"}, {"SETTING", "setting"}, {"VALUE", 
 
 void change(const Session& session, const std::string& setting,
             const std::optional<std::string>& value) {
-    const std::filesystem::path path = Profiles::usual_path();
-    Profiles profiles = Profiles::read(path);
-    profiles.set(session.profile(), setting, value);
-    profiles.write(path);
+    Profiles::change(Profiles::usual_path(),
+                     [&](Profiles& profiles) { profiles.set(session.profile(), setting, value); });
 }
 
 void list(Session& session) {
@@ -49,13 +47,17 @@ void add_config_commands(Commands& commands) {
                      "  couponctl config set server https://coupons.example --profile shop\n"
                      "  couponctl --profile shop ping\n",
                      [=](Session& session) { change(session, *setting, *value); });
-    set.add_option("SETTING", *setting, "server, root_certificate or output")->required();
+    set.add_option("SETTING", *setting, "What to set")
+        ->required()
+        ->check(CLI::IsMember({"server", "root_certificate", "output"}));
     set.add_option("VALUE", *value, "What it is to be")->required();
     const auto unset_setting = std::make_shared<std::string>();
     CLI::App& unset =
         commands.add(config, "unset", "Take a setting out of the profile", "",
                      [=](Session& session) { change(session, *unset_setting, std::nullopt); });
-    unset.add_option("SETTING", *unset_setting, "server, root_certificate or output")->required();
+    unset.add_option("SETTING", *unset_setting, "What to unset")
+        ->required()
+        ->check(CLI::IsMember({"server", "root_certificate", "output"}));
     commands.add(config, "list", "List the profiles and what they set", "", list);
     commands.add(config, "path", "Print where the file is", "", [](Session& session) {
         session.output().print(Profiles::usual_path().string() + "\n");

@@ -3,15 +3,17 @@
 #include <unistd.h>
 
 #include <array>
-#include <boost/json/parse.hpp>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "base/csv.hpp"
+#include "ctl/json_text.hpp"
 #include "ctl/quit.hpp"
 
 namespace coupond::ctl {
@@ -21,6 +23,7 @@ using namespace std::chrono_literals;
 
 constexpr auto silence = 120s;
 constexpr int vain_tries_most = 4;  // that bring no code
+constexpr auto between_tries = 250ms;
 constexpr std::size_t row_bytes_most = 1024 * 1024;
 
 /// The columns of the rest are not those of what has come before.
@@ -55,15 +58,13 @@ private:
 /// The code that a row is of; nothing where it is of none.
 std::optional<std::string> code_of(std::string_view row, bool csv) {
     if (!csv) {
-        boost::json::error_code error;
-        const boost::json::value line = boost::json::parse(row, error);
-        if (error || !line.is_object()) return std::nullopt;
-        const auto* const code = line.as_object().if_contains("code");
-        if (code == nullptr || !code->is_string()) return std::nullopt;
-        return std::string(code->as_string());
+        const auto line = parse_json(row);
+        const std::string code = line ? text_at(*line, "code") : "";
+        return code.empty() ? std::nullopt : std::optional(code);
     }
-    if (!row.starts_with('"'))
+    if (!row.starts_with('"')) {
         return std::string(csv_text(row.substr(0, row.find_first_of(",\r\n"))));
+    }
     std::string cell;
     for (std::size_t at = 1; at < row.size(); ++at) {
         if (row[at] == '"' && row.substr(at + 1, 1) != "\"") break;
@@ -78,11 +79,33 @@ Quit cannot_write(const std::string& what) {
                        "see its folder and the disk");
 }
 
+/// Where a file is to be written: what a link leads to, for it is replaced. Throws Quit where it is
+/// no file.
+std::string place_of(const std::string& name) {
+    std::error_code error;
+    const std::filesystem::path place = std::filesystem::weakly_canonical(name, error);
+    if (error) throw wrong_usage("cannot write " + name + ": " + error.message(), "");
+    if (std::filesystem::exists(place, error) && !std::filesystem::is_regular_file(place, error)) {
+        throw wrong_usage(name + " is no file", "leave out --file, and use > " + name);
+    }
+    return place == std::filesystem::weakly_canonical(std::filesystem::absolute(name, error), error)
+               ? name
+               : place.string();
+}
+
+std::string format_of(const Export& wanted) {
+    if (!wanted.format.empty()) return wanted.format;
+    const std::string extension = std::filesystem::path(wanted.file).extension().string();
+    return extension == ".ndjson" || extension == ".jsonl" ? "ndjson" : "csv";
+}
+
 /// Where the rows go, and what has come of them.
 class Taken {
 public:
-    Taken(const Export& wanted)
-        : name_(wanted.file), csv_(wanted.format == "csv"), out_(nullptr, &std::fclose) {}
+    explicit Taken(const Export& wanted)
+        : name_(wanted.file.empty() ? "" : place_of(wanted.file)),
+          csv_(format_of(wanted) == "csv"),
+          out_(nullptr, &std::fclose) {}
 
     bool is_file() const { return !name_.empty(); }
     std::string part() const { return name_ + ".part"; }
@@ -103,44 +126,38 @@ public:
         if (is_file()) open("wb");
     }
 
-    /// Behind the last whole row of what is there already.
-    void go_on() {
-        std::error_code none;
-        if (!std::filesystem::exists(part(), none)) std::filesystem::rename(name_, part(), none);
-        if (none) {
-            throw wrong_usage("there is no " + part() + " and no " + name_ + " to go on with",
-                              "leave out --continue");
+    /// Behind the last whole row of what is there already. `is_of_book`: whether a code is one of
+    /// the book; where it is none, nothing is changed.
+    void go_on(const std::function<bool(const std::string& code)>& is_of_book) {
+        const bool has_part = access(part().c_str(), F_OK) == 0;
+        const std::string before = has_part ? part() : name_;
+        const std::int64_t whole = look(before);
+        const auto last = last_code();
+        const bool is_ours =
+            csv_ ? header_.starts_with("code,status,") || !has_any() : last || !has_any();
+        if (!is_ours || (last && !is_of_book(*last))) {
+            throw wrong_usage(before + " is no export of this book",
+                              "leave out --continue, or name another file");
         }
+        if (!has_part && std::rename(name_.c_str(), part().c_str()) != 0)
+            throw cannot_write(part());
         open("r+b");
-        Rows rows(csv_);
-        long whole = 0;
-        std::array<char, 64 * 1024> bytes;
-        try {
-            while (const std::size_t size = std::fread(bytes.data(), 1, bytes.size(), out_.get())) {
-                rows.add({bytes.data(), size}, [&](const std::string& row) {
-                    note(row);
-                    whole += static_cast<long>(row.size());
-                });
-            }
-        } catch (const net::Garbled&) {
-            throw wrong_usage(part() + " is not what was exported before", "leave out --continue");
-        }
-        const bool is_other =
-            csv_ ? has_any() && !header_.starts_with("code,") : has_any() && !last_code();
-        if (is_other) {
-            throw wrong_usage(part() + " is not what was exported before", "leave out --continue");
-        }
-        if (std::ferror(out_.get()) != 0 || std::fseek(out_.get(), whole, SEEK_SET) != 0 ||
-            ftruncate(fileno(out_.get()), whole) != 0) {
+        if (fseeko(out_.get(), whole, SEEK_SET) != 0 || ftruncate(fileno(out_.get()), whole) != 0) {
             throw cannot_write(part());
         }
     }
 
-    /// `first`: of an answer. Throws OtherColumns.
+    /// `first`: of an answer. Throws OtherColumns, and Garbled where it is not behind the others.
     void add(const std::string& row, bool first) {
         if (csv_ && first && !header_.empty()) {
             if (row != header_) throw OtherColumns();
+            goes_on_ = true;
             return;
+        }
+        if (std::exchange(goes_on_, false) || (first && !last_row_.empty())) {
+            const auto last = last_code();
+            const auto next = code_of(row, csv_);
+            if (last && (!next || *next <= *last)) throw net::Garbled("codes in no order");
         }
         note(row);
         std::FILE* const out = is_file() ? out_.get() : stdout;
@@ -163,6 +180,33 @@ public:
     }
 
 private:
+    /// Takes in what is in a file; how many bytes of it are whole rows.
+    std::int64_t look(const std::string& file) {
+        const std::unique_ptr<std::FILE, int (*)(std::FILE*)> in(std::fopen(file.c_str(), "rb"),
+                                                                 &std::fclose);
+        if (in == nullptr) {
+            throw wrong_usage("there is no " + part() + " and no " + name_ + " to go on with",
+                              "leave out --continue");
+        }
+        Rows rows(csv_);
+        std::int64_t whole = 0;
+        std::array<char, 64 * 1024> bytes;
+        try {
+            while (const std::size_t size = std::fread(bytes.data(), 1, bytes.size(), in.get())) {
+                rows.add({bytes.data(), size}, [&](const std::string& row) {
+                    note(row);
+                    whole += std::ssize(row);
+                });
+            }
+        } catch (const net::Garbled&) {
+            header_ = "none";  // of anything that is exported
+        }
+        if (std::ferror(in.get()) != 0) {
+            throw wrong_usage("cannot read " + file + ": " + std::strerror(errno), "");
+        }
+        return whole;
+    }
+
     void open(const char* mode) {
         out_.reset(std::fopen(part().c_str(), mode));
         if (out_ == nullptr) throw cannot_write(part());
@@ -184,6 +228,7 @@ private:
     std::unique_ptr<std::FILE, int (*)(std::FILE*)> out_;
     std::string header_, last_row_;
     std::uint64_t codes_ = 0;
+    bool goes_on_ = false;  ///< the next row is the first behind what was there before
 };
 
 /// How many codes there are to come, where the book's counts tell.
@@ -192,18 +237,27 @@ std::optional<std::uint64_t> count(Session& session, const Export& wanted) {
         json_of(session.server().ask({.target = "/coupon/" + percent_encoded(wanted.book)}));
     if (wanted.user || wanted.prefix) return std::nullopt;
     const std::string status = wanted.status.value_or("total");
-    boost::json::error_code error;
-    const auto* const codes =
-        book.find_pointer("/counts/" + (status == "free" ? "available" : status), error);
-    if (codes == nullptr || !codes->is_int64() || codes->as_int64() < 0) return std::nullopt;
-    return static_cast<std::uint64_t>(codes->as_int64());
+    const std::string path = "counts." + (status == "free" ? "available" : status);
+    return member(book, path) == nullptr ? std::nullopt : std::optional(count_at(book, path));
+}
+
+bool is_of_book(Session& session, const Export& wanted, const std::string& code) {
+    try {
+        const Answer answer =
+            session.server().ask({.target = "/coupon/code/" + percent_encoded(code)});
+        return std::to_string(count_at(json_of(answer), "bookId")) == wanted.book;
+    } catch (const Quit& quit) {
+        if (quit.status() == exit_status::refused) return false;  // there is no such code
+        throw;
+    }
 }
 
 /// What to do where it ended in the middle.
 std::string cure(const Export& wanted, const Taken& taken) {
     if (wanted.user || !taken.has_any()) return "run the same command again";
     if (taken.is_file()) return "go on: run the same command with --continue";
-    return "go on: run the same command with --file FILE --continue, FILE being where it went";
+    return "go on: couponctl codes export " + wanted.book +
+           " --file FILE --continue, with FILE where it went";
 }
 
 std::string told(const Taken& taken) {
@@ -220,13 +274,20 @@ void export_codes(Session& session, const Export& wanted) {
     if (wanted.go_on && wanted.user) {
         throw wrong_usage("what a user holds cannot be gone on with", "leave out --continue");
     }
-    const std::optional<std::uint64_t> all = count(session, wanted);
     Taken taken(wanted);
-    wanted.go_on ? taken.go_on() : taken.begin();
+    const std::optional<std::uint64_t> all = count(session, wanted);
+    if (wanted.go_on) {
+        taken.go_on([&](const std::string& code) { return is_of_book(session, wanted, code); });
+    } else {
+        taken.begin();
+    }
     const bool shows = taken.is_file() || !session.output().terminal().is_terminal();
     Request request;
     request.accept = taken.is_csv() ? "text/csv" : "application/x-ndjson";
     Progress progress(session.errors(), "codes");
+    if (shows && session.errors().is_terminal()) {
+        session.errors().draw_bar("waiting for the first codes");
+    }
     for (int vain = 0;;) {
         Query query;
         query.add("status", wanted.status)
@@ -248,8 +309,14 @@ void export_codes(Session& session, const Export& wanted) {
                                         if (shows) progress.show(taken.codes(), all);
                                     });
             if (!rows.is_whole()) throw net::Garbled("an end in the middle of a line");
-            progress.clear();
+            session.errors().clear_bar();
             break;
+        } catch (const net::Garbled& garbled) {
+            taken.flush();
+            throw Quit(exit_status::unreachable,
+                       session.server().url() + " answered what coupond does not: " +
+                           garbled.reason() + "; " + told(taken),
+                       "see that it is coupond's address: couponctl ping");
         } catch (const net::Lost& lost) {
             why = lost.reason();
             anew = wanted.user && taken.has_any();
@@ -257,7 +324,6 @@ void export_codes(Session& session, const Export& wanted) {
             why = "the columns are others now";
             anew = true;
         } catch (const Quit& quit) {
-            progress.clear();
             taken.flush();
             if (quit.status() == exit_status::interrupted) {
                 throw Quit(exit_status::interrupted, "interrupted; " + told(taken),
@@ -267,13 +333,12 @@ void export_codes(Session& session, const Export& wanted) {
             throw Quit(exit_status::unreachable, quit.what() + ("; " + told(taken)),
                        cure(wanted, taken));
         }
-        progress.clear();
         vain = taken.codes() > before ? 1 : vain + 1;
-        if (vain > vain_tries_most || (anew && !taken.is_file())) {
+        if (vain > vain_tries_most || (anew && (!taken.is_file() || wanted.go_on))) {
             taken.flush();
-            throw Quit(exit_status::unreachable,
-                       "the export broke off: " + why + "; " + told(taken),
-                       anew ? "run the same command again" : cure(wanted, taken));
+            throw Quit(
+                exit_status::unreachable, "the export broke off: " + why + "; " + told(taken),
+                anew ? "begin anew: run the same command without --continue" : cure(wanted, taken));
         }
         if (anew) {
             taken.begin();
@@ -281,6 +346,7 @@ void export_codes(Session& session, const Export& wanted) {
         } else {
             session.tell(why + "; going on behind what has come, as it is now");
         }
+        session.pause(between_tries * vain);
     }
     taken.end();
     if (taken.is_file()) {

@@ -10,8 +10,8 @@ namespace coupond::ctl {
 
 struct Export {
     std::string book;
-    std::string file;  ///< empty: standard output
-    std::string format = "csv";
+    std::string file;    ///< empty: standard output
+    std::string format;  ///< csv, ndjson; empty: by the file's name, else csv
     std::optional<std::string> status, user, prefix;
     bool go_on = false;  ///< behind what is in the file already
 };

@@ -1,12 +1,25 @@
-// Ctrl-C, as a request to stop.
+// Ctrl-C, as a request to stop, and what waits for nothing longer than that.
 #pragma once
 
+#include <chrono>
 #include <stop_token>
+#include <string>
 
 namespace coupond::ctl {
 
 /// From now on SIGINT and SIGTERM ask this token to stop; the second one ends the process at once.
 /// To be called once, before there are other threads.
 std::stop_token stop_on_interrupt();
+
+/// Whether the time has passed; false where `stop` was asked for meanwhile.
+bool pause(std::chrono::milliseconds time, const std::stop_token& stop);
+
+/// Waits until there is something to read at `fd`, or its end. Throws Quit where `stop` is asked
+/// for meanwhile.
+void wait_for_input(int fd, const std::stop_token& stop);
+
+/// Appends what there is to read at `fd`, `name` for people; nothing at the end. Throws Quit where
+/// it cannot be read, or `stop` is asked for.
+void read_some(int fd, const std::string& name, const std::stop_token& stop, std::string& to);
 
 }  // namespace coupond::ctl

@@ -4,6 +4,7 @@
 
 #include "ctl/commands.hpp"
 #include "ctl/jobs.hpp"
+#include "ctl/json_text.hpp"
 #include "ctl/quit.hpp"
 
 namespace coupond::ctl {
@@ -20,37 +21,29 @@ const Columns listed{{"ID", "id", number},
                      {"REQUESTED", "requested", number},
                      {"CREATED", "created", number},
                      {"FAILED", "failed", number},
-                     {"BEGUN", "startedAt", time},
-                     {"ENDED", "finishedAt", time}};
+                     {"STARTED", "startedAt", time},
+                     {"FINISHED", "finishedAt", time}};
 
-const Columns rejected_columns{
-    {"LINE", "line", number}, {"REASON", "reason"}, {"TEXT", "text"}, {"MESSAGE", "message"}};
+const Columns rejected_columns{{"LINE", "line", number},
+                               {"REASON", "reason", code},
+                               {"MESSAGE", "message", code},
+                               {"TEXT", "text"}};
 
 std::string path_of(const std::string& id) {
     return "/coupon/jobs/" + percent_encoded(id);
 }
 
-std::string text_of(const json::value& job, std::string_view name) {
-    const auto* const value = job.is_object() ? job.as_object().if_contains(name) : nullptr;
-    return value != nullptr && value->is_string() ? std::string(value->as_string()) : "";
-}
-
-std::uint64_t count_of(const json::value& job, std::string_view name) {
-    const auto* const value = job.is_object() ? job.as_object().if_contains(name) : nullptr;
-    if (value == nullptr || !value->is_int64()) return 0;
-    return static_cast<std::uint64_t>(std::max<std::int64_t>(0, value->as_int64()));
-}
-
 /// What a job that did not complete says of itself.
 [[noreturn]] void not_completed(const json::value& job, const std::string& id) {
-    const auto* const error = job.as_object().if_contains("error");
-    const std::string code = error == nullptr ? "" : text_of(*error, "code");
-    const std::string message = error == nullptr ? "" : text_of(*error, "message");
-    throw Quit(
-        exit_status::refused,
-        "job " + id + " has " + text_of(job, "status") + (message.empty() ? "" : ": " + message) +
-            (code.empty() ? "" : " (" + code + ")"),
-        count_of(job, "failed") > 0 ? "see what was rejected: couponctl job rejected " + id : "");
+    const std::string status = text_at(job, "status");
+    const std::string code = text_at(job, "error.code");
+    const std::string message = text_at(job, "error.message");
+    throw Quit(exit_status::refused,
+               "job " + id + (status == "cancelled" ? " was " : " has ") + status +
+                   (message.empty() ? "" : ": " + message) +
+                   (code.empty() ? "" : " (" + code + ")"),
+               count_at(job, "rejected") > 0 ? "see what was rejected: couponctl job rejected " + id
+                                             : "see what it says: couponctl job show " + id);
 }
 
 void add_of_one(Commands& commands, CLI::App& parent, const char* name, const char* help,
@@ -58,7 +51,7 @@ void add_of_one(Commands& commands, CLI::App& parent, const char* name, const ch
     const auto id = std::make_shared<std::string>();
     CLI::App& command =
         commands.add(parent, name, help, "", [=](Session& session) { run(session, *id); });
-    command.add_option("JOB", *id, "Its id")->required();
+    add_id(command, "JOB", *id, "Its id");
 }
 
 }  // namespace
@@ -71,26 +64,28 @@ const Columns job_columns{{"job", "id", number},
                           {"requested", "requested", number},
                           {"created", "created", number},
                           {"failed", "failed", number},
+                          {"rejected", "rejected", number},
+                          {"location", "location"},
                           {"guess hits", "guessProbability", chance},
                           {"warning", "warning"},
                           {"error", "error.code"},
                           {"why", "error.message"},
                           {"asked for", "createdAt", time},
-                          {"begun", "startedAt", time},
-                          {"ended", "finishedAt", time}};
+                          {"started", "startedAt", time},
+                          {"finished", "finishedAt", time}};
 
 bool is_over(const json::value& job) {
-    const std::string status = text_of(job, "status");
+    const std::string status = text_at(job, "status");
     return status != "queued" && status != "running";
 }
 
 bool is_completed(const json::value& job) {
-    return text_of(job, "status") == "completed";
+    return text_at(job, "status") == "completed";
 }
 
 std::string job_id_of(const Answer& answer) {
     const json::value job = json_of(answer);
-    const auto* const id = job.is_object() ? job.as_object().if_contains("id") : nullptr;
+    const auto* const id = member(job, "id");
     if (id == nullptr || !id->is_number()) {
         throw Quit(exit_status::unreachable, "the server answered something that is no job",
                    "see that it is coupond's address: couponctl ping");
@@ -105,20 +100,23 @@ void follow_job(Session& session, const std::string& id) {
         for (auto gap = 50ms;; gap = std::min(gap * 2, std::chrono::milliseconds(500))) {
             const Answer answer = session.server().ask(request);
             const json::value job = json_of(answer);
-            const std::uint64_t requested = count_of(job, "requested");
+            const std::uint64_t requested = count_at(job, "requested");
             if (is_over(job)) {
-                progress.clear();
+                session.errors().clear_bar();
                 session.output().one(job_columns, answer.text);
                 if (!is_completed(job)) not_completed(job, id);
+                if (const std::uint64_t rejected = count_at(job, "rejected"); rejected > 0) {
+                    session.tell(std::to_string(rejected) +
+                                 " were rejected; see why: couponctl job rejected " + id);
+                }
                 return;
             }
-            progress.show(count_of(job, "created") + count_of(job, "failed"),
+            progress.show(count_at(job, "created") + count_at(job, "failed"),
                           requested > 0 ? std::optional(requested) : std::nullopt);
             session.pause(gap);
         }
     } catch (const Quit& quit) {
         if (quit.status() != exit_status::interrupted) throw;
-        progress.clear();
         throw Quit(exit_status::interrupted, "interrupted; job " + id + " goes on",
                    "couponctl job wait " + id + ", or couponctl job cancel " + id);
     }
@@ -128,21 +126,19 @@ void add_job_commands(Commands& commands) {
     CLI::App& job = commands.group("job", "Look at long work, wait for it and cancel it");
     struct Options {
         std::optional<std::string> book, status;
-        std::uint64_t limit = 20;
-        bool all = false;
+        Extent extent{20};
     };
     const auto options = std::make_shared<Options>();
     CLI::App& list = commands.add(
         job, "list", "List the jobs, the last one first", "", [options](Session& session) {
             Query query;
             query.add("couponBookId", options->book).add("status", options->status);
-            print_list(session, listed, "/coupon/jobs", query, options->all ? 0 : options->limit);
+            print_list(session, listed, "/coupon/jobs", query, options->extent);
         });
     list.add_option("--book", options->book, "Only of this book")->type_name("ID");
-    list.add_option("--status", options->status,
-                    "Only those that are queued, running, completed, failed or cancelled");
-    list.add_option("--limit", options->limit, "How many at most")->check(CLI::PositiveNumber);
-    list.add_flag("--all", options->all, "All of them");
+    list.add_option("--status", options->status, "Only those that are this")
+        ->check(CLI::IsMember({"queued", "running", "completed", "failed", "cancelled"}));
+    options->extent.add_to(list, "before");
     add_of_one(commands, job, "show", "Show how far a job is",
                [](Session& session, const std::string& id) {
                    const Answer answer = session.server().ask({.target = path_of(id)});
@@ -157,10 +153,15 @@ void add_job_commands(Commands& commands) {
                        session.server().ask({.method = "DELETE", .target = path_of(id)});
                    session.output().one(job_columns, answer.text);
                });
-    add_of_one(commands, job, "rejected", "List the rows of a file that were not taken in",
-               [](Session& session, const std::string& id) {
-                   print_list(session, rejected_columns, path_of(id) + "/rejected", {}, 0);
-               });
+    const auto id = std::make_shared<std::string>();
+    const auto extent = std::make_shared<Extent>(Extent{1'000});
+    CLI::App& rejected = commands.add(
+        job, "rejected", "List the rows of a file that were not taken in", "",
+        [id, extent](Session& session) {
+            print_list(session, rejected_columns, path_of(*id) + "/rejected", {}, *extent);
+        });
+    add_id(rejected, "JOB", *id, "Its id");
+    extent->add_to(rejected);
 }
 
 }  // namespace coupond::ctl

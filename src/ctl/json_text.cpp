@@ -49,6 +49,33 @@ bool is_json_number(std::string_view text) {
     return at == text.size();
 }
 
+std::optional<boost::json::value> parse_json(std::string_view text) {
+    boost::json::parse_options options;
+    options.max_depth = 256;  // the server takes 32, and puts them into lists of its own
+    boost::json::error_code error;
+    boost::json::value value = boost::json::parse(text, error, {}, options);
+    return error ? std::nullopt : std::optional(std::move(value));
+}
+
+const boost::json::value* member(const boost::json::value& value, std::string_view path) {
+    if (!value.is_object()) return nullptr;
+    const std::size_t dot = path.find('.');
+    const auto* const found = value.as_object().if_contains(path.substr(0, dot));
+    if (found == nullptr || dot == std::string_view::npos) return found;
+    return member(*found, path.substr(dot + 1));
+}
+
+std::string text_at(const boost::json::value& value, std::string_view path) {
+    const auto* const found = member(value, path);
+    return found != nullptr && found->is_string() ? std::string(found->as_string()) : "";
+}
+
+std::uint64_t count_at(const boost::json::value& value, std::string_view path) {
+    const auto* const found = member(value, path);
+    if (found == nullptr || !found->is_int64() || found->as_int64() < 0) return 0;
+    return static_cast<std::uint64_t>(found->as_int64());
+}
+
 std::vector<std::string_view> json_elements(std::string_view array) {
     std::vector<std::string_view> elements;
     const std::string_view text = trimmed(array);

@@ -10,6 +10,9 @@ namespace coupond::ctl {
 /// The command of this name below `command`; null where there is none.
 const CLI::App* command_below(const CLI::App& command, const std::string& name);
 
+/// The long flags of a command, with their dashes.
+std::vector<std::string> flags_of(const CLI::App& command);
+
 /// A script that completes commands and flags: for `bash` or `zsh`. To be sourced.
 std::string completion(const CLI::App& root, const std::string& shell);
 

@@ -2,16 +2,14 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <boost/json/value.hpp>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <numeric>
+#include <utility>
 
 #include "base/csv.hpp"
 #include "ctl/json_text.hpp"
@@ -25,13 +23,6 @@ using Kind = Column::Kind;
 
 constexpr int gap = 2;               // between two columns
 constexpr int narrowest_column = 8;  // that is cut to make room
-
-const json::value* find(const json::object& object, std::string_view path) {
-    const std::size_t dot = path.find('.');
-    const json::value* const value = object.if_contains(path.substr(0, dot));
-    if (value == nullptr || dot == std::string_view::npos) return value;
-    return value->is_object() ? find(value->as_object(), path.substr(dot + 1)) : nullptr;
-}
 
 /// As short as it is exact: 8.5, not 8.5E0.
 std::string number_text(double number) {
@@ -49,14 +40,13 @@ std::string plain_text(const json::value& value) {
     }
 }
 
-json::object object_of(std::string_view text) {
-    json::error_code error;
-    const json::value value = json::parse(text, error);
-    if (error || !value.is_object()) {
+json::value object_of(std::string_view text) {
+    auto value = parse_json(text);
+    if (!value || !value->is_object()) {
         throw Quit(exit_status::unreachable, "the server answered something that is no object",
                    "see that it is coupond's address: couponctl ping");
     }
-    return value.as_object();
+    return std::move(*value);
 }
 
 std::string money_text(const json::value& value) {
@@ -82,8 +72,29 @@ std::string chance_text(const json::value& value) {
     return text.data();
 }
 
+/// What keeps the codes of a book from working, if anything does.
+std::string state_of(const json::value& book) {
+    if (!text_at(book, "archivedAt").empty()) return "archived";
+    const json::value* const active = member(book, "active");
+    if (active != nullptr && active->is_bool() && !active->as_bool()) return "inactive";
+    std::array<char, 32> now;
+    const std::time_t at = std::time(nullptr);
+    std::tm utc{};
+    std::strftime(now.data(), now.size(), "%Y-%m-%dT%H:%M:%S", gmtime_r(&at, &utc));
+    // Times of the API are in UTC and sort as texts.
+    const std::string starts = text_at(book, "startsAt"), ends = text_at(book, "endsAt");
+    if (!starts.empty() && starts > now.data()) return "to come";
+    return !ends.empty() && ends <= now.data() ? "ended" : "active";
+}
+
 bool is_right(Kind kind) {
     return kind == Kind::number;
+}
+
+Quit cannot_write() {
+    return wrong_usage("cannot write the output" +
+                           (errno == 0 ? std::string() : std::string(": ") + std::strerror(errno)),
+                       "see where it goes to, and the disk there");
 }
 
 std::string padded(const std::string& text, int width, bool right) {
@@ -93,57 +104,89 @@ std::string padded(const std::string& text, int width, bool right) {
 
 }  // namespace
 
+Format format_of(const std::string& name) {
+    if (name == "table") return Format::table;
+    if (name == "json") return Format::json;
+    if (name == "ndjson") return Format::ndjson;
+    if (name == "csv") return Format::csv;
+    throw wrong_usage("there is no output '" + name + "'",
+                      "outputs are table, json, ndjson and csv");
+}
+
 void Output::begin(const Columns& columns) {
     columns_ = columns;
-    has_rows_ = false;
+    has_begun_ = has_rows_ = false;
     widths_.clear();
+}
+
+/// What stands before the first row, or where there is none.
+void Output::open() {
+    if (std::exchange(has_begun_, true)) return;
     if (options_.format == Format::json) print("[");
     if (options_.format != Format::csv) return;
     std::string line;
-    for (const Column& column : columns) {
+    for (const Column& column : columns_) {
         if (!line.empty()) line += ',';
-        append_csv_cell(line, column.path);
+        if (column.kind == Kind::money) {
+            line.append(column.path).append(".amount,").append(column.path).append(".currency");
+        } else {
+            append_csv_cell(line, column.path);
+        }
     }
     print(line + "\r\n");
 }
 
 void Output::rows(std::string_view array) {
+    std::vector<json::value> objects;
+    const std::vector<std::string_view> elements = json_elements(array);
+    for (const std::string_view element : elements) objects.push_back(object_of(element));
+    open();
     std::vector<std::vector<std::string>> table;
-    for (const std::string_view element : json_elements(array)) {
+    for (std::size_t row = 0; row < elements.size(); ++row) {
         switch (options_.format) {
             case Format::json:
-                print(std::string(has_rows_ ? "," : "") + std::string(element));
+                print(std::string(has_rows_ ? "," : "") + std::string(elements[row]));
                 break;
-            case Format::ndjson: print(std::string(element) + "\n"); break;
+            case Format::ndjson: print(std::string(elements[row]) + "\n"); break;
             case Format::csv: {
-                const json::object object = object_of(element);
                 std::string line;
                 for (std::size_t i = 0; i < columns_.size(); ++i) {
                     if (i > 0) line += ',';
-                    append_csv_cell(line, csv_cell(columns_[i], object));
+                    append_csv(line, columns_[i], objects[row]);
                 }
                 print(line + "\r\n");
                 break;
             }
             case Format::table: {
-                const json::object object = object_of(element);
-                std::vector<std::string>& row = table.emplace_back();
-                for (const Column& column : columns_) row.push_back(cell(column, object));
+                std::vector<std::string>& cells = table.emplace_back();
+                for (const Column& column : columns_) cells.push_back(cell(column, objects[row]));
                 break;
             }
         }
         has_rows_ = true;
     }
-    if (is_table()) print_table(table);
+    if (!table.empty()) print_table(table);
+}
+
+void Output::heading() {
+    open();
+    if (is_table()) print_table({});
 }
 
 void Output::end() {
+    open();
     if (options_.format == Format::json) print("]\n");
-    if (std::fflush(stdout) != 0) print("");
+    if (is_table() && widths_.empty()) print_table({});
+    flush();
 }
 
 void Output::one(const Columns& columns, std::string_view object) {
-    const json::object members = object_of(object);
+    const json::value members = object_of(object);
+    if (!columns.empty() && member(members, columns.front().path) == nullptr) {
+        throw Quit(exit_status::unreachable,
+                   std::string("the server answered something without ") + columns.front().path,
+                   "see that it is coupond's address: couponctl ping");
+    }
     if (options_.format == Format::json || options_.format == Format::ndjson) {
         print(std::string(object) + "\n");
         return;
@@ -163,15 +206,20 @@ void Output::one(const Columns& columns, std::string_view object) {
 }
 
 void Output::note(std::string_view text) {
-    if (is_table()) print(std::string(text.substr(0, text.find_last_not_of(' ') + 1)) + "\n");
+    if (!is_table()) return;
+    const std::string line(text.substr(0, text.find_last_not_of(' ') + 1));
+    print((terminal_.is_terminal() ? cut(line, terminal_.width()) : line) + "\n");
 }
 
 void Output::print(std::string_view text) {
     errno = 0;
     terminal_.print(text);
-    if (std::ferror(stdout) == 0) return;
-    throw Quit(exit_status::usage, std::string("cannot write the output: ") + std::strerror(errno),
-               "");
+    if (std::ferror(stdout) != 0) throw cannot_write();
+}
+
+void Output::flush() {
+    errno = 0;
+    if (std::fflush(stdout) != 0) throw cannot_write();
 }
 
 std::string Output::time_text(std::string_view iso8601) const {
@@ -194,24 +242,53 @@ std::string Output::bold(const std::string& text) const {
     return terminal_.has_colour() ? "\x1B[1m" + text + "\x1B[0m" : text;
 }
 
-std::string Output::cell(const Column& column, const json::object& object) const {
-    const json::value* const value = find(object, column.path);
+std::string Output::cell(const Column& column, const json::value& object) const {
+    const json::value* const value = member(object, column.path);
     if (value == nullptr || value->is_null()) return {};
     switch (column.kind) {
-        case Kind::time: return value->is_string() ? time_text(value->as_string()) : "";
+        case Kind::time: return value->is_string() ? harmless(time_text(value->as_string())) : "";
         case Kind::yes_no: return value->is_bool() && value->as_bool() ? "yes" : "no";
         case Kind::money: return harmless(money_text(*value));
         case Kind::chance: return chance_text(*value);
+        case Kind::state: return state_of(object);
         default: return harmless(plain_text(*value));
     }
 }
 
-std::string Output::csv_cell(const Column& column, const json::object& object) const {
-    const json::value* const value = find(object, column.path);
-    return value == nullptr ? "" : plain_text(*value);
+void Output::append_csv(std::string& line, const Column& column, const json::value& object) const {
+    const auto append = [&](const std::string& path) {
+        const json::value* const value = member(object, path);
+        const std::string text = value == nullptr ? "" : plain_text(*value);
+        append_csv_cell(line, terminal_.is_terminal() ? harmless(text) : text);
+    };
+    if (column.kind != Kind::money) return append(column.path);
+    append(std::string(column.path) + ".amount");
+    line += ',';
+    append(std::string(column.path) + ".currency");
 }
 
-/// Fits the terminal: the widest columns of text are cut; numbers and times never.
+/// Makes the columns narrower, those of long texts first; then leaves out the last ones.
+void Output::fit(int room) {
+    const auto excess = [&] {
+        const int gaps = gap * (static_cast<int>(columns_.size()) - 1);
+        return std::accumulate(widths_.begin(), widths_.end(), gaps) - room;
+    };
+    for (int over = excess(); over > 0; --over) {
+        std::size_t widest = columns_.size();
+        for (std::size_t i = 0; i < columns_.size(); ++i) {
+            const int least = std::max(narrowest_column, columns_[i].width);
+            if (columns_[i].kind != Kind::text || widths_[i] <= least) continue;
+            if (widest == columns_.size() || widths_[i] > widths_[widest]) widest = i;
+        }
+        if (widest == columns_.size()) break;
+        --widths_[widest];
+    }
+    while (columns_.size() > 1 && excess() > 0) {
+        columns_.pop_back();
+        widths_.pop_back();
+    }
+}
+
 void Output::print_table(const std::vector<std::vector<std::string>>& rows) {
     const bool first = widths_.empty();
     widths_.resize(columns_.size(), 0);
@@ -220,27 +297,15 @@ void Output::print_table(const std::vector<std::vector<std::string>>& rows) {
         width = std::max({width, columns_of(columns_[i].title), columns_[i].width});
         for (const auto& row : rows) width = std::max(width, columns_of(row[i]));
     }
-    if (terminal_.is_terminal()) {
-        const int room = terminal_.width() - gap * (static_cast<int>(columns_.size()) - 1);
-        int excess = std::accumulate(widths_.begin(), widths_.end(), 0) - room;
-        while (excess > 0) {
-            std::size_t widest = columns_.size();
-            for (std::size_t i = 0; i < columns_.size(); ++i) {
-                if (columns_[i].kind != Kind::text || widths_[i] <= narrowest_column) continue;
-                if (widest == columns_.size() || widths_[i] > widths_[widest]) widest = i;
-            }
-            if (widest == columns_.size()) break;
-            --widths_[widest];
-            --excess;
-        }
-    }
+    if (terminal_.is_terminal()) fit(terminal_.width());
     const auto line = [&](const auto& text_of) {
         std::string text;
         for (std::size_t i = 0; i < columns_.size(); ++i) {
             if (i > 0) text += std::string(gap, ' ');
             text += padded(cut(text_of(i), widths_[i]), widths_[i], is_right(columns_[i].kind));
         }
-        return text.substr(0, text.find_last_not_of(' ') + 1);
+        text.erase(text.find_last_not_of(' ') + 1);
+        return terminal_.is_terminal() ? cut(text, terminal_.width()) : text;
     };
     if (first) {
         print(bold(line([&](std::size_t i) { return std::string(columns_[i].title); })) + "\n");

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <system_error>
 
 namespace coupond::ctl {
 
@@ -22,11 +24,16 @@ public:
     /// $XDG_CONFIG_HOME/couponctl/config.toml, or ~/.config/couponctl/config.toml.
     static std::filesystem::path usual_path();
 
-    /// What the file says; nothing where there is none.
+    /// Whether there is a way to that file: a service may have no home, or none that it may enter.
+    static bool can_be_there();
+
+    /// What the file says; nothing where there is none, or its folder is not there.
     static Profiles read(const std::filesystem::path& path);
 
-    /// Replaces the file; whoever reads it meanwhile sees the old one or the new one.
-    void write(const std::filesystem::path& path) const;
+    /// Reads the file, changes what it says and replaces it. Whoever reads it meanwhile sees the
+    /// old one or the new one; of several who change it, one does after the other.
+    static void change(const std::filesystem::path& path,
+                       const std::function<void(Profiles&)>& change);
 
     const std::map<std::string, Profile>& all() const { return all_; }
     const Profile* find(const std::string& name) const;
@@ -36,6 +43,8 @@ public:
              const std::optional<std::string>& value);
 
 private:
+    std::error_code write(const std::filesystem::path& file) const;
+
     std::map<std::string, Profile> all_;
 };
 

@@ -1,10 +1,10 @@
 // What is going on: couponctl ping, stats, events and user …
-#include <boost/json/parse.hpp>
+#include <algorithm>
+#include <array>
 #include <boost/json/serialize.hpp>
 #include <cstdio>
 
 #include "ctl/commands.hpp"
-#include "ctl/json_text.hpp"
 #include "ctl/quit.hpp"
 
 namespace coupond::ctl {
@@ -14,17 +14,20 @@ namespace json = boost::json;
 using enum Column::Kind;
 
 // As wide as they mostly are, for those that are followed come one by one.
-const Columns event_columns{{"ID", "id", number, 8},    {"AT", "at", time, 19},
-                            {"WHAT", "type", text, 14}, {"BOOK", "bookId", number},
-                            {"CODE", "code", text, 16}, {"USER", "userId", text, 8}};
+const Columns event_columns{{"ID", "id", number, 8},         {"AT", "at", time, 19},
+                            {"WHAT", "type", text, 14},      {"BOOK", "bookId", number},
+                            {"CODE", "code", code, 16},      {"USER", "userId", text, 8},
+                            {"CODES", "codes", number},      {"ORDER", "order.id"},
+                            {"DISCOUNT", "discount", money}, {"REDEMPTION", "redemptionId", number},
+                            {"REQUEST", "requestId"}};
 
-const Columns held_columns{{"CODE", "code"},
+const Columns held_columns{{"CODE", "code", code},
                            {"BOOK", "bookId", number},
                            {"STATUS", "status"},
                            {"EXPIRES", "expiresAt", time},
                            {"REDEEMED", "redeemedAt", time}};
 
-const Columns redemption_columns{{"ID", "id", number},
+const Columns redemption_columns{{"REDEMPTION", "id", number},
                                  {"CODE", "code"},
                                  {"ORDER", "order.id"},
                                  {"DISCOUNT", "discount", money},
@@ -32,11 +35,7 @@ const Columns redemption_columns{{"ID", "id", number},
                                  {"AT", "at", time},
                                  {"ROLLED BACK", "rolledBackAt", time}};
 
-const json::value* member(const json::value& value, std::string_view name) {
-    return value.is_object() ? value.as_object().if_contains(name) : nullptr;
-}
-
-double number_of(const json::value& value, std::string_view name) {
+double number_at(const json::value& value, std::string_view name) {
     const json::value* const found = member(value, name);
     return found != nullptr && found->is_number() ? found->to_number<double>() : 0;
 }
@@ -44,14 +43,6 @@ double number_of(const json::value& value, std::string_view name) {
 [[noreturn]] void not_coupond() {
     throw Quit(exit_status::unreachable, "somebody else than coupond has answered",
                "see which server is meant: --server, COUPOND_URL, couponctl config list");
-}
-
-void print_array(Session& session, const Columns& columns, const json::value* array) {
-    if (array == nullptr || !array->is_array() || array->as_array().empty()) return;
-    session.output().note("");
-    session.output().begin(columns);
-    session.output().rows(json::serialize(*array));
-    session.output().end();
 }
 
 void add_ping(Commands& commands) {
@@ -64,7 +55,7 @@ void add_ping(Commands& commands) {
                      if (!session.output().is_table()) {
                          return session.output().one({{"status", "status"}}, answer.text);
                      }
-                     if (!json_of(answer).is_object()) not_coupond();
+                     if (text_at(json_of(answer), "status").empty()) not_coupond();
                      std::array<char, 64> text;
                      std::snprintf(text.data(), text.size(), " is ready, %.1f ms", taken.count());
                      session.output().note(session.server().url() + text.data());
@@ -75,20 +66,19 @@ void add_ping(Commands& commands) {
 void draw_funnel(Session& session, const json::value& statistics) {
     const json::value* const funnel = member(statistics, "funnel");
     if (funnel == nullptr || !funnel->is_array()) return;
-    constexpr int bar_columns = 40;
+    const int bar_columns = std::clamp(session.output().terminal().width() - 34, 5, 40);
     double most = 0;
     for (const json::value& step : funnel->as_array())
-        most = std::max(most, number_of(step, "codes"));
+        most = std::max(most, number_at(step, "codes"));
     for (const json::value& step : funnel->as_array()) {
-        const double codes = number_of(step, "codes");
-        const auto length = most > 0 ? static_cast<int>(codes / most * bar_columns + 0.5) : 0;
+        const double codes = number_at(step, "codes");
+        const double share = codes > 0 && codes <= most ? codes / most : 0;
+        const auto length = static_cast<int>(share * bar_columns + 0.5);
         std::string bar;
         for (int i = 0; i < length; ++i) bar += "█";
-        const json::value* const status = member(step, "status");
         const json::value* const rate = member(step, "rate");
         std::array<char, 160> text;
-        const std::string name =
-            status != nullptr && status->is_string() ? status->as_string().c_str() : "";
+        const std::string name = text_at(step, "status");
         std::snprintf(text.data(), text.size(), "%-9s %12.0f  ",
                       name == "free" ? "all" : harmless(cut(name, 9)).c_str(), codes);
         std::string line = text.data();
@@ -106,11 +96,13 @@ void draw_series(Session& session, const json::value& statistics) {
     const json::value* const series = member(statistics, "series");
     if (series == nullptr || !series->is_array() || series->as_array().empty()) return;
     session.output().note("");
+    session.output().note("what happened each " + text_at(statistics, "bucket") +
+                          ", the last one on the right:");
     for (const char* const name : {"assigned", "locked", "redeemed", "refused"}) {
         std::vector<double> values;
         double sum = 0;
         for (const json::value& each : series->as_array()) {
-            values.push_back(number_of(each, name));
+            values.push_back(number_at(each, name));
             sum += values.back();
         }
         // As many as the terminal has room for, from the end.
@@ -122,6 +114,16 @@ void draw_series(Session& session, const json::value& statistics) {
         std::array<char, 64> text;
         std::snprintf(text.data(), text.size(), "%-9s %12.0f  ", name, sum);
         session.output().note(text.data() + sparkline(values));
+    }
+}
+
+void draw_refusals(Session& session, const json::value& statistics) {
+    const json::value* const refusals = member(statistics, "refusals");
+    if (refusals == nullptr || !refusals->is_object() || refusals->as_object().empty()) return;
+    session.output().note("");
+    for (const auto& [code, times] : refusals->as_object()) {
+        session.output().note("refused: " + harmless(std::string_view(code)) + " " +
+                              json::serialize(times));
     }
 }
 
@@ -145,8 +147,9 @@ void add_stats(Commands& commands) {
                                          : "/coupon/" + percent_encoded(options->book) + "/stats";
             const Answer answer = session.server().ask({.target = query.on(path)});
             const json::value statistics = json_of(answer);
+            const json::value* const series = member(statistics, "series");
+            if (member(statistics, "totals") == nullptr || series == nullptr) not_coupond();
             if (session.output().format() == Format::csv) {
-                const json::value* const series = member(statistics, "series");
                 session.output().begin({{"", "from"},
                                         {"", "uploaded"},
                                         {"", "generated"},
@@ -156,7 +159,7 @@ void add_stats(Commands& commands) {
                                         {"", "rolledBack"},
                                         {"", "refused"},
                                         {"", "discounts"}});
-                if (series != nullptr) session.output().rows(json::serialize(*series));
+                session.output().rows(json::serialize(*series));
                 return session.output().end();
             }
             if (!session.output().is_table()) return session.output().one({}, answer.text);
@@ -168,13 +171,17 @@ void add_stats(Commands& commands) {
                                   {"to", "to", time}},
                                  answer.text);
             session.output().note("");
+            session.output().note("codes that came so far, and how many of those before them:");
             draw_funnel(session, statistics);
             draw_series(session, statistics);
+            draw_refusals(session, statistics);
         });
-    command.add_option("BOOK", options->book, "Its id; all books where it is left out");
+    add_id(command, "BOOK", options->book, "Its id; all books where it is left out")
+        .required(false);
     command.add_option("--from", options->from, "From this day or time on")->type_name("TIME");
     command.add_option("--to", options->to, "Until before this one")->type_name("TIME");
-    command.add_option("--bucket", options->bucket, "hour or day");
+    command.add_option("--bucket", options->bucket, "By what")
+        ->check(CLI::IsMember({"hour", "day"}));
     command.add_option("--time-zone", options->time_zone, "In which days begin");
 }
 
@@ -186,6 +193,9 @@ public:
         for (const char c : piece) {
             if (c != '\n') {
                 line_ += c;
+                if (line_.size() + data_.size() > event_bytes_most) {
+                    throw net::Garbled("an event without an end");
+                }
                 continue;
             }
             if (line_.starts_with("data: ")) data_ += line_.substr(6);
@@ -205,20 +215,27 @@ public:
     }
 
 private:
+    static constexpr std::size_t event_bytes_most = 1024 * 1024;
+
     std::string line_, data_, last_id_;
 };
 
-void follow(Session& session, Query query, std::string after) {
+/// The id behind which to go on; empty where that is not known.
+std::string last_told(const Events& events, const std::string& after) {
+    return events.last_id().empty() ? after : events.last_id();
+}
+
+void follow(Session& session, const Query& query, const std::string& after) {
     constexpr auto silence = std::chrono::seconds(60);  // a comment comes every 15
     constexpr auto again_after = std::chrono::seconds(1);
     Output& output = session.output();
     Events events;
     output.begin(event_columns);
-    output.rows("[]");
-    std::fflush(stdout);
+    output.heading();
+    Output::flush();
     for (;;) {
         Query from = query;
-        const std::string last = events.last_id().empty() ? after : events.last_id();
+        const std::string last = last_told(events, after);
         if (!last.empty()) from.add("after", std::string_view(last));
         Request request{.target = from.on("/coupon/events/stream")};
         request.accept = "text/event-stream";
@@ -227,25 +244,31 @@ void follow(Session& session, Query query, std::string after) {
                                     [&](const net::HttpResponse&, std::string_view piece) {
                                         events.add(piece, [&](const std::string& data) {
                                             output.rows("[" + data + "]");
-                                            std::fflush(stdout);
+                                            Output::flush();
                                         });
                                     });
             session.tell("the server ended the stream; following again");
+            events.begin_again();
+            session.pause(again_after);
         } catch (const net::Garbled&) {
             not_coupond();
         } catch (const net::Lost& lost) {
             session.tell(lost.reason() + "; following again");
+            events.begin_again();
+            session.pause(again_after);
+        } catch (const Quit& quit) {
+            if (quit.status() == exit_status::usage || last_told(events, after).empty()) throw;
+            throw Quit(quit.status(), quit.what(),
+                       "go on with what comes next: --after " + last_told(events, after));
         }
-        events.begin_again();
-        session.pause(again_after);
     }
 }
 
 void add_events(Commands& commands) {
     struct Options {
-        std::optional<std::string> after, book, code, type;
-        std::uint64_t limit = 100;
-        bool all = false, follow = false;
+        std::optional<std::string> book, code, type;
+        Extent extent{100};
+        bool follow = false;
     };
     const auto options = std::make_shared<Options>();
     CLI::App& command = commands.add(
@@ -256,45 +279,55 @@ void add_events(Commands& commands) {
                 .add("code", options->code)
                 .add("type", options->type);
             if (!options->follow) {
-                query.add("after", options->after);
-                return print_list(session, event_columns, "/coupon/events", query,
-                                  options->all ? 0 : options->limit);
+                return print_list(session, event_columns, "/coupon/events", query, options->extent);
             }
             if (session.output().format() == Format::json) {
                 throw wrong_usage("what has no end cannot be one JSON array", "--output ndjson");
             }
-            follow(session, query, options->after.value_or(""));
+            follow(session, query, options->extent.after.value_or(""));
         });
-    command.add_option("--after", options->after, "Only those with greater ids")->type_name("ID");
     command.add_option("--book", options->book, "Only of this book")->type_name("ID");
     command.add_option("--code", options->code, "Only of this code");
     command.add_option("--type", options->type, "Only of this type, as code_redeemed");
-    command.add_option("--limit", options->limit, "How many at most")->check(CLI::PositiveNumber);
-    command.add_flag("--all", options->all, "All of them");
-    command.add_flag("--follow", options->follow, "Print each as it is made, until Ctrl-C");
+    options->extent.add_to(command);
+    command.add_flag("--follow", options->follow, "Print each as it is made, until Ctrl-C")
+        ->excludes("--limit", "--all");
 }
 
 void add_user(Commands& commands) {
     CLI::App& user = commands.group("user", "Look at what a user holds, or forget a user");
-    const auto shown = std::make_shared<std::string>();
+    struct Options {
+        std::string user;
+        std::optional<std::string> limit, after;
+    };
+    const auto options = std::make_shared<Options>();
     CLI::App& show = commands.add(
-        user, "show", "Show what a user holds and has redeemed", "", [shown](Session& session) {
-            const Answer answer =
-                session.server().ask({.target = "/coupon/users/" + percent_encoded(*shown)});
-            if (session.output().format() == Format::csv) {
-                const json::value all = json_of(answer);
-                const json::value* const codes = member(all, "codes");
-                session.output().begin(held_columns);
-                if (codes != nullptr) session.output().rows(json::serialize(*codes));
-                return session.output().end();
-            }
-            session.output().one({{"user", "userId"}}, answer.text);
-            if (!session.output().is_table()) return;
+        user, "show", "Show what a user holds and has redeemed", "", [options](Session& session) {
+            Query query;
+            query.add("limit", options->limit).add("after", options->after);
+            const Answer answer = session.server().ask(
+                {.target = query.on("/coupon/users/" + percent_encoded(options->user))});
             const json::value all = json_of(answer);
-            print_array(session, held_columns, member(all, "codes"));
-            print_array(session, redemption_columns, member(all, "redemptions"));
+            const json::value* const codes = member(all, "codes");
+            if (codes == nullptr || !codes->is_array()) not_coupond();
+            if (session.output().format() == Format::csv) {
+                session.output().begin(held_columns);
+                session.output().rows(json::serialize(*codes));
+                session.output().end();
+            } else {
+                session.output().one({{"user", "userId"}}, answer.text);
+                print_part(session, held_columns, answer, "codes");
+                print_part(session, redemption_columns, answer, "redemptions");
+            }
+            if (answer.next && !codes->as_array().empty()) {
+                const json::value* const last = member(codes->as_array().back(), "id");
+                session.tell("there are more than these: --limit 1000, --after " +
+                             (last == nullptr ? std::string("ID") : json::serialize(*last)));
+            }
         });
-    show.add_option("USER", *shown, "By your own id")->required();
+    add_text(show, "USER", options->user, "By your own id");
+    show.add_option("--limit", options->limit, "How many codes at most (100), up to 1000");
+    show.add_option("--after", options->after, "Only codes behind this id")->type_name("ID");
     const auto erased = std::make_shared<std::string>();
     CLI::App& erase = commands.add(
         user, "erase", "Forget a user; what became of codes stays, without whose they were", "",
@@ -302,10 +335,9 @@ void add_user(Commands& commands) {
             session.confirm("Forget user " + *erased + " for ever?");
             const Answer answer = session.server().ask(
                 {.method = "DELETE", .target = "/coupon/users/" + percent_encoded(*erased)});
-            session.output().one({{"message", "message"}},
-                                 answer.text.empty() ? "{}" : answer.text);
+            session.output().one({{"message", "message"}}, answer.text);
         });
-    erase.add_option("USER", *erased, "By your own id")->required();
+    add_text(erase, "USER", *erased, "By your own id");
 }
 
 }  // namespace

@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/json/parse.hpp>
 #include <charconv>
 #include <stdexcept>
-#include <thread>
 #include <utility>
 
-#include "base/limits.hpp"
 #include "base/random.hpp"
+#include "ctl/interrupt.hpp"
+#include "ctl/json_text.hpp"
 #include "ctl/quit.hpp"
 
 namespace coupond::ctl {
@@ -20,27 +19,40 @@ using std::chrono::seconds;
 using std::chrono::steady_clock;
 
 constexpr int connect_ms = 5'000;
-constexpr seconds answer_wait{60};  // without a byte; the server itself ends after less
+constexpr seconds silence_most{30};  // the server itself answers with an error before
+constexpr seconds upload_silence_most{60};
+constexpr seconds answer_most{60};  // for what is short
 constexpr std::size_t answer_bytes = 64 * 1024 * 1024;
+constexpr std::size_t refusal_bytes = 1024 * 1024;
 constexpr int tries_most = 8;             // where the server is busy, or was there before
 constexpr int connecting_tries_most = 3;  // where nobody is there, which seldom passes
+constexpr seconds tries_end{45};          // since the first one: no more then
 constexpr int first_pause_ms = 250;       // then twice as long
 constexpr int longest_pause_ms = 8'000;
+constexpr int longest_asked_s = 30;  // that the server may ask to wait
+constexpr std::size_t key_bytes_most = 255;
 
 /// What to do about a refusal, by its code.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 12> cures{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 18> cures{{
     {"coupon_not_locked", "lock it first: couponctl lock CODE --user USER"},
     {"coupon_not_assigned_to_user", "see whose it is: couponctl codes show CODE"},
     {"coupon_assigned_to_another_user", "see whose it is: couponctl codes show CODE"},
     {"coupon_already_redeemed", "see by whom and when: couponctl codes show CODE"},
-    {"coupon_already_locked", "see until when: couponctl codes show CODE"},
+    {"coupon_already_locked",
+     "redeem it, where the lock is the user's own; see until when: couponctl codes show CODE"},
     {"coupon_not_found", "look for it: couponctl codes list BOOK --prefix TEXT"},
     {"coupon_book_not_found", "see which there are: couponctl book list"},
     {"job_not_found", "see which there are: couponctl job list"},
     {"codes_already_exist", "leave out those that exist: --on-conflict skip"},
     {"no_available_coupons", "make more: couponctl codes generate BOOK COUNT"},
     {"coupon_book_archived", "bring it back: couponctl book restore BOOK"},
-    {"validation_failed", "see --help of this command"},
+    {"redemption_not_found", "look for it: couponctl codes show CODE --output json"},
+    {"already_rolled_back", "see what became of it: couponctl codes show CODE --output json"},
+    {"lock_key_mismatch", "say the key that it was locked with: --lock-key KEY"},
+    {"idempotency_key_reused", "take a key that was not used for anything else"},
+    {"route_not_found", "see that it is coupond's address, and its version: couponctl ping"},
+    {"file_empty", "see what is in the file"},
+    {"unknown_member", "see what the API takes: /api on the server"},
 }};
 
 net::Url parse(const std::string& url) {
@@ -70,24 +82,30 @@ bool may_pass(int status) {
     return status == 429 || status == 502 || status == 503 || status == 504;
 }
 
+/// In seconds, as far as it is said so.
 std::optional<int> retry_after(const net::HttpResponse& response) {
     const auto field = response.field("Retry-After");
-    int number = 0;
+    std::uint64_t number = 0;
     if (!field) return std::nullopt;
     const auto [end, error] = std::from_chars(field->data(), field->data() + field->size(), number);
-    if (error != std::errc() || end != field->data() + field->size() || number < 0) {
-        return std::nullopt;
-    }
-    return number;
+    if (error != std::errc() || end != field->data() + field->size()) return std::nullopt;
+    return static_cast<int>(std::min<std::uint64_t>(number, 1'000'000));
 }
 
-/// `<TARGET>; rel="next"` (RFC 8288).
+/// `<TARGET>; rel="next"` (RFC 8288), among others.
 std::optional<std::string> next_page(const net::HttpResponse& response) {
-    const auto link = response.field("Link");
-    if (!link || !link->starts_with('<') || link->find("rel=\"next\"") == std::string_view::npos) {
-        return std::nullopt;
+    std::string_view rest = response.field("Link").value_or("");
+    for (std::size_t begin; (begin = rest.find('<')) != std::string_view::npos;) {
+        rest.remove_prefix(begin + 1);
+        const std::size_t end = rest.find('>');
+        if (end == std::string_view::npos) break;
+        const std::string_view target = rest.substr(0, end);
+        rest.remove_prefix(end + 1);
+        if (rest.substr(0, rest.find('<')).find("rel=\"next\"") == std::string_view::npos) continue;
+        if (!target.starts_with('/')) throw net::Garbled("a list that leads elsewhere");
+        return std::string(target);
     }
-    return std::string(link->substr(1, link->find('>') - 1));
+    return std::nullopt;
 }
 
 struct Refused {
@@ -97,16 +115,16 @@ struct Refused {
 
 /// What an answer that is not a success says; nothing where it is not one of coupond's.
 std::optional<Refused> refused_by(const net::HttpResponse& response) {
-    boost::json::error_code error;
-    const boost::json::value body = boost::json::parse(response.body, error);
-    if (error || !body.is_object()) return std::nullopt;
-    const auto* const message = body.as_object().if_contains("message");
-    const auto* const code = body.as_object().if_contains("code");
-    if (message == nullptr || code == nullptr || !code->is_string()) return std::nullopt;
-    Refused refused{{}, std::string(code->as_string())};
-    if (message->is_string()) refused.message = std::string(message->as_string());
-    if (message->is_array()) {
-        for (const auto& each : message->as_array()) {
+    const auto body = parse_json(response.body);
+    if (response.status < 400 || !body) return std::nullopt;
+    Refused refused{text_at(*body, "message"), text_at(*body, "code")};
+    if (const std::string code = text_at(*body, "couponCode"); !code.empty()) {
+        refused.message += ": " + code;
+    }
+    const auto* const messages = member(*body, "message");
+    if (messages == nullptr || refused.code.empty()) return std::nullopt;
+    if (messages->is_array()) {
+        for (const auto& each : messages->as_array()) {
             if (!each.is_string()) return std::nullopt;
             if (!refused.message.empty()) refused.message += "; ";
             refused.message += std::string_view(each.as_string());
@@ -115,16 +133,44 @@ std::optional<Refused> refused_by(const net::HttpResponse& response) {
     return refused;
 }
 
-[[noreturn]] void interrupted(const Request& request) {
-    if (!changes_something(request)) throw Quit(exit_status::interrupted, "interrupted", "");
-    throw Quit(exit_status::interrupted, "interrupted: it may have been done all the same",
-               "look before it is done again: couponctl codes show, book show, job list");
+constexpr const char* in_doubt_told = "; it may have been done all the same";
+
+/// What to do where that is so.
+std::string look_first(const Request& request) {
+    return "look before it is done again, or say --idempotency-key " + request.idempotency_key +
+           " with it: then it is done once";
+}
+
+[[noreturn]] void interrupted(const Request& request, bool in_doubt) {
+    if (!in_doubt) throw Quit(exit_status::interrupted, "interrupted", "");
+    throw Quit(exit_status::interrupted, std::string("interrupted") + in_doubt_told,
+               look_first(request));
+}
+
+/// Each segment of a path for itself.
+std::string encoded_path(std::string_view path) {
+    std::string encoded;
+    while (!path.empty()) {
+        path.remove_prefix(1);  // the slash
+        const std::string_view segment = path.substr(0, path.find('/'));
+        encoded.append("/").append(percent_encoded(segment));
+        path.remove_prefix(segment.size());
+    }
+    return encoded;
 }
 
 /// Whether an answer is of the kind that was asked for.
 bool is_wanted(const net::HttpResponse& head, const Request& request) {
     const auto type = head.field("Content-Type");
     return type && type->starts_with(request.accept);
+}
+
+milliseconds pause_before(int tries, std::optional<int> asked_s) {
+    int wait_ms = first_pause_ms;
+    while (--tries > 0 && wait_ms < longest_pause_ms) wait_ms *= 2;
+    const auto half = static_cast<std::uint64_t>(std::min(wait_ms, longest_pause_ms) / 2);
+    const milliseconds ours(half + secure_random_below(half + 1));
+    return std::max(ours, milliseconds(seconds(asked_s.value_or(0))));
 }
 
 }  // namespace
@@ -161,22 +207,32 @@ std::string Query::on(std::string_view path) const {
     return std::string(path) + text_;
 }
 
-Server::Server(const std::string& url, const std::string& root_certificate, std::stop_token stop,
+Server::Server(const Options& options, std::stop_token stop,
                std::function<void(const std::string&)> tell)
-    : url_(url),
-      at_(parse(url)),
+    : url_(options.url),
+      idempotency_key_(options.idempotency_key),
+      at_(parse(options.url)),
       stop_(std::move(stop)),
       tell_(std::move(tell)),
-      client_(client_of(at_, root_certificate)) {}
+      client_(client_of(at_, options.root_certificate)) {
+    const auto fits = [](char c) { return c > ' ' && c < '\x7F'; };
+    if (idempotency_key_.size() > key_bytes_most || !std::ranges::all_of(idempotency_key_, fits)) {
+        throw wrong_usage("--idempotency-key must be up to 255 visible characters of ASCII",
+                          "a UUID does, as of uuidgen");
+    }
+}
 
 Answer Server::ask(const Request& request) {
-    return stream(request, answer_wait, {});
+    return stream(request, request.pieces ? upload_silence_most : silence_most, {});
 }
 
 Answer Server::stream(const Request& asked, milliseconds silence, const net::BodySink& sink) {
     Request request = asked;
-    if (changes_something(request) && request.idempotency_key.empty()) {
-        request.idempotency_key = "couponctl-" + secure_random_base32(26);
+    if (changes_something(request)) {
+        if (!idempotency_key_.empty()) request.idempotency_key = idempotency_key_;
+        if (request.idempotency_key.empty()) {
+            request.idempotency_key = "couponctl-" + secure_random_base32(26);
+        }
     }
     bool has_given = false;
     net::BodySink given;
@@ -184,7 +240,8 @@ Answer Server::stream(const Request& asked, milliseconds silence, const net::Bod
     if (sink) {
         given = [&](const net::HttpResponse& head, std::string_view piece) {
             if (head.status >= 300) {
-                if (other.size() + piece.size() <= answer_bytes) other += piece;
+                other += piece;
+                if (other.size() > refusal_bytes) throw net::Garbled("an endless refusal");
                 return;
             }
             if (!is_wanted(head, request)) {
@@ -194,42 +251,54 @@ Answer Server::stream(const Request& asked, milliseconds silence, const net::Bod
             sink(head, piece);
         };
     }
+    const auto begun = steady_clock::now();
+    bool was_there = has_answered_;
+    bool in_doubt = false;
     for (int tries = 1;; ++tries) {
         std::string why;
-        std::optional<int> wait_seconds;
+        std::optional<int> asked_s;
+        std::optional<net::HttpResponse> busy;
         other.clear();
         try {
-            net::HttpResponse response =
-                client_.exchange(build(request), {.silence = silence}, stop_, given);
-            has_answered_ = true;
+            net::Patience patience{.silence = silence};
+            if (!sink && !request.pieces) patience.until = steady_clock::now() + answer_most;
+            net::HttpResponse response = client_.exchange(build(request), patience, stop_, given);
+            was_there = has_answered_ = true;
             if (sink && response.status >= 300) response.body = other;
-            const auto refused = response.status < 300 ? std::nullopt : refused_by(response);
+            const auto refused = refused_by(response);
             const bool in_use = refused && refused->code == "idempotency_key_in_use";
-            if ((!may_pass(response.status) && !in_use) || tries >= tries_most) {
-                return answer(std::move(response));
-            }
+            if (!may_pass(response.status) && !in_use) return answer(std::move(response), request);
+            in_doubt = in_doubt || (refused && refused->code == "outcome_unknown");
             why = refused ? refused->message : "status " + std::to_string(response.status);
-            wait_seconds = retry_after(response);
+            asked_s = retry_after(response);
+            busy = std::move(response);
         } catch (const net::Stopped&) {
-            interrupted(request);
+            interrupted(request, in_doubt || (changes_something(request) && client_.has_sent()));
         } catch (const net::Garbled& error) {
             if (has_given) throw;
-            lost(error.reason(), request);
+            throw Quit(exit_status::unreachable,
+                       url_ + " answered what coupond does not: " + error.reason(),
+                       "see that it is coupond's address: couponctl ping");
         } catch (const net::Lost& error) {
             if (has_given) throw;
-            const bool again = !request.pieces || request.pieces();
-            const bool was_there = has_answered_ || client_.has_sent();
-            if (tries >= (was_there ? tries_most : connecting_tries_most) || !again) {
-                lost(error.reason(), request);
-            }
+            was_there = was_there || client_.has_sent();
+            in_doubt = in_doubt || (changes_something(request) && client_.has_sent());
             why = error.reason();
         }
-        pause(tries, why, wait_seconds, request);
+        const bool ends = tries >= (was_there ? tries_most : connecting_tries_most) ||
+                          asked_s.value_or(0) > longest_asked_s ||
+                          steady_clock::now() - begun > tries_end ||
+                          (request.pieces && !request.pieces());
+        if (ends && busy) return answer(std::move(*busy), request);
+        if (ends) lost(why, request, in_doubt);
+        tell_(why + "; trying again");
+        if (!ctl::pause(pause_before(tries, asked_s), stop_)) interrupted(request, in_doubt);
     }
 }
 
 net::HttpRequest Server::build(const Request& request) const {
-    net::HttpRequest built{request.method, at_.path + request.target, {}, request.body, {}};
+    net::HttpRequest built{
+        request.method, encoded_path(at_.path) + request.target, {}, request.body, {}};
     built.fields = {{"Host", net::host_field(at_.origin)},
                     {"User-Agent", "couponctl"},
                     {"Accept", request.accept}};
@@ -241,15 +310,19 @@ net::HttpRequest Server::build(const Request& request) const {
     }
     if (request.pieces) {
         built.next_piece = request.pieces();
-        if (!built.next_piece) lost("what was sent cannot be read again", request);
+        if (!built.next_piece) lost("what was sent cannot be read again", request, true);
     }
     return built;
 }
 
-Answer Server::answer(net::HttpResponse&& response) const {
+Answer Server::answer(net::HttpResponse&& response, const Request& request) const {
     if (response.status < 300) {
+        if (!response.body.empty() && !is_wanted(response, request)) {
+            throw net::Garbled("an answer that is no " + request.accept);
+        }
+        const bool replayed = response.field("Idempotent-Replayed") == "true";
         const auto next = next_page(response);
-        return {response.status, std::move(response.body), next};
+        return {response.status, std::move(response.body), next, replayed};
     }
     const auto refused = refused_by(response);
     if (!refused) {
@@ -258,49 +331,36 @@ Answer Server::answer(net::HttpResponse&& response) const {
                        ", but not as coupond does",
                    "see that it is coupond's address: couponctl ping");
     }
-    const auto cure = std::ranges::find(cures, refused->code,
-                                        &std::pair<std::string_view, std::string_view>::first);
+    if (refused->code == "outcome_unknown") {
+        throw Quit(exit_status::unreachable, refused->message + " (" + refused->code + ")",
+                   look_first(request));
+    }
     if (may_pass(response.status)) {
         throw Quit(exit_status::unreachable,
                    refused->message + " (" + refused->code + ", " + url_ + ")",
                    "it may pass: try again later");
     }
+    const auto cure = std::ranges::find(cures, refused->code,
+                                        &std::pair<std::string_view, std::string_view>::first);
     throw Quit(exit_status::refused, refused->message + " (" + refused->code + ")",
                cure == cures.end() ? "" : std::string(cure->second));
 }
 
-void Server::lost(const std::string& reason, const Request& request) const {
-    const bool in_doubt = changes_something(request) && client_.has_sent();
+void Server::lost(const std::string& reason, const Request& request, bool in_doubt) const {
     throw Quit(exit_status::unreachable,
-               "cannot reach " + url_ + ": " + reason +
-                   (in_doubt ? "; it may have been done all the same" : ""),
-               "is coupond running there? name it by --server, COUPOND_URL or a profile");
-}
-
-void Server::pause(int tries, const std::string& why, std::optional<int> wait_seconds,
-                   const Request& request) {
-    int wait_ms = first_pause_ms;
-    while (--tries > 0 && wait_ms < longest_pause_ms) wait_ms *= 2;
-    if (wait_seconds) wait_ms = std::max(wait_ms, *wait_seconds * 1'000);
-    wait_ms = std::min(wait_ms, longest_pause_ms);
-    const auto half = static_cast<std::uint64_t>(wait_ms / 2);
-    const milliseconds time(half + secure_random_below(half + 1));
-    tell_(why + "; trying again");
-    for (const auto until = steady_clock::now() + time; steady_clock::now() < until;) {
-        if (stop_.stop_requested()) interrupted(request);
-        std::this_thread::sleep_until(
-            std::min(until, steady_clock::now() + milliseconds(limits::client_stop_ms)));
-    }
+               "cannot reach " + url_ + ": " + reason + (in_doubt ? in_doubt_told : ""),
+               in_doubt
+                   ? look_first(request)
+                   : "is coupond running there? name it by --server, COUPOND_URL or a profile");
 }
 
 boost::json::value json_of(const Answer& answer) {
-    boost::json::error_code error;
-    boost::json::value value = boost::json::parse(answer.text, error);
-    if (error) {
+    auto value = parse_json(answer.text);
+    if (!value) {
         throw Quit(exit_status::unreachable, "the server answered something that is not JSON",
                    "see that it is coupond's address: couponctl ping");
     }
-    return value;
+    return std::move(*value);
 }
 
 }  // namespace coupond::ctl

@@ -32,6 +32,7 @@ struct Answer {
     int status = 0;
     std::string text;
     std::optional<std::string> next;  ///< the target of the next page, where there is one
+    bool replayed = false;            ///< of what was done before, under the same Idempotency-Key
 };
 
 /// `text` for one segment of a path, or one value of a query (RFC 3986).
@@ -49,14 +50,20 @@ private:
 };
 
 /// Asks again, with longer and longer pauses, where the connection was lost or the server is busy
-/// (503), for about half a minute; what changes something carries an Idempotency-Key, so that it is
-/// done once. Throws Quit: `refused` with the server's reason and its code, `unreachable` where
-/// there is no answer that can be understood.
+/// (429, 502, 503, 504), for about half a minute; what changes something carries an
+/// Idempotency-Key, so that it is done once. Throws Quit: `refused` with the server's reason and
+/// its code, `unreachable` where there is no answer that can be understood.
 class Server {
 public:
-    /// `url`: http:// or https://. `tell` is given a line for people whenever there is a pause.
-    /// Throws Quit where these do not fit.
-    Server(const std::string& url, const std::string& root_certificate, std::stop_token stop,
+    struct Options {
+        std::string url;               ///< http:// or https://
+        std::string root_certificate;  ///< a PEM file; empty: the system's
+        std::string idempotency_key;   ///< empty: one is made up for each request
+    };
+
+    /// `tell` is given a line for people whenever there is a pause. Throws Quit where the options
+    /// do not fit.
+    Server(const Options& options, std::stop_token stop,
            std::function<void(const std::string&)> tell);
 
     Answer ask(const Request& request);
@@ -68,16 +75,14 @@ public:
                   const net::BodySink& sink);
 
     const std::string& url() const { return url_; }
-    const std::stop_token& stop() const { return stop_; }
 
 private:
     net::HttpRequest build(const Request& request) const;
-    Answer answer(net::HttpResponse&& response) const;
-    [[noreturn]] void lost(const std::string& reason, const Request& request) const;
-    void pause(int tries, const std::string& why, std::optional<int> seconds,
-               const Request& request);
+    Answer answer(net::HttpResponse&& response, const Request& request) const;
+    [[noreturn]] void lost(const std::string& reason, const Request& request, bool in_doubt) const;
 
     const std::string url_;
+    const std::string idempotency_key_;
     const net::Url at_;
     const std::stop_token stop_;
     const std::function<void(const std::string&)> tell_;

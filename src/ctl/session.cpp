@@ -2,13 +2,11 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
-#include <thread>
 
-#include "base/limits.hpp"
+#include "ctl/interrupt.hpp"
 #include "ctl/quit.hpp"
 
 namespace coupond::ctl {
@@ -19,15 +17,6 @@ constexpr const char* usual_profile = "default";
 std::string variable(const char* name) {
     const char* const value = std::getenv(name);
     return value == nullptr ? "" : value;
-}
-
-Format format_of(const std::string& name) {
-    if (name.empty() || name == "table") return Format::table;
-    if (name == "json") return Format::json;
-    if (name == "ndjson") return Format::ndjson;
-    if (name == "csv") return Format::csv;
-    throw wrong_usage("there is no output '" + name + "'",
-                      "outputs are table, json, ndjson and csv");
 }
 
 }  // namespace
@@ -44,8 +33,7 @@ std::string Session::profile() const {
 const Profile& Session::settings() {
     if (settings_) return *settings_;
     settings_.emplace();
-    const bool no_home = variable("HOME").empty() && variable("XDG_CONFIG_HOME").empty();
-    if (no_home && profile() == usual_profile) return *settings_;
+    if (profile() == usual_profile && !Profiles::can_be_there()) return *settings_;
     const Profiles profiles = Profiles::read(Profiles::usual_path());
     if (const Profile* const found = profiles.find(profile())) *settings_ = *found;
     return *settings_;
@@ -54,7 +42,7 @@ const Profile& Session::settings() {
 Output& Session::output() {
     if (!output_) {
         const std::string& name =
-            globals_.output.empty() ? settings().output.value_or("") : globals_.output;
+            globals_.output.empty() ? settings().output.value_or("table") : globals_.output;
         output_.emplace(OutputOptions{format_of(name), globals_.utc});
     }
     return *output_;
@@ -70,36 +58,35 @@ Server& Session::server() {
                               "couponctl config set server URL --profile " + profile());
         }
         if (url.empty()) url = "http://127.0.0.1:3000";
-        server_ = std::make_unique<Server>(url, settings().root_certificate.value_or(""), stop_,
-                                           [this](const std::string& line) { tell(line); });
+        server_ =
+            std::make_unique<Server>(Server::Options{url, settings().root_certificate.value_or(""),
+                                                     globals_.idempotency_key},
+                                     stop_, [this](const std::string& line) { tell(line); });
     }
     return *server_;
 }
 
 void Session::pause(std::chrono::milliseconds time) const {
-    using std::chrono::steady_clock;
-    constexpr std::chrono::milliseconds step{limits::client_stop_ms};
-    for (const auto until = steady_clock::now() + time; steady_clock::now() < until;) {
-        if (stop_.stop_requested()) throw Quit(exit_status::interrupted, "interrupted", "");
-        std::this_thread::sleep_until(std::min(until, steady_clock::now() + step));
-    }
+    if (!ctl::pause(time, stop_)) throw Quit(exit_status::interrupted, "interrupted", "");
 }
 
 void Session::tell(const std::string& line) const {
+    errors_.clear_bar();
     errors_.print("couponctl: " + harmless(line) + "\n");
 }
 
 void Session::confirm(const std::string& question) const {
     if (globals_.yes) return;
     if (isatty(STDIN_FILENO) == 0 || !errors_.is_terminal()) {
-        throw wrong_usage("this cannot be undone, and nobody is there to be asked",
+        throw wrong_usage("this asks first, and nobody is there to be asked",
                           "say --yes where it is meant");
     }
-    errors_.print(question + " [y/N] ");
+    errors_.print(harmless(question) + " [y/N] ");
+    wait_for_input(STDIN_FILENO, stop_);
     std::array<char, 16> answer{};
     const ssize_t size = read(STDIN_FILENO, answer.data(), answer.size() - 1);
     if (size < 1 || (answer[0] != 'y' && answer[0] != 'Y')) {
-        throw wrong_usage("nothing was done", "");
+        throw wrong_usage("nothing was done", "say y, or --yes, where it is meant");
     }
 }
 

@@ -19,6 +19,7 @@ struct Globals {
     std::string server;
     std::string profile;
     std::string output;
+    std::string idempotency_key;
     bool utc = false;
     bool yes = false;
 };

@@ -1,6 +1,4 @@
 // What a shop does with codes: couponctl assign, lock, redeem and the like.
-#include <boost/json/serialize.hpp>
-
 #include "ctl/commands.hpp"
 #include "ctl/json_text.hpp"
 #include "ctl/quit.hpp"
@@ -29,20 +27,24 @@ const Columns redemption_columns{{"message", "message"},
                                  {"discount", "redemption.discount", money},
                                  {"given back", "redemption.givenBack", number},
                                  {"at", "redemption.at", time},
-                                 {"again", "replayed", yes_no}};
+                                 {"replayed", "replayed", yes_no}};
 
-const Columns several_columns{{"message", "message"},
-                              {"locked until", "lockedUntil", time},
-                              {"discount", "discount", money},
-                              {"again", "replayed", yes_no}};
+const Columns several_columns{
+    {"message", "message"}, {"discount", "discount", money}, {"replayed", "replayed", yes_no}};
+
+const Columns locks_columns{{"CODE", "code"}, {"LOCKED UNTIL", "lockedUntil", time}};
+
+const Columns redemptions_columns{
+    {"REDEMPTION", "id", number}, {"CODE", "code"}, {"DISCOUNT", "discount", money}};
+
+const Columns reasons_columns{{"REASON", "code"}, {"MESSAGE", "message"}, {"CURE", "cure"}};
 
 const Columns validation_columns{{"valid", "valid", yes_no}, {"discount", "discount", money}};
 
 /// What these commands take.
 struct Use {
     std::vector<std::string> codes;
-    std::string user;
-    std::optional<std::string> book, order, amount, currency, lock_key, as_of, reason;
+    std::optional<std::string> user, book, order, amount, currency, lock_key, as_of;
 };
 
 using UsePtr = std::shared_ptr<Use>;
@@ -54,7 +56,7 @@ std::string path_of(const char* action, const Use& use) {
 
 std::string body_of(const Use& use) {
     JsonObject body;
-    if (!use.user.empty()) body.set("userId", json_string(use.user));
+    if (use.user) body.set("userId", json_string(*use.user));
     if (use.codes.size() > 1) {
         std::string codes;
         for (const std::string& code : use.codes) {
@@ -62,19 +64,18 @@ std::string body_of(const Use& use) {
         }
         body.set("codes", "[" + codes + "]");
     }
-    if (use.book) {
-        if (!is_json_number(*use.book)) throw wrong_usage("--book must be a number", "");
-        body.set("couponBookId", *use.book);
-    }
+    if (use.book) body.set("couponBookId", number_of("--book", *use.book));
     if (use.order) body.set("order.id", json_string(*use.order));
-    if (use.amount) {
-        if (!is_json_number(*use.amount)) throw wrong_usage("--amount must be a number", "");
-        body.set("order.amount", *use.amount);
-    }
+    if (use.amount) body.set("order.amount", number_of("--amount", *use.amount));
     if (use.currency) body.set("order.currency", json_string(*use.currency));
     if (use.lock_key) body.set("lockKey", json_string(*use.lock_key));
     if (use.as_of) body.set("asOf", json_string(*use.as_of));
     return body.text();
+}
+
+CLI::Option& add_code(CLI::App& command, const UsePtr& use, const char* help) {
+    return *command.add_option_function<std::string>(
+        "CODE", [use](const std::string& code) { use->codes = {code}; }, help);
 }
 
 void add_user(CLI::App& command, Use& use) {
@@ -82,20 +83,35 @@ void add_user(CLI::App& command, Use& use) {
 }
 
 void add_order(CLI::App& command, Use& use) {
-    command.add_option("--order", use.order, "The shop's id of the order")->type_name("ID");
+    command.add_option("--order", use.order, "The shop's id of the order; with the next two")
+        ->type_name("ID");
     command.add_option("--amount", use.amount, "What the order comes to")->type_name("NUMBER");
     command.add_option("--currency", use.currency, "In which currency, as EUR")->type_name("CODE");
 }
 
 void add_lock_key(CLI::App& command, Use& use) {
     command
-        .add_option("--lock-key", use.lock_key, "Makes the lock one's own: only with it goes on")
+        .add_option("--lock-key", use.lock_key,
+                    "Makes a lock one's own: without it, it cannot be used")
         ->type_name("TEXT");
 }
 
+/// With the code and the user in what is told to do about a refusal.
 Answer post(Session& session, const char* action, const Use& use) {
-    return session.server().ask(
-        {.method = "POST", .target = path_of(action, use), .body = body_of(use)});
+    try {
+        return session.server().ask(
+            {.method = "POST", .target = path_of(action, use), .body = body_of(use)});
+    } catch (const Quit& quit) {
+        std::string next = quit.next();
+        const auto put = [&](std::string_view name, const std::string& value) {
+            const std::size_t at = next.find(name);
+            if (at != std::string::npos && !value.empty()) next.replace(at, name.size(), value);
+        };
+        if (use.codes.size() == 1) put("CODE", use.codes.front());
+        put("USER", use.user.value_or(""));
+        put("BOOK", use.book.value_or(""));
+        throw Quit(quit.status(), quit.what(), next);
+    }
 }
 
 void add_validate(Commands& commands) {
@@ -107,18 +123,9 @@ void add_validate(Commands& commands) {
         [use](Session& session) {
             const Answer answer = post(session, "validate", *use);
             session.output().one(validation_columns, answer.text);
-            if (!session.output().is_table()) return;
-            const boost::json::value body = json_of(answer);
-            const auto* const reasons =
-                body.is_object() ? body.as_object().if_contains("reasons") : nullptr;
-            if (reasons == nullptr || !reasons->is_array() || reasons->as_array().empty()) return;
-            session.output().note("");
-            const Columns columns{{"REASON", "code"}, {"MESSAGE", "message"}, {"CURE", "cure"}};
-            session.output().begin(columns);
-            session.output().rows(boost::json::serialize(*reasons));
-            session.output().end();
+            print_part(session, reasons_columns, answer, "reasons");
         });
-    command.add_option("CODE", use->codes, "The code")->required()->expected(1);
+    add_code(command, use, "The code").required();
     add_user(command, *use);
     add_order(command, *use);
     command.add_option("--as-of", use->as_of, "At another time than now")->type_name("TIME");
@@ -130,7 +137,10 @@ void add_for_order(Commands& commands, const char* name, const char* help, const
     CLI::App& command =
         commands.add(commands.root(), name, help, examples, [=, &of_one](Session& session) {
             const Answer answer = post(session, name, *use);
-            session.output().one(use->codes.size() == 1 ? of_one : several_columns, answer.text);
+            if (use->codes.size() == 1) return session.output().one(of_one, answer.text);
+            session.output().one(several_columns, answer.text);
+            print_part(session, locks_columns, answer, "locks");
+            print_part(session, redemptions_columns, answer, "redemptions");
         });
     command.add_option("CODE", use->codes, "The code; several for one order: all of them or none")
         ->required();
@@ -151,8 +161,7 @@ void add_shop_commands(Commands& commands) {
             [use](Session& session) {
                 session.output().one(code_columns, post(session, "assign", *use).text);
             });
-        command.add_option("CODE", use->codes, "The code; any where it is left out")
-            ->expected(0, 1);
+        add_code(command, use, "The code; any where it is left out");
         add_user(command, *use);
         command.add_option("--book", use->book, "Any of this book")->type_name("ID");
     }
@@ -162,7 +171,7 @@ void add_shop_commands(Commands& commands) {
             root, "unassign", "Take a code back from its user", "", [use](Session& session) {
                 session.output().one(code_columns, post(session, "unassign", *use).text);
             });
-        command.add_option("CODE", use->codes, "The code")->required()->expected(1);
+        add_code(command, use, "The code").required();
         command.add_option("--user", use->user, "Only from this one")->type_name("ID");
     }
     add_validate(commands);
@@ -174,7 +183,7 @@ void add_shop_commands(Commands& commands) {
             root, "unlock", "Give a lock back before its time", "", [use](Session& session) {
                 session.output().one(lock_columns, post(session, "unlock", *use).text);
             });
-        command.add_option("CODE", use->codes, "The code")->required()->expected(1);
+        add_code(command, use, "The code").required();
         add_user(command, *use);
         add_lock_key(command, *use);
     }
@@ -194,19 +203,14 @@ void add_shop_commands(Commands& commands) {
                 session.confirm("Take back redemption " + options->redemption + "?");
                 JsonObject body;
                 if (options->reason) body.set("reason", json_string(*options->reason));
-                if (options->amount) {
-                    if (!is_json_number(*options->amount)) {
-                        throw wrong_usage("--amount must be a number", "");
-                    }
-                    body.set("amount", *options->amount);
-                }
+                if (options->amount) body.set("amount", number_of("--amount", *options->amount));
                 const Answer answer = session.server().ask(
                     {.method = "POST",
                      .target = "/coupon/rollback/" + percent_encoded(options->redemption),
                      .body = body.text()});
                 session.output().one(redemption_columns, answer.text);
             });
-        command.add_option("REDEMPTION", options->redemption, "Its id")->required();
+        add_id(command, "REDEMPTION", options->redemption, "Its id");
         command.add_option("--reason", options->reason, "Why, for the ledger");
         command.add_option("--amount", options->amount, "Only so much of the discount")
             ->type_name("NUMBER");

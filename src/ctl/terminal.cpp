@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cwchar>
+#include <utility>
 
 #include "base/text.hpp"
 
@@ -89,6 +90,16 @@ void Terminal::print(std::string_view text) const {
     std::fwrite(text.data(), 1, text.size(), stream_);
 }
 
+void Terminal::draw_bar(std::string_view line) const {
+    print("\r\x1B[K");
+    print(line);
+    has_bar_ = true;
+}
+
+void Terminal::clear_bar() const {
+    if (std::exchange(has_bar_, false)) print("\r\x1B[K");
+}
+
 int columns_of(std::string_view text) {
     int columns = 0;
     while (!text.empty()) {
@@ -137,7 +148,8 @@ std::string sparkline(const std::vector<double>& values) {
     const double greatest = values.empty() ? 0 : *std::ranges::max_element(values);
     std::string line;
     for (const double value : values) {
-        const double share = greatest > 0 ? value / greatest : 0;
+        double share = value > 0 && greatest > 0 ? value / greatest : 0;
+        if (!(share <= 1)) share = 1;  // of two that are infinite
         // Whatever happened at all is to be seen.
         line += heights[static_cast<std::size_t>(std::ceil(share * 8))];
     }
@@ -148,7 +160,7 @@ Progress::Progress(const Terminal& terminal, std::string unit)
     : terminal_(terminal), unit_(std::move(unit)), begun_(steady_clock::now()), shown_(begun_) {}
 
 Progress::~Progress() {
-    clear();
+    terminal_.clear_bar();
 }
 
 void Progress::show(std::uint64_t done, std::optional<std::uint64_t> all) {
@@ -159,16 +171,10 @@ void Progress::show(std::uint64_t done, std::optional<std::uint64_t> all) {
     if (now - shown_ < gap) return;
     shown_ = now;
     if (terminal_.is_terminal()) {
-        terminal_.print("\r\x1B[K" + line(done, all, terminal_.width() - 1));
-        drawn_ = true;
+        terminal_.draw_bar(line(done, all, terminal_.width() - 1));
     } else {
         terminal_.print(line(done, all, usual_width) + "\n");
     }
-}
-
-void Progress::clear() {
-    if (drawn_) terminal_.print("\r\x1B[K");
-    drawn_ = false;
 }
 
 std::string Progress::line(std::uint64_t done, std::optional<std::uint64_t> all, int width) const {

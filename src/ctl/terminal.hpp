@@ -24,8 +24,13 @@ public:
 
     void print(std::string_view text) const;
 
+    /// Draws a line that the next bar takes the place of, and clear_bar() takes away.
+    void draw_bar(std::string_view line) const;
+    void clear_bar() const;
+
 private:
     std::FILE* const stream_;
+    mutable bool has_bar_ = false;
     bool is_terminal_ = false;
     bool has_colour_ = false;
 };
@@ -48,15 +53,13 @@ class Progress {
 public:
     /// `unit`: what is counted, such as `codes`.
     Progress(const Terminal& terminal, std::string unit);
-    /// Clears the bar.
+    /// Takes the bar away.
     ~Progress();
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
 
     /// `all`: nothing where nobody knows.
     void show(std::uint64_t done, std::optional<std::uint64_t> all);
-    /// Takes the bar away, for something else to be printed.
-    void clear();
 
 private:
     std::string line(std::uint64_t done, std::optional<std::uint64_t> all, int width) const;
@@ -66,7 +69,6 @@ private:
     const std::chrono::steady_clock::time_point begun_;
     std::chrono::steady_clock::time_point shown_;
     std::optional<std::uint64_t> done_before_;
-    bool drawn_ = false;
 };
 
 }  // namespace coupond::ctl

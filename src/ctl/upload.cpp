@@ -4,15 +4,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <memory>
-#include <utility>
 
 #include "base/digest.hpp"
-#include "base/random.hpp"
+#include "ctl/interrupt.hpp"
 #include "ctl/jobs.hpp"
 #include "ctl/json_text.hpp"
 #include "ctl/quit.hpp"
@@ -20,8 +18,8 @@
 namespace coupond::ctl {
 namespace {
 
-constexpr std::size_t piece_bytes = 256 * 1024;
-constexpr std::size_t line_bytes_most = 64 * 1024;  // of one code: longer than any
+constexpr std::chrono::milliseconds after_end{200};  // of a pipe, until it is believed
+constexpr std::size_t line_bytes_most = 64 * 1024;   // of one code: longer than any
 
 class File {
 public:
@@ -33,20 +31,6 @@ public:
     File& operator=(const File&) = delete;
 
     int fd() const { return fd_; }
-
-    /// Appends up to `piece_bytes`; nothing at the end.
-    void read(std::string& to, const std::string& name) const {
-        std::array<char, piece_bytes> bytes;
-        for (;;) {
-            const ssize_t size = ::read(fd_, bytes.data(), bytes.size());
-            if (size >= 0) {
-                to.append(bytes.data(), static_cast<std::size_t>(size));
-                return;
-            }
-            if (errno == EINTR) continue;
-            throw wrong_usage("cannot read " + name + ": " + std::strerror(errno), "");
-        }
-    }
 
 private:
     const int fd_;
@@ -96,43 +80,67 @@ std::string format_of(const Upload& upload) {
 
 std::shared_ptr<File> open_file(const std::string& name) {
     const int fd = name == "-" ? STDIN_FILENO : ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) throw wrong_usage("cannot read " + name + ": " + std::strerror(errno), "");
+    if (fd < 0) {
+        throw wrong_usage("cannot read " + name + ": " + std::strerror(errno),
+                          "couponctl codes upload BOOK FILE, or - for standard input");
+    }
     return std::make_shared<File>(fd);
 }
 
-/// The same for the same file, as far as its name, size and time tell: the server does it once.
-std::string key_of(const Session& session, const Server& server, const Upload& upload) {
-    struct stat status {};
-    if (upload.file == "-" || stat(upload.file.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) {
-        return {};
-    }
-    const std::string path = std::filesystem::absolute(upload.file).string();
-    const Digest digest =
-        digest_of({server.url(), upload.book, upload.on_conflict, format_of(upload), path,
-                   std::to_string(status.st_size), std::to_string(status.st_mtim.tv_sec),
-                   std::to_string(status.st_mtim.tv_nsec), session.profile()});
-    std::string key = "couponctl-upload-";
-    for (const char byte : digest) {
-        constexpr std::string_view digits = "0123456789abcdef";
-        const auto value = static_cast<unsigned char>(byte);
-        key += {digits[value >> 4], digits[value & 15]};
-    }
-    return key;
-}
-
-std::optional<std::uint64_t> size_of(const std::string& name) {
+/// What is a file, and can be read again.
+std::optional<struct stat> regular(const std::string& name) {
     struct stat status {};
     if (name == "-" || stat(name.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) {
         return std::nullopt;
     }
-    return static_cast<std::uint64_t>(status.st_size);
+    return status;
 }
 
-/// Sends the file; the job that is answered with.
-Answer send(Session& session, const Upload& upload, const std::string& key) {
+std::string in_hex(const Digest& digest) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string text;
+    for (const char byte : digest) {
+        const auto value = static_cast<unsigned char>(byte);
+        text += {digits[value >> 4], digits[value & 15]};
+    }
+    return text;
+}
+
+/// The same for the same file, as far as can be told without reading it: the server does it once.
+/// `failed`: the job that it was before, which is not to be had again.
+std::string key_of(const Server& server, const Upload& upload, const struct stat& status,
+                   const std::string& failed) {
+    const auto time = [](const timespec& at) {
+        return std::to_string(at.tv_sec) + "." + std::to_string(at.tv_nsec);
+    };
+    return "couponctl-upload-" +
+           in_hex(digest_of({server.url(), upload.book, upload.on_conflict, format_of(upload),
+                             std::to_string(status.st_dev), std::to_string(status.st_ino),
+                             std::to_string(status.st_size), time(status.st_mtim),
+                             time(status.st_ctim), failed}));
+}
+
+/// The next piece of the file as it is sent; nothing at its end. What is cut off by Ctrl-C is not
+/// the end: whoever writes into a pipe is ended by it too, and somewhat sooner.
+void next_piece(Session& session, const Upload& upload, const File& file, LinesAsJson* lines,
+                std::uint64_t& sent, std::string& to) {
+    std::string piece;
+    do {
+        piece.clear();
+        read_some(file.fd(), upload.file, session.stop(), piece);
+        if (piece.empty() && !regular(upload.file)) session.pause(after_end);
+        sent += piece.size();
+        lines != nullptr ? lines->add(piece, to) : void(to += piece);
+    } while (to.empty() && !piece.empty());
+}
+
+/// Sends the file; the job that is answered with. `is_sent`: whether all of it has been.
+Answer send(Session& session, const Upload& upload, const std::string& key, bool& is_sent) {
     const std::string format = format_of(upload);
     Progress progress(session.errors(), "bytes");
-    const auto size = size_of(upload.file);
+    const auto is_regular = regular(upload.file);
+    const std::optional<std::uint64_t> size =
+        is_regular ? std::optional(static_cast<std::uint64_t>(is_regular->st_size)) : std::nullopt;
     bool begun = false;
     Query query;
     query.add("onConflict", std::string_view(upload.on_conflict));
@@ -142,52 +150,69 @@ Answer send(Session& session, const Upload& upload, const std::string& key) {
     request.content_type = format == "csv" ? "text/csv" : "application/x-ndjson";
     request.idempotency_key = key;
     request.pieces = [&]() -> std::function<void(std::string&)> {
-        if (begun && !size) return {};
+        if (begun && !is_regular) return {};
         const auto file = open_file(upload.file);
         const auto lines = format == "lines" ? std::make_shared<LinesAsJson>() : nullptr;
         const auto sent = std::make_shared<std::uint64_t>(0);
+        is_sent = false;
         return [&, file, lines, sent](std::string& to) {
             begun = true;
-            std::string piece;
-            do {
-                piece.clear();
-                file->read(piece, upload.file);
-                *sent += piece.size();
-                lines ? lines->add(piece, to) : void(to += piece);
-            } while (to.empty() && !piece.empty());
+            next_piece(session, upload, *file, lines.get(), *sent, to);
+            is_sent = to.empty();
             progress.show(*sent, size);
         };
     };
     return session.server().ask(request);
 }
 
+/// The job that takes the file in: one that was begun before, unless it has failed, or a new one.
+Answer begin(Session& session, const Upload& upload, bool& is_sent) {
+    const auto is_regular = regular(upload.file);
+    if (!is_regular) return send(session, upload, "", is_sent);
+    for (std::string failed;;) {
+        const Answer answer =
+            send(session, upload, key_of(session.server(), upload, *is_regular, failed), is_sent);
+        if (!answer.replayed) return answer;
+        const std::string id = job_id_of(answer);
+        const boost::json::value job =
+            json_of(session.server().ask({.target = "/coupon/jobs/" + id}));
+        if (!is_over(job)) {
+            session.tell("job " + id + " takes this file in already");
+            return answer;
+        }
+        if (is_completed(job)) {
+            session.tell("this file was taken in before, by job " + id +
+                         "; to send it again, say --idempotency-key with a new key");
+            return answer;
+        }
+        if (failed == id) return answer;  // by a key of the user's
+        failed = id;
+    }
+}
+
 }  // namespace
 
 void upload_codes(Session& session, const Upload& upload) {
     open_file(upload.file);  // before anything is asked of the server
-    const std::string key = key_of(session, session.server(), upload);
+    bool is_sent = false;
     Answer answer;
     try {
-        answer = send(session, upload, key);
-        // What was begun before may have ended otherwise: then this is a new one.
-        const std::string id = job_id_of(answer);
-        const Answer now = session.server().ask({.target = "/coupon/jobs/" + id});
-        const boost::json::value job = json_of(now);
-        const bool ended = is_over(job) && !is_completed(job);
-        if (!key.empty() && ended && now.text != answer.text) {
-            answer = send(session, upload, "couponctl-" + secure_random_base32(26));
-        }
+        answer = begin(session, upload, is_sent);
     } catch (const Quit& quit) {
+        if (quit.status() == exit_status::interrupted && is_sent) {
+            throw Quit(exit_status::interrupted,
+                       "interrupted; the file was sent, and may be taken in",
+                       "see couponctl job list; the same command goes on with it");
+        }
         if (quit.status() == exit_status::interrupted) {
-            throw Quit(exit_status::interrupted, "interrupted; nothing of the file was taken in",
+            throw Quit(exit_status::interrupted, "interrupted; nothing of the file is taken in",
                        "run the same command again");
         }
-        if (quit.status() == exit_status::unreachable && upload.file == "-") {
-            throw Quit(exit_status::unreachable, quit.what(),
-                       "standard input cannot be sent again, as a file would be; see couponctl job "
-                       "list");
-        }
-        throw;
+        if (quit.status() != exit_status::unreachable) throw;
+        throw Quit(exit_status::unreachable, quit.what(),
+                   regular(upload.file) ? "run the same command again: it is taken in once"
+                                        : "see couponctl job list; what comes by a pipe cannot be "
+                                          "sent again by itself, as a file is");
     }
     const std::string id = job_id_of(answer);
     if (upload.wait) return follow_job(session, id);

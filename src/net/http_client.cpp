@@ -18,6 +18,8 @@ namespace http = boost::beast::http;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+constexpr int interim_most = 16;  // answers that are none yet (RFC 9110, 15.2)
+
 std::string head_of(const HttpRequest& request) {
     std::string text = request.method + " " + request.target + " HTTP/1.1\r\n";
     for (const auto& [name, value] : request.fields) {
@@ -87,6 +89,9 @@ public:
             if (before > 0) put(received);
             if (is_whole()) return true;
             if (parser_->is_done()) {
+                if (++interim_ > interim_most) {
+                    throw Garbled("no end of answers that are none yet");
+                }
                 begin();  // what came before was not the answer yet
             } else if (received.empty() || received.size() == before) {
                 return false;
@@ -147,6 +152,9 @@ private:
             response_.fields.emplace_back(field.name_string(), field.value());
         }
         if (const auto length = parser_->content_length()) response_.content_length = *length;
+        if (has_body_ && !sink_ && response_.content_length.value_or(0) > most_bytes_) {
+            throw Garbled("an answer that is too long");
+        }
     }
 
     const bool has_body_;
@@ -154,6 +162,7 @@ private:
     const BodySink& sink_;
     std::optional<Parser> parser_;
     HttpResponse response_;
+    int interim_ = 0;
 };
 
 std::optional<std::string_view> HttpResponse::field(std::string_view name) const {
@@ -179,10 +188,18 @@ HttpResponse HttpClient::exchange(const HttpRequest& request, const Patience& pa
     try {
         Watch watch(patience, stop);
         Answer answer(request.method != "HEAD", answer_bytes_, sink);
-        const bool all_sent = send(request, answer, watch);
-        bool open = true;
+        bool all_sent = false, open = true;
+        try {
+            all_sent = send(request, answer, watch);
+        } catch (const Garbled&) {
+            throw;
+        } catch (const Lost&) {
+            // Who refuses a request may do so before all of it has come, and go.
+            if (!answer.take(received_) && !answer.ends_here()) throw;
+            open = false;
+        }
         std::size_t bytes = 0;
-        while (!answer.take(received_)) {
+        while (open && !answer.take(received_)) {
             try {
                 const bool came = watch.wait(
                     [&] { return stream_->taken() + bytes; },

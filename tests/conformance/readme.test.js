@@ -8,6 +8,7 @@ import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { binary } from '../support/binary.js';
 import { suiteServer } from '../support/harness.js';
+import { temporaryFolder } from '../support/processes.js';
 
 const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
 
@@ -35,6 +36,7 @@ describe('the README', () => {
     it('answers its tour as it says', async () => {
         const steps = tour();
         assert.ok(steps.length >= 6, 'the tour is there');
+        const folder = temporaryFolder();
         const env = {
             ...process.env,
             PATH: `${path.dirname(binary())}:${process.env.PATH}`,
@@ -45,7 +47,7 @@ describe('the README', () => {
             const here = command
                 .replaceAll('localhost:3000', `127.0.0.1:${c.server.port}`)
                 .replace(/rollback\/\d+/, `rollback/${redemption}`);
-            const { stdout } = await promisify(execFile)('bash', ['-c', here], { env });
+            const { stdout } = await promisify(execFile)('bash', ['-c', here], { env, cwd: folder });
             assert.equal(
                 withoutWhatVaries(stdout.trimEnd()),
                 withoutWhatVaries(answer.join('\n')),

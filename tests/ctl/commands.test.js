@@ -29,7 +29,7 @@ describe('books', () => {
             'book', 'create', '--name', 'Sümmer "27"', '--pattern', 'SUMMER-{6}',
             '--discount-type', 'percent', '--discount', '12.5', '--currency', 'EUR',
             '--min-order', '30.10', '--max-redemptions-per-user', '2', '--budget-a-day', '20',
-            '--case-insensitive', '--metadata', 'campaign=spring', '--metadata', 'a.b={"c":[1]}',
+            '--case-sensitive', 'false', '--metadata', 'campaign=spring', '--metadata', 'a.b={"c":[1]}',
         );
         assert.deepEqual(
             [book.name, book.codePattern, book.caseSensitive, book.maxRedemptionsPerUser],
@@ -107,6 +107,62 @@ describe('a code', () => {
     });
 });
 
+describe('codes', () => {
+    it('may be written in any way', async (t) => {
+        const ctl = new Ctl(t, c.server.port);
+        const { id } = await c.client.newBook({ codePattern: 'X-{8}' });
+        const codes = ['-20-X', '[A]', '[A,B]', '[]', '--all', 'a b', '=1'];
+        await must(ctl, 'codes', 'add', String(id), '--', ...codes);
+        for (const code of codes) {
+            assert.equal((await ctl.json('codes', 'show', '--', code)).code, code);
+        }
+        assert.equal((await ctl.json('assign', '--user', 'cat', '--', '-20-X')).code, '-20-X');
+        await must(ctl, 'assign', '[A,B]', '--user', 'cat');
+        const table = await must(ctl, 'lock', '[A,B]', '--user', 'cat', '--', '-20-X');
+        assert.match(table, /LOCKED UNTIL\n\[A,B\] +2/);
+        const order = ['--order', '9', '--amount', '50', '--currency', 'EUR'];
+        assert.match(await must(ctl, 'redeem', '--user', 'cat', ...order, '--', '-20-X', '[A,B]'), /REDEMPTION +CODE/);
+        await must(ctl, 'assign', '[]', '--user', 'cat');
+        await assertEnds(ctl, ['unassign', '[]', '--user', ''], 1, /userId/);
+        assert.equal((await ctl.json('codes', 'show', '[]')).assignedTo, 'cat');
+    });
+
+    it('are spared by what is replaced as a whole', async (t) => {
+        const ctl = new Ctl(t, c.server.port);
+        const { id } = await c.client.newBook({ metadata: { a: 1 } });
+        const deep = `x=${'['.repeat(30)}${']'.repeat(30)}`;
+        await must(ctl, 'book', 'edit', String(id), '--metadata', deep, '--metadata', 'y="5"');
+        const { metadata } = await ctl.json('book', 'show', String(id));
+        assert.deepEqual([metadata.a, metadata.y], [undefined, '5']);
+        assert.match(await must(ctl, 'book', 'list', '--all'), /^ID/);
+        const edited = await ctl.json('book', 'edit', String(id), '--clear', 'metadata', '--clear', 'discount');
+        assert.deepEqual([edited.metadata, edited.discount], [{}, null]);
+    });
+});
+
+describe('standard streams', () => {
+    it('that are closed or full get nothing, and say so', async (t) => {
+        const ctl = new Ctl(t, c.server.port);
+        const sh = async (script) => {
+            const { execFile } = await import('node:child_process');
+            return new Promise((resolve) => {
+                execFile('sh', ['-c', script, 'sh', ctl.file], { env: ctl.environment }, (error, stdout, stderr) =>
+                    resolve({ status: error?.code ?? 0, stdout, stderr }),
+                );
+            });
+        };
+        for (const script of ['"$1" book list > /dev/full', '"$1" --help > /dev/full']) {
+            const { status, stderr } = await sh(script.replace('$1', '$1'));
+            assert.equal(status, 2, stderr);
+            assert.match(stderr, /cannot write the output/);
+        }
+        assert.equal((await sh('"$1" book list >&-')).stdout, '');
+        assert.equal((await sh('"$1" codes upload 1 - <&-')).status, 1);
+        const cut = await sh('"$1" book list --all --output ndjson | head -c 1');
+        assert.deepEqual([cut.status, cut.stdout, cut.stderr], [0, '{', '']);
+    });
+});
+
 describe('output', () => {
     it('is the API\'s own JSON, its elements a line each, CSV with quotes, or a table', async (t) => {
         const ctl = new Ctl(t, c.server.port);
@@ -169,6 +225,14 @@ describe('arguments', () => {
         await assertEnds(ctl, ['codes', 'generate', '1', 'many'], 2, /number/);
         await assertEnds(ctl, ['codes', 'upload', '1', '/nowhere'], 2, /nowhere/);
         await assertEnds(ctl, ['book', 'create', '--json', '[]'], 2, /object/);
+        await assertEnds(ctl, ['book', 'list', '--limt', '5'], 2, /did you mean --limit/);
+        await assertEnds(ctl, ['book', 'list', '--limit', '0'], 2, /whole number/);
+        await assertEnds(ctl, ['book', 'show', 'stats'], 2, /BOOK: must be an id/);
+        await assertEnds(ctl, ['stats', ''], 2, /BOOK: must be an id/);
+        await assertEnds(ctl, ['codes', 'show', ''], 2, /must not be empty/);
+        await assertEnds(ctl, ['archive', '1'], 2, /did you mean couponctl book archive\?/);
+        await assertEnds(ctl, ['book', 'edit', '1', '--discount', '5'], 2, /--discount-type/);
+        await assertEnds(ctl, ['book', 'edit', '1', '--budget', '5', '--clear', 'budget'], 2, /say one/);
     });
 
     it('of every command are explained by --help, the manual and completion', async (t) => {
@@ -181,9 +245,9 @@ describe('arguments', () => {
             assert.match(await must(ctl, name, '--help'), /Usage: /);
             assert.match(await must(ctl, 'help', name), /Usage: /);
             assert.ok(bash.includes(`'couponctl ${name}'`), name);
-            assert.ok(manual.includes(`.SS couponctl ${name}\n`), name);
+            assert.match(manual, new RegExp(`^\\.SS couponctl ${name}\\b`, 'm'), name);
         }
-        for (const topic of ['patterns', 'limits', 'locks', 'exit']) {
+        for (const topic of ['patterns', 'limits', 'locks', 'times', 'files', 'exit']) {
             assert.ok((await must(ctl, 'help', topic)).length > 100);
         }
         await assertEnds(ctl, ['help', 'patern'], 2, /did you mean patterns\?/);
@@ -191,6 +255,21 @@ describe('arguments', () => {
 });
 
 describe('profiles', () => {
+    it('have a default, of no use where there is no home', async (t) => {
+        const ctl = new Ctl(t, c.server.port);
+        const env = { COUPOND_URL: '' };
+        await must(ctl, 'config', 'set', 'server', `http://127.0.0.1:${c.server.port}`);
+        for (const args of [['ping'], ['config', 'list'], ['--profile', 'default', 'ping']]) {
+            const { status, stderr } = await ctl.run(args, { env });
+            assert.equal(status, 0, stderr);
+        }
+        for (const HOME of ['', '/proc/1/fdinfo/none', '/dev/null']) {
+            const { status, stderr } = await ctl.run(['ping'], { env: { HOME } });
+            assert.equal(status, 0, `${HOME}: ${stderr}`);
+        }
+        await assertEnds(ctl, ['config', 'set', 'server', 'localhost:1'], 2, /http:\/\//);
+    });
+
     it('name servers', async (t) => {
         const ctl = new Ctl(t, c.server.port);
         const url = `http://127.0.0.1:${c.server.port}`;

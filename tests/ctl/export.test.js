@@ -132,8 +132,19 @@ describe('an export', () => {
         const ctl = new Ctl(t, relay.port);
         const { id } = await c.client.newBookWith(numbered('o-', 5_000));
         const args = ['codes', 'export', String(id)];
-        writeFileSync(path.join(ctl.home, 'out.part'), 'code,status\r\no-1,free\r\n');
-        const anew = await ctl.run([...args, '--file', 'out', '--continue']);
+        writeFileSync(path.join(ctl.home, 'out.part'), 'code,status,x\r\no-1,free,\r\n');
+        const other = await ctl.run([...args, '--file', 'out', '--continue']);
+        assert.equal(other.status, 3, other.stderr);
+        assert.match(other.stderr, /columns are others now[^]*without --continue/);
+        relay.after = 60_000;
+        relay.held = true;
+        const file = ctl.begin([...args, '--file', 'out']);
+        const part = path.join(ctl.home, 'out.part');
+        await until(() => existsSync(part) && statSync(part).size > 4_096);
+        assert.equal((await c.client.patchCode('o-2', { metadata: { y: 1 } })).status, 200);
+        relay.held = false;
+        relay.cut();
+        const anew = await file.ended;
         assert.equal(anew.status, 0, anew.stderr);
         assert.match(anew.stderr, /columns are others now; beginning anew/);
         assert.equal(read(ctl, 'out').split('\r\n').length, 5_002);
@@ -147,7 +158,7 @@ describe('an export', () => {
         relay.cut();
         const { status, stderr } = await running.ended;
         assert.equal(status, 3, stderr);
-        assert.match(stderr, /columns are others now; \d+ codes are written\n.*run the same/);
+        assert.match(stderr, /columns are others now; \d+ codes are written\n.*begin anew/);
     });
 
     it('goes on over a server that is killed', async (t) => {
@@ -177,6 +188,8 @@ describe('an export', () => {
             [['--file', 'none', '--continue'], /no none\.part and no none/],
             [['--file', 'x', '--continue', '--user', 'ann'], /--continue/],
             [['--file', 'no/such/folder'], /cannot write/],
+            [['--file', '/dev/null'], /is no file/],
+            [['--file', '.'], /is no file/],
         ]) {
             const { status, stderr } = await ctl.run([...args, ...more]);
             assert.equal(status, 2, stderr);
@@ -188,8 +201,14 @@ describe('an export', () => {
                 [...args, '--file', 'other', '--continue', '--format', format],
             );
             assert.equal(status, 2, stderr);
-            assert.match(stderr, /not what was exported/);
+            assert.match(stderr, /no export of this book/);
+            assert.equal(read(ctl, 'other'), 'something else\nin lines\n');
         }
+        const { id } = await c.client.newBookWith(numbered('z-', 3));
+        assert.equal((await ctl.run(['codes', 'export', String(id), '--file', 'z'])).status, 0);
+        const foreign = await ctl.run([...args, '--file', 'z', '--continue']);
+        assert.equal(foreign.status, 2, foreign.stderr);
+        assert.equal(read(ctl, 'z').split('\r\n').length, 5);
         const nowhere = await ctl.run(['codes', 'export', '4711', '--file', 'x']);
         assert.equal(nowhere.status, 1);
         assert.match(nowhere.stderr, /coupon_book_not_found/);

@@ -54,16 +54,20 @@ describe('an upload', () => {
 
     it('that was interrupted is taken up again', async (t) => {
         const { server, client } = await testServer(t);
-        const ctl = new Ctl(t, server.port);
+        const relay = await Relay.open(t, server);
+        const ctl = new Ctl(t, relay.port);
         const { id } = await client.newBook();
         writeFileSync(path.join(ctl.home, 'codes.txt'), million('i-').join('\n'));
         const args = ['codes', 'upload', String(id), 'codes.txt'];
         // While it is sent, nothing is taken in.
+        relay.stalled = true;
         const sending = ctl.begin(args);
-        setTimeout(() => sending.child.kill('SIGINT'), 30);
+        while (relay.asked === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+        sending.child.kill('SIGINT');
         const first = await sending.ended;
         assert.equal(first.status, 130, first.stderr);
-        assert.match(first.stderr, /interrupted/);
+        assert.match(first.stderr, /interrupted; nothing of the file is taken in/);
+        relay.stalled = false;
         // While the job runs, it goes on.
         let jobs = await client.allJobs();
         const waiting = ctl.begin(args);
@@ -81,6 +85,45 @@ describe('an upload', () => {
         assert.equal(third.status, 0, third.stderr);
         assert.equal((await ctl.json('book', 'show', String(id))).counts.total, 1_000_000);
         await server.data.verify();
+    });
+
+    it('that was taken in is not taken in again, unless it has changed', async (t) => {
+        const ctl = new Ctl(t, c.server.port);
+        const { id } = await c.client.newBook();
+        const args = ['codes', 'upload', String(id), 'a.txt'];
+        writeFileSync(path.join(ctl.home, 'a.txt'), 'again-1\n');
+        assert.equal((await ctl.run(args)).status, 0);
+        const again = await ctl.run(args);
+        assert.equal(again.status, 0, again.stderr);
+        assert.match(again.stderr, /was taken in before, by job \d+/);
+        writeFileSync(path.join(ctl.home, 'a.txt'), 'again-2\n');
+        const changed = await ctl.run(args);
+        assert.equal(changed.status, 0, changed.stderr);
+        assert.equal((await ctl.json('codes', 'list', String(id))).length, 2);
+        // One that has failed is.
+        writeFileSync(path.join(ctl.home, 'a.txt'), 'again-2\nagain-3\n');
+        for (let i = 0; i < 2; i += 1) assert.equal((await ctl.run(args)).status, 1);
+        const { status } = await ctl.run([...args, '--on-conflict', 'skip']);
+        assert.equal(status, 0);
+        assert.equal((await ctl.json('codes', 'list', String(id))).length, 3);
+    });
+
+    it('from a pipe that ends by the same Ctrl-C takes nothing in', async (t) => {
+        const { server, client } = await testServer(t);
+        const ctl = new Ctl(t, server.port);
+        const { id } = await client.newBook();
+        for (const ends of [true, false]) {
+            const running = ctl.begin(['codes', 'upload', String(id), '-'], { stdin: null });
+            running.child.stdin.write('pipe-1\npipe-2\n');
+            await new Promise((resolve) => setTimeout(resolve, 300));
+            if (ends) running.child.stdin.end();
+            running.child.kill('SIGINT');
+            const { status, stderr } = await running.ended;
+            assert.equal(status, 130, stderr);
+            assert.match(stderr, /nothing of the file is taken in/);
+        }
+        for (const { status } of await client.allJobs()) assert.equal(status, 'failed');
+        assert.equal((await ctl.json('book', 'show', String(id))).counts.total, 0);
     });
 
     it('is done once where the server is killed meanwhile', async (t) => {

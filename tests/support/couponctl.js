@@ -93,7 +93,7 @@ export class Ctl {
 
     /** The same, which must succeed; what it printed, as JSON. */
     async json(...args) {
-        const { status, stdout, stderr } = await this.run([...args, '--output', 'json']);
+        const { status, stdout, stderr } = await this.run(['--output', 'json', ...args]);
         if (status !== 0) throw new Error(`${args.join(' ')}: ${status}: ${stderr}`);
         return JSON.parse(stdout);
     }

@@ -14,6 +14,8 @@ export class Relay {
         this.cuts = 0; // so many connections are broken
         this.after = 0; // so many bytes of answers,
         this.held = false; // or are held there, until it is false again
+        this.asked = 0; // bytes that clients have sent,
+        this.stalled = false; // which are not passed on
         this.sockets = new Set();
         this.server = createServer((client) => this.#connect(client, to.port));
     }
@@ -42,7 +44,12 @@ export class Relay {
                 other.destroy();
             });
         }
-        client.pipe(server);
+        client.on('data', (bytes) => {
+            this.asked += bytes.length;
+            if (this.stalled) client.pause();
+            else server.write(bytes);
+        });
+        client.on('end', () => server.end());
         let passed = 0;
         server.on('data', (bytes) => {
             const room = Math.max(0, this.after - passed);

@@ -35,9 +35,8 @@ TEST(JsonObject, KeepsTheOrderAndTheNumbersThatWereTyped) {
     object.set("discount.currency", "\"EUR\"");
     object.set_member("a.b", "null");
     object.set("name", "\"c\"");
-    EXPECT_EQ(object.text(),
-              R"({"name":"c","discount":{"value":12.50,"currency":"EUR"},)"
-              R"("limits":{"day":{"budget":20}},"a.b":null})");
+    EXPECT_EQ(object.text(), R"({"name":"c","discount":{"value":12.50,"currency":"EUR"},)"
+                             R"("limits":{"day":{"budget":20}},"a.b":null})");
     EXPECT_EQ(JsonObject().text(), "{}");
 }
 

@@ -179,9 +179,9 @@ TEST_F(CodeSnapshotTest, GoesOnBehindACode) {
 TEST_F(CodeSnapshotTest, ShowsSettingsOfThoseBeforeToo) {
     run(CreateBook{"one", "p", {}, {}});
     run(UploadCodes{1, {"A", "B"}});
-    EditCode edit{"A"};
+    EditCode edit{"A", {}, {}, {}};
     edit.wish.metadata = R"({"x":1})";
-    edit.wished.metadata = true;
+    edit.wished.set();
     run(edit);
     const auto snapshot = open();
     const CodeQuery query{.book_id = 1, .limit = 5, .after_code = "A"};
