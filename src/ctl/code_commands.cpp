@@ -64,7 +64,7 @@ void add_upload(Commands& commands, CLI::App& codes) {
                          upload_codes(session, wanted);
                      });
     add_id(command, "BOOK", upload->book, "The book\'s id");
-    command.add_option("FILE", upload->file, "- for standard input")->required();
+    add_text(command, "FILE", upload->file, "- for standard input");
     command
         .add_option("--format", upload->format,
                     "csv, ndjson, or lines: one code a line; else by the file's name")
@@ -136,7 +136,8 @@ void add_export(Commands& commands, CLI::App& codes) {
                      "  couponctl codes export 1 --file codes.csv\n",
                      [wanted](Session& session) { export_codes(session, *wanted); });
     add_id(command, "BOOK", wanted->book, "The book\'s id");
-    command.add_option("--file", wanted->file, "Where to; FILE.part until it is whole");
+    command.add_option("--file", wanted->file, "Where to; FILE.part until it is whole")
+        ->check(not_empty());
     command.add_flag("--continue", wanted->go_on, "Go on behind what is in the file already");
     command
         .add_option("--format", wanted->format, "csv or ndjson; else by the file's name, or csv")
@@ -299,7 +300,8 @@ void add_qr(Commands& commands, CLI::App& codes) {
             session.tell(options->file + " is written");
         });
     add_text(command, "CODE", options->code, "The code");
-    command.add_option("--file", options->file, "An image to write, .svg or .png");
+    command.add_option("--file", options->file, "An image to write, .svg or .png")
+        ->check(not_empty());
     command.add_option("--url", options->url, "What it leads to, with {code} in it");
     command.add_option("--error-level", options->level, "How much of it may be lost")
         ->check(CLI::IsMember({"L", "M", "Q", "H"}));

@@ -1,12 +1,7 @@
 #include "ctl/commands.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <boost/json/serialize.hpp>
-#include <cerrno>
-#include <cstring>
 
 #include "ctl/interrupt.hpp"
 #include "ctl/quit.hpp"
@@ -41,15 +36,13 @@ const char* type_of(Kind kind) {
 }
 
 std::string read_whole(const std::string& name, const std::stop_token& stop) {
-    const int fd = name == "-" ? STDIN_FILENO : open(name.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) throw wrong_usage("cannot read " + name + ": " + std::strerror(errno), "");
+    const File file(name);
     std::string text;
     for (std::size_t before = 1; before != text.size();) {
         before = text.size();
-        read_some(fd, name, stop, text);
+        file.read(stop, text);
         if (text.size() > body_bytes_most) throw wrong_usage(name + " is too long", "");
     }
-    if (fd != STDIN_FILENO) close(fd);
     return text;
 }
 
@@ -219,9 +212,11 @@ CLI::Option& add_id(CLI::App& command, const char* name, std::string& id, const 
 }
 
 CLI::Option& add_text(CLI::App& command, const char* name, std::string& text, const char* help) {
-    return *command.add_option(name, text, help)
-                ->required()
-                ->check(CLI::Validator(is_not_empty, ""));
+    return *command.add_option(name, text, help)->required()->check(not_empty());
+}
+
+CLI::Validator not_empty() {
+    return CLI::Validator(is_not_empty, "");
 }
 
 std::string number_of(const char* name, const std::string& text) {
@@ -263,6 +258,7 @@ void print_list(Session& session, const Columns& columns, const std::string& pat
         }
         std::vector<std::string_view> elements = json_elements(answer.text);
         const std::uint64_t room = most == 0 ? elements.size() : most - printed;
+        const bool more = answer.next || elements.size() > room;
         if (elements.size() > room) elements.resize(room);
         std::string array = "[";
         for (const std::string_view element : elements) {
@@ -273,7 +269,7 @@ void print_list(Session& session, const Columns& columns, const std::string& pat
         printed += elements.size();
         if (!answer.next || (most > 0 && printed >= most)) {
             output.end();
-            if (answer.next && output.is_table()) {
+            if (more && output.is_table()) {
                 session.tell("there are more than these " + std::to_string(printed) +
                              ": see --limit and --all");
             }

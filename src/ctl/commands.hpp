@@ -90,6 +90,9 @@ private:
 CLI::Option& add_id(CLI::App& command, const char* name, std::string& id, const char* help);
 CLI::Option& add_text(CLI::App& command, const char* name, std::string& text, const char* help);
 
+/// For values that must not be empty, as those of a shell's variables that are not set.
+CLI::Validator not_empty();
+
 /// `text` as a number of JSON; throws Quit where it is none. `name`: of the option.
 std::string number_of(const char* name, const std::string& text);
 

@@ -21,19 +21,26 @@ namespace {
 
 using namespace ctl;
 
+/// Codes may look like anything. CLI11 takes `[A,B]` for a list where there may be several values,
+/// and what stands behind `--` only where it misses some: both go through it with a mark.
+constexpr char mark = '\x01';
+
 void add_globals(CLI::App& root, Globals& globals) {
     root.add_option("--server", globals.server,
                     "Its URL; else COUPOND_URL, the profile's, http://127.0.0.1:3000")
-        ->type_name("URL");
+        ->type_name("URL")
+        ->check(not_empty());
     root.add_option("--profile", globals.profile,
                     "Which profile of `couponctl config`; else COUPONCTL_PROFILE, default")
-        ->type_name("NAME");
+        ->type_name("NAME")
+        ->check(not_empty());
     root.add_option("--output", globals.output, "In which format to print")
         ->check(CLI::IsMember({"table", "json", "ndjson", "csv"}));
     root.add_flag("--utc", globals.utc, "Times of tables in UTC, not local");
     root.add_option("--idempotency-key", globals.idempotency_key,
                     "Of your own, for what may be run again and is to be done once")
-        ->type_name("KEY");
+        ->type_name("KEY")
+        ->check(not_empty());
     root.add_flag("--yes", globals.yes, "Do not ask before what cannot be undone");
 }
 
@@ -57,7 +64,9 @@ std::string mistyped(const CLI::App& root, int argc, char** argv, const CLI::App
 }
 
 int complain(const std::string& message, const std::string& next, int status) {
-    std::fprintf(stderr, "couponctl: %s\n", harmless(message).c_str());
+    std::string unmarked = message;
+    std::erase(unmarked, mark);
+    std::fprintf(stderr, "couponctl: %s\n", harmless(unmarked).c_str());
     if (!next.empty()) std::fprintf(stderr, "couponctl: %s\n", harmless(next).c_str());
     return status;
 }
@@ -108,10 +117,6 @@ int complain_of_arguments(const CLI::App& root, const CLI::ParseError& error, in
                     exit_status::usage);
 }
 
-/// Codes may look like anything. CLI11 takes `[A,B]` for a list where there may be several values,
-/// and what stands behind `--` only where it misses some: both go through it with a mark.
-constexpr char mark = '\x01';
-
 std::vector<std::string> marked(int argc, char** argv) {
     std::vector<std::string> words;
     bool behind = false;  // of --
@@ -122,7 +127,8 @@ std::vector<std::string> marked(int argc, char** argv) {
             continue;
         }
         if (word.starts_with('[') && word.ends_with(']')) word += mark;
-        if (behind && word.starts_with('-')) word.insert(0, 1, mark);
+        // `++` ends a command for it.
+        if (word == "++" || (behind && word.starts_with('-'))) word.insert(0, 1, mark);
         words.push_back(std::move(word));
     }
     return words;

@@ -22,7 +22,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto silence = 120s;
-constexpr int vain_tries_most = 4;  // that bring no code
+constexpr int tries_most = 4;  // one behind the other of which each brings no more
 constexpr auto between_tries = 250ms;
 constexpr std::size_t row_bytes_most = 1024 * 1024;
 
@@ -83,20 +83,17 @@ Quit cannot_write(const std::string& what) {
 /// no file.
 std::string place_of(const std::string& name) {
     std::error_code error;
-    const std::filesystem::path place = std::filesystem::weakly_canonical(name, error);
-    if (error) throw wrong_usage("cannot write " + name + ": " + error.message(), "");
-    if (std::filesystem::exists(place, error) && !std::filesystem::is_regular_file(place, error)) {
+    if (std::filesystem::exists(name, error) && !std::filesystem::is_regular_file(name, error)) {
         throw wrong_usage(name + " is no file", "leave out --file, and use > " + name);
     }
-    return place == std::filesystem::weakly_canonical(std::filesystem::absolute(name, error), error)
-               ? name
-               : place.string();
+    if (!std::filesystem::is_symlink(name, error)) return name;
+    const std::filesystem::path place = std::filesystem::weakly_canonical(name, error);
+    if (error) throw wrong_usage("cannot write " + name + ": " + error.message(), "");
+    return place.string();
 }
 
 std::string format_of(const Export& wanted) {
-    if (!wanted.format.empty()) return wanted.format;
-    const std::string extension = std::filesystem::path(wanted.file).extension().string();
-    return extension == ".ndjson" || extension == ".jsonl" ? "ndjson" : "csv";
+    return wanted.format.empty() ? format_by_name(wanted.file).value_or("csv") : wanted.format;
 }
 
 /// Where the rows go, and what has come of them.
@@ -120,6 +117,7 @@ public:
     }
 
     void begin() {
+        goes_on_ = false;
         header_.clear();
         last_row_.clear();
         codes_ = 0;
@@ -133,8 +131,9 @@ public:
         const std::string before = has_part ? part() : name_;
         const std::int64_t whole = look(before);
         const auto last = last_code();
-        const bool is_ours =
-            csv_ ? header_.starts_with("code,status,") || !has_any() : last || !has_any();
+        // What has no whole row yet is ours where it has our name.
+        const bool is_ours = whole == 0 ? has_part || std::filesystem::is_empty(before)
+                                        : (csv_ ? header_.starts_with("code,status,") : bool(last));
         if (!is_ours || (last && !is_of_book(*last))) {
             throw wrong_usage(before + " is no export of this book",
                               "leave out --continue, or name another file");
@@ -199,7 +198,7 @@ private:
                 });
             }
         } catch (const net::Garbled&) {
-            header_ = "none";  // of anything that is exported
+            throw wrong_usage(file + " is no export of codes", "leave out --continue");
         }
         if (std::ferror(in.get()) != 0) {
             throw wrong_usage("cannot read " + file + ": " + std::strerror(errno), "");
@@ -256,8 +255,7 @@ bool is_of_book(Session& session, const Export& wanted, const std::string& code)
 std::string cure(const Export& wanted, const Taken& taken) {
     if (wanted.user || !taken.has_any()) return "run the same command again";
     if (taken.is_file()) return "go on: run the same command with --continue";
-    return "go on: couponctl codes export " + wanted.book +
-           " --file FILE --continue, with FILE where it went";
+    return "go on: the same command with --file FILE --continue, with FILE where it went";
 }
 
 std::string told(const Taken& taken) {
@@ -266,6 +264,13 @@ std::string told(const Taken& taken) {
 }
 
 }  // namespace
+
+std::optional<std::string> format_by_name(const std::string& name) {
+    const std::string extension = std::filesystem::path(name).extension().string();
+    if (extension == ".csv") return "csv";
+    if (extension == ".ndjson" || extension == ".jsonl") return "ndjson";
+    return std::nullopt;
+}
 
 void export_codes(Session& session, const Export& wanted) {
     if (wanted.go_on && wanted.file.empty()) {
@@ -278,6 +283,8 @@ void export_codes(Session& session, const Export& wanted) {
     const std::optional<std::uint64_t> all = count(session, wanted);
     if (wanted.go_on) {
         taken.go_on([&](const std::string& code) { return is_of_book(session, wanted, code); });
+        session.tell("going on behind " + taken.last_code().value_or("no code yet") + " in " +
+                     taken.part() + ", as it is now");
     } else {
         taken.begin();
     }
@@ -288,19 +295,22 @@ void export_codes(Session& session, const Export& wanted) {
     if (shows && session.errors().is_terminal()) {
         session.errors().draw_bar("waiting for the first codes");
     }
+    std::string broken;
     for (int vain = 0;;) {
-        Query query;
-        query.add("status", wanted.status)
-            .add("userId", wanted.user)
-            .add("prefix", wanted.prefix)
-            .add("afterCode", taken.last_code());
-        request.target = query.on("/coupon/codes/" + percent_encoded(wanted.book));
         const std::uint64_t before = taken.codes();
         Rows rows(taken.is_csv());
-        bool first = true;
-        std::string why;
-        bool anew = false;
+        bool first = true, anew = false;
         try {
+            if (!broken.empty()) {
+                session.tell(broken);
+                session.pause(between_tries * vain);
+            }
+            Query query;
+            query.add("status", wanted.status)
+                .add("userId", wanted.user)
+                .add("prefix", wanted.prefix)
+                .add("afterCode", taken.last_code());
+            request.target = query.on("/coupon/codes/" + percent_encoded(wanted.book));
             session.server().stream(request, silence,
                                     [&](const net::HttpResponse&, std::string_view piece) {
                                         rows.add(piece, [&](const std::string& row) {
@@ -309,7 +319,7 @@ void export_codes(Session& session, const Export& wanted) {
                                         if (shows) progress.show(taken.codes(), all);
                                     });
             if (!rows.is_whole()) throw net::Garbled("an end in the middle of a line");
-            session.errors().clear_bar();
+            if (taken.is_csv() && first) throw net::Garbled("a file without columns");
             break;
         } catch (const net::Garbled& garbled) {
             taken.flush();
@@ -318,10 +328,10 @@ void export_codes(Session& session, const Export& wanted) {
                            garbled.reason() + "; " + told(taken),
                        "see that it is coupond's address: couponctl ping");
         } catch (const net::Lost& lost) {
-            why = lost.reason();
+            broken = lost.reason();
             anew = wanted.user && taken.has_any();
         } catch (const OtherColumns&) {
-            why = "the columns are others now";
+            broken = "the columns are others now";
             anew = true;
         } catch (const Quit& quit) {
             taken.flush();
@@ -333,21 +343,17 @@ void export_codes(Session& session, const Export& wanted) {
             throw Quit(exit_status::unreachable, quit.what() + ("; " + told(taken)),
                        cure(wanted, taken));
         }
-        vain = taken.codes() > before ? 1 : vain + 1;
-        if (vain > vain_tries_most || (anew && (!taken.is_file() || wanted.go_on))) {
+        vain = taken.codes() > before && !anew ? 1 : vain + 1;
+        if (vain > tries_most || (anew && (!taken.is_file() || wanted.go_on))) {
             taken.flush();
             throw Quit(
-                exit_status::unreachable, "the export broke off: " + why + "; " + told(taken),
+                exit_status::unreachable, "the export broke off: " + broken + "; " + told(taken),
                 anew ? "begin anew: run the same command without --continue" : cure(wanted, taken));
         }
-        if (anew) {
-            taken.begin();
-            session.tell(why + "; beginning anew");
-        } else {
-            session.tell(why + "; going on behind what has come, as it is now");
-        }
-        session.pause(between_tries * vain);
+        broken += anew ? "; beginning anew" : "; going on behind what has come, as it is now";
+        if (anew) taken.begin();
     }
+    session.errors().clear_bar();
     taken.end();
     if (taken.is_file()) {
         session.tell(wanted.file + ": " + std::to_string(taken.codes()) + " codes");

@@ -1,5 +1,6 @@
 #include "ctl/interrupt.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -19,8 +20,12 @@ namespace coupond::ctl {
 std::stop_token stop_on_interrupt() {
     sigset_t asked;
     sigemptyset(&asked);
-    sigaddset(&asked, SIGINT);
-    sigaddset(&asked, SIGTERM);
+    for (const int number : {SIGINT, SIGTERM}) {
+        struct sigaction before {};
+        sigaction(number, nullptr, &before);
+        // In the background of a script, Ctrl-C is for others.
+        if (before.sa_handler != SIG_IGN) sigaddset(&asked, number);
+    }
     pthread_sigmask(SIG_BLOCK, &asked, nullptr);
     // Outlives everything else: the thread may still wait when main() has returned.
     auto* const source = new std::stop_source;
@@ -55,16 +60,32 @@ void wait_for_input(int fd, const std::stop_token& stop) {
     }
 }
 
-void read_some(int fd, const std::string& name, const std::stop_token& stop, std::string& to) {
-    constexpr std::size_t most = 256 * 1024;
-    wait_for_input(fd, stop);
-    const std::size_t before = to.size();
-    to.resize(before + most);
-    const ssize_t size = read(fd, to.data() + before, most);
-    to.resize(before + static_cast<std::size_t>(std::max<ssize_t>(0, size)));
-    if (size < 0) {
+File::File(const std::string& name)
+    // A named pipe would be waited for in open(), where nothing ends that.
+    : name_(name),
+      fd_(name == "-" ? STDIN_FILENO : open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+    if (fd_ < 0) {
         throw wrong_usage("cannot read " + name + ": " + std::strerror(errno),
-                          "see that it is a file that you may read");
+                          "name a file that you may read, or - for standard input");
+    }
+}
+
+File::~File() {
+    if (fd_ != STDIN_FILENO) close(fd_);
+}
+
+void File::read(const std::stop_token& stop, std::string& to) const {
+    constexpr std::size_t most = 256 * 1024;
+    for (;;) {
+        wait_for_input(fd_, stop);
+        const std::size_t before = to.size();
+        to.resize(before + most);
+        const ssize_t size = ::read(fd_, to.data() + before, most);
+        to.resize(before + static_cast<std::size_t>(std::max<ssize_t>(0, size)));
+        if (size >= 0) return;
+        if (errno == EAGAIN || errno == EINTR) continue;
+        throw wrong_usage("cannot read " + name_ + ": " + std::strerror(errno),
+                          "name a file that you may read, or - for standard input");
     }
 }
 

@@ -18,8 +18,21 @@ bool pause(std::chrono::milliseconds time, const std::stop_token& stop);
 /// for meanwhile.
 void wait_for_input(int fd, const std::stop_token& stop);
 
-/// Appends what there is to read at `fd`, `name` for people; nothing at the end. Throws Quit where
-/// it cannot be read, or `stop` is asked for.
-void read_some(int fd, const std::string& name, const std::stop_token& stop, std::string& to);
+/// A file that is read, or standard input by the name `-`. Throws Quit where it cannot be.
+class File {
+public:
+    explicit File(const std::string& name);
+    ~File();
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+
+    /// Appends the next piece; nothing at the end. Throws Quit where it cannot be read, or `stop`
+    /// is asked for.
+    void read(const std::stop_token& stop, std::string& to) const;
+
+private:
+    const std::string name_;
+    const int fd_;
+};
 
 }  // namespace coupond::ctl

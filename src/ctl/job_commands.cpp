@@ -116,9 +116,12 @@ void follow_job(Session& session, const std::string& id) {
             session.pause(gap);
         }
     } catch (const Quit& quit) {
-        if (quit.status() != exit_status::interrupted) throw;
-        throw Quit(exit_status::interrupted, "interrupted; job " + id + " goes on",
-                   "couponctl job wait " + id + ", or couponctl job cancel " + id);
+        const std::string next = "couponctl job wait " + id + ", or couponctl job cancel " + id;
+        if (quit.status() == exit_status::interrupted) {
+            throw Quit(exit_status::interrupted, "interrupted; job " + id + " goes on", next);
+        }
+        if (quit.status() != exit_status::unreachable) throw;
+        throw Quit(exit_status::unreachable, quit.what() + ("; job " + id) + " may go on", next);
     }
 }
 

@@ -72,7 +72,8 @@ void draw_funnel(Session& session, const json::value& statistics) {
         most = std::max(most, number_at(step, "codes"));
     for (const json::value& step : funnel->as_array()) {
         const double codes = number_at(step, "codes");
-        const double share = codes > 0 && codes <= most ? codes / most : 0;
+        double share = codes > 0 && most > 0 ? codes / most : 0;
+        if (!(share <= 1)) share = 1;  // of two that are infinite
         const auto length = static_cast<int>(share * bar_columns + 0.5);
         std::string bar;
         for (int i = 0; i < length; ++i) bar += "█";
@@ -199,10 +200,11 @@ public:
                 continue;
             }
             if (line_.starts_with("data: ")) data_ += line_.substr(6);
-            if (line_.starts_with("id: ")) last_id_ = line_.substr(4);
+            if (line_.starts_with("id: ")) id_ = line_.substr(4);
             if (line_.empty() && !data_.empty()) {
                 take(data_);
                 data_.clear();
+                last_id_ = id_;
             }
             line_.clear();
         }
@@ -217,7 +219,7 @@ public:
 private:
     static constexpr std::size_t event_bytes_most = 1024 * 1024;
 
-    std::string line_, data_, last_id_;
+    std::string line_, data_, id_, last_id_;
 };
 
 /// The id behind which to go on; empty where that is not known.
@@ -233,13 +235,18 @@ void follow(Session& session, const Query& query, const std::string& after) {
     output.begin(event_columns);
     output.heading();
     Output::flush();
-    for (;;) {
+    for (std::string broken;;) {
         Query from = query;
         const std::string last = last_told(events, after);
         if (!last.empty()) from.add("after", std::string_view(last));
         Request request{.target = from.on("/coupon/events/stream")};
         request.accept = "text/event-stream";
         try {
+            if (!broken.empty()) {
+                session.tell(broken + "; following again");
+                session.pause(again_after);
+            }
+            events.begin_again();
             session.server().stream(request, silence,
                                     [&](const net::HttpResponse&, std::string_view piece) {
                                         events.add(piece, [&](const std::string& data) {
@@ -247,15 +254,11 @@ void follow(Session& session, const Query& query, const std::string& after) {
                                             Output::flush();
                                         });
                                     });
-            session.tell("the server ended the stream; following again");
-            events.begin_again();
-            session.pause(again_after);
+            broken = "the server ended the stream";
         } catch (const net::Garbled&) {
             not_coupond();
         } catch (const net::Lost& lost) {
-            session.tell(lost.reason() + "; following again");
-            events.begin_again();
-            session.pause(again_after);
+            broken = lost.reason();
         } catch (const Quit& quit) {
             if (quit.status() == exit_status::usage || last_told(events, after).empty()) throw;
             throw Quit(quit.status(), quit.what(),

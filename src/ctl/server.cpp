@@ -26,7 +26,7 @@ constexpr std::size_t answer_bytes = 64 * 1024 * 1024;
 constexpr std::size_t refusal_bytes = 1024 * 1024;
 constexpr int tries_most = 8;             // where the server is busy, or was there before
 constexpr int connecting_tries_most = 3;  // where nobody is there, which seldom passes
-constexpr seconds tries_end{45};          // since the first one: no more then
+constexpr seconds tries_end{45};          // since the first one failed: no more then
 constexpr int first_pause_ms = 250;       // then twice as long
 constexpr int longest_pause_ms = 8'000;
 constexpr int longest_asked_s = 30;  // that the server may ask to wait
@@ -43,7 +43,8 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 18> cures{{
     {"coupon_not_found", "look for it: couponctl codes list BOOK --prefix TEXT"},
     {"coupon_book_not_found", "see which there are: couponctl book list"},
     {"job_not_found", "see which there are: couponctl job list"},
-    {"codes_already_exist", "leave out those that exist: --on-conflict skip"},
+    {"codes_already_exist",
+     "leave out those that exist: couponctl codes upload --on-conflict skip"},
     {"no_available_coupons", "make more: couponctl codes generate BOOK COUNT"},
     {"coupon_book_archived", "bring it back: couponctl book restore BOOK"},
     {"redemption_not_found", "look for it: couponctl codes show CODE --output json"},
@@ -251,9 +252,10 @@ Answer Server::stream(const Request& asked, milliseconds silence, const net::Bod
             sink(head, piece);
         };
     }
-    const auto begun = steady_clock::now();
+    std::optional<steady_clock::time_point> failing;  // since when
     bool was_there = has_answered_;
     bool in_doubt = false;
+    const bool changes = changes_something(request);
     for (int tries = 1;; ++tries) {
         std::string why;
         std::optional<int> asked_s;
@@ -265,10 +267,15 @@ Answer Server::stream(const Request& asked, milliseconds silence, const net::Bod
             net::HttpResponse response = client_.exchange(build(request), patience, stop_, given);
             was_there = has_answered_ = true;
             if (sink && response.status >= 300) response.body = other;
+            if (sink && response.status < 300 && !is_wanted(response, request)) {
+                throw net::Garbled("an answer that is no " + request.accept);
+            }
             const auto refused = refused_by(response);
             const bool in_use = refused && refused->code == "idempotency_key_in_use";
             if (!may_pass(response.status) && !in_use) return answer(std::move(response), request);
-            in_doubt = in_doubt || (refused && refused->code == "outcome_unknown");
+            // Of 503 alone it is said that nothing was changed, but for that one.
+            in_doubt = in_doubt || (changes && (response.status != 503 || in_use || !refused ||
+                                                refused->code == "outcome_unknown"));
             why = refused ? refused->message : "status " + std::to_string(response.status);
             asked_s = retry_after(response);
             busy = std::move(response);
@@ -276,20 +283,24 @@ Answer Server::stream(const Request& asked, milliseconds silence, const net::Bod
             interrupted(request, in_doubt || (changes_something(request) && client_.has_sent()));
         } catch (const net::Garbled& error) {
             if (has_given) throw;
+            in_doubt = in_doubt || (changes && client_.has_sent());
             throw Quit(exit_status::unreachable,
-                       url_ + " answered what coupond does not: " + error.reason(),
-                       "see that it is coupond's address: couponctl ping");
+                       url_ + " answered what coupond does not: " + error.reason() +
+                           (in_doubt ? in_doubt_told : ""),
+                       in_doubt ? look_first(request)
+                                : "see that it is coupond's address: couponctl ping");
         } catch (const net::Lost& error) {
             if (has_given) throw;
             was_there = was_there || client_.has_sent();
-            in_doubt = in_doubt || (changes_something(request) && client_.has_sent());
+            in_doubt = in_doubt || (changes && client_.has_sent());
             why = error.reason();
         }
+        if (!failing) failing = steady_clock::now();
         const bool ends = tries >= (was_there ? tries_most : connecting_tries_most) ||
                           asked_s.value_or(0) > longest_asked_s ||
-                          steady_clock::now() - begun > tries_end ||
-                          (request.pieces && !request.pieces());
-        if (ends && busy) return answer(std::move(*busy), request);
+                          steady_clock::now() - *failing > tries_end ||
+                          (request.can_repeat && !request.can_repeat());
+        if (ends && busy && !in_doubt) return answer(std::move(*busy), request);
         if (ends) lost(why, request, in_doubt);
         tell_(why + "; trying again");
         if (!ctl::pause(pause_before(tries, asked_s), stop_)) interrupted(request, in_doubt);
@@ -310,7 +321,6 @@ net::HttpRequest Server::build(const Request& request) const {
     }
     if (request.pieces) {
         built.next_piece = request.pieces();
-        if (!built.next_piece) lost("what was sent cannot be read again", request, true);
     }
     return built;
 }
@@ -330,10 +340,6 @@ Answer Server::answer(net::HttpResponse&& response, const Request& request) cons
                    url_ + " answered with status " + std::to_string(response.status) +
                        ", but not as coupond does",
                    "see that it is coupond's address: couponctl ping");
-    }
-    if (refused->code == "outcome_unknown") {
-        throw Quit(exit_status::unreachable, refused->message + " (" + refused->code + ")",
-                   look_first(request));
     }
     if (may_pass(response.status)) {
         throw Quit(exit_status::unreachable,

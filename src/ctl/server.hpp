@@ -23,8 +23,9 @@ struct Request {
     /// up where the method changes something.
     std::string idempotency_key = {};
     /// Instead of `body`: see net::HttpRequest::next_piece. Called for each try, it returns what
-    /// gives the pieces from the start on; nothing where they cannot be read again.
+    /// gives the pieces from the start on.
     std::function<std::function<void(std::string& to)>()> pieces = {};
+    std::function<bool()> can_repeat = {};  ///< whether they can be had again; left out: yes
 };
 
 /// What it answered, with a status below 300.
@@ -50,8 +51,8 @@ private:
 };
 
 /// Asks again, with longer and longer pauses, where the connection was lost or the server is busy
-/// (429, 502, 503, 504), for about half a minute; what changes something carries an
-/// Idempotency-Key, so that it is done once. Throws Quit: `refused` with the server's reason and
+/// (429, 502, 503, 504), up to eight times, about 20 seconds in all; what changes something carries
+/// an Idempotency-Key, so that it is done once. Throws Quit: `refused` with the server's reason and
 /// its code, `unreachable` where there is no answer that can be understood.
 class Server {
 public:

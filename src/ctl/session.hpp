@@ -37,6 +37,9 @@ public:
     /// The name of the profile that holds, whether there is one or not.
     std::string profile() const;
 
+    /// Whether the user has given an Idempotency-Key.
+    bool has_key() const { return !globals_.idempotency_key.empty(); }
+
     /// Throws Quit where it is interrupted meanwhile.
     void pause(std::chrono::milliseconds time) const;
 

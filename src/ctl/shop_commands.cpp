@@ -96,20 +96,30 @@ void add_lock_key(CLI::App& command, Use& use) {
         ->type_name("TEXT");
 }
 
+/// As one word of a shell; nothing where that does not do.
+std::optional<std::string> in_shell(const std::string& text) {
+    constexpr std::string_view plain =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.,:@%+/-";
+    if (text.empty() || text.starts_with('-') || text.find('\'') != std::string::npos) return {};
+    return text.find_first_not_of(plain) == std::string::npos ? text : "'" + text + "'";
+}
+
 /// With the code and the user in what is told to do about a refusal.
 Answer post(Session& session, const char* action, const Use& use) {
     try {
         return session.server().ask(
             {.method = "POST", .target = path_of(action, use), .body = body_of(use)});
     } catch (const Quit& quit) {
+        if (quit.status() != exit_status::refused) throw;
         std::string next = quit.next();
         const auto put = [&](std::string_view name, const std::string& value) {
             const std::size_t at = next.find(name);
-            if (at != std::string::npos && !value.empty()) next.replace(at, name.size(), value);
+            const auto word = in_shell(value);
+            if (at != std::string::npos && word) next.replace(at, name.size(), *word);
         };
-        if (use.codes.size() == 1) put("CODE", use.codes.front());
-        put("USER", use.user.value_or(""));
         put("BOOK", use.book.value_or(""));
+        put("USER", use.user.value_or(""));
+        if (use.codes.size() == 1) put("CODE", use.codes.front());
         throw Quit(quit.status(), quit.what(), next);
     }
 }

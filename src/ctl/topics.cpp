@@ -66,7 +66,7 @@ Colours are left out where NO_COLOR is set, and where nobody sees them.
      R"(  0    done
   1    refused by the server: the reason and its code are on stderr
   2    the command does not fit, or a file cannot be read or written
-  3    no answer from the server, or none that is coupond's; 503 after all tries
+  3    no answer from the server, or none that is coupond's; or it stayed busy
   130  interrupted: what goes on, and how to go on with it, is on stderr
 )"},
 }};

@@ -1,15 +1,11 @@
 #include "ctl/upload.hpp"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <memory>
 
 #include "base/digest.hpp"
+#include "ctl/export.hpp"
 #include "ctl/interrupt.hpp"
 #include "ctl/jobs.hpp"
 #include "ctl/json_text.hpp"
@@ -18,23 +14,9 @@
 namespace coupond::ctl {
 namespace {
 
+constexpr int rounds_most = 8;                       // of a file whose jobs have failed before
 constexpr std::chrono::milliseconds after_end{200};  // of a pipe, until it is believed
 constexpr std::size_t line_bytes_most = 64 * 1024;   // of one code: longer than any
-
-class File {
-public:
-    explicit File(int fd) : fd_(fd) {}
-    ~File() {
-        if (fd_ > STDERR_FILENO) ::close(fd_);
-    }
-    File(const File&) = delete;
-    File& operator=(const File&) = delete;
-
-    int fd() const { return fd_; }
-
-private:
-    const int fd_;
-};
 
 /// Turns one code a line into lines of JSON, each on the line on which it is, however they are cut.
 class LinesAsJson {
@@ -71,20 +53,7 @@ private:
 };
 
 std::string format_of(const Upload& upload) {
-    if (!upload.format.empty()) return upload.format;
-    const std::string extension = std::filesystem::path(upload.file).extension().string();
-    if (extension == ".csv") return "csv";
-    if (extension == ".ndjson" || extension == ".jsonl") return "ndjson";
-    return "lines";
-}
-
-std::shared_ptr<File> open_file(const std::string& name) {
-    const int fd = name == "-" ? STDIN_FILENO : ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        throw wrong_usage("cannot read " + name + ": " + std::strerror(errno),
-                          "couponctl codes upload BOOK FILE, or - for standard input");
-    }
-    return std::make_shared<File>(fd);
+    return upload.format.empty() ? format_by_name(upload.file).value_or("lines") : upload.format;
 }
 
 /// What is a file, and can be read again.
@@ -127,15 +96,17 @@ void next_piece(Session& session, const Upload& upload, const File& file, LinesA
     std::string piece;
     do {
         piece.clear();
-        read_some(file.fd(), upload.file, session.stop(), piece);
+        file.read(session.stop(), piece);
         if (piece.empty() && !regular(upload.file)) session.pause(after_end);
         sent += piece.size();
         lines != nullptr ? lines->add(piece, to) : void(to += piece);
     } while (to.empty() && !piece.empty());
 }
 
-/// Sends the file; the job that is answered with. `is_sent`: whether all of it has been.
-Answer send(Session& session, const Upload& upload, const std::string& key, bool& is_sent) {
+/// Sends the file, `opened` the first time; the job that is answered with. `is_sent`: set where all
+/// of it has been.
+Answer send(Session& session, const Upload& upload, const std::shared_ptr<File>& opened,
+            const std::string& key, bool& is_sent) {
     const std::string format = format_of(upload);
     Progress progress(session.errors(), "bytes");
     const auto is_regular = regular(upload.file);
@@ -149,16 +120,15 @@ Answer send(Session& session, const Upload& upload, const std::string& key, bool
     request.target = query.on("/coupon/codes/" + percent_encoded(upload.book));
     request.content_type = format == "csv" ? "text/csv" : "application/x-ndjson";
     request.idempotency_key = key;
+    request.can_repeat = [&] { return is_regular || !begun; };
     request.pieces = [&]() -> std::function<void(std::string&)> {
-        if (begun && !is_regular) return {};
-        const auto file = open_file(upload.file);
+        const auto file = is_regular ? std::make_shared<File>(upload.file) : opened;
         const auto lines = format == "lines" ? std::make_shared<LinesAsJson>() : nullptr;
         const auto sent = std::make_shared<std::uint64_t>(0);
-        is_sent = false;
         return [&, file, lines, sent](std::string& to) {
             begun = true;
             next_piece(session, upload, *file, lines.get(), *sent, to);
-            is_sent = to.empty();
+            is_sent = is_sent || to.empty();
             progress.show(*sent, size);
         };
     };
@@ -167,12 +137,14 @@ Answer send(Session& session, const Upload& upload, const std::string& key, bool
 
 /// The job that takes the file in: one that was begun before, unless it has failed, or a new one.
 Answer begin(Session& session, const Upload& upload, bool& is_sent) {
+    const auto opened = std::make_shared<File>(upload.file);  // before the server is asked
     const auto is_regular = regular(upload.file);
-    if (!is_regular) return send(session, upload, "", is_sent);
-    for (std::string failed;;) {
-        const Answer answer =
-            send(session, upload, key_of(session.server(), upload, *is_regular, failed), is_sent);
-        if (!answer.replayed) return answer;
+    if (!is_regular) return send(session, upload, opened, "", is_sent);
+    std::string failed;
+    for (int round = 1;; ++round) {
+        const Answer answer = send(session, upload, opened,
+                                   key_of(session.server(), upload, *is_regular, failed), is_sent);
+        if (!answer.replayed || round == rounds_most) return answer;
         const std::string id = job_id_of(answer);
         const boost::json::value job =
             json_of(session.server().ask({.target = "/coupon/jobs/" + id}));
@@ -185,7 +157,7 @@ Answer begin(Session& session, const Upload& upload, bool& is_sent) {
                          "; to send it again, say --idempotency-key with a new key");
             return answer;
         }
-        if (failed == id) return answer;  // by a key of the user's
+        if (session.has_key()) return answer;  // by which it is that job
         failed = id;
     }
 }
@@ -193,7 +165,6 @@ Answer begin(Session& session, const Upload& upload, bool& is_sent) {
 }  // namespace
 
 void upload_codes(Session& session, const Upload& upload) {
-    open_file(upload.file);  // before anything is asked of the server
     bool is_sent = false;
     Answer answer;
     try {
@@ -208,7 +179,7 @@ void upload_codes(Session& session, const Upload& upload) {
             throw Quit(exit_status::interrupted, "interrupted; nothing of the file is taken in",
                        "run the same command again");
         }
-        if (quit.status() != exit_status::unreachable) throw;
+        if (quit.status() != exit_status::unreachable || !is_sent) throw;
         throw Quit(exit_status::unreachable, quit.what(),
                    regular(upload.file) ? "run the same command again: it is taken in once"
                                         : "see couponctl job list; what comes by a pipe cannot be "

@@ -193,10 +193,12 @@ HttpResponse HttpClient::exchange(const HttpRequest& request, const Patience& pa
             all_sent = send(request, answer, watch);
         } catch (const Garbled&) {
             throw;
-        } catch (const Lost&) {
-            // Who refuses a request may do so before all of it has come, and go.
+        } catch (const Closed&) {
             if (!answer.take(received_) && !answer.ends_here()) throw;
             open = false;
+        } catch (const Lost&) {
+            // Who refuses a request may do so before all of it has come, and go: what was said is
+            // still to be had.
         }
         std::size_t bytes = 0;
         while (open && !answer.take(received_)) {
@@ -206,8 +208,8 @@ HttpResponse HttpClient::exchange(const HttpRequest& request, const Patience& pa
                     [&](SteadyTime slice) { return stream_->receive(received_, slice); });
                 if (!came) throw Lost("no answer in time");
                 bytes += received_.size();
-            } catch (const Lost&) {
-                // An answer may say that it ends where the connection does.
+            } catch (const Closed&) {
+                // An answer may say that it ends where the connection does (RFC 9112, 6.3).
                 if (!answer.ends_here()) throw;
                 open = false;
                 break;
@@ -224,7 +226,6 @@ HttpResponse HttpClient::exchange(const HttpRequest& request, const Patience& pa
 /// Sends until there is nothing left, or the answer is there; whether all was sent.
 bool HttpClient::send(const HttpRequest& request, Answer& answer, Watch& watch) {
     const auto flush = [&] {
-        has_sent_ = true;
         const std::size_t before = received_.size();
         const bool done =
             watch.wait([&] { return stream_->taken(); },
@@ -233,6 +234,7 @@ bool HttpClient::send(const HttpRequest& request, Answer& answer, Watch& watch) 
                        });
         if (!done) throw Lost("cannot send in time");
     };
+    has_sent_ = true;
     stream_->send(head_of(request) + std::string(request.next_piece ? "" : request.body));
     flush();
     if (!request.next_piece) return true;

@@ -20,4 +20,10 @@ private:
     std::string reason_;
 };
 
+/// The other end has closed the connection in order: there is nothing more to come.
+class Closed : public Lost {
+public:
+    using Lost::Lost;
+};
+
 }  // namespace coupond::net

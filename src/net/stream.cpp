@@ -97,8 +97,9 @@ bool Stream::flush(std::string& to, SteadyTime until) {
 
 bool Stream::receive(std::string& to, SteadyTime until) {
     for (;;) {
-        send_some();
+        // What has come can be had where nothing can be sent any more.
         if (receive_some(to)) return true;
+        send_some();
         if (!wait(out_.empty() ? POLLIN : POLLIN | POLLOUT, until)) return false;
     }
 }
@@ -127,7 +128,9 @@ bool Stream::receive_wire(std::string& to) {
             to.append(bytes.data(), static_cast<std::size_t>(size));
             return true;
         }
-        if (size == 0) throw Lost("the connection was closed by the other end");
+        // TLS says itself where it ends: else somebody in between may have cut it off.
+        if (size == 0 && tls_) throw Lost("the connection was closed by the other end");
+        if (size == 0) throw Closed("the connection was closed by the other end");
         if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
         if (errno != EINTR) fail("cannot receive", errno);
     }
@@ -144,7 +147,7 @@ bool Stream::receive_some(std::string& to) {
         const bool open = tls_->decrypt(to);
         tls_->take_wire(out_);  // what TLS itself has to say
         if (to.size() > before) return true;
-        if (!open) throw Lost("the connection was closed by the other end");
+        if (!open) throw Closed("the connection was closed by the other end");
     }
 }
 

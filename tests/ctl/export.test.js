@@ -1,6 +1,6 @@
 // Files of codes from the server, by couponctl, over connections that break.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, it } from 'node:test';
 
@@ -84,13 +84,16 @@ describe('an export', () => {
                 assert.match(piped.stderr, /going on behind what has come/);
             }
             // In the middle of each row that is awkward.
-            const text = Buffer.from(whole[format]);
-            for (const part of ['two', "'=1+1", '"a,b"', 'quoted']) {
-                const at = text.indexOf(format === 'csv' ? part : part.replace(/[^a-z,]/g, ''));
-                relay.after = at + 400; // with the answer's head
+            const markers = {
+                csv: ["\n'=", '\n"a,', '"in two\r\nlines, ""an', 'e-4999,fr', "\n'@"],
+                ndjson: ['"=1+', '"a,b","is', 'in two\\r\\nlines, \\', 'e-4999","', '}\n'],
+            };
+            for (const marker of markers[format]) {
+                relay.marker = marker;
                 relay.cuts = 1;
                 const file = await ctl.run([...args, '--file', 'out']);
                 assert.equal(file.status, 0, file.stderr);
+                assert.match(file.stderr, /going on behind what has come/, marker);
                 assert.equal(read(ctl, 'out'), whole[format]);
                 assert.equal(existsSync(path.join(ctl.home, 'out.part')), false);
             }
@@ -204,6 +207,10 @@ describe('an export', () => {
             assert.match(stderr, /no export of this book/);
             assert.equal(read(ctl, 'other'), 'something else\nin lines\n');
         }
+        writeFileSync(path.join(ctl.home, 'line'), 'without an end');
+        const line = await ctl.run([...args, '--file', 'line', '--continue']);
+        assert.equal(line.status, 2, line.stderr);
+        assert.equal(read(ctl, 'line'), 'without an end');
         const { id } = await c.client.newBookWith(numbered('z-', 3));
         assert.equal((await ctl.run(['codes', 'export', String(id), '--file', 'z'])).status, 0);
         const foreign = await ctl.run([...args, '--file', 'z', '--continue']);
@@ -213,6 +220,17 @@ describe('an export', () => {
         assert.equal(nowhere.status, 1);
         assert.match(nowhere.stderr, /coupon_book_not_found/);
         assert.equal(existsSync(path.join(ctl.home, 'x.part')), false);
+    });
+
+    it('replaces what a link leads to', async (t) => {
+        const ctl = new Ctl(t, c.server.port);
+        const { id } = await c.client.newBookWith(numbered('l-', 3));
+        writeFileSync(path.join(ctl.home, 'target'), 'old');
+        symlinkSync('target', path.join(ctl.home, 'link'));
+        const { status, stderr } = await ctl.run(['codes', 'export', String(id), '--file', 'link']);
+        assert.equal(status, 0, stderr);
+        assert.equal(lstatSync(path.join(ctl.home, 'link')).isSymbolicLink(), true);
+        assert.equal(read(ctl, 'target').split('\r\n').length, 5);
     });
 
     it('has those that match', async (t) => {

@@ -95,6 +95,36 @@ describe('a server', () => {
         assert.equal(times, 3);
     });
 
+    it('that is slow is waited for', async (t) => {
+        const port = await badServer(t, (socket) => {
+            socket.on('data', () => {
+                const answer = jsonAnswer('{"status":"ready"}');
+                [...answer].forEach((each, i) => setTimeout(() => socket.write(each), i * 20));
+            });
+        });
+        const { status, stderr } = await new Ctl(t, port).run(['ping']);
+        assert.equal(status, 0, stderr);
+    });
+
+    it('that is busy behind a change that was lost is told to be in doubt', async (t) => {
+        let times = 0;
+        const port = await badServer(t, (socket) => {
+            socket.on('data', () => {
+                times += 1;
+                const busy = '{"statusCode":503,"message":"busy","code":"overloaded"}';
+                if (times === 1) socket.destroy();
+                else {
+                    socket.end(
+                        `HTTP/1.1 503 Busy\r\nRetry-After: 99\r\n${json}Content-Length: ${busy.length}\r\n\r\n${busy}`,
+                    );
+                }
+            });
+        });
+        const { status, stderr } = await new Ctl(t, port).run(['assign', 'A', '--user', 'ann']);
+        assert.equal(status, 3, stderr);
+        assert.match(stderr, /may have been done[^]*--idempotency-key couponctl-/);
+    });
+
     it('that is busy is asked again, and what it does is done once', async (t) => {
         const keys = [];
         const port = await badServer(t, (socket) => {
@@ -118,8 +148,8 @@ describe('a server', () => {
     it('that answers figures that cannot be is drawn all the same', async (t) => {
         const port = await badServer(t, (socket) => {
             const series = [{ assigned: -50, locked: 1 }, { assigned: 1 }];
-            const funnel = [{ status: 'free', codes: -1, rate: 7 }, { codes: 1e300 }];
-            const body = JSON.stringify({ totals: { total: -1 }, series, funnel });
+            const funnel = [{ status: 'free', codes: -1, rate: 7 }, { codes: 77 }];
+            const body = JSON.stringify({ totals: { total: -1 }, series, funnel }).replace('77', '1e999');
             socket.on('data', () => socket.end(jsonAnswer(body.replace('-50', '1e999'))));
         });
         const { status, stderr } = await new Ctl(t, port).run(['stats']);
@@ -172,7 +202,8 @@ describe('a server', () => {
             server.close();
         });
         const running = new Ctl(t, port).begin(['assign', 'A', '--user', 'ann', '--idempotency-key', 'mine']);
-        await new Promise((resolve) => setTimeout(resolve, 2_500));
+        while (server.listening) await new Promise((resolve) => setTimeout(resolve, 5));
+        await new Promise((resolve) => setTimeout(resolve, 1_500));
         await listen(port, (socket) => socket.end(jsonAnswer('{"code":"A","id":1}')));
         const { status, stderr } = await running.ended;
         server.close();

@@ -76,16 +76,6 @@ export class Ctl {
         return { child, ended, told };
     }
 
-    /** Waits until a program that begin() has begun has printed this to stderr. */
-    async untilTold(running, pattern) {
-        for (const deadline = Date.now() + 60_000; !pattern.test(running.told.stderr); ) {
-            if (Date.now() > deadline || running.child.exitCode !== null) {
-                throw new Error(`no ${pattern} in: ${running.told.stderr}`);
-            }
-            await new Promise((resolve) => setTimeout(resolve, 5));
-        }
-    }
-
     /** Runs to the end. */
     run(args, options) {
         return this.begin(args, options).ended;

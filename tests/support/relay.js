@@ -13,6 +13,7 @@ export class Relay {
     constructor(to) {
         this.cuts = 0; // so many connections are broken
         this.after = 0; // so many bytes of answers,
+        this.marker = undefined; // or behind this text
         this.held = false; // or are held there, until it is false again
         this.asked = 0; // bytes that clients have sent,
         this.stalled = false; // which are not passed on
@@ -51,7 +52,14 @@ export class Relay {
         });
         client.on('end', () => server.end());
         let passed = 0;
+        let text = '';
         server.on('data', (bytes) => {
+            if (this.marker !== undefined) {
+                const begun = text.length;
+                text += bytes.toString('latin1');
+                const at = text.indexOf(this.marker);
+                this.after = at < 0 ? Infinity : passed + at + this.marker.length - begun;
+            }
             const room = Math.max(0, this.after - passed);
             passed += bytes.length;
             if (this.cuts > 0 && passed > this.after) {

@@ -32,9 +32,9 @@ export class Terminal {
         return (await run('tmux', ['-L', this.name, ...args])).stdout;
     }
 
-    /** What is on the screen; with colours as escapes. */
-    screen({ escapes = false } = {}) {
-        return this.tmux('capture-pane', '-p', ...(escapes ? ['-e'] : []));
+    /** What is on the screen; with colours as escapes, or lines that wrapped as one. */
+    screen({ escapes = false, joined = false } = {}) {
+        return this.tmux('capture-pane', '-p', ...(escapes ? ['-e'] : []), ...(joined ? ['-J'] : []));
     }
 
     /** Waits until the screen matches, and returns it. */
