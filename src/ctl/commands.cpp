@@ -253,8 +253,7 @@ void print_list(Session& session, const Columns& columns, const std::string& pat
     for (;;) {
         const Answer answer = session.server().ask(request);
         if (!json_of(answer).is_array() || answer.next == request.target) {
-            throw Quit(exit_status::unreachable, "the server answered something that is no list",
-                       "see that it is coupond's address: couponctl ping");
+            throw no_coupond("the server answered something that is no list");
         }
         std::vector<std::string_view> elements = json_elements(answer.text);
         const std::uint64_t room = most == 0 ? elements.size() : most - printed;

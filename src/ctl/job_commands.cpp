@@ -87,8 +87,7 @@ std::string job_id_of(const Answer& answer) {
     const json::value job = json_of(answer);
     const auto* const id = member(job, "id");
     if (id == nullptr || !id->is_number()) {
-        throw Quit(exit_status::unreachable, "the server answered something that is no job",
-                   "see that it is coupond's address: couponctl ping");
+        throw no_coupond("the server answered something that is no job");
     }
     return json::serialize(*id);
 }

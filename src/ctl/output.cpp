@@ -43,8 +43,7 @@ std::string plain_text(const json::value& value) {
 json::value object_of(std::string_view text) {
     auto value = parse_json(text);
     if (!value || !value->is_object()) {
-        throw Quit(exit_status::unreachable, "the server answered something that is no object",
-                   "see that it is coupond's address: couponctl ping");
+        throw no_coupond("the server answered something that is no object");
     }
     return std::move(*value);
 }
@@ -183,9 +182,8 @@ void Output::end() {
 void Output::one(const Columns& columns, std::string_view object) {
     const json::value members = object_of(object);
     if (!columns.empty() && member(members, columns.front().path) == nullptr) {
-        throw Quit(exit_status::unreachable,
-                   std::string("the server answered something without ") + columns.front().path,
-                   "see that it is coupond's address: couponctl ping");
+        throw no_coupond(std::string("the server answered something without ") +
+                         columns.front().path);
     }
     if (options_.format == Format::json || options_.format == Format::ndjson) {
         print(std::string(object) + "\n");

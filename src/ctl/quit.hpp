@@ -27,4 +27,9 @@ inline Quit wrong_usage(const std::string& message, std::string next) {
     return {exit_status::usage, message, std::move(next)};
 }
 
+/// Where what was answered cannot be coupond's.
+inline Quit no_coupond(const std::string& message) {
+    return {exit_status::unreachable, message, "see that it is coupond's address: couponctl ping"};
+}
+
 }  // namespace coupond::ctl

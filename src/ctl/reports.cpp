@@ -40,11 +40,6 @@ double number_at(const json::value& value, std::string_view name) {
     return found != nullptr && found->is_number() ? found->to_number<double>() : 0;
 }
 
-[[noreturn]] void not_coupond() {
-    throw Quit(exit_status::unreachable, "somebody else than coupond has answered",
-               "see which server is meant: --server, COUPOND_URL, couponctl config list");
-}
-
 void add_ping(Commands& commands) {
     commands.add(commands.root(), "ping", "Ask whether the server is there and can serve", "",
                  [](Session& session) {
@@ -55,7 +50,8 @@ void add_ping(Commands& commands) {
                      if (!session.output().is_table()) {
                          return session.output().one({{"status", "status"}}, answer.text);
                      }
-                     if (text_at(json_of(answer), "status").empty()) not_coupond();
+                     if (text_at(json_of(answer), "status").empty())
+                         throw no_coupond("somebody else than coupond has answered");
                      std::array<char, 64> text;
                      std::snprintf(text.data(), text.size(), " is ready, %.1f ms", taken.count());
                      session.output().note(session.server().url() + text.data());
@@ -149,7 +145,8 @@ void add_stats(Commands& commands) {
             const Answer answer = session.server().ask({.target = query.on(path)});
             const json::value statistics = json_of(answer);
             const json::value* const series = member(statistics, "series");
-            if (member(statistics, "totals") == nullptr || series == nullptr) not_coupond();
+            if (member(statistics, "totals") == nullptr || series == nullptr)
+                throw no_coupond("somebody else than coupond has answered");
             if (session.output().format() == Format::csv) {
                 session.output().begin({{"", "from"},
                                         {"", "uploaded"},
@@ -256,7 +253,7 @@ void follow(Session& session, const Query& query, const std::string& after) {
                                     });
             broken = "the server ended the stream";
         } catch (const net::Garbled&) {
-            not_coupond();
+            throw no_coupond("somebody else than coupond has answered");
         } catch (const net::Lost& lost) {
             broken = lost.reason();
         } catch (const Quit& quit) {
@@ -312,7 +309,8 @@ void add_user(Commands& commands) {
                 {.target = query.on("/coupon/users/" + percent_encoded(options->user))});
             const json::value all = json_of(answer);
             const json::value* const codes = member(all, "codes");
-            if (codes == nullptr || !codes->is_array()) not_coupond();
+            if (codes == nullptr || !codes->is_array())
+                throw no_coupond("somebody else than coupond has answered");
             if (session.output().format() == Format::csv) {
                 session.output().begin(held_columns);
                 session.output().rows(json::serialize(*codes));

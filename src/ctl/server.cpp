@@ -336,10 +336,8 @@ Answer Server::answer(net::HttpResponse&& response, const Request& request) cons
     }
     const auto refused = refused_by(response);
     if (!refused) {
-        throw Quit(exit_status::unreachable,
-                   url_ + " answered with status " + std::to_string(response.status) +
-                       ", but not as coupond does",
-                   "see that it is coupond's address: couponctl ping");
+        throw no_coupond(url_ + " answered with status " + std::to_string(response.status) +
+                         ", but not as coupond does");
     }
     if (may_pass(response.status)) {
         throw Quit(exit_status::unreachable,
@@ -363,8 +361,7 @@ void Server::lost(const std::string& reason, const Request& request, bool in_dou
 boost::json::value json_of(const Answer& answer) {
     auto value = parse_json(answer.text);
     if (!value) {
-        throw Quit(exit_status::unreachable, "the server answered something that is not JSON",
-                   "see that it is coupond's address: couponctl ping");
+        throw no_coupond("the server answered something that is not JSON");
     }
     return std::move(*value);
 }
